@@ -1,0 +1,237 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Outcome says how what an event tells of ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Success Outcome = "success"
+	Failure Outcome = "failure"
+	Denied  Outcome = "denied"
+)
+
+// Event is one entry of an organization's log. CreatedAt is when it happened; the id sorts by it.
+type Event struct {
+	store.Meta
+	OrgID        string          `json:"organization_id"` // "" for what concerns no organization
+	TeamID       string          `json:"team_id"`
+	Type         string          `json:"type"`     // noun.verb, such as team.created
+	Category     string          `json:"category"` // one of the nine families; see [Category]
+	Action       string          `json:"action"`   // the permission that was asked, such as teams.create
+	ActorType    ActorType       `json:"actor_type"`
+	ActorID      string          `json:"actor_id"`
+	ActorLabel   string          `json:"actor_label"`
+	OnBehalfOf   string          `json:"on_behalf_of"`
+	ResourceType string          `json:"resource_type"`
+	ResourceID   string          `json:"resource_id"`
+	ResourceSlug string          `json:"resource_slug"`
+	Outcome      Outcome         `json:"outcome"`
+	IP           string          `json:"ip"`
+	UserAgent    string          `json:"user_agent"`
+	RequestID    string          `json:"request_id"`
+	Reason       string          `json:"reason"`
+	Before       json.RawMessage `json:"before"` // the fields that changed, as they were
+	After        json.RawMessage `json:"after"`  // and as they are
+	Data         json.RawMessage `json:"data"`   // whatever else belongs to this type
+}
+
+var events = store.Define[Event]("audit_events", "evt",
+	store.Index("org_id", "created_at"))
+
+// Kinds are the kinds of record of this package, for drivers and migrations.
+func Kinds() []*store.Kind { return []*store.Kind{events.Kind()} }
+
+// Resource is what an event is about.
+type Resource struct {
+	Type string // singular noun: "team"
+	ID   string
+	Slug string // "" where the noun has none
+}
+
+// Record is a record that the log can name. It is asked when the event is written, after the
+// record got its id.
+type Record interface{ AuditResource() Resource }
+
+// Change describes a change to the log, by the function that made it.
+type Change struct {
+	Type     string   // event type; "" is the noun of the resource and Verb
+	Verb     string   // created, updated, deleted, ...
+	Resource Resource // zero: that of After or Before, which is then a [Record]
+	OrgID    string   // "": the one that the change was asked for
+	TeamID   string   // the team concerned, if any
+	Reason   string   // why, in the words of the caller
+	Outcome  Outcome  // "" is Success
+	Before   any      // the record before; nil when it is new
+	After    any      // the record after; nil when it is gone
+	Data     any      // anything else, without secrets
+}
+
+// Created describes a new record: a pointer, so that it may still be inserted.
+func Created(rec Record) Change { return Change{Verb: "created", After: rec} }
+
+// Updated describes a changed record. Only the fields that differ are kept.
+func Updated(before, after Record) Change {
+	return Change{Verb: "updated", Before: before, After: after}
+}
+
+// Deleted describes a record that is gone.
+func Deleted(rec Record) Change { return Change{Verb: "deleted", Before: rec} }
+
+// As gives the change an event type of its own.
+func (c Change) As(eventType string) Change {
+	c.Type = eventType
+	return c
+}
+
+// In names the team that the change concerns.
+func (c Change) In(teamID string) Change {
+	c.TeamID = teamID
+	return c
+}
+
+// Of names the organization, where the change itself has made it.
+func (c Change) Of(orgID string) Change {
+	c.OrgID = orgID
+	return c
+}
+
+// Because adds the caller's reason.
+func (c Change) Because(reason string) Change {
+	c.Reason = reason
+	return c
+}
+
+// complete fills in what is taken from the record.
+func (c Change) complete() Change {
+	if c.Resource == (Resource{}) {
+		for _, rec := range []any{c.After, c.Before} {
+			if r, ok := rec.(Record); ok {
+				c.Resource = r.AuditResource()
+				break
+			}
+		}
+	}
+	if c.Type == "" {
+		c.Type = c.Resource.Type + "." + c.Verb
+	}
+	return c
+}
+
+// Append writes one event of the organization into the caller's unit. The actor comes from ctx;
+// without one it panics, since a change that nobody makes is a mistake in the program.
+func Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
+	actor, ok := ActorFrom(ctx)
+	if !ok {
+		panic("audit: no actor in the context")
+	}
+	c = c.complete()
+	e := Event{
+		OrgID: orgID, TeamID: c.TeamID,
+		Type: c.Type, Category: Category(c.Type), Action: action,
+		ActorType: actor.Type, ActorID: actor.ID, ActorLabel: actor.Label, OnBehalfOf: actor.OnBehalfOf,
+		ResourceType: c.Resource.Type, ResourceID: c.Resource.ID, ResourceSlug: c.Resource.Slug,
+		Outcome: c.Outcome, UserAgent: actor.UserAgent, RequestID: actor.RequestID, Reason: c.Reason,
+	}
+	if c.OrgID != "" {
+		e.OrgID = c.OrgID
+	}
+	if e.Outcome == "" {
+		e.Outcome = Success
+	}
+	if actor.IP.IsValid() {
+		e.IP = actor.IP.String()
+	}
+	var err error
+	if e.Before, e.After, err = difference(c.Before, c.After); err != nil {
+		return e, err
+	}
+	if c.Data != nil {
+		if e.Data, err = json.Marshal(c.Data); err != nil {
+			return e, fmt.Errorf("audit data: %w", err)
+		}
+	}
+	return e, events.Insert(ctx, tx, &e)
+}
+
+// difference returns both records as JSON objects, without the fields that are equal.
+func difference(before, after any) (b, a json.RawMessage, err error) {
+	bm, err := fields(before)
+	if err != nil {
+		return nil, nil, err
+	}
+	am, err := fields(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	if bm != nil && am != nil {
+		for name, was := range bm {
+			if is, ok := am[name]; ok && bytes.Equal(was, is) {
+				delete(bm, name)
+				delete(am, name)
+			}
+		}
+	}
+	if b, err = object(bm); err != nil {
+		return nil, nil, err
+	}
+	a, err = object(am)
+	return b, a, err
+}
+
+func fields(rec any) (map[string]json.RawMessage, error) {
+	if rec == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("audit record: %w", err)
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("audit record is no object: %w", err)
+	}
+	return m, nil
+}
+
+func object(m map[string]json.RawMessage) (json.RawMessage, error) {
+	if m == nil {
+		return nil, nil
+	}
+	return json.Marshal(m)
+}
+
+// families maps the noun of an event type to its category; the category's own name stands for
+// itself.
+var families = map[string]string{
+	"session": "authentication", "approval": "authorization", "project": "team", "user": "member",
+	"invitation": "member", "budget": "billing", "invoice": "billing", "payment": "billing",
+	"organization": "settings", "role": "settings", "policy": "settings", "sso": "settings",
+	"scim": "settings", "token": "api_key", "analytics": "data_access", "report": "data_access",
+	"export": "data_access", "compliance": "data_access",
+}
+
+// Category returns the family of an event type: authentication, authorization, api_key, team,
+// member, billing, settings, data_access or security.
+func Category(eventType string) string {
+	switch eventType {
+	case "audit.read":
+		return "data_access"
+	case "audit.config_changed":
+		return "settings"
+	}
+	noun, _, _ := strings.Cut(eventType, ".")
+	if f, ok := families[noun]; ok {
+		return f
+	}
+	return noun
+}

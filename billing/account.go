@@ -1,0 +1,159 @@
+package billing
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/store"
+)
+
+// account is what one budget has spent in one period. A new period is a new account.
+//
+// Spent + Reserved <= Limit + Over holds for hard budgets, in PostgreSQL by a CHECK. Over is what
+// is knowingly beyond the limit: by a call that cost more than it reserved, or a limit that was
+// lowered below what was out.
+type account struct {
+	store.Meta
+	BudgetID    string
+	OrgID       string
+	PeriodStart time.Time
+	PeriodEnd   time.Time
+	Hard        bool
+	Limit       decimal.Decimal // effective: with what was carried over
+	Carried     decimal.Decimal
+	Spent       decimal.Decimal
+	Reserved    decimal.Decimal
+	Over        decimal.Decimal
+	Alerted     bool // the threshold's event was written in this period
+	Exceeded    bool // the event of the full limit was written
+}
+
+var accounts = store.Define[account]("budget_accounts", "acct",
+	store.Unique("budget_id", "period_start"))
+
+// room is what may still be reserved.
+func (a account) room() decimal.Decimal {
+	left := a.Limit.Sub(a.Spent).Sub(a.Reserved)
+	if left.IsNegative() {
+		return decimal.Zero
+	}
+	return left
+}
+
+func (a *account) balance() {
+	a.Over = decimal.Zero
+	if beyond := a.Spent.Add(a.Reserved).Sub(a.Limit); a.Hard && beyond.IsPositive() {
+		a.Over = beyond
+	}
+}
+
+func accountID(b Budget, start time.Time) string {
+	return fmt.Sprintf("acct_%s_%d", b.ID, start.Unix())
+}
+
+// lockAccount returns the budget's account of now, locked; it makes it when this is its first use.
+// Whoever comes first makes it, all others wait for the lock.
+func lockAccount(ctx context.Context, tx *store.Tx, b Budget) (account, error) {
+	start, end, err := b.period(tx.Now())
+	if err != nil {
+		return account{}, err
+	}
+	id := accountID(b, start)
+	a, err := accounts.Lock(ctx, tx, id)
+	if !errors.Is(err, store.ErrNotFound) {
+		return a, err
+	}
+	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Hard: b.Hard, Limit: b.Limit}
+	a.ID = id
+	if b.Rollover {
+		if a.Carried, err = carried(ctx, tx, b, start); err != nil {
+			return a, err
+		}
+		a.Limit = a.Limit.Add(a.Carried)
+	}
+	if _, err := accounts.InsertNew(ctx, tx, &a); err != nil {
+		return a, err
+	}
+	return accounts.Lock(ctx, tx, id)
+}
+
+// carried is what the period before start left over (F088). What is still reserved there is not
+// left over: it may yet be spent.
+func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (decimal.Decimal, error) {
+	if !b.CreatedAt.Before(start) {
+		return decimal.Zero, nil
+	}
+	before, _, err := b.period(start.Add(-time.Microsecond))
+	if err != nil {
+		return decimal.Zero, err
+	}
+	a, err := accounts.Get(ctx, tx, accountID(b, before))
+	if errors.Is(err, store.ErrNotFound) {
+		return b.Limit, nil // nothing was spent at all
+	}
+	return a.room(), err
+}
+
+// relimit gives the running period of a changed budget its new limit and kind.
+func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
+	start, _, err := b.period(tx.Now())
+	if err != nil {
+		return err
+	}
+	a, err := accounts.Lock(ctx, tx, accountID(b, start))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	limit := b.Limit.Add(a.Carried)
+	if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
+		a.Alerted, a.Exceeded = false, false
+	}
+	a.Limit, a.Hard = limit, b.Hard
+	a.balance()
+	return accounts.Update(ctx, tx, &a)
+}
+
+// tell writes the events that the account's spending calls for, once per period: the threshold
+// when there is one, the full limit always (F084, F327).
+func tell(ctx context.Context, tx *store.Tx, b Budget, a *account) error {
+	write := func(eventType string) error {
+		ctx := audit.WithActor(ctx, audit.System("ledger"))
+		c := audit.Change{Type: eventType, Resource: b.AuditResource(), TeamID: b.team(), Data: map[string]any{
+			"scope": b.Scope, "scope_id": b.ScopeID, "limit": a.Limit.String(), "spent": a.Spent.String(), "period_end": a.PeriodEnd}}
+		_, err := audit.Append(ctx, tx, a.OrgID, "budget.read", c)
+		return err
+	}
+	if t := b.AlertThreshold; t != nil && !a.Alerted && a.Spent.GreaterThanOrEqual(a.Limit.Mul(*t)) && a.Spent.IsPositive() {
+		a.Alerted = true
+		if err := write("budget.alert"); err != nil {
+			return err
+		}
+	}
+	if !a.Exceeded && a.Spent.GreaterThanOrEqual(a.Limit) && a.Spent.IsPositive() {
+		a.Exceeded = true
+		return write("budget.exceeded")
+	}
+	return nil
+}
+
+func (b Budget) team() string {
+	if b.Scope == ScopeTeam {
+		return b.ScopeID
+	}
+	return b.TeamID
+}
+
+func sortBudgets(path []Budget) {
+	slices.SortFunc(path, func(a, b Budget) int {
+		return cmp.Or(cmp.Compare(scopeOrder[a.Scope], scopeOrder[b.Scope]), cmp.Compare(a.ID, b.ID))
+	})
+}

@@ -1,0 +1,65 @@
+// Package billing keeps budgets in decimals.
+//
+// A call reserves what it may cost at most with [Ledger.Reserve], over every budget on its path or
+// none, then settles what it did cost with [Reservation.Settle], exactly once. A reservation that
+// is never settled stays counted: a crash can waste money of a budget, it cannot make any.
+//
+// # Exactness
+//
+// Amounts are decimals at the API, in the database and in reports. No float ever touches money.
+// What is enforced is rounded up to 12 places, so that rounding never admits too much.
+//
+// # Guarantee
+//
+// A hard budget is never exceeded as long as no call costs more than it reserved; what a call costs
+// beyond is charged all the same and shown as [BudgetState.Over]. Every reservation locks the
+// accounts of its path in one order, from the key to the organization, in one transaction.
+//
+// # Periods
+//
+// A period is arithmetic ([Window.Period]): the account of the period that contains now is made
+// when it is first needed, and no job ever resets one. A reservation belongs to the period in
+// which it was made, whenever it is settled.
+package billing
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// ErrExceeded: a hard budget has not enough left. The detail is a *[Exceeded].
+var ErrExceeded = errors.New("budget exceeded")
+
+// ErrSettled: the reservation was settled with another amount, or released, before.
+var ErrSettled = errors.New("reservation has ended differently")
+
+// Exceeded names the budget that refused and when it starts anew.
+type Exceeded struct {
+	BudgetID  string
+	Scope     ScopeKind
+	ScopeID   string
+	Limit     decimal.Decimal // effective limit of the period
+	Remaining decimal.Decimal // never negative
+	ResetAt   time.Time
+	Unpriced  bool // refused because nothing is known of what the call may cost
+}
+
+func (e *Exceeded) Error() string {
+	if e.Unpriced {
+		return fmt.Sprintf("the %s budget is hard and the model has no price", e.Scope)
+	}
+	return fmt.Sprintf("the %s budget has %s of %s left until %s", e.Scope, e.Remaining, e.Limit, e.ResetAt.Format(time.RFC3339))
+}
+
+// Unwrap makes every Exceeded an [ErrExceeded].
+func (e *Exceeded) Unwrap() error { return ErrExceeded }
+
+// Kinds are the kinds of record of this package, for drivers and migrations.
+func Kinds() []*store.Kind {
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind()}
+}

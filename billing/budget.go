@@ -1,0 +1,211 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// ScopeKind says whose spending a budget limits.
+type ScopeKind string
+
+// The kinds of scope, in the order in which a call takes from them.
+const (
+	ScopeKey    ScopeKind = "key"    // one API key
+	ScopeModel  ScopeKind = "model"  // the models that a glob names, in one organization
+	ScopeMember ScopeKind = "member" // one user in one team, or in the organization
+	ScopeUser   ScopeKind = "user"   // one user, in all organizations; set by the platform
+	ScopeTeam   ScopeKind = "team"
+	ScopeOrg    ScopeKind = "org"
+)
+
+var scopeOrder = map[ScopeKind]int{ScopeKey: 0, ScopeModel: 1, ScopeMember: 2, ScopeUser: 3, ScopeTeam: 4, ScopeOrg: 5}
+
+// Budget limits what may be spent within each period of a window.
+type Budget struct {
+	store.Meta
+	OrgID    string          `json:"organization_id"` // "" for a user's
+	Scope    ScopeKind       `json:"scope"`
+	ScopeID  string          `json:"scope_id"` // id, or the glob of a model budget
+	TeamID   string          `json:"team_id"`  // of a member budget; "" for a member of the organization
+	Name     string          `json:"name"`     // several budgets of one scope have different names
+	Limit    decimal.Decimal `json:"limit"`    // USD
+	Window   string          `json:"window"`   // see ParseWindow
+	Zone     string          `json:"zone"`     // IANA name
+	Anchor   time.Time       `json:"anchor"`   // where windows of a fixed length begin
+	Hard     bool            `json:"hard"`     // refuse beyond the limit; else only tell
+	Rollover bool            `json:"rollover"` // what is left goes to the next period
+
+	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
+}
+
+// Budgets holds all of them. The floor above writes it inside rbac.Guard.Change, through
+// [Ledger.Put] and [Ledger.Drop].
+var Budgets = store.Define[Budget]("budgets", "bud",
+	store.Unique("org_id", "scope", "scope_id", "team_id", "name"))
+
+// AuditResource is how the log names the budget.
+func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: "budget", ID: b.ID} }
+
+// Validate names the first field that is wrong.
+func (b Budget) Validate() error {
+	switch {
+	case scopeOrder[b.Scope] == 0 && b.Scope != ScopeKey:
+		return store.Invalid("scope", "enum", "must be org, team, member, user, key or model")
+	case b.ScopeID == "":
+		return store.Invalid("scope_id", "required", "is required")
+	case b.OrgID == "" && b.Scope != ScopeUser:
+		return store.Invalid("organization_id", "required", "is required")
+	case b.Limit.IsNegative():
+		return store.Invalid("limit", "range", "must not be negative")
+	case b.TeamID != "" && b.Scope != ScopeMember:
+		return store.Invalid("team_id", "range", "belongs to member budgets only")
+	}
+	if t := b.AlertThreshold; t != nil && (!t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1))) {
+		return store.Invalid("alert_threshold", "range", "must be above 0 and at most 1")
+	}
+	if _, err := ParseWindow(b.Window); err != nil {
+		return store.Invalid("window", "pattern", "must be calendar_month or <n> followed by s, m, h, d, w or mo, a minute at least")
+	}
+	if _, err := time.LoadLocation(b.Zone); err != nil {
+		return store.Invalid("zone", "enum", "must be an IANA time zone")
+	}
+	if b.Scope == ScopeModel {
+		if _, err := rbac.ParseResource(rbac.ModelPattern(b.ScopeID)); err != nil {
+			return store.Invalid("scope_id", "pattern", "must be a glob of model ids")
+		}
+	}
+	return nil
+}
+
+// period is the account period that contains now.
+func (b Budget) period(now time.Time) (start, end time.Time, err error) {
+	zone, err := time.LoadLocation(b.Zone)
+	if err != nil {
+		return start, end, err
+	}
+	w, err := ParseWindow(b.Window)
+	if err != nil {
+		return start, end, err
+	}
+	start, end = w.Period(zone, b.Anchor, now)
+	return start, end, nil
+}
+
+// Put makes the budget, or changes the one of the same scope and name; the period that runs takes
+// the new limit at once. It runs inside the unit of its caller, who has asked for permission.
+func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
+	if b.Anchor.IsZero() {
+		b.Anchor = tx.Now()
+	}
+	if err := b.Validate(); err != nil {
+		return err
+	}
+	old, err := Budgets.Find(ctx, tx, store.Eq("org_id", b.OrgID), store.Eq("scope", b.Scope),
+		store.Eq("scope_id", b.ScopeID), store.Eq("team_id", b.TeamID), store.Eq("name", b.Name))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Budgets.Insert(ctx, tx, b)
+	case err != nil:
+		return err
+	}
+	b.Meta, b.Anchor = old.Meta, old.Anchor
+	if err := Budgets.Update(ctx, tx, b); err != nil {
+		return err
+	}
+	return l.relimit(ctx, tx, *b)
+}
+
+// Drop removes the budget of that scope and name, if there is one. Reservations that run settle
+// into its accounts all the same.
+func (l *Ledger) Drop(ctx context.Context, tx *store.Tx, orgID string, scope ScopeKind, scopeID, name string) error {
+	b, err := Budgets.Find(ctx, tx, store.Eq("org_id", orgID), store.Eq("scope", scope),
+		store.Eq("scope_id", scopeID), store.Eq("team_id", ""), store.Eq("name", name))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return Budgets.Delete(ctx, tx, b.ID)
+}
+
+// SetBudget is [Ledger.Put] for callers outside: it asks for budget.modify and leaves an event.
+func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
+	team := b.TeamID
+	if b.Scope == ScopeTeam {
+		team = b.ScopeID
+	}
+	err := l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: b.OrgID, TeamID: team}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if b.Zone == "" {
+			b.Zone = "UTC"
+			if b.OrgID != "" {
+				scope, err := rbac.Scopes.Get(ctx, tx, b.OrgID)
+				if err != nil {
+					return audit.Change{}, err
+				}
+				b.Zone = scope.Zone
+			}
+		}
+		err := l.Put(ctx, tx, &b)
+		return audit.Created(&b).As("budget.updated").In(team), err
+	})
+	return b, err
+}
+
+// Path is where a call spends: every budget of every part has to have room for it.
+type Path struct {
+	OrgID  string
+	TeamID string // "" outside of teams
+	UserID string // the person who acts or is bound to the key, "" for none
+	KeyID  string
+	Model  string // resolved id
+}
+
+// resolve returns the budgets on the path in the order in which their accounts are locked, the
+// organization's, which everybody wants, last. It is the one resolver of check and charge.
+func (p Path) resolve(ctx context.Context, tx *store.Tx) ([]Budget, error) {
+	page, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
+		store.In("org_id", []string{p.OrgID, ""}),
+		store.In("scope_id", []string{p.OrgID, p.TeamID, p.UserID, p.KeyID})}})
+	if err != nil {
+		return nil, err
+	}
+	models, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
+		store.Eq("org_id", p.OrgID), store.Eq("scope", ScopeModel)}})
+	if err != nil {
+		return nil, err
+	}
+	var path []Budget
+	for _, b := range append(page.Items, models.Items...) {
+		if p.has(b) {
+			path = append(path, b)
+		}
+	}
+	sortBudgets(path)
+	return path, nil
+}
+
+func (p Path) has(b Budget) bool {
+	switch b.Scope {
+	case ScopeOrg:
+		return b.ScopeID == p.OrgID
+	case ScopeTeam:
+		return p.TeamID != "" && b.ScopeID == p.TeamID
+	case ScopeKey:
+		return p.KeyID != "" && b.ScopeID == p.KeyID
+	case ScopeUser:
+		return p.UserID != "" && b.ScopeID == p.UserID
+	case ScopeMember:
+		return p.UserID != "" && b.ScopeID == p.UserID && b.OrgID == p.OrgID && (b.TeamID == "" || b.TeamID == p.TeamID)
+	case ScopeModel:
+		glob, err := rbac.ParseResource(rbac.ModelPattern(b.ScopeID))
+		return err == nil && glob.Match(rbac.ModelPattern(p.Model))
+	}
+	return false
+}

@@ -1,0 +1,70 @@
+package billing
+
+import (
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Price is what a model costs, in USD.
+type Price struct {
+	InputPerMillion       decimal.Decimal  // tokens
+	OutputPerMillion      decimal.Decimal  // tokens
+	CachedInputPerMillion *decimal.Decimal // tokens; nil: as other input
+	PerRequest            decimal.Decimal
+	PerImage              decimal.Decimal
+}
+
+// Usage is what one call used.
+type Usage struct {
+	InputTokens  int64 // all of the input, cached included
+	CachedTokens int64
+	OutputTokens int64
+	Images       int64
+	Cost         *decimal.Decimal // USD, where the upstream tells it; it then counts alone
+}
+
+// maxUnits bounds what one call can have used; more is a mistake upstream.
+const maxUnits = 1 << 50
+
+// Validate names what cannot be: a negative number would give money back (billing edge 20).
+func (u Usage) Validate() error {
+	for _, f := range []struct {
+		name string
+		n    int64
+	}{{"input_tokens", u.InputTokens}, {"cached_tokens", u.CachedTokens}, {"output_tokens", u.OutputTokens}, {"images", u.Images}} {
+		if f.n < 0 || f.n > maxUnits {
+			return store.Invalid(f.name, "range", "must be from 0 to 2^50")
+		}
+	}
+	if u.CachedTokens > u.InputTokens {
+		return store.Invalid("cached_tokens", "range", "must not be more than input_tokens")
+	}
+	if u.Cost != nil && u.Cost.IsNegative() {
+		return store.Invalid("cost", "range", "must not be negative")
+	}
+	return nil
+}
+
+// Cost is the exact price of the usage in USD.
+func (p Price) Cost(u Usage) decimal.Decimal {
+	cached := p.InputPerMillion
+	if p.CachedInputPerMillion != nil {
+		cached = *p.CachedInputPerMillion
+	}
+	tokens := p.InputPerMillion.Mul(decimal.NewFromInt(u.InputTokens - u.CachedTokens)).
+		Add(cached.Mul(decimal.NewFromInt(u.CachedTokens))).
+		Add(p.OutputPerMillion.Mul(decimal.NewFromInt(u.OutputTokens))).
+		Shift(-6)
+	return tokens.Add(p.PerRequest).Add(p.PerImage.Mul(decimal.NewFromInt(u.Images)))
+}
+
+// UpperBound is what a call of that size can cost at most, in USD.
+func (p Price) UpperBound(u Usage) decimal.Decimal {
+	u.CachedTokens = 0
+	return p.Cost(u)
+}
+
+// Ceil12 rounds up to the 12 places in which amounts are kept, so that what is enforced is never
+// less than what is due.
+func Ceil12(d decimal.Decimal) decimal.Decimal { return d.RoundCeil(12) }

@@ -1,0 +1,346 @@
+// Package gate stands in front of AI requests.
+//
+// [Gate.Admit] answers, before a request goes upstream, who it is, whether they may use this model
+// now, and whether there is money left; it holds what the request may cost at most.
+// [Admission.Settle] afterwards charges what it did cost:
+//
+//	adm, err := g.Admit(ctx, gate.Call{Secret: bearer, Model: "gpt-4-turbo-preview", InputTokens: 900, MaxOutputTokens: 400, IP: addr})
+//	if err != nil {
+//		return err // *gate.Denied says what would make it pass
+//	}
+//	defer adm.Release(ctx) // does nothing after Settle
+//	...
+//	return adm.Settle(ctx, billing.Usage{InputTokens: 900, OutputTokens: 212})
+//
+// # Order
+//
+// The key; the state of organization, team and person; the limits of the key; the model; tags that
+// the team requires; the decision with its policies, features, approvals and cost limits; money.
+// The first refusal wins, and nothing of a refused call is charged.
+//
+// # Freshness
+//
+// Every admission reads the store: a key that was revoked, a role that was taken or a budget that
+// was lowered counts for the very next call, in every process on the same database.
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Gate admits calls. It is safe for concurrent use.
+type Gate struct{ m *orgs.Manager }
+
+// New returns a gate over the manager's organizations and model catalogue.
+func New(m *orgs.Manager) *Gate { return &Gate{m} }
+
+// Call is an AI request before it is made.
+type Call struct {
+	Secret   string   // the API key
+	Action   string   // "" is models.use
+	Model    string   // id or alias, as the client named it
+	Features []string // what the request makes use of: vision, function_calling, web_search, ...
+	Tags     map[string]string
+
+	// The upper bound of the cost, in USD: MaxCost when it is given, else by the catalogue's price
+	// from the tokens. MaxOutputTokens of 0 is the model's own maximum. Without any price the cost
+	// is unknown, which hard budgets and cost limits refuse.
+	MaxCost         *decimal.Decimal
+	InputTokens     int64
+	MaxOutputTokens int64
+	Images          int64
+
+	IP             netip.Addr
+	Now            time.Time // zero is now
+	ApprovalReason string    // for the request that an unapproved call opens
+	RequestID      string
+}
+
+// ErrDenied: the call is not admitted. The detail is a *[Denied].
+var ErrDenied = errors.New("call denied")
+
+// Denied says why a call was not admitted and what would make it pass.
+type Denied struct {
+	Code       string // invalid_api_key, org_suspended, ip_denied, unsupported_model, policy_denied, budget_exceeded, ...
+	Message    string
+	DecisionID string
+	Remedy     []string
+	Missing    []string // inputs that the decision would have needed, or required tags
+
+	ApprovalID     string // the pending request that would open the call
+	ReasonRequired bool   // an approval needs a reason, and none was sent: no request was opened
+
+	BudgetID string
+	ResetAt  time.Time // of the budget
+
+	cause error
+}
+
+func (d *Denied) Error() string { return d.Code + ": " + d.Message }
+
+// Is makes every Denied an [ErrDenied].
+func (d *Denied) Is(target error) bool { return target == ErrDenied }
+
+// Unwrap returns what refused: an *orgs.AuthError, *rbac.Denied or *billing.Exceeded, or nil.
+func (d *Denied) Unwrap() error { return d.cause }
+
+// Admission is a call that was admitted. Its methods are safe for concurrent use.
+type Admission struct {
+	Model      billing.Model // resolved
+	Caller     orgs.Caller
+	Tags       map[string]string // with team, and what the key fills in
+	DecisionID string
+	Cost       *decimal.Decimal // what is held of the budgets; nil: unknown
+	Providers  []string         // the team's preference, best first
+
+	hold *billing.Reservation
+}
+
+// Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, and the
+// call must not be made.
+func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
+	if c.Action == "" {
+		c.Action = "models.use"
+	}
+	var (
+		adm Admission
+		ask rbac.Request
+		dec rbac.Decision
+	)
+	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if c.Now.IsZero() {
+			c.Now = tx.Now()
+		}
+		var err error
+		if adm.Caller, err = g.caller(ctx, tx, c); err != nil {
+			return err
+		}
+		if adm.Model, err = g.model(c); err != nil {
+			return err
+		}
+		if adm.Tags, err = tags(adm.Caller, c.Tags); err != nil {
+			return err
+		}
+		if adm.Cost, err = cost(adm.Model, c); err != nil {
+			return err
+		}
+		ask = request(adm, c)
+		dec, err = g.decide(ctx, tx, adm.Caller, ask, c.Features)
+		return err
+	})
+	if err != nil {
+		return nil, refused(err)
+	}
+	adm.DecisionID = dec.ID
+	if !dec.Allowed {
+		return nil, g.refuse(ctx, adm, ask, dec, c)
+	}
+	if t := adm.Caller.Team; t != nil && t.Settings.Models != nil {
+		adm.Providers = t.Settings.Models.PreferredProviders
+	}
+	if adm.hold, err = g.m.Reserve(ctx, path(adm), adm.Cost); err != nil {
+		return nil, refused(err)
+	}
+	return &adm, nil
+}
+
+// caller finds the key and tests everything that stands before the decision.
+func (g *Gate) caller(ctx context.Context, tx *store.Tx, c Call) (orgs.Caller, error) {
+	who, err := orgs.KeyCaller(ctx, tx, c.Secret)
+	if err != nil {
+		return who, err
+	}
+	switch {
+	case who.Scope.State == rbac.Suspended:
+		return who, &Denied{Code: "org_suspended", Message: "the organization is suspended"}
+	case who.Scope.State != rbac.Active:
+		return who, &orgs.AuthError{Code: "invalid_api_key"}
+	case who.Team != nil && who.Team.State != rbac.Active:
+		return who, &Denied{Code: "team_archived", Message: "the team is archived"}
+	}
+	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
+		return who, &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"}}
+	}
+	if allowed := who.Key.Restrictions.AllowedIPs; len(allowed) > 0 && !rbac.InRanges(c.IP, allowed) {
+		return who, &Denied{Code: "ip_denied", Message: "the key is not allowed from this address", Remedy: []string{"call from " + strings.Join(allowed, " or ")}}
+	}
+	return who, nil
+}
+
+func (g *Gate) model(c Call) (billing.Model, error) {
+	model, ok := g.m.Catalogue().Resolve(c.Model)
+	if !ok {
+		return model, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
+	}
+	return model, nil
+}
+
+// Bounds on the tags of one call.
+const (
+	maxTags     = 20
+	maxTagKey   = 64
+	maxTagValue = 256
+)
+
+// tags completes the tags of a call: team is always the key's (F334), and what the team requires
+// has to be there.
+func tags(who orgs.Caller, sent map[string]string) (map[string]string, error) {
+	all := make(map[string]string, len(sent)+1)
+	if len(sent) > maxTags {
+		return nil, &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tags", maxTags)}
+	}
+	for k, v := range sent {
+		if k == "" || len(k) > maxTagKey || len(v) > maxTagValue {
+			return nil, &Denied{Code: "invalid_request", Message: fmt.Sprintf("tag names have 1 to %d characters, values at most %d", maxTagKey, maxTagValue)}
+		}
+		all[k] = v
+	}
+	if who.Team == nil {
+		return all, nil
+	}
+	all["team"] = who.Team.Slug
+	if b := who.Team.Settings.Budget; b != nil && b.RequireProjectTag != nil && *b.RequireProjectTag && all["project"] == "" {
+		return nil, &Denied{Code: "missing_tags", Message: "the team requires the tag project", Missing: []string{"project"}}
+	}
+	return all, nil
+}
+
+// cost is the upper bound of the call, nil when nothing is known.
+func cost(model billing.Model, c Call) (*decimal.Decimal, error) {
+	if c.MaxCost != nil {
+		if c.MaxCost.IsNegative() {
+			return nil, &Denied{Code: "invalid_request", Message: "the cost is negative"}
+		}
+		return c.MaxCost, nil
+	}
+	if c.InputTokens < 0 || c.MaxOutputTokens < 0 || c.Images < 0 {
+		return nil, &Denied{Code: "invalid_request", Message: "a number of tokens or images is negative"}
+	}
+	if model.Price == nil {
+		return nil, nil
+	}
+	// A client's wish beyond what the model can do holds no more than the model can do.
+	out := c.MaxOutputTokens
+	if limit := model.MaxOutputTokens; limit > 0 && (out == 0 || out > limit) {
+		out = limit
+	}
+	bound := model.Price.UpperBound(billing.Usage{InputTokens: c.InputTokens, OutputTokens: out, Images: c.Images})
+	return &bound, nil
+}
+
+func request(adm Admission, c Call) rbac.Request {
+	key := adm.Caller.Key
+	r := rbac.Request{OrgID: key.OrgID, TeamID: key.TeamID, Action: c.Action, Resource: rbac.ModelPattern(adm.Model.ID),
+		Person: adm.Caller.Actor.Person(), At: c.Now, IP: c.IP, MFAAt: adm.Caller.Actor.MFAAt, Cost: adm.Cost}
+	if c.Model != adm.Model.ID {
+		r.Asked = rbac.ModelPattern(c.Model)
+	}
+	return r
+}
+
+// decide asks for the model and for every feature; the first refusal is the answer.
+func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask rbac.Request, features []string) (rbac.Decision, error) {
+	d, err := g.m.Check(ctx, tx, who.Key.ID, ask)
+	if err != nil || !d.Allowed {
+		return d, err
+	}
+	for _, f := range features {
+		ask.Resource, ask.Asked = "feature:"+f, ""
+		if fd, err := g.m.Check(ctx, tx, who.Key.ID, ask); err != nil || !fd.Allowed {
+			return fd, err
+		}
+	}
+	return d, nil
+}
+
+func path(adm Admission) billing.Path {
+	k := adm.Caller.Key
+	return billing.Path{OrgID: k.OrgID, TeamID: k.TeamID, UserID: adm.Caller.Actor.Person(), KeyID: k.ID, Model: adm.Model.ID}
+}
+
+// refuse turns a decision into a Denied and, where an approval would open the call, asks for it.
+func (g *Gate) refuse(ctx context.Context, adm Admission, ask rbac.Request, dec rbac.Decision, c Call) error {
+	d := &Denied{Code: dec.Code, DecisionID: dec.ID, Remedy: dec.Remedy, Missing: dec.Missing,
+		Message: message(dec), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: dec}}
+	if dec.Code != "approval_required" || ask.Person == "" {
+		return d
+	}
+	actor := adm.Caller.Actor
+	actor.IP, actor.RequestID = c.IP, c.RequestID
+	a, err := g.m.RequestApproval(audit.WithActor(ctx, actor), ask, dec.Approvals, c.ApprovalReason)
+	var denied *rbac.Denied
+	var field *store.FieldError
+	switch {
+	case err == nil:
+		d.ApprovalID = a.ID
+	case errors.As(err, &denied):
+		d.Code, d.Remedy, d.Message = denied.Code, denied.Decision.Remedy, "an approver has refused this"
+	case errors.As(err, &field):
+		d.ReasonRequired = true
+		d.Remedy = append(d.Remedy, "send a reason for the approval")
+	default:
+		return err
+	}
+	return d
+}
+
+func message(d rbac.Decision) string {
+	if len(d.Reasons) > 0 {
+		return d.Reasons[0].Text
+	}
+	if d.MissingPermission != "" {
+		return "needs " + d.MissingPermission
+	}
+	return "refused"
+}
+
+// refused brings the refusals of the floors below into the one form. Other errors stay what they
+// are.
+func refused(err error) error {
+	var auth *orgs.AuthError
+	if errors.As(err, &auth) {
+		return &Denied{Code: auth.Code, Message: auth.Error(), cause: err}
+	}
+	var ex *billing.Exceeded
+	if errors.As(err, &ex) {
+		return &Denied{Code: "budget_exceeded", Message: ex.Error(), BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err,
+			Remedy: []string{"wait until " + ex.ResetAt.Format(time.RFC3339) + ", or have the budget raised"}}
+	}
+	if errors.Is(err, store.ErrNotFound) { // the key holds nothing any more
+		return &Denied{Code: "invalid_api_key", Message: "the credential is not valid", cause: err}
+	}
+	return err
+}
+
+// Settle charges what the call did cost: by Usage.Cost when the upstream told it, else by the price
+// in the catalogue, and else what was held. It counts once; see billing.Reservation.Settle.
+func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
+	if err := u.Validate(); err != nil {
+		return err
+	}
+	actual := a.hold.Amount
+	switch {
+	case u.Cost != nil:
+		actual = *u.Cost
+	case a.Model.Price != nil:
+		actual = a.Model.Price.Cost(u)
+	}
+	return a.hold.Settle(ctx, actual)
+}
+
+// Release frees what is held: the call cost nothing. After Settle it does nothing. Its error is
+// for logs: what could not be released stays counted as spent.
+func (a *Admission) Release(ctx context.Context) error { return a.hold.Release(ctx) }

@@ -1,0 +1,20 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// anomaly is a detector that answers the stored score and fails when that is negative.
+func anomaly(score *atomic.Value) func(context.Context, string, string) (float64, error) {
+	return func(context.Context, string, string) (float64, error) {
+		s := score.Load().(float64)
+		if s < 0 {
+			return 0, errors.New("detector is down")
+		}
+		return s, nil
+	}
+}
+
+func errorsAs[T error](err error, target *T) bool { return errors.As(err, target) }

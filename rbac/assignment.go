@@ -1,0 +1,69 @@
+package rbac
+
+import (
+	"context"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// SubjectKind says what holds an assignment.
+type SubjectKind string
+
+// The kinds of subject.
+const (
+	Member SubjectKind = "member" // a user
+	Key    SubjectKind = "key"    // an API key
+)
+
+// Assignment is what a subject holds in an organization: at its level when TeamID is empty, else
+// in that team. For a user it is the membership itself; for a key it is what the key may do.
+type Assignment struct {
+	store.Meta
+	OrgID   string      `json:"organization_id"`
+	TeamID  string      `json:"team_id"`
+	Subject string      `json:"subject"` // usr_… or key_…
+	Kind    SubjectKind `json:"kind"`
+	State   State       `json:"state"` // Active or Suspended
+	RoleID  string      `json:"role_id"`
+	Source  string      `json:"source"` // manual, invitation, sso or scim
+
+	Add    []string `json:"add"`    // custom grants; for a key all that it was granted
+	Remove []string `json:"remove"` // removed whatever grants them (F469)
+
+	// Of keys: the user bound to it, "" for a service key; its maker; and whether it acts as its
+	// team on the data plane (F472) or only by its own grants.
+	Bound      string `json:"bound"`
+	CreatedBy  string `json:"created_by"`
+	ActsAsTeam bool   `json:"acts_as_team"`
+}
+
+// Assignments holds all of them. Only the floor above writes it, inside [Guard.Change].
+var Assignments = store.Define[Assignment]("assignments", "mem",
+	store.Unique("subject", "org_id", "team_id"),
+	store.Index("org_id", "team_id", "kind", "created_at"))
+
+// Held returns everything that the subject holds in the organization, suspended included.
+func Held(ctx context.Context, tx *store.Tx, orgID, subject string) ([]Assignment, error) {
+	var held []Assignment
+	for a, err := range Assignments.All(ctx, tx, store.Query{
+		Where: []store.Cond{store.Eq("subject", subject), store.Eq("org_id", orgID)},
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, a)
+	}
+	return held, nil
+}
+
+// in returns the active assignments that act in the context: those at the level of the
+// organization and, in a team, those of the team.
+func in(held []Assignment, teamID string) []Assignment {
+	var act []Assignment
+	for _, a := range held {
+		if a.State == Active && (a.TeamID == "" || a.TeamID == teamID) {
+			act = append(act, a)
+		}
+	}
+	return act
+}

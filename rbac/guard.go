@@ -1,0 +1,267 @@
+package rbac
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Guard decides and is the one way to change anything. It is safe for concurrent use.
+type Guard struct {
+	store      *store.Store
+	vocabulary *Vocabulary
+	opt        Options
+	snapshots  snapshots
+}
+
+// Options of a [Guard]; the zero value works.
+type Options struct {
+	// Actions are the host's own, such as deployments.manage, beside those of this library.
+	Actions []string
+	// Resolve returns the id of a model that is known under this name, an id or an alias.
+	Resolve func(model string) (id string, ok bool)
+	// Anomaly returns the present anomaly score, 0 to 1, of a person ("" for a service key) in an
+	// organization. Nil: there is no detector and every score is 0. An error is an unknown score.
+	Anomaly func(ctx context.Context, orgID, person string) (float64, error)
+	// MFA returns when a person last proved a second factor, nil for never. It is asked when the
+	// credential itself does not say. Nil: nobody is asked.
+	MFA func(ctx context.Context, person string) (*time.Time, error)
+}
+
+// NewGuard returns a guard over the records of the store. A host action that cannot be one is an
+// error.
+func NewGuard(s *store.Store, o *Options) (*Guard, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	v, err := NewVocabulary(o.Actions...)
+	if err != nil {
+		return nil, err
+	}
+	return &Guard{store: s, vocabulary: v, opt: *o}, nil
+}
+
+// Kinds are the kinds of record of this package, for drivers and migrations.
+func Kinds() []*store.Kind {
+	return []*store.Kind{Scopes.Kind(), Assignments.Kind(), Restrictions.Kind(), roles.Kind(),
+		overrides.Kind(), policies.Kind(), approvals.Kind()}
+}
+
+func (g *Guard) knowledge() Knowledge {
+	return Knowledge{Vocabulary: g.vocabulary, AnomalySource: g.opt.Anomaly != nil}
+}
+
+// Op is what somebody wants to do.
+type Op struct {
+	Action   string // dot form, such as teams.create
+	OrgID    string // "" for what belongs to no organization: the platform alone
+	TeamID   string // the team in whose context it happens, "" for the organization's
+	Resource string // "type:id"; "" is the team or organization itself
+	Owner    string // the user that the resource belongs to, for grants that end in :own
+
+	// Open lets every actor through, and the organization's rules for signed-in people do not
+	// apply: the function itself decides who may, as in the acceptance of an invitation.
+	Open bool
+}
+
+// Change is how everything is changed: in one unit it locks the organization, asks whether the
+// actor may, runs fn, writes the one event that fn describes and raises the revision of the
+// organization. An error stores nothing. A refusal is a *[Denied] and leaves one event of its own;
+// an organization in which the actor holds nothing is store.ErrNotFound, like one that is not
+// there.
+//
+// fn is run again after a transient failure. Inside a unit of the same store Change joins it; a
+// refusal is then recorded by the outermost Change, if there is one.
+func (g *Guard) Change(ctx context.Context, op Op, fn func(ctx context.Context, tx *store.Tx) (audit.Change, error)) error {
+	by, ok := audit.ActorFrom(ctx)
+	if !ok {
+		return ErrNoActor
+	}
+	joined := g.store.InUnit(ctx)
+	err := g.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if op.OrgID == "" {
+			if err := allowGlobal(by, op); err != nil {
+				return err
+			}
+			return g.record(ctx, tx, op, fn)
+		}
+		if _, err := Scopes.Lock(ctx, tx, op.OrgID); err != nil {
+			return err
+		}
+		if err := g.authorize(ctx, tx, by, op); err != nil {
+			return err
+		}
+		if err := g.record(ctx, tx, op, fn); err != nil {
+			return err
+		}
+		return bump(ctx, tx, op.OrgID)
+	})
+	if !joined {
+		err = g.recordDenial(ctx, op, err)
+	}
+	return err
+}
+
+func allowGlobal(by audit.Actor, op Op) error {
+	if by.Sovereign() || op.Open {
+		return nil
+	}
+	return &Denied{Code: "permission_denied", Action: op.Action, Resource: op.Resource,
+		Decision: Decision{MissingPermission: op.Action, Remedy: []string{"ask the operator of the platform"}}}
+}
+
+func (g *Guard) record(ctx context.Context, tx *store.Tx, op Op, fn func(context.Context, *store.Tx) (audit.Change, error)) error {
+	change, err := fn(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = audit.Append(ctx, tx, op.OrgID, op.Action, change)
+	return err
+}
+
+// bump re-reads the scope, since fn may have written it.
+func bump(ctx context.Context, tx *store.Tx, orgID string) error {
+	scope, err := Scopes.Get(ctx, tx, orgID)
+	if err != nil {
+		return err
+	}
+	scope.Revision++
+	return Scopes.Update(ctx, tx, &scope)
+}
+
+// recordDenial writes the event of a refusal in a unit of its own, since the refused one stored
+// nothing. When even that fails the caller hears of both.
+func (g *Guard) recordDenial(ctx context.Context, op Op, err error) error {
+	var d *Denied
+	if !errors.As(err, &d) {
+		return err
+	}
+	failed := g.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := audit.Append(ctx, tx, op.OrgID, op.Action, d.change())
+		return err
+	})
+	if failed != nil {
+		return errors.Join(err, fmt.Errorf("refusal was not recorded: %w", failed))
+	}
+	return err
+}
+
+// Read runs fn on a snapshot after asking whether the actor may. Refusals are as in [Guard.Change].
+func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx *store.Tx) error) error {
+	by, ok := audit.ActorFrom(ctx)
+	if !ok {
+		return ErrNoActor
+	}
+	joined := g.store.InUnit(ctx)
+	err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if op.OrgID == "" {
+			if err := allowGlobal(by, op); err != nil {
+				return err
+			}
+		} else if err := g.authorize(ctx, tx, by, op); err != nil {
+			return err
+		}
+		return fn(ctx, tx)
+	})
+	if !joined {
+		err = g.recordDenial(ctx, op, err)
+	}
+	return err
+}
+
+// Visible is [Guard.Read] for lists and objects whose readers the grant itself narrows: it answers
+// whether the actor may read everything of the kind in the context, or only what is their own.
+// Neither is a *[Denied].
+func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context, tx *store.Tx, all bool) error) error {
+	by, ok := audit.ActorFrom(ctx)
+	if !ok {
+		return ErrNoActor
+	}
+	err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		err := g.authorize(ctx, tx, by, op)
+		if err == nil {
+			return fn(ctx, tx, true)
+		}
+		var d *Denied
+		if !errors.As(err, &d) || d.Code != "permission_denied" {
+			return err
+		}
+		own := op
+		own.Owner = by.Person()
+		if own.Owner == "" || g.authorize(ctx, tx, by, own) != nil {
+			return err
+		}
+		return fn(ctx, tx, false)
+	})
+	return g.recordDenial(ctx, op, err)
+}
+
+// authorize answers nil, store.ErrNotFound or a *[Denied].
+func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op Op) error {
+	scope, err := Scopes.Get(ctx, tx, op.OrgID)
+	if err != nil {
+		return err
+	}
+	if by.Sovereign() {
+		return nil
+	}
+	if scope.State == Gone {
+		return store.ErrNotFound
+	}
+	if op.Open {
+		return nil
+	}
+	held, err := Held(ctx, tx, op.OrgID, by.ID)
+	if err != nil {
+		return err
+	}
+	if len(held) == 0 {
+		return store.ErrNotFound
+	}
+	resource := op.Resource
+	if resource == "" {
+		resource = "organization:" + op.OrgID
+		if op.TeamID != "" {
+			resource = "team:" + op.TeamID
+		}
+	}
+	denied := &Denied{Action: op.Action, Resource: resource, TeamID: op.TeamID}
+	switch {
+	case by.Type == audit.User && !scope.Admits(by.IP):
+		denied.Code = "ip_denied"
+		denied.Decision.Remedy = []string{"call from an address that the organization allows"}
+		return denied
+	case by.Session && scope.RequireMFA && by.MFAAt == nil:
+		denied.Code = "mfa_required"
+		denied.Decision.Remedy = []string{"verify a second factor"}
+		return denied
+	}
+	d, err := g.decide(ctx, tx, scope, held, Request{
+		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Resource: resource, Owner: op.Owner,
+		Person: by.Person(), At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt,
+	})
+	if err != nil {
+		return err
+	}
+	if d.Allowed {
+		return nil
+	}
+	denied.Code, denied.Decision = d.Code, d
+	return denied
+}
+
+func actor(ctx context.Context) audit.Actor {
+	a, _ := audit.ActorFrom(ctx)
+	return a
+}
+
+func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
+
+// isPolicyEditing: what an attached policy can never take from an owner (architecture of
+// decisions: nobody can lock the owner out).
+func isPolicyEditing(action string) bool { return strings.HasPrefix(action, "policies.") }

@@ -1,0 +1,70 @@
+package rbac
+
+import (
+	"context"
+	"errors"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Override changes what a role means inside one team.
+type Override struct {
+	store.Meta
+	OrgID  string   `json:"organization_id"`
+	TeamID string   `json:"team_id"`
+	RoleID string   `json:"role_id"`
+	Role   string   `json:"role"` // its slug
+	Add    []string `json:"add"`
+	Remove []string `json:"remove"`
+}
+
+var overrides = store.Define[Override]("overrides", "ovr",
+	store.Unique("team_id", "role_id"), store.Index("org_id", "created_at"))
+
+// SetOverride gives a role its override in a team, replacing the one before. It says whether it
+// is new. Nobody can add what they do not hold in the team.
+func (g *Guard) SetOverride(ctx context.Context, orgID, teamID, role string, add, remove []string) (o Override, created bool, err error) {
+	err = g.Change(ctx, Op{Action: "roles.update", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if err := CheckPermissions("permissions_override.add", add); err != nil {
+			return audit.Change{}, err
+		}
+		if err := CheckPermissions("permissions_override.remove", remove); err != nil {
+			return audit.Change{}, err
+		}
+		r, err := FindRole(ctx, tx, orgID, role)
+		if errors.Is(err, store.ErrNotFound) {
+			return audit.Change{}, store.Invalid("role", "unknown", "is no role of the organization")
+		} else if err != nil {
+			return audit.Change{}, err
+		}
+		if err := g.Ceiling(ctx, tx, orgID, teamID, "permissions_override.add", add); err != nil {
+			return audit.Change{}, err
+		}
+		change := audit.Change{Type: "team.role_override", Resource: audit.Resource{Type: "team", ID: teamID}, TeamID: teamID}
+		o, err = overrides.Find(ctx, tx, store.Eq("team_id", teamID), store.Eq("role_id", r.ID))
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			created = true
+			o = Override{OrgID: orgID, TeamID: teamID, RoleID: r.ID, Role: r.Slug, Add: add, Remove: remove}
+			err = overrides.Insert(ctx, tx, &o)
+		case err == nil:
+			created, change.Before = false, o
+			o.Add, o.Remove, o.Role = add, remove, r.Slug
+			err = overrides.Update(ctx, tx, &o)
+		}
+		change.After = o
+		return change, err
+	})
+	return o, created, err
+}
+
+// Overrides lists the overrides of a team.
+func (g *Guard) Overrides(ctx context.Context, orgID, teamID string, limit int, after string) (page store.Page[Override], err error) {
+	err = g.Read(ctx, Op{Action: "roles.read", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) error {
+		page, err = overrides.List(ctx, tx, store.Query{
+			Where: []store.Cond{store.Eq("team_id", teamID)}, Limit: limit, After: after})
+		return err
+	})
+	return page, err
+}

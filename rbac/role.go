@@ -1,0 +1,201 @@
+package rbac
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Role is a named set of permissions of one organization.
+type Role struct {
+	store.Meta
+	OrgID       string   `json:"organization_id"`
+	Name        string   `json:"name"`
+	Slug        string   `json:"slug"` // as first written
+	SlugKey     string   `json:"-"`
+	Description string   `json:"description"`
+	Permissions []string `json:"permissions"` // as written
+	IsSystem    bool     `json:"is_system"`
+	Adopted     bool     `json:"-"` // a seeded role that the platform has taken over (F456)
+}
+
+var roles = store.Define[Role]("roles", "role", store.Unique("org_id", "slug_key"))
+
+// AuditResource is how the log names the role.
+func (r Role) AuditResource() audit.Resource {
+	return audit.Resource{Type: "role", ID: r.ID, Slug: r.Slug}
+}
+
+// OwnerRole and MemberRole are the slugs of the two roles that every organization is born with.
+const (
+	OwnerRole  = "org_admin"
+	MemberRole = "member"
+)
+
+// Limits of a role.
+const (
+	MaxName        = 200
+	MaxDescription = 2000
+	MaxPermissions = 500
+)
+
+// NewRole is the input of [Guard.CreateRole].
+type NewRole struct {
+	Name        string
+	Slug        string // "" takes it from the name
+	Description string
+	Permissions []string
+	IsSystem    bool // the platform only (F324)
+}
+
+func (in *NewRole) validate() error {
+	in.Name = strings.TrimSpace(in.Name)
+	if in.Slug == "" {
+		in.Slug = store.SlugFrom(in.Name)
+	}
+	in.Slug = strings.ToLower(in.Slug)
+	if err := CheckText("name", in.Name, 1, MaxName); err != nil {
+		return err
+	}
+	if err := store.CheckSlug("slug", in.Slug); err != nil {
+		return err
+	}
+	if err := CheckText("description", in.Description, 0, MaxDescription); err != nil {
+		return err
+	}
+	if in.Permissions == nil {
+		return store.Invalid("permissions", "required", "is required")
+	}
+	return CheckPermissions("permissions", in.Permissions)
+}
+
+// CheckText returns a *[store.FieldError] unless the text has from least to most characters.
+func CheckText(field, text string, least, most int) error {
+	n := len([]rune(text))
+	switch {
+	case n < least && n == 0:
+		return store.Invalid(field, "required", "is required")
+	case n < least || n > most:
+		return store.Invalid(field, "range", "must have from %d to %d characters", least, most)
+	}
+	return nil
+}
+
+// CheckPermissions returns a *[store.FieldError] naming the first entry that is no permission.
+func CheckPermissions(field string, permissions []string) error {
+	if len(permissions) > MaxPermissions {
+		return store.Invalid(field, "range", "must have at most %d entries", MaxPermissions)
+	}
+	for i, p := range permissions {
+		if _, err := ParsePermission(p); err != nil {
+			return store.Invalid(fmt.Sprintf("%s[%d]", field, i), "pattern", "must be a permission such as teams.read, billing.*, *.read or usage.read:own")
+		}
+	}
+	return nil
+}
+
+// CreateRole makes a role. Nobody can put into it what they do not hold at the level of the
+// organization. org_admin and member are there from the start; the platform's first CreateRole of
+// org_admin adopts it instead, with its name and description (F456).
+func (g *Guard) CreateRole(ctx context.Context, orgID string, in NewRole) (role Role, err error) {
+	err = g.Change(ctx, Op{Action: "roles.create", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if err := in.validate(); err != nil {
+			return audit.Change{}, err
+		}
+		if in.IsSystem && !actor(ctx).Sovereign() {
+			return audit.Change{}, &Denied{Code: "system_role_forbidden", Action: "roles.create",
+				Decision: Decision{Remedy: []string{"leave out is_system; only the platform makes system roles"}}}
+		}
+		role, err = roles.Find(ctx, tx, store.Eq("org_id", orgID), store.Eq("slug_key", store.SlugKey(in.Slug)))
+		switch {
+		case err == nil:
+			return adopt(ctx, tx, &role, in)
+		case !errors.Is(err, store.ErrNotFound):
+			return audit.Change{}, err
+		}
+		if err := g.Ceiling(ctx, tx, orgID, "", "permissions", in.Permissions); err != nil {
+			return audit.Change{}, err
+		}
+		role = Role{OrgID: orgID, Name: in.Name, Slug: in.Slug, SlugKey: store.SlugKey(in.Slug),
+			Description: in.Description, Permissions: in.Permissions, IsSystem: in.IsSystem}
+		return audit.Created(&role), roles.Insert(ctx, tx, &role)
+	})
+	return role, err
+}
+
+func adopt(ctx context.Context, tx *store.Tx, role *Role, in NewRole) (audit.Change, error) {
+	taken := &store.ConflictError{Code: "slug_taken", Message: "a role with this slug exists"}
+	if role.SlugKey != store.SlugKey(OwnerRole) || role.Adopted || !actor(ctx).Sovereign() {
+		return audit.Change{}, taken
+	}
+	if !slices.Equal(in.Permissions, role.Permissions) {
+		taken.Message = "org_admin exists and holds every permission; permissions must be [\"*\"]"
+		return audit.Change{}, taken
+	}
+	before := *role
+	role.Name, role.Description, role.Adopted = in.Name, in.Description, true
+	return audit.Updated(before, role), roles.Update(ctx, tx, role)
+}
+
+// SeedRoles gives a new organization its two system roles. It runs inside the unit that creates
+// the organization.
+func SeedRoles(ctx context.Context, tx *store.Tx, orgID string) (owner, member Role, err error) {
+	for _, t := range SystemRoles() {
+		r := Role{OrgID: orgID, Name: t.Name, Slug: t.Slug, SlugKey: store.SlugKey(t.Slug),
+			Description: t.Description, Permissions: t.Permissions, IsSystem: true}
+		if err := roles.Insert(ctx, tx, &r); err != nil {
+			return owner, member, err
+		}
+		if t.Slug == OwnerRole {
+			owner = r
+		} else {
+			member = r
+		}
+	}
+	return owner, member, nil
+}
+
+// Role returns a role by its id or slug.
+func (g *Guard) Role(ctx context.Context, orgID, ref string) (role Role, err error) {
+	err = g.Read(ctx, Op{Action: "roles.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
+		role, err = FindRole(ctx, tx, orgID, ref)
+		return err
+	})
+	return role, err
+}
+
+// Roles lists the roles of an organization by their slugs.
+func (g *Guard) Roles(ctx context.Context, orgID string, limit int, after string) (page store.Page[Role], err error) {
+	err = g.Read(ctx, Op{Action: "roles.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
+		page, err = roles.List(ctx, tx, store.Query{
+			Where: []store.Cond{store.Eq("org_id", orgID)},
+			Order: []store.Order{store.Asc("slug_key")}, Limit: limit, After: after})
+		return err
+	})
+	return page, err
+}
+
+// FindRole returns the role of the organization with that id or slug, or store.ErrNotFound. It
+// checks nothing: it serves the service methods that already did.
+func FindRole(ctx context.Context, tx *store.Tx, orgID, ref string) (Role, error) {
+	if strings.HasPrefix(ref, roles.Kind().Prefix+"_") {
+		if r, err := roles.Get(ctx, tx, ref); err == nil && r.OrgID == orgID {
+			return r, nil
+		}
+	}
+	return roles.Find(ctx, tx, store.Eq("org_id", orgID), store.Eq("slug_key", store.SlugKey(ref)))
+}
+
+// RoleSlug returns the slug of a role id, "" when there is none.
+func RoleSlug(ctx context.Context, tx *store.Tx, roleID string) (string, error) {
+	if roleID == "" {
+		return "", nil
+	}
+	r, err := roles.Get(ctx, tx, roleID)
+	return r.Slug, err
+}

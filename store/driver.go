@@ -1,0 +1,50 @@
+package store
+
+import "context"
+
+// Driver is what a database has to be able to do for a [Store]. It is small so that a host can
+// bring its own; package storetest holds it to the contract, sentence by sentence. A driver knows
+// nothing of organizations.
+//
+// Begin opens a transaction. A writable one is READ COMMITTED or stronger, and what it reads with
+// lock is not changed by others until it ends; another one is a snapshot: it sees one state of
+// all records, whatever is committed meanwhile. Begin and every method answer with the errors of
+// this package, and mark with [ErrTransient] what may pass on a second run of the whole unit.
+type Driver interface {
+	Begin(ctx context.Context, writable bool) (DriverTx, error)
+	Close() error
+}
+
+// DriverTx is one transaction. It is used by one goroutine at a time. Records come and go as
+// pointers to the struct of their kind; a driver keeps no reference to what it was given and
+// hands out nothing that it keeps.
+type DriverTx interface {
+	// Get reads the record with that id into dst, or answers ErrNotFound. With lock nobody else
+	// locks, updates or deletes it until this transaction ends.
+	Get(ctx context.Context, k *Kind, id string, lock bool, dst any) error
+
+	// Select appends the records of the selection, in its order, to the slice that dst (a *[]T)
+	// points to.
+	Select(ctx context.Context, k *Kind, s Selection, dst any) error
+
+	// Count counts the records that meet all conditions.
+	Count(ctx context.Context, k *Kind, where []Cond) (int, error)
+
+	// Insert keeps a new record. Where a record with the same id or unique set is there, it
+	// answers a *UniqueError, or, with skip, false and no error.
+	Insert(ctx context.Context, k *Kind, rec any, skip bool) (bool, error)
+
+	// Update replaces the record with the id and version-1 of rec by rec. ErrNotFound when no
+	// record has the id, ErrConflict when its version is another one.
+	Update(ctx context.Context, k *Kind, rec any) error
+
+	// Delete removes the record with that id, or answers ErrNotFound.
+	Delete(ctx context.Context, k *Kind, id string) error
+
+	// Commit makes all writes visible at once and, where the database has a disk, durable. After
+	// an error nothing may be assumed but that either all or none of the writes are there.
+	Commit(ctx context.Context) error
+
+	// Rollback ends the transaction without its writes. After Commit it does nothing.
+	Rollback() error
+}

@@ -1,0 +1,262 @@
+// Package bunstore is the SQL driver that packages sqlite and postgres share.
+//
+// bun maps records to columns without tags, by the rule that store.Kind follows too, and writes the
+// SQL of each dialect. What differs between the databases beyond that is in a [Dialect].
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Dialect is what a database does in its own way.
+type Dialect struct {
+	// Writer and Reader are pools; they may be the same.
+	Writer, Reader *bun.DB
+	// WriteOptions and ReadOptions begin transactions.
+	WriteOptions, ReadOptions *sql.TxOptions
+	// Lock, when it is set, lets one writer in at a time.
+	Lock *store.WriterLock
+	// RowLocks says that SELECT ... FOR UPDATE exists.
+	RowLocks bool
+	// Snapshot is a statement that fixes the snapshot of a reading transaction; "" if it is fixed
+	// by its beginning.
+	Snapshot string
+	// Error brings an error of the database into the form of package store.
+	Error func(err error) error
+}
+
+// New returns a driver over the dialect's pools, which it closes.
+func New(d Dialect) store.Driver { return &driver{d} }
+
+type driver struct{ Dialect }
+
+func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
+	db, o := d.Reader, d.ReadOptions
+	if writable {
+		db, o = d.Writer, d.WriteOptions
+		if d.Lock != nil {
+			if err := d.Lock.Lock(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	t := &tx{driver: d, locked: writable && d.Lock != nil}
+	var err error
+	if t.sql, err = db.BeginTx(ctx, o); err != nil {
+		t.unlock()
+		return nil, d.Error(err)
+	}
+	if !writable && d.Snapshot != "" {
+		if _, err := t.sql.ExecContext(ctx, d.Snapshot); err != nil {
+			t.Rollback()
+			return nil, d.Error(err)
+		}
+	}
+	return t, nil
+}
+
+func (d *driver) Close() error {
+	err := d.Writer.Close()
+	if d.Reader != d.Writer {
+		err = errors.Join(err, d.Reader.Close())
+	}
+	return err
+}
+
+type tx struct {
+	*driver
+	sql    bun.Tx
+	locked bool
+}
+
+func (t *tx) unlock() {
+	if t.locked {
+		t.locked = false
+		t.Lock.Unlock()
+	}
+}
+
+func (t *tx) Get(ctx context.Context, k *store.Kind, id string, lock bool, dst any) error {
+	q := t.sql.NewSelect().Model(dst).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).Where("?TableAlias.id = ?", id)
+	if lock && t.RowLocks {
+		q = q.For("UPDATE")
+	}
+	if err := q.Scan(ctx); errors.Is(err, sql.ErrNoRows) {
+		return store.ErrNotFound
+	} else if err != nil {
+		return t.Error(err)
+	}
+	k.InUTC(dst)
+	return nil
+}
+
+func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst any) error {
+	q := t.sql.NewSelect().Model(dst).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name))
+	for _, c := range s.Where {
+		text, args := condition(c)
+		q = q.Where(text, args...)
+	}
+	if s.After != nil {
+		text, args := behind(s.Order, s.After)
+		q = q.Where(text, args...)
+	}
+	for _, o := range s.Order {
+		way := "ASC"
+		if o.Desc {
+			way = "DESC"
+		}
+		q = q.OrderExpr("? "+way, bun.Ident(o.Column))
+	}
+	if s.Limit > 0 {
+		q = q.Limit(int64(s.Limit))
+	}
+	if err := q.Scan(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return t.Error(err)
+	}
+	rows := reflect.ValueOf(dst).Elem()
+	for i := range rows.Len() {
+		k.InUTC(rows.Index(i).Addr().Interface())
+	}
+	return nil
+}
+
+func (t *tx) Count(ctx context.Context, k *store.Kind, where []store.Cond) (int, error) {
+	q := t.sql.NewSelect().TableExpr("?", bun.Ident(k.Name)).ColumnExpr("count(*)")
+	for _, c := range where {
+		text, args := condition(c)
+		q = q.Where(text, args...)
+	}
+	var n int
+	return n, t.Error(q.Scan(ctx, &n))
+}
+
+// condition writes a test of one column.
+func condition(c store.Cond) (string, []any) {
+	column := bun.Ident(c.Column)
+	switch c.Op {
+	case store.OpFrom:
+		return "? >= ?", []any{column, c.Values[0]}
+	case store.OpBelow:
+		return "? < ?", []any{column, c.Values[0]}
+	case store.OpIn:
+		if len(c.Values) == 0 {
+			return "1 = 0", nil
+		}
+		return "? IN (?)", []any{column, bun.List(c.Values)}
+	}
+	if c.Values[0] == nil {
+		return "? IS NULL", []any{column}
+	}
+	return "? = ?", []any{column, c.Values[0]}
+}
+
+// behind writes what lies strictly behind the cursor: later in the first column, or equal there and
+// later in the second, and so on.
+func behind(order []store.Order, after []any) (string, []any) {
+	var ors []string
+	var args []any
+	for i := range order {
+		var ands []string
+		for j := range i {
+			ands = append(ands, "? = ?")
+			args = append(args, bun.Ident(order[j].Column), after[j])
+		}
+		op := ">"
+		if order[i].Desc {
+			op = "<"
+		}
+		ands = append(ands, "? "+op+" ?")
+		args = append(args, bun.Ident(order[i].Column), after[i])
+		ors = append(ors, "("+strings.Join(ands, " AND ")+")")
+	}
+	return "(" + strings.Join(ors, " OR ") + ")", args
+}
+
+func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (bool, error) {
+	q := t.sql.NewInsert().Model(rec).ModelTableExpr("?", bun.Ident(k.Name))
+	if skip {
+		q = q.On("CONFLICT DO NOTHING")
+	}
+	res, err := q.Exec(ctx)
+	if err != nil {
+		return false, t.unique(k, err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, t.Error(err)
+}
+
+func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
+	m := k.Meta(rec)
+	res, err := t.sql.NewUpdate().Model(rec).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).
+		Where("?TableAlias.id = ?", m.ID).Where("?TableAlias.version = ?", m.Version-1).Exec(ctx)
+	if err != nil {
+		return t.unique(k, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n == 1 {
+		return t.Error(err)
+	}
+	known, err := t.Count(ctx, k, []store.Cond{store.Eq("id", m.ID)})
+	if err != nil {
+		return err
+	}
+	if known == 0 {
+		return store.ErrNotFound
+	}
+	return store.ErrConflict
+}
+
+func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
+	res, err := t.sql.NewDelete().TableExpr("?", bun.Ident(k.Name)).Where("id = ?", id).Exec(ctx)
+	if err != nil {
+		return t.Error(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return t.Error(err)
+	}
+	return store.ErrNotFound
+}
+
+func (t *tx) Commit(context.Context) error {
+	defer t.unlock()
+	return t.Error(t.sql.Commit())
+}
+
+func (t *tx) Rollback() error {
+	defer t.unlock()
+	if err := t.sql.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
+		return t.Error(err)
+	}
+	return nil
+}
+
+// unique completes a UniqueError by the kind's own name and sets.
+func (t *tx) unique(k *store.Kind, err error) error {
+	err = t.Error(err)
+	var u *store.UniqueError
+	if !errors.As(err, &u) {
+		return err
+	}
+	if len(u.Columns) == 1 { // the name of an index, or a column
+		for _, set := range append(k.Unique, []string{"id"}) {
+			if name := u.Columns[0]; name == IndexName(k.Name, set) || name == k.Name+"_pkey" && set[0] == "id" {
+				return &store.UniqueError{Kind: k.Name, Columns: set}
+			}
+		}
+	}
+	return &store.UniqueError{Kind: k.Name, Columns: u.Columns}
+}
+
+// IndexName is the name of the index of a unique set.
+func IndexName(table string, columns []string) string {
+	return fmt.Sprintf("%s_%s_key", table, strings.Join(columns, "_"))
+}

@@ -1,0 +1,157 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"reflect"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// tx is a transaction: a snapshot, and for a writer the tables that it has changed.
+type tx struct {
+	driver  *driver // nil for a snapshot
+	state   *state
+	changed map[string]*table
+	over    bool
+}
+
+func (t *tx) read(k *store.Kind) *table {
+	if c := t.changed[k.Name]; c != nil {
+		return c
+	}
+	if c := t.state.tables[k.Name]; c != nil {
+		return c
+	}
+	return newTable(k)
+}
+
+func (t *tx) write(k *store.Kind) *table {
+	c := t.changed[k.Name]
+	if c == nil {
+		if old := t.state.tables[k.Name]; old != nil {
+			c = old.copy()
+		} else {
+			c = newTable(k)
+		}
+		t.changed[k.Name] = c
+	}
+	return c
+}
+
+// Get needs no lock of its own: there is one writer.
+func (t *tx) Get(ctx context.Context, k *store.Kind, id string, _ bool, dst any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	rec, ok := t.read(k).get(id)
+	if !ok {
+		return store.ErrNotFound
+	}
+	reflect.ValueOf(dst).Elem().Set(reflect.ValueOf(k.Clone(rec)).Elem())
+	return nil
+}
+
+func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	out := reflect.ValueOf(dst).Elem()
+	n := 0
+	t.read(k).walk(s, func(rec any) bool {
+		out.Set(reflect.Append(out, reflect.ValueOf(k.Clone(rec)).Elem()))
+		n++
+		return s.Limit == 0 || n < s.Limit
+	})
+	return nil
+}
+
+func (t *tx) Count(ctx context.Context, k *store.Kind, where []store.Cond) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	t.read(k).walk(store.Selection{Where: where, Order: []store.Order{{Column: "id"}}}, func(any) bool {
+		n++
+		return true
+	})
+	return n, nil
+}
+
+func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	table := t.write(k)
+	if clash := table.clash(rec); clash != nil {
+		if skip {
+			return false, nil
+		}
+		return false, clash
+	}
+	table.put(k.Clone(rec))
+	return true, nil
+}
+
+func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	table, meta := t.write(k), k.Meta(rec)
+	old, ok := table.get(meta.ID)
+	if !ok {
+		return store.ErrNotFound
+	}
+	if k.Meta(old).Version != meta.Version-1 {
+		return store.ErrConflict
+	}
+	table.remove(old)
+	if clash := table.clash(rec); clash != nil {
+		table.put(old)
+		return clash
+	}
+	table.put(k.Clone(rec))
+	return nil
+}
+
+func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	table := t.write(k)
+	old, ok := table.get(id)
+	if !ok {
+		return store.ErrNotFound
+	}
+	table.remove(old)
+	return nil
+}
+
+func (t *tx) Commit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if t.driver.closed.Load() {
+		return store.ErrClosed
+	}
+	next := &state{tables: maps.Clone(t.state.tables)}
+	if next.tables == nil {
+		next.tables = map[string]*table{}
+	}
+	maps.Copy(next.tables, t.changed)
+	t.driver.state.Store(next)
+	t.end()
+	return nil
+}
+
+func (t *tx) Rollback() error {
+	t.end()
+	return nil
+}
+
+func (t *tx) end() {
+	if t.over || t.driver == nil {
+		return
+	}
+	t.over = true
+	t.driver.writer.Unlock()
+}

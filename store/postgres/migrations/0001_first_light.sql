@@ -1,0 +1,331 @@
+-- The records of orgkit, one table per kind. Columns follow the fields of the records; the drift
+-- test holds both against each other. Ids are texts made by the program.
+
+CREATE TABLE users (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	email TEXT NOT NULL,
+	email_key TEXT NOT NULL,
+	name TEXT NOT NULL,
+	email_verified BOOLEAN NOT NULL,
+	state TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
+CREATE INDEX users_created_at_idx ON users (created_at);
+
+CREATE TABLE tokens (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	user_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	expires_at TIMESTAMPTZ NOT NULL,
+	mfa_verified_at TIMESTAMPTZ,
+	revoked BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
+CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at);
+
+CREATE TABLE organizations (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	name TEXT NOT NULL,
+	slug TEXT NOT NULL,
+	description TEXT NOT NULL,
+	settings JSONB NOT NULL,
+	metadata JSONB,
+	state TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX organizations_slug_key ON organizations (slug);
+CREATE INDEX organizations_created_at_idx ON organizations (created_at);
+
+CREATE TABLE teams (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	slug TEXT NOT NULL,
+	slug_key TEXT NOT NULL,
+	description TEXT NOT NULL,
+	settings JSONB NOT NULL,
+	state TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
+CREATE INDEX teams_slug_key_idx ON teams (slug_key);
+
+CREATE TABLE invitations (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	email TEXT NOT NULL,
+	email_key TEXT NOT NULL,
+	role_id TEXT NOT NULL,
+	role TEXT NOT NULL,
+	message TEXT NOT NULL,
+	permissions JSONB NOT NULL,
+	status TEXT NOT NULL,
+	expires_at TIMESTAMPTZ NOT NULL,
+	invited_by TEXT NOT NULL,
+	invited_by_type TEXT NOT NULL,
+	email_sent BOOLEAN NOT NULL,
+	hash TEXT NOT NULL,
+	pending TEXT,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX invitations_hash_key ON invitations (hash);
+CREATE UNIQUE INDEX invitations_org_id_team_id_pending_key ON invitations (org_id, team_id, pending);
+CREATE INDEX invitations_org_id_team_id_created_at_idx ON invitations (org_id, team_id, created_at);
+
+CREATE TABLE api_keys (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	created_by TEXT NOT NULL,
+	inherit_team BOOLEAN NOT NULL,
+	permissions JSONB,
+	restrictions JSONB NOT NULL,
+	metadata JSONB,
+	prefix TEXT NOT NULL,
+	last4 TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	disabled BOOLEAN NOT NULL,
+	revoked_at TIMESTAMPTZ,
+	expires_at TIMESTAMPTZ,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
+CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at);
+CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id);
+
+CREATE TABLE audit_events (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	type TEXT NOT NULL,
+	category TEXT NOT NULL,
+	action TEXT NOT NULL,
+	actor_type TEXT NOT NULL,
+	actor_id TEXT NOT NULL,
+	actor_label TEXT NOT NULL,
+	on_behalf_of TEXT NOT NULL,
+	resource_type TEXT NOT NULL,
+	resource_id TEXT NOT NULL,
+	resource_slug TEXT NOT NULL,
+	outcome TEXT NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	request_id TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	before JSONB,
+	after JSONB,
+	data JSONB,
+	PRIMARY KEY (id)
+);
+CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at);
+
+CREATE TABLE scopes (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	zone TEXT NOT NULL,
+	state TEXT NOT NULL,
+	revision BIGINT NOT NULL,
+	allowed_i_ps JSONB,
+	allowed_i_ps_data BOOLEAN NOT NULL,
+	require_mfa BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE assignments (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	state TEXT NOT NULL,
+	role_id TEXT NOT NULL,
+	source TEXT NOT NULL,
+	"add" JSONB,
+	remove JSONB,
+	bound TEXT NOT NULL,
+	created_by TEXT NOT NULL,
+	acts_as_team BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX assignments_subject_org_id_team_id_key ON assignments (subject, org_id, team_id);
+CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at);
+
+CREATE TABLE restrictions (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	state TEXT NOT NULL,
+	allowed JSONB,
+	limited BOOLEAN NOT NULL,
+	blocked JSONB,
+	require_approval JSONB,
+	features_off JSONB,
+	PRIMARY KEY (id)
+);
+CREATE INDEX restrictions_org_id_idx ON restrictions (org_id);
+
+CREATE TABLE roles (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	slug TEXT NOT NULL,
+	slug_key TEXT NOT NULL,
+	description TEXT NOT NULL,
+	permissions JSONB,
+	is_system BOOLEAN NOT NULL,
+	adopted BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX roles_org_id_slug_key_key ON roles (org_id, slug_key);
+
+CREATE TABLE overrides (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	role_id TEXT NOT NULL,
+	role TEXT NOT NULL,
+	"add" JSONB,
+	remove JSONB,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX overrides_team_id_role_id_key ON overrides (team_id, role_id);
+CREATE INDEX overrides_org_id_created_at_idx ON overrides (org_id, created_at);
+
+CREATE TABLE policies (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	description TEXT NOT NULL,
+	statements JSONB,
+	enabled BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX policies_org_id_team_id_name_key ON policies (org_id, team_id, name);
+
+CREATE TABLE approvals (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	requester TEXT NOT NULL,
+	action TEXT NOT NULL,
+	resource TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	status TEXT NOT NULL,
+	requirements JSONB,
+	approver TEXT NOT NULL,
+	answer TEXT NOT NULL,
+	ends_at TIMESTAMPTZ NOT NULL,
+	max_amount NUMERIC,
+	PRIMARY KEY (id)
+);
+CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at);
+
+CREATE TABLE budgets (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	"limit" NUMERIC NOT NULL,
+	"window" TEXT NOT NULL,
+	zone TEXT NOT NULL,
+	anchor TIMESTAMPTZ NOT NULL,
+	hard BOOLEAN NOT NULL,
+	rollover BOOLEAN NOT NULL,
+	alert_threshold NUMERIC,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX budgets_org_id_scope_scope_id_team_id_name_key ON budgets (org_id, scope, scope_id, team_id, name);
+
+CREATE TABLE budget_accounts (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	budget_id TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	period_start TIMESTAMPTZ NOT NULL,
+	period_end TIMESTAMPTZ NOT NULL,
+	hard BOOLEAN NOT NULL,
+	"limit" NUMERIC NOT NULL,
+	carried NUMERIC NOT NULL,
+	spent NUMERIC NOT NULL,
+	reserved NUMERIC NOT NULL,
+	over NUMERIC NOT NULL,
+	alerted BOOLEAN NOT NULL,
+	exceeded BOOLEAN NOT NULL,
+	-- A hard budget is never exceeded but by what is knowingly over it.
+	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),
+	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0),
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+
+CREATE TABLE budget_reservations (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	key_id TEXT NOT NULL,
+	model TEXT NOT NULL,
+	accounts JSONB,
+	amount NUMERIC NOT NULL,
+	actual NUMERIC NOT NULL,
+	state TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at);

@@ -1,0 +1,172 @@
+// Package store keeps records.
+//
+// A [Store] is a concrete front over a small [Driver]; packages memory, sqlite and postgres hold
+// the drivers of this library and storetest the suite that each of them passes. All reading and
+// writing happens in a unit: [Store.Update] runs a function in a transaction that may write,
+// [Store.View] in one that sees a single unchanging state. Nothing reads or writes a record
+// without the [Tx] of its unit in hand. A kind of record is declared once with [Define]; its
+// [Collection] then serves every store.
+//
+// # Units
+//
+// An Update commits all of its writes or none. A unit begun inside a unit of the same store, with
+// the context that the outer function was given, joins it: it commits with it. An error returned
+// by a joined unit, and any write that failed, dooms the outer one: it returns that error even if
+// its own function returns nil. An Update inside a View is [ErrReadOnly].
+//
+// The function of a unit is run again after a failure that may pass ([ErrTransient]), so it has no
+// effects outside of the unit but to assign its results. What must happen once, after the commit,
+// goes into [Tx.AfterCommit]. Inside the function use the context that it was given, never the one
+// around it: name the parameter ctx, so that the outer one cannot be reached.
+//
+// # Isolation
+//
+// A View reads one snapshot. An Update reads what is committed; what it must rely on until its end
+// it reads with [Collection.Lock]. [Collection.Update] is a compare-and-swap on the version of the
+// record, so no change is lost even without a lock.
+//
+// # Time
+//
+// [Tx.Now] is one instant for the whole unit, in UTC and whole microseconds, the finest that all
+// databases keep: the row, its audit event and its reservation agree.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+)
+
+// Store keeps records in one database. It is safe for concurrent use.
+type Store struct {
+	driver Driver
+	now    func() time.Time
+	newID  func(prefix string, now time.Time) string
+	tries  int
+}
+
+// Options of a [Store]. The zero value, and nil, are ready for production.
+type Options struct {
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// NewID makes the id of a new record out of its kind's prefix; nil makes random ids that sort
+	// by time. Ids must never repeat.
+	NewID func(prefix string) string
+	// Tries is how often a unit is run before a transient failure is returned; 0 is 8.
+	Tries int
+}
+
+// New returns a store over a driver. The store owns the driver and closes it.
+func New(d Driver, o *Options) *Store {
+	s := &Store{driver: d, now: time.Now, newID: randomID, tries: 8}
+	if o == nil {
+		return s
+	}
+	if o.Now != nil {
+		s.now = o.Now
+	}
+	if o.NewID != nil {
+		s.newID = func(prefix string, _ time.Time) string { return o.NewID(prefix) }
+	}
+	if o.Tries > 0 {
+		s.tries = o.Tries
+	}
+	return s
+}
+
+// Close closes the database. Units that run are not waited for.
+func (s *Store) Close() error { return s.driver.Close() }
+
+// Now is the time by the clock of the store, as a unit begun now would see it.
+func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+type txKey struct{ store *Store }
+
+// InUnit says whether ctx belongs to a unit of this store, that is, whether an Update or View
+// with it would join.
+func (s *Store) InUnit(ctx context.Context) bool {
+	_, ok := ctx.Value(txKey{s}).(*Tx)
+	return ok
+}
+
+// Update runs fn in a transaction and commits it when fn returns nil. fn may run more than once;
+// see the package documentation.
+func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return s.run(ctx, true, fn)
+}
+
+// View runs fn on one snapshot of all records. Inside an Update it joins it instead and sees its
+// writes.
+func (s *Store) View(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return s.run(ctx, false, fn)
+}
+
+func (s *Store) run(ctx context.Context, writable bool, fn func(context.Context, *Tx) error) error {
+	if outer, ok := ctx.Value(txKey{s}).(*Tx); ok {
+		return outer.join(ctx, writable, fn)
+	}
+	ctx = withUnit(ctx)
+	for try := 1; ; try++ {
+		err := s.once(ctx, writable, fn)
+		if err == nil || try >= s.tries || !errors.Is(err, ErrTransient) {
+			return err
+		}
+		// Full jitter keeps units that collided from colliding again.
+		wait := rand.N(time.Millisecond << min(try, 8))
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, writable bool, fn func(context.Context, *Tx) error) error {
+	d, err := s.driver.Begin(ctx, writable)
+	if err != nil {
+		return err
+	}
+	defer d.Rollback() // after Commit it does nothing; it also ends the unit of a panicking fn
+	tx := &Tx{store: s, driver: d, writable: writable, now: s.Now()}
+	defer func() { tx.done = true }()
+
+	if err := fn(context.WithValue(ctx, txKey{s}, tx), tx); err != nil {
+		return err
+	}
+	if tx.doomed != nil {
+		return tx.doomed
+	}
+	if !writable {
+		return nil
+	}
+	if err := d.Commit(ctx); err != nil {
+		return err
+	}
+	for _, after := range tx.after {
+		after()
+	}
+	return nil
+}
+
+type unitKey struct{}
+
+// withUnit notes who began the unit, so that a driver with one writer can name the holder of its
+// lock when another waits too long.
+func withUnit(ctx context.Context) context.Context {
+	var pcs [1]uintptr
+	runtime.Callers(4, pcs[:])
+	return context.WithValue(ctx, unitKey{}, pcs[0])
+}
+
+// Caller names the place in the code that began the unit of ctx, for messages of drivers.
+func Caller(ctx context.Context) string {
+	pc, ok := ctx.Value(unitKey{}).(uintptr)
+	if !ok {
+		return "unknown"
+	}
+	f, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	return fmt.Sprintf("%s (line %d)", f.Function, f.Line)
+}

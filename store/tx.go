@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Tx is a unit in progress. It belongs to the function that it was given to and to one goroutine.
+type Tx struct {
+	store    *Store
+	driver   DriverTx
+	writable bool
+	now      time.Time
+	after    []func()
+	doomed   error
+	done     bool
+}
+
+// Now is the one instant of the unit: UTC, whole microseconds.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// NewID returns a fresh id, prefix_ and a part that sorts by time.
+func (tx *Tx) NewID(prefix string) string { return tx.store.newID(prefix, tx.now) }
+
+// AfterCommit runs fn once after the unit was committed and before Update returns. Callbacks of
+// different units run unordered, so a callback moves a cache forward or wakes somebody up; it
+// never carries data. In a View it never runs.
+func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Writable says whether the unit can write.
+func (tx *Tx) Writable() bool { return tx.writable }
+
+func (tx *Tx) join(ctx context.Context, writable bool, fn func(context.Context, *Tx) error) error {
+	if err := tx.usable(writable); err != nil {
+		return err
+	}
+	err := fn(ctx, tx)
+	if err != nil && writable {
+		tx.doomed = errors.Join(tx.doomed, err)
+	}
+	if err == nil && tx.doomed != nil {
+		return tx.doomed
+	}
+	return err
+}
+
+func (tx *Tx) usable(write bool) error {
+	switch {
+	case tx.done:
+		return ErrTxDone
+	case write && !tx.writable:
+		return ErrReadOnly
+	case tx.doomed != nil:
+		return tx.doomed
+	}
+	return nil
+}
+
+// doom remembers the error of a failed write: some databases refuse everything that follows it,
+// so all of them do.
+func (tx *Tx) doom(err error) error {
+	if err != nil && tx.doomed == nil {
+		tx.doomed = err
+	}
+	return err
+}
+
+// note remembers the error of a failed read, unless it is only that there was nothing to read.
+func (tx *Tx) note(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return tx.doom(err)
+}
