@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"orgs":                     4,
 	"orgs/gate":                5,
 	"orgs/orgstest":            5,
+	"examples":                 8, // its tests
 	"examples/internal/opendb": 7,
 	"examples/quickstart":      8,
 }
