@@ -30,8 +30,8 @@ var windowForm = regexp.MustCompile(`^([1-9][0-9]{0,8})(s|m|h|d|w|mo)$`)
 
 var unitSeconds = map[string]int{"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "mo": 31 * 86400}
 
-// maxWindowSeconds bounds a window to ten years.
-const maxWindowSeconds = 10 * 366 * 86400
+// maxWindowSeconds bounds a window to ten years, 120 months of 31 days.
+const maxWindowSeconds = 120 * 31 * 86400
 
 // ParseWindow reads calendar_day, _week, _month, _quarter or _year, or <n>(s|m|h|d|w|mo) from a
 // minute to ten years.

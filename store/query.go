@@ -142,14 +142,14 @@ func (k *Kind) closeCursor(q Query, order []Order, rec any) string {
 
 func (k *Kind) openCursor(q Query, order []Order) ([]any, error) {
 	bad := Invalid("after", "cursor", "is not a cursor of this list")
-	b, err := base64.RawURLEncoding.DecodeString(q.After)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(q.After)
 	if err != nil {
 		return nil, bad
 	}
 	var c cursor
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
-	if err := dec.Decode(&c); err != nil {
+	if dec.Decode(&c) != nil || dec.InputOffset() != int64(len(b)) {
 		return nil, bad
 	}
 	if !bytes.Equal(c.Query, k.fingerprint(q)) || len(c.Values) != len(order) {

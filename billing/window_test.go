@@ -1,0 +1,121 @@
+package billing_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/orgkit/orgkit/billing"
+)
+
+func window(t require.TestingT, s string) billing.Window {
+	w, err := billing.ParseWindow(s)
+	require.NoError(t, err, s)
+	return w
+}
+
+func zone(t require.TestingT, name string) *time.Location {
+	z, err := time.LoadLocation(name)
+	require.NoError(t, err)
+	return z
+}
+
+func at(t require.TestingT, text string) time.Time {
+	v, err := time.Parse(time.RFC3339, text)
+	require.NoError(t, err)
+	return v.UTC()
+}
+
+func TestPeriods(t *testing.T) {
+	for _, c := range []struct{ name, window, zone, anchor, now, start, end string }{
+		{"edge 1: a month begins in its zone", "calendar_month", "America/New_York", "2020-01-01T00:00:00Z", "2024-03-01T04:59:59Z", "2024-02-01T05:00:00Z", "2024-03-01T05:00:00Z"},
+		{"edge 1: and ends where daylight time began", "calendar_month", "America/New_York", "2020-01-01T00:00:00Z", "2024-03-15T00:00:00Z", "2024-03-01T05:00:00Z", "2024-04-01T04:00:00Z"},
+		{"edge 2: a day of 23 hours", "calendar_day", "America/New_York", "2020-01-01T00:00:00Z", "2024-03-10T12:00:00Z", "2024-03-10T05:00:00Z", "2024-03-11T04:00:00Z"},
+		{"edge 2: a day of 25 hours", "calendar_day", "America/New_York", "2020-01-01T00:00:00Z", "2024-11-03T12:00:00Z", "2024-11-03T04:00:00Z", "2024-11-04T05:00:00Z"},
+		{"edge 2: a midnight that does not exist", "calendar_day", "America/Sao_Paulo", "2018-01-01T00:00:00Z", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"},
+		{"edge 3: the 31st of a short month", "1mo", "UTC", "2023-01-31T10:00:00Z", "2023-03-01T00:00:00Z", "2023-02-28T10:00:00Z", "2023-03-31T10:00:00Z"},
+		{"edge 4: thirty days are no month", "30d", "UTC", "2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z", "2024-01-31T00:00:00Z", "2024-03-01T00:00:00Z"},
+		{"edge 5: years asleep", "7d", "UTC", "2020-01-01T00:00:00Z", "2024-01-01T00:00:00Z", "2023-12-27T00:00:00Z", "2024-01-03T00:00:00Z"},
+		{"edge 8: a leap day", "calendar_day", "UTC", "2020-01-01T00:00:00Z", "2024-02-29T23:59:59Z", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"},
+		{"a week begins on Monday", "calendar_week", "UTC", "2020-01-01T00:00:00Z", "2024-03-10T12:00:00Z", "2024-03-04T00:00:00Z", "2024-03-11T00:00:00Z"},
+		{"a quarter", "calendar_quarter", "UTC", "2020-01-01T00:00:00Z", "2024-06-30T12:00:00Z", "2024-04-01T00:00:00Z", "2024-07-01T00:00:00Z"},
+		{"before the anchor", "1h", "UTC", "2024-01-01T00:30:00Z", "2023-12-31T23:29:00Z", "2023-12-31T22:30:00Z", "2023-12-31T23:30:00Z"},
+		{"half an hour of daylight time", "calendar_day", "Australia/Lord_Howe", "2024-01-01T00:00:00Z", "2024-10-06T00:00:00Z", "2024-10-05T13:30:00Z", "2024-10-06T13:00:00Z"},
+	} {
+		start, end := window(t, c.window).Period(zone(t, c.zone), at(t, c.anchor), at(t, c.now))
+		require.Equal(t, at(t, c.start), start, c.name)
+		require.Equal(t, at(t, c.end), end, c.name)
+	}
+}
+
+func TestPeriodsFollowEachOther(t *testing.T) {
+	windows := []string{"calendar_day", "calendar_week", "calendar_month", "calendar_quarter", "calendar_year", "90s", "5m", "36h", "1d", "30d", "2w", "1mo", "5mo"}
+	zones := []string{"UTC", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Europe/London"}
+	instant := rapid.Int64Range(0, 4_000_000_000)
+	rapid.Check(t, func(t *rapid.T) {
+		w := window(t, rapid.SampledFrom(windows).Draw(t, "window"))
+		z := zone(t, rapid.SampledFrom(zones).Draw(t, "zone"))
+		anchor, now := time.Unix(instant.Draw(t, "anchor"), 0), time.Unix(instant.Draw(t, "now"), 0)
+		start, end := w.Period(z, anchor, now)
+		require.True(t, !now.Before(start) && now.Before(end), "%v is not in [%v, %v)", now, start, end)
+		s2, e2 := w.Period(z, anchor, start)
+		require.Equal(t, start, s2)
+		require.Equal(t, end, e2)
+		next, _ := w.Period(z, anchor, end)
+		require.Equal(t, end, next, "no gap and no overlap")
+	})
+}
+
+func TestWindowsAreParsed(t *testing.T) {
+	for _, s := range []string{"calendar_month", "60s", "1m", "24h", "30d", "2w", "1mo", "120mo"} {
+		require.Equal(t, s, window(t, s).String())
+	}
+	for _, s := range []string{"", "59s", "0d", "-1d", "1y", "d", "1.5h", "99999999999d", "4000d", "1 d", "month", "01d"} { // edge 8
+		_, err := billing.ParseWindow(s)
+		require.ErrorIs(t, err, billing.ErrWindow, s)
+	}
+}
+
+func FuzzParseWindow(f *testing.F) {
+	f.Add("30d")
+	f.Add("calendar_month")
+	f.Fuzz(func(t *testing.T, s string) {
+		if w, err := billing.ParseWindow(s); err == nil {
+			require.Equal(t, s, w.String())
+		}
+	})
+}
+
+func TestPriceIsExact(t *testing.T) {
+	d := decimal.RequireFromString
+	cached := d("0.0000046875")
+	p := billing.Price{InputPerMillion: d("0.15"), OutputPerMillion: d("0.6"), CachedInputPerMillion: &cached, PerRequest: d("0.001"), PerImage: d("0.04")}
+	cost := p.Cost(billing.Usage{InputTokens: 1001, CachedTokens: 1, OutputTokens: 7, Images: 2})
+	require.Equal(t, "0.0811542000046875", cost.String()[:18])
+	require.True(t, p.UpperBound(billing.Usage{InputTokens: 1001, OutputTokens: 7, Images: 2}).GreaterThan(cost))
+	require.Equal(t, "0.000000000002", billing.Ceil12(d("0.0000000000011")).String())
+}
+
+func TestUsageThatCannotBeIsRefused(t *testing.T) { // billing edge 20
+	minus := decimal.NewFromInt(-1)
+	for _, u := range []billing.Usage{{InputTokens: -1}, {OutputTokens: -1}, {Images: -1}, {CachedTokens: 1}, {InputTokens: 1 << 60}, {Cost: &minus}} {
+		require.Error(t, u.Validate())
+	}
+}
+
+func TestCatalogueResolvesNames(t *testing.T) {
+	c, err := billing.NewCatalogue(billing.Model{ID: "a", Aliases: []string{"b"}}, billing.Model{ID: "c"})
+	require.NoError(t, err)
+	m, ok := c.Resolve("b")
+	require.True(t, ok)
+	require.Equal(t, "a", m.ID)
+	_, ok = c.Resolve("A")
+	require.False(t, ok)
+	_, ok = (*billing.Catalogue)(nil).Resolve("a")
+	require.False(t, ok)
+	_, err = billing.NewCatalogue(billing.Model{ID: "a"}, billing.Model{ID: "b", Aliases: []string{"a"}})
+	require.Error(t, err)
+}

@@ -1,0 +1,452 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Run is the conformance suite of drivers: each subtest is a sentence of the contract of package
+// store. open returns an empty store with tables for [Kinds], closed with the test.
+func Run(t *testing.T, open func(t *testing.T) *store.Store) {
+	for name, test := range map[string]func(t *testing.T, s *store.Store){
+		"a record comes back as it went in":        roundTrip,
+		"the store writes the meta":                writesMeta,
+		"nothing is shared with what was given":    sharesNothing,
+		"a unique set is unique, and named":        unique,
+		"null is not compared":                     nullUnique,
+		"InsertNew keeps the first":                insertNew,
+		"an update is a compare-and-swap":          compareAndSwap,
+		"what is deleted is gone":                  deletes,
+		"conditions, order and limit":              queries,
+		"pages are stable and cover all":           pages,
+		"a cursor belongs to its query":            cursors,
+		"a view is one snapshot":                   snapshot,
+		"an error keeps nothing":                   rollback,
+		"a panic keeps nothing":                    rollbackOnPanic,
+		"a failed joined unit dooms the outer one": doomed,
+		"a failed write dooms the unit":            doomedByWrite,
+		"a view inside an update sees its writes":  viewInUpdate,
+		"an update inside a view is refused":       updateInView,
+		"a unit that has ended is refused":         useAfterEnd,
+		"callbacks run once, after the commit":     afterCommit,
+		"a transient failure runs the unit again":  retries,
+		"fifty locked additions lose nothing":      lockedAdditions,
+		"fifty swapped additions lose nothing":     swappedAdditions,
+		"of twenty equal inserts one wins":         insertRace,
+		"a cancelled context stops the unit":       cancelled,
+		"a closed store says so":                   closed,
+		"an empty list of values matches nothing":  emptyIn,
+		"times compare as times":                   timeOrder,
+		"ids sort by time":                         idOrder,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func update(t *testing.T, s *store.Store, fn func(ctx context.Context, tx *store.Tx) error) {
+	t.Helper()
+	require.NoError(t, s.Update(t.Context(), fn))
+}
+
+func view(t *testing.T, s *store.Store, fn func(ctx context.Context, tx *store.Tx) error) {
+	t.Helper()
+	require.NoError(t, s.View(t.Context(), fn))
+}
+
+func insert(t *testing.T, s *store.Store, ws ...*widget) {
+	t.Helper()
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		for _, w := range ws {
+			if err := widgets.Insert(ctx, tx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func get(t *testing.T, s *store.Store, id string) (w widget) {
+	t.Helper()
+	view(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+		w, err = widgets.Get(ctx, tx, id)
+		return err
+	})
+	return w
+}
+
+func roundTrip(t *testing.T, s *store.Store) {
+	at := time.Date(2024, 2, 29, 23, 59, 59, 123456000, time.UTC)
+	limit := decimal.RequireFromString("12345678901234567.123456789012")
+	full := widget{OrgID: "o", Name: `quote ' " \ % _ ? $1 ünïcødé 漢字`, Code: ptr("c"), Size: -1 << 63, On: true, Seen: at, Gone: &at,
+		Price: decimal.RequireFromString("-0.000000000001"), Limit: &limit,
+		Detail: detail{Text: "a?b", Depth: &detail{List: []string{}}, List: []string{"x", "y"}},
+		Tags:   []string{"one", "two"}, Extra: map[string]string{"k": "v?"}, Raw: json.RawMessage(`{"n": 1.50}`)}
+	empty := widget{OrgID: "o", Size: 1<<63 - 1, Tags: []string{}, Extra: map[string]string{}}
+	insert(t, s, &full, &empty)
+	for _, want := range []widget{full, empty} {
+		got := get(t, s, want.ID)
+		require.True(t, want.Price.Equal(got.Price), got.Price)
+		require.Equal(t, want.Limit == nil, got.Limit == nil)
+		if want.Limit != nil {
+			require.Equal(t, want.Limit.String(), got.Limit.String())
+		}
+		if want.Raw != nil {
+			require.JSONEq(t, string(want.Raw), string(got.Raw))
+		} else {
+			require.Empty(t, got.Raw)
+		}
+		got.Price, got.Limit, got.Raw = want.Price, want.Limit, want.Raw
+		require.Equal(t, want, got)
+		require.Equal(t, time.UTC, got.Seen.Location())
+	}
+	require.Nil(t, get(t, s, empty.ID).Gone)
+	require.NotNil(t, get(t, s, full.ID).Detail.Depth.List, "an empty list inside a JSON column stays one")
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func writesMeta(t *testing.T, s *store.Store) {
+	w := &widget{OrgID: "o"}
+	w.Version, w.CreatedAt = 99, time.Unix(1, 0)
+	var now time.Time
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		now = tx.Now()
+		return widgets.Insert(ctx, tx, w)
+	})
+	require.Regexp(t, "^wid_", w.ID)
+	require.EqualValues(t, 1, w.Version)
+	require.True(t, now.Equal(w.CreatedAt) && now.Equal(w.UpdatedAt))
+	require.Equal(t, now, now.UTC().Truncate(time.Microsecond))
+	update(t, s, func(ctx context.Context, tx *store.Tx) error { return widgets.Update(ctx, tx, w) })
+	require.EqualValues(t, 2, w.Version)
+	require.EqualValues(t, 2, get(t, s, w.ID).Version)
+}
+
+func sharesNothing(t *testing.T, s *store.Store) {
+	w := &widget{OrgID: "o", Tags: []string{"a"}, Extra: map[string]string{"k": "v"}, Detail: detail{Depth: &detail{Text: "d"}}}
+	insert(t, s, w)
+	change := func(w *widget) { w.Tags[0], w.Extra["k"], w.Detail.Depth.Text = "b", "w", "e" }
+	change(w)
+	got := get(t, s, w.ID)
+	change(&got)
+	require.Equal(t, []string{"a"}, get(t, s, w.ID).Tags)
+	require.Equal(t, "v", get(t, s, w.ID).Extra["k"])
+	require.Equal(t, "d", get(t, s, w.ID).Detail.Depth.Text)
+}
+
+func unique(t *testing.T, s *store.Store) {
+	first := &widget{OrgID: "o", Name: "n", Code: ptr("c")}
+	insert(t, s, first, &widget{OrgID: "other", Name: "n"})
+	for columns, w := range map[string]*widget{
+		"[org_id name]": {OrgID: "o", Name: "n"},
+		"[code]":        {OrgID: "o", Name: "m", Code: ptr("c")},
+		"[id]":          {Meta: store.Meta{ID: first.ID}, OrgID: "o", Name: "m"},
+	} {
+		err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return widgets.Insert(ctx, tx, w) })
+		require.ErrorIs(t, err, store.ErrExists)
+		var u *store.UniqueError
+		require.ErrorAs(t, err, &u)
+		require.Equal(t, "storetest_widgets", u.Kind)
+		require.Equal(t, columns, fmt.Sprint(u.Columns))
+		require.True(t, u.On(u.Columns[0]))
+	}
+	second := &widget{OrgID: "o", Name: "m"}
+	insert(t, s, second)
+	second.Name = "n"
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return widgets.Update(ctx, tx, second) })
+	require.ErrorIs(t, err, store.ErrExists)
+	require.EqualValues(t, 1, second.Version, "a failed update leaves the record as it was")
+}
+
+func nullUnique(t *testing.T, s *store.Store) {
+	insert(t, s, &widget{OrgID: "o", Name: "a"}, &widget{OrgID: "o", Name: "b"})
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		page, err := widgets.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("code", nil)}})
+		require.Len(t, page.Items, 2)
+		return err
+	})
+}
+
+func insertNew(t *testing.T, s *store.Store) {
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		fresh, err := widgets.InsertMany(ctx, tx, []*widget{{OrgID: "o", Name: "a", Size: 1}, {OrgID: "o", Name: "a", Size: 2}, {OrgID: "o", Name: "b"}})
+		require.Equal(t, []bool{true, false, true}, fresh)
+		return err
+	})
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		w, err := widgets.Find(ctx, tx, store.Eq("org_id", "o"), store.Eq("name", "a"))
+		require.EqualValues(t, 1, w.Size)
+		n, err2 := widgets.Count(ctx, tx, store.Eq("org_id", "o"))
+		require.Equal(t, 2, n)
+		return errors.Join(err, err2)
+	})
+}
+
+func compareAndSwap(t *testing.T, s *store.Store) {
+	w := &widget{OrgID: "o"}
+	insert(t, s, w)
+	stale := *w
+	update(t, s, func(ctx context.Context, tx *store.Tx) error { return widgets.Update(ctx, tx, w) })
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return widgets.Update(ctx, tx, &stale) })
+	require.ErrorIs(t, err, store.ErrConflict)
+	stale.ID = "wid_none"
+	err = s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return widgets.Update(ctx, tx, &stale) })
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+func deletes(t *testing.T, s *store.Store) {
+	w := &widget{OrgID: "o", Name: "n"}
+	insert(t, s, w)
+	update(t, s, func(ctx context.Context, tx *store.Tx) error { return widgets.Delete(ctx, tx, w.ID) })
+	err := s.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		_, err := widgets.Get(ctx, tx, w.ID)
+		return err
+	})
+	require.ErrorIs(t, err, store.ErrNotFound)
+	err = s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return widgets.Delete(ctx, tx, w.ID) })
+	require.ErrorIs(t, err, store.ErrNotFound)
+	insert(t, s, &widget{OrgID: "o", Name: "n"}) // its unique set is free again
+}
+
+func rollback(t *testing.T, s *store.Store) {
+	boom := errors.New("boom")
+	w := &widget{OrgID: "o"}
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, w); err != nil {
+			return err
+		}
+		return boom
+	})
+	require.ErrorIs(t, err, boom)
+	requireNone(t, s)
+}
+
+func requireNone(t *testing.T, s *store.Store) {
+	t.Helper()
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		n, err := widgets.Count(ctx, tx)
+		require.Zero(t, n)
+		return err
+	})
+}
+
+func rollbackOnPanic(t *testing.T, s *store.Store) {
+	require.Panics(t, func() {
+		s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			widgets.Insert(ctx, tx, &widget{OrgID: "o"})
+			panic("boom")
+		})
+	})
+	requireNone(t, s)
+	insert(t, s, &widget{OrgID: "o"}) // nobody holds a lock
+}
+
+func doomed(t *testing.T, s *store.Store) {
+	boom := errors.New("boom")
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, &widget{OrgID: "o"}); err != nil {
+			return err
+		}
+		inner := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return boom })
+		require.ErrorIs(t, inner, boom)
+		_, err := widgets.Count(ctx, tx)
+		require.ErrorIs(t, err, boom)
+		return nil
+	})
+	require.ErrorIs(t, err, boom)
+	requireNone(t, s)
+}
+
+func doomedByWrite(t *testing.T, s *store.Store) {
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"}); err != nil {
+			return err
+		}
+		widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"})
+		return nil
+	})
+	require.ErrorIs(t, err, store.ErrExists)
+	requireNone(t, s)
+}
+
+func viewInUpdate(t *testing.T, s *store.Store) {
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		w := &widget{OrgID: "o"}
+		if err := widgets.Insert(ctx, tx, w); err != nil {
+			return err
+		}
+		require.True(t, s.InUnit(ctx))
+		return s.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := widgets.Get(ctx, tx, w.ID)
+			return err
+		})
+	})
+}
+
+func updateInView(t *testing.T, s *store.Store) {
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		err := s.Update(ctx, func(context.Context, *store.Tx) error { return nil })
+		require.ErrorIs(t, err, store.ErrReadOnly)
+		require.ErrorIs(t, widgets.Insert(ctx, tx, &widget{}), store.ErrReadOnly)
+		_, err = widgets.Lock(ctx, tx, "wid_1")
+		require.ErrorIs(t, err, store.ErrReadOnly)
+		return nil
+	})
+}
+
+func useAfterEnd(t *testing.T, s *store.Store) {
+	var leaked *store.Tx
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		leaked = tx
+		return nil
+	})
+	require.ErrorIs(t, widgets.Insert(t.Context(), leaked, &widget{}), store.ErrTxDone)
+}
+
+func afterCommit(t *testing.T, s *store.Store) {
+	ran := 0
+	note := func(ctx context.Context, tx *store.Tx) { tx.AfterCommit(func() { ran++ }) }
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		note(ctx, tx)
+		require.Zero(t, ran)
+		return s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			note(ctx, tx)
+			return nil
+		})
+	})
+	require.Equal(t, 2, ran)
+	s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		note(ctx, tx)
+		return errors.New("boom")
+	})
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		note(ctx, tx)
+		return nil
+	})
+	require.Equal(t, 2, ran)
+}
+
+func retries(t *testing.T, s *store.Store) {
+	tries := 0
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"}); err != nil {
+			return err
+		}
+		if tries++; tries < 3 {
+			return fmt.Errorf("again: %w", store.ErrTransient)
+		}
+		return nil
+	})
+	require.Equal(t, 3, tries)
+}
+
+func lockedAdditions(t *testing.T, s *store.Store) {
+	add(t, s, func(ctx context.Context, tx *store.Tx, id string) error {
+		w, err := widgets.Lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		w.Size++
+		return widgets.Update(ctx, tx, &w)
+	})
+}
+
+func swappedAdditions(t *testing.T, s *store.Store) {
+	add(t, s, func(ctx context.Context, tx *store.Tx, id string) error {
+		w, err := widgets.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		w.Size++
+		return widgets.Update(ctx, tx, &w)
+	})
+}
+
+// add runs fifty concurrent units that add one; who meets a conflict tries again.
+func add(t *testing.T, s *store.Store, one func(ctx context.Context, tx *store.Tx, id string) error) {
+	w := &widget{OrgID: "o"}
+	insert(t, s, w)
+	var wg sync.WaitGroup
+	errs := make(chan error, 50)
+	for range 50 {
+		wg.Go(func() {
+			for {
+				err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return one(ctx, tx, w.ID) })
+				if !errors.Is(err, store.ErrConflict) {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 50, get(t, s, w.ID).Size)
+}
+
+func insertRace(t *testing.T, s *store.Store) {
+	var wg sync.WaitGroup
+	errs := make(chan error, 20)
+	for range 20 {
+		wg.Go(func() {
+			errs <- s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				return widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"})
+			})
+		})
+	}
+	wg.Wait()
+	close(errs)
+	won := 0
+	for err := range errs {
+		if err == nil {
+			won++
+		} else {
+			require.ErrorIs(t, err, store.ErrExists)
+		}
+	}
+	require.Equal(t, 1, won)
+}
+
+func cancelled(t *testing.T, s *store.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		cancel()
+		return widgets.Insert(ctx, tx, &widget{OrgID: "o"})
+	})
+	require.Error(t, err)
+	require.Error(t, s.View(ctx, func(context.Context, *store.Tx) error { return nil }))
+	requireNone(t, s)
+}
+
+func closed(t *testing.T, s *store.Store) {
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, s.View(t.Context(), func(context.Context, *store.Tx) error { return nil }), store.ErrClosed)
+	require.ErrorIs(t, s.Update(t.Context(), func(context.Context, *store.Tx) error { return nil }), store.ErrClosed)
+}
+
+func idOrder(t *testing.T, s *store.Store) {
+	var first, second string
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		first = tx.NewID("wid")
+		return nil
+	})
+	time.Sleep(2 * time.Millisecond)
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		second = tx.NewID("wid")
+		return nil
+	})
+	require.Less(t, first, second)
+}
