@@ -31,6 +31,8 @@ var floors = map[string]int{
 	"orgs":                     4,
 	"orgs/gate":                5,
 	"orgs/orgstest":            5,
+	"orgs/httpapi":             5,
+	"orgs/httpapi/rest":        6,
 	"examples":                 8, // its tests
 	"examples/internal/opendb": 7,
 	"examples/quickstart":      8,

@@ -22,18 +22,19 @@ type TeamSettings struct {
 
 // BudgetSettings limit what the team spends in a calendar month of the organization's zone.
 type BudgetSettings struct {
-	MonthlyLimit      *billing.Amount  `json:"monthly_limit,omitempty"` // USD; 0 is nothing, absent unlimited
-	AlertThreshold    *decimal.Decimal `json:"alert_threshold,omitempty"`
-	HardLimit         *bool            `json:"hard_limit,omitempty"`
-	Rollover          *bool            `json:"rollover,omitempty"`
-	RequireProjectTag *bool            `json:"require_project_tag,omitempty"`
+	MonthlyLimit      *billing.Amount `json:"monthly_limit,omitempty"`   // USD; 0 is nothing, absent unlimited
+	AlertThreshold    *billing.Amount `json:"alert_threshold,omitempty"` // share of the limit, 0 < x <= 1
+	HardLimit         *bool           `json:"hard_limit,omitempty"`
+	Rollover          *bool           `json:"rollover,omitempty"`
+	RequireProjectTag *bool           `json:"require_project_tag,omitempty"`
 }
 
 func (b *BudgetSettings) threshold() *decimal.Decimal {
-	if b == nil {
+	if b == nil || b.AlertThreshold == nil {
 		return nil
 	}
-	return b.AlertThreshold
+	d := b.AlertThreshold.Decimal()
+	return &d
 }
 
 func (b *BudgetSettings) equal(other *BudgetSettings) bool {
@@ -105,7 +106,7 @@ const MaxModelEntries = 1000
 // Validate names the first field that is wrong.
 func (s TeamSettings) Validate() error {
 	if b := s.Budget; b != nil && b.AlertThreshold != nil {
-		if t := *b.AlertThreshold; !t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1)) {
+		if t := b.AlertThreshold.Decimal(); !t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1)) {
 			return store.Invalid("settings.budget.alert_threshold", "range", "must be above 0 and at most 1")
 		}
 	}

@@ -226,6 +226,28 @@ func (g *Guard) DecideApproval(ctx context.Context, orgID, id string, in Approva
 	return a, err
 }
 
+// ApprovalOrg returns the organization of a request, or store.ErrNotFound where there is none or the
+// actor holds nothing in it.
+func (g *Guard) ApprovalOrg(ctx context.Context, id string) (orgID string, err error) {
+	by, ok := audit.ActorFrom(ctx)
+	if !ok {
+		return "", ErrNoActor
+	}
+	err = g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		a, err := approvals.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		held, err := Held(ctx, tx, a.OrgID, by.ID)
+		if err == nil && len(held) == 0 && !by.Sovereign() {
+			return store.ErrNotFound
+		}
+		orgID = a.OrgID
+		return err
+	})
+	return orgID, err
+}
+
 func (g *Guard) mayDecide(ctx context.Context, tx *store.Tx, a Approval, by audit.Actor) error {
 	refused := &Denied{Code: "permission_denied", Action: "members.approve_requests", TeamID: a.TeamID, Resource: "approval:" + a.ID}
 	if by.Type != audit.User || by.ID == a.Requester {

@@ -1,0 +1,138 @@
+// Package httpapi is the edge that all HTTP dialects share: who calls ([Authenticate], [Actor]), what
+// an error looks like ([Classify], [Problem]), and what happens to paths that nobody serves
+// ([Fallback]).
+//
+// A dialect parses, calls the service and renders. Permission checks, validation and audit are in
+// the service, so no dialect can do what another forbids.
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+)
+
+// Authenticate returns the actor behind a request, or an error such as *orgs.AuthError. A host that
+// knows its users in another way brings its own.
+type Authenticate func(*http.Request) (audit.Actor, error)
+
+// Bearer authenticates by the Authorization header: the platform's admin key, where there is one,
+// and the personal tokens and API keys of the service.
+func Bearer(svc orgs.Credentials, adminKey string) Authenticate {
+	admin := sha256.Sum256([]byte(adminKey))
+	return func(r *http.Request) (audit.Actor, error) {
+		scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		secret = strings.TrimSpace(secret)
+		if !strings.EqualFold(scheme, "Bearer") || secret == "" {
+			return audit.Actor{}, &orgs.AuthError{Code: "missing_api_key"}
+		}
+		// Hashes have one length, so that the time tells nothing of the key.
+		sent := sha256.Sum256([]byte(secret))
+		if adminKey != "" && subtle.ConstantTimeCompare(sent[:], admin[:]) == 1 {
+			return audit.PlatformAdmin(), nil
+		}
+		return svc.Authenticate(r.Context(), secret)
+	}
+}
+
+// Options of the middleware; nil works.
+type Options struct {
+	// TrustedProxies may say in X-Forwarded-For for whom they call. None by default.
+	TrustedProxies []netip.Prefix
+	// Fail is told of every error that the caller is not: those of the database and of the program.
+	Fail func(r *http.Request, err error)
+}
+
+func (o *Options) fail(r *http.Request, err error) {
+	if o != nil && o.Fail != nil {
+		o.Fail(r, err)
+	}
+}
+
+// Actor authenticates every request before anything is looked up, and puts the actor into its
+// context, with the address of the client, its user agent and the id of the request.
+func Actor(auth Authenticate, o *Options, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := requestID(r)
+		w.Header().Set("X-Request-Id", id)
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+		a, err := auth(r)
+		if err != nil {
+			WriteError(w, r, err, o)
+			return
+		}
+		var trusted []netip.Prefix
+		if o != nil {
+			trusted = o.TrustedProxies
+		}
+		a.IP, a.UserAgent, a.RequestID = ClientIP(r, trusted), cut(r.UserAgent(), 300), id
+		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), a)))
+	})
+}
+
+type requestKey struct{}
+
+// RequestID returns the id that [Actor] gave the request.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{8,100}$`)
+
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); requestIDForm.MatchString(id) {
+		return id
+	}
+	var b [15]byte
+	rand.Read(b[:])
+	return "req_" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// ClientIP is the address of the client: the peer's, or, when the peer is a trusted proxy, the
+// rightmost address of X-Forwarded-For that is none. What cannot be read is the zero Addr.
+func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip = ip.Unmap().WithZone("")
+	proxy := func(a netip.Addr) bool {
+		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && proxy(ip); i-- {
+		hop := strings.TrimSpace(hops[i])
+		if hop == "" {
+			continue
+		}
+		next, err := netip.ParseAddr(hop)
+		if err != nil {
+			return netip.Addr{} // a proxy that writes nonsense is no witness
+		}
+		ip = next.Unmap().WithZone("")
+	}
+	return ip
+}

@@ -1,0 +1,68 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/rbac"
+)
+
+type approvalView struct {
+	base
+	OrganizationID string              `json:"organization_id"`
+	TeamID         *string             `json:"team_id"`
+	Requester      string              `json:"requester"`
+	Action         string              `json:"action"`
+	Resource       string              `json:"resource"`
+	Reason         string              `json:"reason"`
+	Status         rbac.ApprovalStatus `json:"status"`
+	Requirements   []rbac.ApprovalNeed `json:"requirements"`
+	Approver       *string             `json:"approver"`
+	EndsAt         string              `json:"expires_at"`
+	MaxAmount      *billing.Amount     `json:"max_amount"`
+}
+
+func renderApproval(p rbac.Approval) approvalView {
+	v := approvalView{base: baseOf(p.Meta), OrganizationID: p.OrgID, TeamID: optional(p.TeamID), Requester: p.Requester, Action: p.Action,
+		Resource: p.Resource, Reason: p.Reason, Status: p.Status, Requirements: p.Requirements, Approver: optional(p.Approver), EndsAt: stamp(p.EndsAt)}
+	if p.MaxAmount != nil {
+		m := billing.NewAmount(*p.MaxAmount)
+		v.MaxAmount = &m
+	}
+	return v
+}
+
+type newDecision struct {
+	Decision       string          `json:"decision" enum:"approve,deny"`
+	Reason         string          `json:"reason,omitempty" maxLength:"2000"`
+	ExpiresInHours int             `json:"expires_in_hours,omitempty" minimum:"1" maximum:"8760"`
+	MaxAmount      *billing.Amount `json:"max_amount,omitempty"`
+}
+
+func (a *api) approvals() {
+	type path struct {
+		Approval string `path:"approval"`
+	}
+	add[path, newDecision](a, http.MethodPost, "/v1/approvals/{approval}/decision", "Approve or deny", func(ctx context.Context, in *path) (*answer[approvalView], error) {
+		orgID, err := a.ApprovalOrg(ctx, in.Approval)
+		if err != nil {
+			return nil, err
+		}
+		body, err := read[newDecision](ctx, a, false)
+		if err != nil {
+			return nil, err
+		}
+		d := rbac.ApprovalDecision{Approve: body.Decision == "approve", Reason: body.Reason, Lasts: time.Duration(body.ExpiresInHours) * time.Hour}
+		if body.MaxAmount != nil {
+			m := body.MaxAmount.Decimal()
+			d.MaxAmount = &m
+		}
+		p, err := a.DecideApproval(ctx, orgID, in.Approval, d)
+		if err != nil {
+			return nil, err
+		}
+		return ok(renderApproval(p))
+	})
+}
