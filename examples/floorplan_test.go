@@ -36,6 +36,7 @@ var floors = map[string]int{
 	"examples":                 8, // its tests
 	"examples/internal/opendb": 7,
 	"examples/quickstart":      8,
+	"examples/gateway":         8,
 }
 
 // domains never import drivers, nor drivers domains, whatever their floors.

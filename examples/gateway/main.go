@@ -1,0 +1,108 @@
+// Command gateway serves every handler that this library has, as a host of its own would.
+//
+//	go run ./examples/gateway -addr 127.0.0.1:8080 -db sqlite:orgkit.db -admin-key KEY
+//
+// It prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts
+// loopback for X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/orgkit/orgkit/examples/internal/opendb"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi/rest"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
+	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
+	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key); err != nil {
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey string) error {
+	if adminKey == "" {
+		adminKey = "ok_admin_" + rand.Text()
+		fmt.Fprintln(messages, "admin key:", adminKey)
+	}
+	s, err := opendb.Open(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	h, err := handler(s, adminKey, slog.New(slog.NewTextHandler(messages, nil)))
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
+
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// Requests that run may finish; the store is closed after them.
+	grace, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return err
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// handler mounts what there is.
+func handler(s *store.Store, adminKey string, log *slog.Logger) (http.Handler, error) {
+	m, err := orgs.New(s, &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}})
+	if err != nil {
+		return nil, err
+	}
+	native, err := rest.New(m, &rest.Options{AdminKey: adminKey, Logger: log,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", native)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		err := s.View(r.Context(), func(context.Context, *store.Tx) error { return nil })
+		if err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux, nil
+}
