@@ -35,12 +35,19 @@ func decide(t require.TestingT, q rbac.Question, rules ...rbac.Rule) rbac.Decisi
 	return ruleset(t, rules...).Decide(q, rbac.Inputs{})
 }
 
+// seedStatements are those of the policy in the first document, as the quickstart keeps it.
+func seedStatements(t *testing.T) json.RawMessage {
+	b, err := os.ReadFile("../examples/quickstart/seed/policy.json")
+	require.NoError(t, err)
+	var policy struct{ Statements json.RawMessage }
+	require.NoError(t, json.Unmarshal(b, &policy))
+	return policy.Statements
+}
+
 // seedPolicy is the Engineering Policy of the first document, attached to the team.
 func seedPolicy(t *testing.T) []rbac.Rule {
-	b, err := os.ReadFile("../examples/quickstart/seed/policy_statements.json")
-	require.NoError(t, err)
 	var statements []rbac.Statement
-	require.NoError(t, json.Unmarshal(b, &statements))
+	require.NoError(t, json.Unmarshal(seedStatements(t), &statements))
 	rules := []rbac.Rule{allow("developer", "api_keys.use", "models.read", "models.use", "usage.read:own", "teams.read:own")}
 	for i, st := range statements {
 		require.NoError(t, st.Validate("statements"))
@@ -200,8 +207,7 @@ func TestWrongConditionsAreNamed(t *testing.T) { // F141
 }
 
 func TestStatementComesBackAsItWasWritten(t *testing.T) { // F326
-	b, err := os.ReadFile("../examples/quickstart/seed/policy_statements.json")
-	require.NoError(t, err)
+	b := seedStatements(t)
 	var statements []rbac.Statement
 	require.NoError(t, json.Unmarshal(b, &statements))
 	again, err := json.Marshal(statements)

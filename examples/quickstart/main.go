@@ -1,5 +1,6 @@
-// Command quickstart sets up an organization with teams, roles, members, policies and keys, sends a
-// few hundred concurrent AI requests of its members through the gate, and prints what came of it.
+// Command quickstart sets up an organization over HTTP, with teams, roles, members, a policy and
+// keys, sends a few hundred concurrent AI requests of its members through the gate, and prints what
+// came of it.
 //
 //	go run ./examples/quickstart
 //	go run ./examples/quickstart -db memory:
@@ -53,11 +54,11 @@ func run(ctx context.Context, out io.Writer, db string, keep bool) error {
 	if err != nil {
 		return err
 	}
-	if err := acme.explain(ctx, out); err != nil {
+	if err := acme.explain(out); err != nil {
 		return err
 	}
 	if err := acme.traffic(ctx, out); err != nil {
 		return err
 	}
-	return acme.report(ctx, out)
+	return acme.report(out)
 }

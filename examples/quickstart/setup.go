@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -15,32 +18,31 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
-// The settings of the teams and the policy, as they would come over the wire.
+// The bodies of the calls, one file each; {team} and the like stand for ids.
 //
 //go:embed seed/*.json
 var seed embed.FS
 
-func read[T any](name string) (v T, err error) {
-	b, err := seed.ReadFile("seed/" + name + ".json")
-	if err != nil {
-		return v, err
-	}
-	return v, json.Unmarshal(b, &v)
-}
-
-// acme is the organization of the example.
+// acme is the organization of the example and the ways to it: HTTP for people and programs, the
+// gate for AI requests.
 type acme struct {
-	*orgs.Manager
-	gate  *gate.Gate
-	org   orgs.Organization
-	teams map[string]orgs.Team
-	users map[string]orgs.User
-	keys  map[string]string // secrets, by team
-	now   time.Time         // of the calls: a Tuesday, 10:00 in New York
+	m       *orgs.Manager
+	gate    *gate.Gate
+	handler http.Handler
+	admin   string // bearer token of the platform
+	calls   int    // HTTP calls that were answered as expected
+
+	org   string
+	teams map[string]string // ids by slug
+	users map[string]string // ids by name
+	token map[string]string // personal tokens by name
+	keys  map[string]string // secrets of API keys, by team
+	now   time.Time         // of the AI requests: a Tuesday, 10:00 in New York
 }
 
 func usd(in, out string) *billing.Price {
@@ -58,43 +60,35 @@ func catalogue() (*billing.Catalogue, error) {
 	)
 }
 
-// people join the teams with these roles.
-var people = []struct{ email, team, role string }{
-	{"alice@acme.example", "engineering", "team_lead"},
-	{"bob@acme.example", "engineering", "developer"},
-	{"carol@acme.example", "marketing", "developer"},
-	{"dave@acme.example", "data-science", "developer"},
-}
-
-func platform(ctx context.Context) context.Context {
-	return audit.WithActor(ctx, audit.PlatformAdmin())
-}
-
-// as lets a user act from the office, whose addresses the organization allows.
-func (a *acme) as(ctx context.Context, email string) context.Context {
-	u := a.users[email]
-	return audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: u.ID, Label: u.Email, IP: netip.MustParseAddr("203.0.113.7")})
-}
+// office is an address that the organization allows people to call from.
+const office = "203.0.113.7"
 
 func setUp(ctx context.Context, s *store.Store, out io.Writer) (*acme, error) {
 	models, err := catalogue()
 	if err != nil {
 		return nil, err
 	}
-	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Options: rbac.Options{Actions: []string{"deployments.manage"}}})
-	if err != nil {
+	a := &acme{admin: "platform-admin", teams: map[string]string{}, users: map[string]string{}, token: map[string]string{}, keys: map[string]string{}}
+	if a.m, err = orgs.New(s, &orgs.Options{Catalogue: models, Options: rbac.Options{Actions: []string{"deployments.manage"}}}); err != nil {
 		return nil, err
 	}
-	a := &acme{Manager: m, gate: gate.New(m), teams: map[string]orgs.Team{}, users: map[string]orgs.User{}, keys: map[string]string{}}
+	a.gate = gate.New(a.m)
+	if a.handler, err = rest.New(a.m, &rest.Options{AdminKey: a.admin}); err != nil {
+		return nil, err
+	}
 	if a.now, err = officeHours(s.Now()); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{a.createOrganization, a.createTeams, a.inviteMembers, a.attachPolicy, a.createKeys} {
-		if err := step(platform(ctx)); err != nil {
+	for _, step := range []func() error{a.organization, a.rolesAndTeams, a.people, a.changeMembers, a.policyAndKeys} {
+		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	fmt.Fprintf(out, "Organization %s (%s): %d teams, %d members, %d keys\n", a.org.Name, a.org.ID, len(a.teams), len(people), len(a.keys))
+	if err := a.keyBudget(ctx); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "Organization acme-corp (%s): 6 roles, %d teams, %d users, 1 policy, %d API keys, by %d HTTP calls\n",
+		a.org, len(a.teams), len(a.users), len(a.keys), a.calls)
 	return a, nil
 }
 
@@ -109,85 +103,149 @@ func officeHours(now time.Time) (time.Time, error) {
 	return time.Date(y, mo, d-back, 10, 0, 0, 0, zone), nil
 }
 
-func (a *acme) createOrganization(ctx context.Context) error {
-	settings, err := read[orgs.OrgSettings]("organization_settings")
+// call sends a request with a token and wants a status.
+func (a *acme) call(want int, token, method, path, body string) (map[string]any, error) {
+	r := httptest.NewRequest(method, path, bytes.NewBufferString(body))
+	r.RemoteAddr = office + ":40000"
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	if w.Code != want {
+		return nil, fmt.Errorf("%s %s: status %d instead of %d: %s", method, path, w.Code, want, w.Body)
+	}
+	a.calls++
+	var o map[string]any
+	return o, json.Unmarshal(w.Body.Bytes(), &o)
+}
+
+// send posts one of the seed's bodies for the platform and returns the answer's id.
+func (a *acme) send(path, file string, replace ...string) (string, error) {
+	body, err := body(file, replace...)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if a.org, err = a.CreateOrganization(ctx, orgs.NewOrganization{Name: "Acme Corporation", Slug: "acme-corp", Settings: settings}); err != nil {
-		return err
+	o, err := a.call(http.StatusCreated, a.admin, "POST", path, body)
+	if err != nil {
+		return "", err
 	}
-	for _, t := range rbac.Templates() {
-		if _, err := a.CreateRole(ctx, a.org.ID, rbac.NewRole{Name: t.Name, Slug: t.Slug, Description: t.Description, Permissions: t.Permissions}); err != nil {
+	id, _ := o["id"].(string)
+	return id, nil
+}
+
+func body(file string, replace ...string) (string, error) {
+	b, err := seed.ReadFile("seed/" + file + ".json")
+	return strings.NewReplacer(replace...).Replace(string(b)), err
+}
+
+func (a *acme) organization() (err error) {
+	a.org, err = a.send("/v1/organizations", "organization")
+	return err
+}
+
+func (a *acme) rolesAndTeams() (err error) {
+	for _, role := range []string{"org_admin", "team_lead", "developer", "finance", "viewer"} {
+		if _, err := a.send("/v1/organizations/"+a.org+"/roles", "role_"+role); err != nil {
 			return err
+		}
+	}
+	for _, team := range []string{"engineering", "marketing", "data-science"} {
+		if a.teams[team], err = a.send("/v1/organizations/"+a.org+"/teams", "team_"+team); err != nil {
+			return err
+		}
+		for _, role := range []string{"team_lead", "developer"} {
+			if _, err := a.send("/v1/teams/"+a.teams[team]+"/roles", "override_"+role); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (a *acme) createTeams(ctx context.Context) error {
-	for slug, name := range map[string]string{"engineering": "Engineering", "marketing": "Marketing", "data-science": "Data Science"} {
-		settings, err := read[orgs.TeamSettings](slug)
-		if err != nil {
-			return err
-		}
-		t, err := a.CreateTeam(ctx, a.org.ID, orgs.NewTeam{Name: name, Slug: slug, Settings: settings})
-		if err != nil {
-			return err
-		}
-		a.teams[slug] = t
-	}
-	// Only leads make keys in Engineering, and they decide what needs approval.
-	eng := a.teams["engineering"]
-	if _, _, err := a.SetOverride(ctx, a.org.ID, eng.ID, "team_lead", []string{"budget.modify", "members.approve_requests"}, nil); err != nil {
-		return err
-	}
-	_, _, err := a.SetOverride(ctx, a.org.ID, eng.ID, "developer", nil, []string{"api_keys.create"})
-	return err
-}
-
-func (a *acme) inviteMembers(ctx context.Context) error {
-	for _, p := range people {
-		u, err := a.CreateUser(ctx, orgs.NewUser{Email: p.email, EmailVerified: true})
-		if err != nil {
-			return err
-		}
-		a.users[p.email] = u
-		at := orgs.Place{OrgID: a.org.ID, TeamID: a.teams[p.team].ID}
-		_, token, err := a.Invite(ctx, at, orgs.NewInvitation{Email: p.email, Role: p.role})
-		if err != nil {
-			return err
-		}
-		if _, _, err := a.AnswerInvitation(a.as(ctx, p.email), token, true); err != nil {
-			return err
-		}
-	}
-	// The host saw Bob prove a second factor an hour before the calls.
-	verified := a.now.Add(-time.Hour)
-	_, _, err := a.CreateToken(ctx, "bob@acme.example", orgs.NewToken{Name: "laptop", MFAVerifiedAt: &verified})
-	return err
-}
-
-func (a *acme) attachPolicy(ctx context.Context) error {
-	statements, err := read[[]rbac.Statement]("policy_statements")
-	if err != nil {
-		return err
-	}
-	_, _, err = a.CreatePolicy(ctx, a.org.ID, a.teams["engineering"].ID, rbac.NewPolicy{
-		Name: "Engineering Policy", Description: "Standard permissions for engineering team", Statements: statements})
-	return err
-}
-
-func (a *acme) createKeys(ctx context.Context) error {
-	for _, k := range []struct{ team, bound string }{
-		{"engineering", "bob@acme.example"}, {"marketing", "carol@acme.example"}, {"data-science", "dave@acme.example"},
+// people makes users and lets them accept their invitations. The host has seen each of them prove a
+// second factor an hour before the AI requests.
+func (a *acme) people() (err error) {
+	for _, p := range []struct{ name, team, invitation string }{
+		{"alice", "engineering", "invite_alice"}, {"bob", "engineering", "invite_bob"}, {"carol", "engineering", "invite_carol"},
+		{"dave", "engineering", "invite_dave"}, {"erin", "marketing", ""}, {"frank", "data-science", ""},
 	} {
-		bound := a.users[k.bound].ID
-		_, secret, err := a.CreateAPIKey(ctx, orgs.NewAPIKey{Name: k.team + " key", Team: k.team, User: &bound, InheritTeam: true})
+		o, err := a.call(201, a.admin, "POST", "/v1/users", `{"email": "`+p.name+`@acme.com"}`)
 		if err != nil {
 			return err
 		}
-		a.keys[k.team] = secret
+		a.users[p.name], _ = o["id"].(string)
+		o, err = a.call(201, a.admin, "POST", "/v1/users/"+a.users[p.name]+"/tokens",
+			`{"name": "quickstart", "mfa_verified_at": "`+a.now.Add(-time.Hour).Format(time.RFC3339)+`"}`)
+		if err != nil {
+			return err
+		}
+		a.token[p.name], _ = o["token"].(string)
+		invitation := `{"email": "` + p.name + `@acme.com", "role": "developer"}`
+		if p.invitation != "" {
+			if invitation, err = body(p.invitation); err != nil {
+				return err
+			}
+		}
+		if o, err = a.call(201, a.admin, "POST", "/v1/teams/"+a.teams[p.team]+"/invitations", invitation); err != nil {
+			return err
+		}
+		token, _ := o["token"].(string)
+		accept, err := body("accept", "{token}", token)
+		if err != nil {
+			return err
+		}
+		if _, err := a.call(200, a.token[p.name], "POST", "/v1/invitations/accept", accept); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// changeMembers promotes Dave and removes Carol.
+func (a *acme) changeMembers() error {
+	members := "/v1/teams/" + a.teams["engineering"] + "/members/"
+	for _, c := range []struct{ method, user, file string }{{"PATCH", "dave", "promote"}, {"DELETE", "carol", "remove"}} {
+		change, err := body(c.file)
+		if err != nil {
+			return err
+		}
+		if _, err := a.call(200, a.admin, c.method, members+a.users[c.user], change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// policyAndKeys attaches the policy; Alice, who leads Engineering, makes its key.
+func (a *acme) policyAndKeys() error {
+	if _, err := a.send("/v1/teams/"+a.teams["engineering"]+"/policies", "policy"); err != nil {
+		return err
+	}
+	key, err := body("api_key", "{team}", a.teams["engineering"])
+	if err != nil {
+		return err
+	}
+	o, err := a.call(201, a.token["alice"], "POST", "/v1/api-keys", key)
+	if err != nil {
+		return err
+	}
+	a.keys["engineering"], _ = o["key"].(string)
+	for team, user := range map[string]string{"marketing": "erin", "data-science": "frank"} {
+		o, err := a.call(201, a.admin, "POST", "/v1/api-keys", `{"name": "`+team+`", "team_id": "`+a.teams[team]+`", "user_id": "`+a.users[user]+`"}`)
+		if err != nil {
+			return err
+		}
+		a.keys[team], _ = o["key"].(string)
+	}
+	return nil
+}
+
+// keyBudget gives Erin a quarter of a dollar a day in her team, through the Go API.
+func (a *acme) keyBudget(ctx context.Context) error {
+	_, err := a.m.SetBudget(platform(ctx), billing.Budget{OrgID: a.org, Scope: billing.ScopeMember, ScopeID: a.users["erin"], TeamID: a.teams["marketing"],
+		Name: "daily", Limit: decimal.RequireFromString("0.25"), Window: billing.CalendarDay, Hard: true})
+	return err
+}
+
+func platform(ctx context.Context) context.Context {
+	return audit.WithActor(ctx, audit.PlatformAdmin())
 }

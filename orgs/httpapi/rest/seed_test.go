@@ -1,8 +1,8 @@
 package rest_test
 
 import (
-	"embed"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,13 +15,10 @@ import (
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
-// The bodies that the first document sends, as JSON. {team} and the like stand for ids.
-//
-//go:embed testdata/seed/*.json
-var bodies embed.FS
-
+// body is one that the first document sends, as the quickstart keeps it. {team} and the like stand
+// for ids.
 func body(t *testing.T, name string, replace ...string) string {
-	b, err := bodies.ReadFile("testdata/seed/" + name + ".json")
+	b, err := os.ReadFile("../../../examples/quickstart/seed/" + name + ".json")
 	require.NoError(t, err)
 	return strings.NewReplacer(replace...).Replace(string(b))
 }
