@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,48 +19,93 @@ import (
 
 const module = "github.com/orgkit/orgkit"
 
-// floors are the rooms of the house. Imports point down only; rooms of one floor do not know each
-// other unless they are listed in beside.
-var floors = map[string]int{
-	"store":                    0,
-	"store/memory":             1,
-	"store/internal/bunstore":  1,
-	"store/sqlite":             2,
-	"store/postgres":           2,
-	"store/storetest":          3,
-	"audit":                    1,
-	"rbac":                     2,
-	"billing":                  3,
-	"orgs":                     4,
-	"orgs/gate":                5,
-	"orgs/orgstest":            5,
-	"orgs/httpapi":             5,
-	"orgs/httpapi/rest":        6,
-	"examples":                 8, // its tests
-	"examples/internal/opendb": 7,
-	"examples/quickstart":      8,
-	"examples/gateway":         8,
+// room is a package of the house. Imports point down only; rooms of one floor do not know each
+// other.
+type room struct {
+	floor int
+	uses  []string // the modules that it imports by itself, tests aside
 }
 
-// domains never import drivers, nor drivers domains, whatever their floors.
-var drivers = []string{"store/memory", "store/internal/bunstore", "store/sqlite", "store/postgres", "store/storetest"}
+const (
+	casbin  = "github.com/casbin/casbin/v2"
+	decimal = "github.com/shopspring/decimal"
+	bun     = "github.com/uptrace/bun"
+	sqlite  = "modernc.org/sqlite"
+	pgx     = "github.com/jackc/pgx/v5"
+	btree   = "github.com/tidwall/btree"
+	huma    = "github.com/danielgtaylor/huma/v2"
+	testify = "github.com/stretchr/testify"
+)
 
-// allowed is everything outside of the standard library that importing orgs may pull in.
-var allowed = []string{
-	"github.com/casbin/casbin/v2", "github.com/casbin/govaluate", "github.com/bmatcuk/doublestar", "github.com/shopspring/decimal",
-	"github.com/google/uuid", // of casbin
-	"github.com/google/uuid", // of casbin
+// rooms are all of them: a package that is missing here fails the test.
+var rooms = map[string]room{
+	"store":                    {0, nil},
+	"store/memory":             {1, []string{btree}},
+	"store/internal/bunstore":  {1, []string{bun}},
+	"store/sqlite":             {2, []string{bun, sqlite}},
+	"store/postgres":           {2, []string{bun, pgx}},
+	"store/storetest":          {3, []string{decimal, pgx, testify}},
+	"audit":                    {1, nil},
+	"rbac":                     {2, []string{casbin, decimal}},
+	"billing":                  {3, []string{decimal}},
+	"orgs":                     {4, []string{decimal}},
+	"orgs/gate":                {5, []string{decimal}},
+	"orgs/orgstest":            {5, []string{testify}},
+	"orgs/httpapi":             {5, nil},
+	"orgs/httpapi/rest":        {6, []string{decimal, huma}},
+	"examples":                 {8, nil}, // its tests
+	"examples/internal/opendb": {7, nil},
+	"examples/quickstart":      {8, []string{decimal}},
+	"examples/gateway":         {8, nil},
 }
+
+// top is the floor of the hosts, the only one where drivers and domains meet.
+const top = 7
+
+// drivers are what each of the rooms that keep records may import of ours. No domain imports one,
+// whatever the floors.
+var drivers = map[string][]string{
+	"store/memory":            {"store"},
+	"store/internal/bunstore": {"store"},
+	"store/sqlite":            {"store", "store/internal/bunstore"},
+	"store/postgres":          {"store", "store/internal/bunstore"},
+	"store/storetest":         {"store", "store/memory", "store/sqlite", "store/postgres"},
+}
+
+// light is every module that importing orgs or orgs/gate may pull in: no bun, no SQL driver, no web
+// framework, no PDF, no XML.
+var light = []string{
+	casbin, "github.com/casbin/govaluate", "github.com/bmatcuk/doublestar/v4", "github.com/google/uuid", // the latter three by casbin
+	decimal,
+	"golang.org/x/mod",          // the tamper-evident log
+	"github.com/robfig/cron/v3", // schedules
+	"go.opentelemetry.io/otel",  // its API
+}
+
+// heavy are packages of the standard library that a host which only embeds orgs need not link.
+var heavy = []string{"database/sql", "encoding/xml", "html/template", "net/http", "net/smtp", "testing"}
+
+// entries are what stands at the top of the repository, besides files whose names begin with a dot.
+var entries = []string{"orgs", "rbac", "billing", "audit", "scim", "store", "examples",
+	"go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"}
 
 type pkg struct {
 	ImportPath string
 	Imports    []string
 	Standard   bool
-	Module     *struct{ Path string }
 }
 
-func list(t *testing.T, args ...string) []pkg {
-	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Standard,Module"}, args...)...)
+// list returns the module's packages and all that they import.
+func list(t *testing.T) []pkg {
+	// The cache of test results does not see what another process reads: so this one looks at every
+	// directory too.
+	require.NoError(t, filepath.WalkDir("..", func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		return err
+	}))
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Standard", "./...")
 	cmd.Dir = ".."
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -75,67 +123,167 @@ func list(t *testing.T, args ...string) []pkg {
 	}
 }
 
+// ours returns the room of a package of this module.
+func ours(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// within says whether a package belongs to one of the modules.
+func within(importPath string, modules []string) bool {
+	return slices.ContainsFunc(modules, func(m string) bool { return importPath == m || strings.HasPrefix(importPath, m+"/") })
+}
+
 // misplaced says what is wrong with the imports of the rooms.
-func misplaced(pkgs []pkg) []string {
-	var wrong []string
+func misplaced(pkgs []pkg) (wrong []string) {
+	standard := map[string]bool{}
 	for _, p := range pkgs {
-		room, ours := strings.CutPrefix(p.ImportPath, module+"/")
-		if !ours {
+		standard[p.ImportPath] = p.Standard
+	}
+	for _, p := range pkgs {
+		name, is := ours(p.ImportPath)
+		if !is {
 			continue
 		}
-		floor, known := floors[room]
+		here, known := rooms[name]
 		if !known {
-			wrong = append(wrong, room+" is not on the floor plan")
+			wrong = append(wrong, name+" is not on the floor plan")
 			continue
 		}
 		for _, imp := range p.Imports {
-			other, ours := strings.CutPrefix(imp, module+"/")
-			if !ours {
-				continue
-			}
-			isDriver, toDriver := slices.Contains(drivers, room), slices.Contains(drivers, other)
+			other, is := ours(imp)
 			switch {
-			case floors[other] >= floor:
-				wrong = append(wrong, room+" imports "+other+", which is not below it")
-			case toDriver && !isDriver && floor < 7:
-				wrong = append(wrong, room+" imports the driver "+other)
-			case isDriver && !toDriver && other != "store":
-				wrong = append(wrong, "the driver "+room+" imports "+other)
+			case is:
+				if fault := between(name, other); fault != "" {
+					wrong = append(wrong, fault)
+				}
+			case !standard[imp] && !within(imp, here.uses):
+				wrong = append(wrong, name+" imports "+imp+", which is not listed for it")
 			}
 		}
 	}
 	return wrong
 }
 
-func TestFloorPlan(t *testing.T) {
-	require.Empty(t, misplaced(list(t, "./...")))
+// between says what is wrong with one room's import of another.
+func between(name, other string) string {
+	below, isDriver := drivers[name]
+	_, toDriver := drivers[other]
+	switch {
+	case isDriver && !slices.Contains(below, other):
+		return "the driver " + name + " imports " + other
+	case toDriver && !isDriver && rooms[name].floor < top:
+		return name + " imports the driver " + other
+	case rooms[other].floor >= rooms[name].floor:
+		return name + " imports " + other + ", which is not below it"
+	}
+	return ""
 }
 
-func TestFloorPlanSeesAnUpwardImport(t *testing.T) {
-	wrong := misplaced([]pkg{
-		{ImportPath: module + "/rbac", Imports: []string{module + "/orgs"}},
-		{ImportPath: module + "/audit", Imports: []string{module + "/store/sqlite"}},
-		{ImportPath: module + "/util"},
-	})
-	require.Len(t, wrong, 3)
-}
-
-func TestFloorPlanOfWeight(t *testing.T) {
-	for _, p := range list(t, "-deps", "./orgs", "./orgs/gate") {
-		if p.Standard || strings.HasPrefix(p.ImportPath, module+"/") {
-			continue
+// weight says what importing a room pulls in that it must not.
+func weight(pkgs []pkg, root string) (wrong []string) {
+	graph := map[string]pkg{}
+	for _, p := range pkgs {
+		graph[p.ImportPath] = p
+	}
+	seen := map[string]bool{}
+	var visit func(importPath, by string)
+	visit = func(importPath, by string) {
+		p := graph[importPath]
+		_, is := ours(importPath)
+		switch {
+		case seen[importPath]:
+			return
+		case p.Standard && !slices.Contains(heavy, importPath):
+			return // what the standard library itself is made of is its own matter
+		case !is && !within(importPath, light):
+			wrong = append(wrong, root+" pulls in "+importPath+", by "+by)
 		}
-		require.True(t, slices.ContainsFunc(allowed, func(a string) bool { return strings.HasPrefix(p.ImportPath, a) }),
-			"importing orgs pulls in %s", p.ImportPath)
+		seen[importPath] = true
+		for _, imp := range p.Imports {
+			visit(imp, importPath)
+		}
+	}
+	visit(module+"/"+root, "")
+	return wrong
+}
+
+// strangers are names that do not belong at the top of the repository and are not ignored by git.
+func strangers(names, ignored []string) (wrong []string) {
+	for _, name := range names {
+		matches := func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok }
+		if !strings.HasPrefix(name, ".") && !slices.Contains(entries, name) && !slices.ContainsFunc(ignored, matches) {
+			wrong = append(wrong, name)
+		}
+	}
+	return wrong
+}
+
+func TestFloorPlan(t *testing.T) {
+	pkgs := list(t)
+	require.Empty(t, misplaced(pkgs))
+	for _, root := range []string{"orgs", "orgs/gate"} {
+		require.Empty(t, weight(pkgs, root))
 	}
 }
 
 func TestFloorPlanOfTheTop(t *testing.T) {
-	entries, err := os.ReadDir("..")
+	files, err := os.ReadDir("..")
 	require.NoError(t, err)
-	top := []string{"orgs", "rbac", "billing", "audit", "scim", "store", "examples", "go.mod", "go.sum", "README.md",
-		"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"}
-	for _, e := range entries {
-		require.True(t, strings.HasPrefix(e.Name(), ".") || slices.Contains(top, e.Name()), "%s stands at the top", e.Name())
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name())
 	}
+	ignored, err := os.ReadFile("../.gitignore")
+	require.NoError(t, err)
+	require.Empty(t, strangers(names, strings.Fields(string(ignored))))
+}
+
+func TestFloorPlanSeesWhatIsMisplaced(t *testing.T) {
+	for _, c := range []struct{ from, to, want string }{
+		{"rbac", module + "/orgs", "rbac imports orgs, which is not below it"},
+		{"orgs/gate", module + "/orgs/httpapi", "orgs/gate imports orgs/httpapi, which is not below it"},
+		{"audit", module + "/store/sqlite", "audit imports the driver store/sqlite"},
+		{"orgs", module + "/store/memory", "orgs imports the driver store/memory"},
+		{"store/sqlite", module + "/store/memory", "the driver store/sqlite imports store/memory"},
+		{"store/sqlite", module + "/store/postgres", "the driver store/sqlite imports store/postgres"},
+		{"store/memory", module + "/audit", "the driver store/memory imports audit"},
+		{"store", decimal, "store imports " + decimal + ", which is not listed for it"},
+		{"orgs", casbin + "/model", "orgs imports " + casbin + "/model, which is not listed for it"},
+		{"rbac", casbin + "x", "rbac imports " + casbin + "x, which is not listed for it"},
+	} {
+		require.Equal(t, []string{c.want}, misplaced([]pkg{{ImportPath: module + "/" + c.from, Imports: []string{c.to}}}))
+	}
+	for _, right := range []struct{ from, to string }{
+		{"orgs", module + "/rbac"}, {"store/sqlite", module + "/store/internal/bunstore"}, {"examples/quickstart", module + "/store/memory"},
+		{"rbac", casbin + "/model"}, {"store", "errors"},
+	} {
+		require.Empty(t, misplaced([]pkg{{ImportPath: module + "/" + right.from, Imports: []string{right.to}}, {ImportPath: "errors", Standard: true}}))
+	}
+	require.Equal(t, []string{"util is not on the floor plan"}, misplaced([]pkg{{ImportPath: module + "/util"}}))
+	require.Equal(t, []string{". is not on the floor plan"}, misplaced([]pkg{{ImportPath: module}}))
+}
+
+func TestFloorPlanSeesWeightFarBelow(t *testing.T) {
+	graph := []pkg{
+		{ImportPath: module + "/orgs/gate", Imports: []string{module + "/orgs", "net/netip"}},
+		{ImportPath: module + "/orgs", Imports: []string{casbin}},
+		{ImportPath: casbin, Imports: []string{bun + "/schema", "net/http"}},
+		{ImportPath: bun + "/schema"},
+		{ImportPath: "net/http", Standard: true, Imports: []string{"html/template"}},
+		{ImportPath: "html/template", Standard: true},
+		{ImportPath: "net/netip", Standard: true},
+	}
+	require.Equal(t, []string{
+		"orgs/gate pulls in " + bun + "/schema, by " + casbin,
+		"orgs/gate pulls in net/http, by " + casbin,
+		"orgs/gate pulls in html/template, by net/http",
+	}, weight(graph, "orgs/gate"))
+}
+
+func TestFloorPlanSeesStrangersAtTheTop(t *testing.T) {
+	names := []string{".ci", "orgs", "scim", "go.mod", "orgkit.db", "pkg", "root.go", "internal"}
+	require.Equal(t, []string{"pkg", "root.go", "internal"}, strangers(names, []string{"*.db"}))
 }

@@ -1,0 +1,284 @@
+package orgs_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/orgstest"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/storetest"
+)
+
+// each runs a test in a new world on every store.
+func each(t *testing.T, fn func(t *testing.T, w *orgstest.World, clock *storetest.Clock)) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		fn(t, orgstest.New(t, s, nil), clock)
+	})
+}
+
+func refused(t *testing.T, err error, code string) *rbac.Denied {
+	t.Helper()
+	var d *rbac.Denied
+	require.ErrorAs(t, err, &d)
+	require.ErrorIs(t, err, rbac.ErrDenied)
+	require.Equal(t, code, d.Code)
+	return d
+}
+
+func inTheWay(t *testing.T, err error, code string) {
+	t.Helper()
+	var c *store.ConflictError
+	require.ErrorAs(t, err, &c)
+	require.Equal(t, code, c.Code)
+}
+
+func wrongField(t *testing.T, err error, field string) {
+	t.Helper()
+	var f *store.FieldError
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, field, f.Field)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestTheLastOwnerStays(t *testing.T) { // S5
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, owner := w.Org("acme")
+		at := orgs.Place{OrgID: org.ID}
+		_, err := w.RemoveMember(w.As(owner), at, owner.ID, orgs.MemberRemoval{})
+		inTheWay(t, err, "last_owner")
+		_, err = w.UpdateMember(w.As(owner), at, owner.ID, orgs.MemberUpdate{Role: ptr("member")})
+		inTheWay(t, err, "last_owner")
+		_, err = w.RemoveMember(w.Platform(), at, owner.ID, orgs.MemberRemoval{})
+		inTheWay(t, err, "last_owner")
+
+		second := w.User("second@acme.example")
+		w.Add(at, second, "org_admin")
+		_, err = w.RemoveMember(w.As(owner), at, "me", orgs.MemberRemoval{Reason: "leaving"})
+		require.NoError(t, err)
+		_, err = w.Organization(w.As(owner), org.ID)
+		require.ErrorIs(t, err, store.ErrNotFound, "who has left is a stranger")
+	})
+}
+
+func TestAnOwnerWithoutConfirmedAddressDoesNotCount(t *testing.T) { // S5.7
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		unconfirmed, err := w.CreateUser(w.Platform(), orgs.NewUser{Email: "ghost@acme.example"})
+		require.NoError(t, err)
+		org, err := w.CreateOrganization(w.Platform(), orgs.NewOrganization{Name: "Acme", Owner: unconfirmed.ID})
+		require.NoError(t, err)
+		real := w.User("real@acme.example")
+		w.Add(orgs.Place{OrgID: org.ID}, real, "org_admin")
+		_, err = w.RemoveMember(w.As(real), orgs.Place{OrgID: org.ID}, real.ID, orgs.MemberRemoval{})
+		inTheWay(t, err, "last_owner")
+	})
+}
+
+func TestOfTwoOwnersWhoDemoteEachOtherOneStays(t *testing.T) { // S5.8
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, first := w.Org("acme")
+		at := orgs.Place{OrgID: org.ID}
+		second := w.User("second@acme.example")
+		w.Add(at, second, "org_admin")
+		errs := make(chan error, 2)
+		var wg sync.WaitGroup
+		for _, pair := range [][2]orgs.User{{first, second}, {second, first}} {
+			wg.Go(func() {
+				_, err := w.UpdateMember(w.As(pair[0]), at, pair[1].ID, orgs.MemberUpdate{Role: ptr("member")})
+				errs <- err
+			})
+		}
+		wg.Wait()
+		failed := 0
+		for range 2 {
+			if <-errs != nil {
+				failed++
+			}
+		}
+		require.Equal(t, 1, failed)
+	})
+}
+
+func TestNobodyHandsOutWhatTheyDoNotHold(t *testing.T) { // S4
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, owner := w.Org("acme")
+		w.Roles(org)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		at := orgs.Place{OrgID: org.ID, TeamID: team.ID}
+		lead := w.Join(team, "lead@acme.example", "team_lead")
+		as := w.As(lead)
+
+		_, _, err := w.Invite(as, at, orgs.NewInvitation{Email: "x@acme.example", Role: "org_admin"})
+		require.Equal(t, "role", refused(t, err, "grant_ceiling").Field)
+		_, _, err = w.Invite(as, at, orgs.NewInvitation{Email: "x@acme.example", Role: "member", Permissions: orgs.Grants{Add: []string{"billing.*"}}})
+		refused(t, err, "grant_ceiling")
+		_, _, err = w.CreateAPIKey(as, orgs.NewAPIKey{Name: "k", Team: team.ID, Permissions: []string{"teams.delete"}})
+		refused(t, err, "grant_ceiling")
+		_, err = w.UpdateMember(as, at, lead.ID, orgs.MemberUpdate{Role: ptr("org_admin")})
+		refused(t, err, "permission_denied")
+		_, err = w.CreateRole(as, org.ID, rbac.NewRole{Name: "R", Permissions: []string{"*"}})
+		refused(t, err, "permission_denied")
+
+		// Whoever may make roles makes none above themselves.
+		_, err = w.CreateRole(w.As(owner), org.ID, rbac.NewRole{Name: "Role maker", Permissions: []string{"roles.create", "roles.update", "teams.read"}})
+		require.NoError(t, err)
+		maker := w.User("maker@acme.example")
+		w.Add(orgs.Place{OrgID: org.ID}, maker, "role-maker")
+		_, err = w.CreateRole(w.As(maker), org.ID, rbac.NewRole{Name: "Above", Permissions: []string{"teams.*"}})
+		require.Equal(t, "permissions", refused(t, err, "grant_ceiling").Field)
+		_, err = w.CreateRole(w.As(maker), org.ID, rbac.NewRole{Name: "Below", Permissions: []string{"teams.read:own"}})
+		require.NoError(t, err)
+		_, _, err = w.SetOverride(w.As(maker), org.ID, team.ID, "developer", []string{"billing.read"}, nil)
+		refused(t, err, "grant_ceiling")
+		_, err = w.CreateRole(w.As(maker), org.ID, rbac.NewRole{Name: "System", Permissions: []string{"teams.read"}, IsSystem: true})
+		refused(t, err, "system_role_forbidden") // F324
+	})
+}
+
+func TestWhatIsRemovedCannotBeHandedOut(t *testing.T) { // F469
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, _ := w.Org("acme")
+		w.Roles(org)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		lead := w.Join(team, "lead@acme.example", "team_lead")
+		_, _, err := w.SetOverride(w.Platform(), org.ID, team.ID, "team_lead", []string{"deployments.manage"}, []string{"api_keys.create"})
+		require.NoError(t, err)
+		_, _, err = w.CreateAPIKey(w.As(lead), orgs.NewAPIKey{Name: "k", Team: team.ID})
+		refused(t, err, "permission_denied")
+		m, err := w.Member(w.Platform(), orgs.Place{OrgID: org.ID, TeamID: team.ID}, lead.ID)
+		require.NoError(t, err)
+		require.Contains(t, m.Effective, "deployments.manage")
+		require.NotContains(t, m.Effective, "api_keys.create")
+	})
+}
+
+func TestRevokedRoleIsRefusedOnTheNextCheck(t *testing.T) { // C8, F043
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, _ := w.Org("acme")
+		w.Roles(org)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		at := orgs.Place{OrgID: org.ID, TeamID: team.ID}
+		dev := w.Join(team, "dev@acme.example", "developer")
+		for range 5 {
+			_, err := w.Manager.Team(w.As(dev), team.ID) // teams.read:own
+			require.NoError(t, err)
+			_, err = w.UpdateMember(w.Platform(), at, dev.ID, orgs.MemberUpdate{Permissions: &orgs.Grants{Remove: []string{"teams.read"}}})
+			require.NoError(t, err)
+			_, err = w.Manager.Team(w.As(dev), team.ID)
+			refused(t, err, "permission_denied")
+			_, err = w.UpdateMember(w.Platform(), at, dev.ID, orgs.MemberUpdate{Permissions: &orgs.Grants{}})
+			require.NoError(t, err)
+		}
+	})
+}
+
+func TestListsShowOnlyOnesOwn(t *testing.T) { // F049
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, owner := w.Org("acme")
+		w.Roles(org)
+		mine := w.Team(org, "mine", orgs.TeamSettings{})
+		other := w.Team(org, "other", orgs.TeamSettings{})
+		dev := w.Join(mine, "dev@acme.example", "developer")
+		page, err := w.Teams(w.As(dev), org.ID, 0, "")
+		require.NoError(t, err)
+		require.Len(t, page.Items, 1)
+		require.Equal(t, mine.ID, page.Items[0].ID)
+		_, err = w.Manager.Team(w.As(dev), other.ID)
+		refused(t, err, "permission_denied")
+		page, err = w.Teams(w.As(owner), org.Slug, 0, "")
+		require.NoError(t, err)
+		require.Len(t, page.Items, 2)
+	})
+}
+
+func TestRefusalLeavesOneEventAndNothingElse(t *testing.T) {
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, _ := w.Org("acme")
+		w.Roles(org)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		dev := w.Join(team, "dev@acme.example", "developer")
+		events := func(types ...string) int {
+			page, err := w.AuditLog(w.Platform(), org.ID, audit.Filter{Types: types, Limit: 200})
+			require.NoError(t, err)
+			return len(page.Items)
+		}
+		before := events("authorization.*")
+		_, err := w.CreateTeam(w.As(dev), org.ID, orgs.NewTeam{Name: "Mine"})
+		d := refused(t, err, "permission_denied")
+		require.Equal(t, "teams.create", d.Decision.MissingPermission)
+		require.NotEmpty(t, d.Decision.ID)
+		require.Equal(t, before+1, events("authorization.*"))
+		require.Equal(t, 1, events("team.created"))
+
+		_, err = w.CreateTeam(w.Platform(), org.ID, orgs.NewTeam{Name: "Engineering"})
+		inTheWay(t, err, "slug_taken")
+		require.Equal(t, 1, events("team.created"))
+		require.Equal(t, before+1, events("authorization.*"))
+	})
+}
+
+func TestWithoutAnActorNothingHappens(t *testing.T) {
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, _ := w.Org("acme")
+		ctx := t.Context()
+		for name, call := range map[string]func(context.Context) error{
+			"create org": func(ctx context.Context) error {
+				_, err := w.CreateOrganization(ctx, orgs.NewOrganization{Name: "x"})
+				return err
+			},
+			"read org": func(ctx context.Context) error { _, err := w.Organization(ctx, org.ID); return err },
+			"create team": func(ctx context.Context) error {
+				_, err := w.CreateTeam(ctx, org.ID, orgs.NewTeam{Name: "x"})
+				return err
+			},
+			"create user": func(ctx context.Context) error {
+				_, err := w.CreateUser(ctx, orgs.NewUser{Email: "a@b.example"})
+				return err
+			},
+			"read user": func(ctx context.Context) error { _, err := w.Manager.User(ctx, "me"); return err },
+			"create role": func(ctx context.Context) error {
+				_, err := w.CreateRole(ctx, org.ID, rbac.NewRole{Name: "x", Permissions: []string{}})
+				return err
+			},
+			"accept": func(ctx context.Context) error { _, _, err := w.AnswerInvitation(ctx, "x", true); return err },
+			"log":    func(ctx context.Context) error { _, err := w.AuditLog(ctx, org.ID, audit.Filter{}); return err },
+		} {
+			require.ErrorIs(t, call(ctx), rbac.ErrNoActor, name)
+		}
+	})
+}
+
+func TestKeysOfARemovedMemberEndOrChangeHands(t *testing.T) { // F129, F131
+	each(t, func(t *testing.T, w *orgstest.World, clock *storetest.Clock) {
+		org, _ := w.Org("acme")
+		w.Roles(org)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		at := orgs.Place{OrgID: org.ID, TeamID: team.ID}
+		heir := w.Join(team, "heir@acme.example", "developer")
+		for i, c := range []struct {
+			removal orgs.MemberRemoval
+			works   bool
+			later   bool
+		}{{orgs.MemberRemoval{}, false, false}, {orgs.MemberRemoval{ReassignTo: heir.Email}, true, true}, {orgs.MemberRemoval{Later: true}, true, false}} {
+			leaver := w.Join(team, string(rune('a'+i))+"@acme.example", "developer")
+			secret := w.Key(team, leaver)
+			_, err := w.RemoveMember(w.Platform(), at, leaver.ID, c.removal)
+			require.NoError(t, err)
+			_, err = w.Authenticate(t.Context(), secret)
+			require.Equal(t, c.works, err == nil, i)
+			clock.Advance(24 * time.Hour)
+			_, err = w.Authenticate(t.Context(), secret)
+			require.Equal(t, c.later, err == nil, i)
+		}
+		leaver := w.Join(team, "z@acme.example", "developer")
+		_, err := w.RemoveMember(w.Platform(), at, leaver.ID, orgs.MemberRemoval{ReassignTo: "nobody@acme.example"})
+		wrongField(t, err, "reassign_resources_to")
+	})
+}
