@@ -1,0 +1,71 @@
+package postgres_test
+
+import (
+	"database/sql"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/postgres"
+	"github.com/orgkit/orgkit/store/storetest"
+)
+
+func TestOpenTellsWhatIsWrongWithoutThePassword(t *testing.T) {
+	for _, dsn := range []string{"postgres://user:pa55word@127.0.0.1:1/db", "postgres://user:pa55word@127.0.0.1:notaport/db", "user=u password=pa55word host=/nowhere", "%%pa55word"} {
+		_, err := postgres.Open(t.Context(), dsn, nil)
+		require.ErrorContains(t, err, "open postgres store")
+		require.NotContains(t, err.Error(), "pa55word")
+	}
+}
+
+func TestSchemaOfANewerVersionIsRefused(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	s, err := postgres.Open(t.Context(), dsn, nil)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	db, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	_, err = db.Exec("INSERT INTO orgkit_migrations (name, version, file) VALUES ('orgkit', 999, 'future')")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	_, err = postgres.Open(t.Context(), dsn, nil)
+	require.ErrorIs(t, err, store.ErrSchema)
+}
+
+func TestManyOpenOneDatabaseAtOnce(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	var wg sync.WaitGroup
+	errs := make(chan error, 8)
+	for range 8 {
+		wg.Go(func() {
+			s, err := postgres.Open(t.Context(), dsn, nil)
+			if err == nil {
+				err = s.Close()
+			}
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+}
+
+func TestHardBudgetIsKeptByTheDatabaseToo(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	s, err := postgres.Open(t.Context(), dsn, nil)
+	require.NoError(t, err)
+	defer s.Close()
+	db, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	insert := `INSERT INTO budget_accounts (id, version, created_at, updated_at, budget_id, org_id, period_start, period_end, hard, "limit", carried, spent, reserved, over, alerted, exceeded)
+		VALUES ('a', 1, now(), now(), 'b', 'o', now(), now(), true, 10, 0, 6, $1, 0, false, false)`
+	_, err = db.Exec(insert, "4.000000000001")
+	require.ErrorContains(t, err, "budget_accounts_hard")
+	_, err = db.Exec(insert, "4")
+	require.NoError(t, err)
+}
