@@ -67,7 +67,7 @@ func findMember(ctx context.Context, tx *store.Tx, at Place, user string) (rbac.
 func (m *Manager) Member(ctx context.Context, at Place, user string) (ms Membership, err error) {
 	by := actor(ctx)
 	self := user == "me" || user == by.Person() && user != ""
-	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Open: self}
+	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		a, _, err := findMember(ctx, tx, at, user)
 		if err != nil {
@@ -263,7 +263,7 @@ type Removed struct {
 func (m *Manager) RemoveMember(ctx context.Context, at Place, user string, in MemberRemoval) (r Removed, err error) {
 	by := actor(ctx)
 	self := user == "me" || user == by.Person() && user != ""
-	op := rbac.Op{Action: "members.remove", OrgID: at.OrgID, TeamID: at.TeamID, Open: self}
+	op := rbac.Op{Action: "members.remove", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if err := rbac.CheckText("reason", in.Reason, 0, rbac.MaxDescription); err != nil {
 			return audit.Change{}, err

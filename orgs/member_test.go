@@ -2,6 +2,9 @@ package orgs_test
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -253,6 +256,50 @@ func TestWithoutAnActorNothingHappens(t *testing.T) {
 			require.ErrorIs(t, call(ctx), rbac.ErrNoActor, name)
 		}
 	})
+}
+
+func TestOnesOwnIsReadByTheRulesOfTheOrganization(t *testing.T) { // F030
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, err := w.CreateOrganization(w.Platform(), orgs.NewOrganization{Name: "Acme", Settings: orgs.OrgSettings{
+			Security: &orgs.SecuritySettings{IPAllowlist: []string{"203.0.113.0/24"}, Require2FA: true}}})
+		require.NoError(t, err)
+		at := orgs.Place{OrgID: org.ID}
+		u := w.User("u@acme.example")
+		w.Add(at, u, "member")
+		_, err = w.Member(w.From(u, "203.0.113.1"), at, "me")
+		require.NoError(t, err)
+		_, err = w.Member(w.From(u, "198.51.100.1"), at, "me")
+		refused(t, err, "ip_denied")
+
+		session := audit.Actor{Type: audit.User, ID: u.ID, Label: u.Email, Session: true, IP: netip.MustParseAddr("203.0.113.1")}
+		_, err = w.Member(audit.WithActor(t.Context(), session), at, "me")
+		refused(t, err, "mfa_required") // F027: sessions are bound by it, tokens are not
+		now := w.Store().Now()
+		session.MFAAt = &now
+		_, err = w.Member(audit.WithActor(t.Context(), session), at, "me")
+		require.NoError(t, err)
+	})
+}
+
+func TestStrangersLeaveNoTrace(t *testing.T) { // C10: unknown subjects are refused before the engine
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, _ := w.Org("acme")
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		before := heap()
+		for i := range 3000 {
+			stranger := audit.Actor{Type: audit.User, ID: fmt.Sprint("usr_", i), Label: "x"}
+			_, err := w.Manager.Team(audit.WithActor(t.Context(), stranger), team.ID)
+			require.ErrorIs(t, err, store.ErrNotFound)
+		}
+		require.Less(t, heap(), before+8<<20, "Casbin would have kept 4 kB of each")
+	})
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestKeysOfARemovedMemberEndOrChangeHands(t *testing.T) { // F129, F131

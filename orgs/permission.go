@@ -49,7 +49,7 @@ func (m *Manager) Permission(ctx context.Context, q PermissionQuery) (a Permissi
 	a.Place, a.Resource = at, q.Resource
 	by := actor(ctx)
 	self := by.Type == audit.User && (q.User == "me" || q.User == by.ID || strings.EqualFold(q.User, by.Label))
-	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Open: self}
+	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		if a.User, err = findUser(ctx, tx, q.User); err != nil {
 			return err

@@ -115,16 +115,23 @@ func (g *Guard) openApproval(ctx context.Context, r Request) (a Approval, err er
 
 func live(a Approval, now time.Time) bool { return a.ID != "" && now.Before(a.EndsAt) }
 
-// latestApproval returns the newest request of the same thing; its id is empty if there is none.
-func latestApproval(ctx context.Context, tx *store.Tx, r Request) (Approval, error) {
+// requests returns the requests of the same thing, newest first. More than a few are only there
+// after as many grants have lapsed or been outgrown.
+func requests(ctx context.Context, tx *store.Tx, r Request) ([]Approval, error) {
 	page, err := approvals.List(ctx, tx, store.Query{
 		Where: []store.Cond{store.Eq("team_id", r.TeamID), store.Eq("requester", r.Person),
 			store.Eq("resource", r.Resource), store.Eq("action", r.Action), store.Eq("org_id", r.OrgID)},
-		Order: []store.Order{store.Desc("created_at")}, Limit: 1})
-	if err != nil || len(page.Items) == 0 {
+		Order: []store.Order{store.Desc("created_at")}, Limit: 20})
+	return page.Items, err
+}
+
+// latestApproval returns the newest request of the same thing; its id is empty if there is none.
+func latestApproval(ctx context.Context, tx *store.Tx, r Request) (Approval, error) {
+	all, err := requests(ctx, tx, r)
+	if err != nil || len(all) == 0 {
 		return Approval{}, err
 	}
-	return page.Items[0], nil
+	return all[0], nil
 }
 
 // approved says whether a live grant opens the call: not lapsed, within its cost cap, and given by
@@ -133,18 +140,26 @@ func (g *Guard) approved(ctx context.Context, tx *store.Tx, snap *snapshot, r Re
 	if r.Person == "" {
 		return False, nil
 	}
-	a, err := latestApproval(ctx, tx, r)
+	all, err := requests(ctx, tx, r)
 	if err != nil {
 		return Unknown, err
 	}
-	if a.Status != ApprovalApproved || !live(a, r.At) {
-		return False, nil
+	for _, a := range all {
+		if a.Status != ApprovalApproved || !live(a, r.At) {
+			continue
+		}
+		if a.MaxAmount != nil && (r.Cost == nil || r.Cost.GreaterThan(*a.MaxAmount)) {
+			continue // a newer request may be open for more; this grant stays good for less
+		}
+		ok, err := g.qualifies(ctx, tx, snap, a.OrgID, a.TeamID, a.Approver, need)
+		if err != nil {
+			return Unknown, err
+		}
+		if ok {
+			return True, nil
+		}
 	}
-	if a.MaxAmount != nil && (r.Cost == nil || r.Cost.GreaterThan(*a.MaxAmount)) {
-		return False, nil
-	}
-	ok, err := g.qualifies(ctx, tx, snap, a.OrgID, a.TeamID, a.Approver, need)
-	return truth(ok), err
+	return False, nil
 }
 
 // qualifies says whether the user may decide: holds members.approve_requests in the team and one

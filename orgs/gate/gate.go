@@ -326,7 +326,8 @@ func refused(err error) error {
 }
 
 // Settle charges what the call did cost: by Usage.Cost when the upstream told it, else by the price
-// in the catalogue, and else what was held. It counts once; see billing.Reservation.Settle.
+// in the catalogue, and else what was held. It counts once; see billing.Reservation.Settle. It does
+// not stop when ctx is cancelled: a client that goes away has still used what it used.
 func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
 	if err := u.Validate(); err != nil {
 		return err
@@ -338,9 +339,11 @@ func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
 	case a.Model.Price != nil:
 		actual = a.Model.Price.Cost(u)
 	}
-	return a.hold.Settle(ctx, actual)
+	return a.hold.Settle(context.WithoutCancel(ctx), actual)
 }
 
 // Release frees what is held: the call cost nothing. After Settle it does nothing. Its error is
-// for logs: what could not be released stays counted as spent.
-func (a *Admission) Release(ctx context.Context) error { return a.hold.Release(ctx) }
+// for logs: what could not be released stays counted as spent. It does not stop when ctx is cancelled.
+func (a *Admission) Release(ctx context.Context) error {
+	return a.hold.Release(context.WithoutCancel(ctx))
+}

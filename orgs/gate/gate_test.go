@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/netip"
 	"sync"
@@ -177,6 +178,40 @@ func TestGrantEndsWithTheRoleOfItsApprover(t *testing.T) { // S17.2
 		_, err = a.UpdateMember(a.Platform(), orgs.Place{OrgID: a.org.ID, TeamID: a.eng.ID}, a.lead.ID, orgs.MemberUpdate{Role: &developer})
 		require.NoError(t, err)
 		a.refuses(t, a.call("gpt-4-32k"), "approval_required")
+	})
+}
+
+func TestGrantForLessOutlivesARequestForMore(t *testing.T) { // S17.3
+	each(t, func(t *testing.T, s *store.Store) {
+		a := newAcme(t, s, engineering, nil)
+		a.allowApprovals(t)
+		approve := func(id, most string) {
+			limit := decimal.RequireFromString(most)
+			_, err := a.DecideApproval(a.As(a.lead), a.org.ID, id, rbac.ApprovalDecision{Approve: true, MaxAmount: &limit})
+			require.NoError(t, err)
+		}
+		small, large := a.call("gpt-4-32k"), a.call("gpt-4-32k") // 0.18 and 6.12 USD
+		large.InputTokens = 100_000
+		approve(a.refuses(t, small, "approval_required").ApprovalID, "1")
+		a.passes(t, small)
+		asked := a.refuses(t, large, "approval_required").ApprovalID
+		a.passes(t, small)
+		approve(asked, "10")
+		a.passes(t, large)
+	})
+}
+
+func TestAbortedCallIsStillCharged(t *testing.T) { // billing edge 16
+	each(t, func(t *testing.T, s *store.Store) {
+		a := newAcme(t, s, engineering, nil)
+		ctx, abort := context.WithCancel(t.Context())
+		adm, err := a.gate.Admit(ctx, a.call("gpt-4-turbo-preview"))
+		require.NoError(t, err)
+		abort()
+		require.NoError(t, adm.Settle(ctx, billing.Usage{InputTokens: 1000}))
+		states, err := a.Overview(a.Platform(), a.org.ID)
+		require.NoError(t, err)
+		require.Equal(t, "0.01", states[0].Spent.String())
 	})
 }
 
