@@ -120,7 +120,7 @@ type cursor struct {
 
 func (k *Kind) fingerprint(q Query) []byte {
 	h := sha256.New()
-	json.NewEncoder(h).Encode([]any{k.Name, q.Where, q.Order})
+	_ = json.NewEncoder(h).Encode([]any{k.Name, q.Where, q.Order}) // plain values into a hash
 	return h.Sum(nil)[:8]
 }
 

@@ -32,7 +32,7 @@ func (a *acme) use(ctx context.Context, c gate.Call) error {
 	if err != nil {
 		return err
 	}
-	defer adm.Release(ctx)
+	// A host that may return before it knows the cost defers adm.Release here.
 	return adm.Settle(ctx, billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens / 2, Images: c.Images})
 }
 
@@ -127,7 +127,7 @@ func (a *acme) approve(ctx context.Context, out io.Writer) error {
 	_, err := a.gate.Admit(ctx, c)
 	var d *gate.Denied
 	if !errors.As(err, &d) || d.ApprovalID == "" {
-		return fmt.Errorf("gpt-4-32k without approval: %v", err)
+		return errors.Join(errors.New("gpt-4-32k was admitted without approval, or opened no request for one"), err)
 	}
 	if _, err := a.call(200, a.token["dave"], "POST", "/v1/approvals/"+d.ApprovalID+"/decision", `{"decision": "approve"}`); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (a *acme) approve(ctx context.Context, out io.Writer) error {
 	}
 	c.InputTokens = 200_000
 	if err := a.use(ctx, c); !errors.As(err, &d) || d.Code != "cost_limit_exceeded" {
-		return fmt.Errorf("gpt-4-32k above the cost limit: %v", err)
+		return errors.Join(errors.New("gpt-4-32k was not refused by its cost limit"), err)
 	}
 	fmt.Fprintln(out, "\ngpt-4-32k: refused, approved by Dave, then admitted up to 10 USD a request.")
 	return nil
