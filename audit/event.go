@@ -175,7 +175,8 @@ func difference(before, after any) (b, a json.RawMessage, err error) {
 	}
 	if bm != nil && am != nil {
 		for name, was := range bm {
-			if is, ok := am[name]; ok && bytes.Equal(was, is) {
+			// Version and time of the change are those of the event itself.
+			if is, ok := am[name]; ok && (bytes.Equal(was, is) || name == "version" || name == "updated_at") {
 				delete(bm, name)
 				delete(am, name)
 			}

@@ -100,6 +100,25 @@ func TestManyOpenOneFileAtOnce(t *testing.T) {
 	}
 }
 
+func TestLockedFileIsSaidToBe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := sqlite.Open(t.Context(), path, nil)
+	require.NoError(t, err)
+	defer s.Close()
+	other, err := sql.Open("sqlite", path+"?_txlock=immediate") // as another process would
+	require.NoError(t, err)
+	defer other.Close()
+	tx, err := other.Begin()
+	require.NoError(t, err)
+	_, err = sqlite.Open(t.Context(), path, &sqlite.Options{BusyTimeout: 50 * time.Millisecond})
+	require.ErrorIs(t, err, store.ErrTransient)
+	require.ErrorContains(t, err, "locked")
+	require.NoError(t, tx.Rollback())
+	again, err := sqlite.Open(t.Context(), path, &sqlite.Options{BusyTimeout: 50 * time.Millisecond})
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}
+
 func TestUnitInsideAUnitWithTheOuterContextIsNamed(t *testing.T) {
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "x.db"), &sqlite.Options{WriterTimeout: 50 * time.Millisecond})
 	require.NoError(t, err)

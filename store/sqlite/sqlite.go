@@ -36,6 +36,9 @@ type Options struct {
 	// WriterTimeout is how long a writer waits for another of this process before it fails and
 	// names it; 0 waits as long as the context lets it.
 	WriterTimeout time.Duration
+	// BusyTimeout is how long a statement waits for another process that writes; 0 is 10 seconds.
+	// What waited in vain is store.ErrTransient.
+	BusyTimeout time.Duration
 	// Migrations of kinds of the host's own, by a name that stays: files NNNN_name.sql from 0001.
 	Migrations map[string]fs.FS
 	// CheckOnly applies no migration; a schema that is behind is store.ErrSchema.
@@ -51,12 +54,12 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	writer, reader := open(path, 1), open(path, readers)
+	writer, reader := open(path, 1, o.BusyTimeout), open(path, readers, o.BusyTimeout)
 	err := migrate(ctx, writer, o)
 	if err != nil {
 		writer.Close()
 		reader.Close()
-		return nil, fmt.Errorf("open sqlite store: %w", err)
+		return nil, fmt.Errorf("open sqlite store: %w", classify(err))
 	}
 	return store.New(bunstore.New(bunstore.Dialect{
 		Writer: writer, Reader: reader,
@@ -66,9 +69,12 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 	}), &o.Store), nil
 }
 
-func open(path string, connections int) *bun.DB {
+func open(path string, connections int, busy time.Duration) *bun.DB {
+	if busy == 0 {
+		busy = 10 * time.Second
+	}
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
-	dsn := "file:" + escaped + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)", escaped, busy.Milliseconds())
 	if connections == 1 {
 		dsn += "&_txlock=immediate" // the writer takes the file's lock at once instead of failing later
 	}
@@ -131,7 +137,7 @@ func classify(err error) error {
 // Drift says how the schema of the file differs from what the kinds need: nothing, where a driver
 // and its migrations agree.
 func Drift(ctx context.Context, path string, kinds ...*store.Kind) ([]string, error) {
-	db := open(path, 1)
+	db := open(path, 1, 0)
 	defer db.Close()
 	columns := func(table string) (map[string]string, error) {
 		rows, err := db.QueryContext(ctx, "SELECT name, type, \"notnull\" FROM pragma_table_info(?)", table)
