@@ -41,6 +41,24 @@ type DriverTx interface {
 	// Delete removes the record with that id, or answers ErrNotFound.
 	Delete(ctx context.Context, k *Kind, id string) error
 
+	// Append keeps new rows of a log, a slice of its struct, and answers of each whether it was new:
+	// one whose key is there already, also from an earlier row of the slice, is skipped.
+	Append(ctx context.Context, k *Kind, rows any) ([]bool, error)
+
+	// Add adds the k.Sums() of rows to those of the rows with the same keys, or keeps the rows where
+	// there are none.
+	Add(ctx context.Context, k *Kind, rows any) error
+
+	// Scan appends the rows of the span, in its order, to the slice that dst (a *[]T) points to.
+	Scan(ctx context.Context, k *Kind, s Span, dst any) error
+
+	// Prune deletes the first rows of a span of the key, at most its limit, and says how many.
+	Prune(ctx context.Context, k *Kind, s Span) (int, error)
+
+	// Claim is Scan and Prune of the same rows; those that another transaction has claimed and not
+	// yet decided on are skipped without waiting, where several can write at all.
+	Claim(ctx context.Context, k *Kind, s Span, dst any) error
+
 	// Commit makes all writes visible at once and, where the database has a disk, durable. After
 	// an error nothing may be assumed but that either all or none of the writes are there.
 	Commit(ctx context.Context) error

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -18,6 +19,7 @@ type Kind struct {
 	Columns []Column // in the order of the struct, the fields of Meta first
 	Unique  [][]string
 	Indexes [][]string
+	Key     []string // of a log: the clustering key; nil for records
 
 	typ reflect.Type // the record struct
 }
@@ -26,7 +28,8 @@ type Kind struct {
 type Class int
 
 // The classes. Text, Int, Bool and Time columns can be named in a [Query]; Opaque ones
-// (decimals and other types that bring their own SQL form) and JSON ones cannot.
+// (decimals and other types that bring their own SQL form) and JSON ones cannot, and neither can the
+// Bytes of logs.
 const (
 	Text Class = iota
 	Int
@@ -34,6 +37,7 @@ const (
 	Time
 	Opaque
 	JSON
+	Bytes
 )
 
 // Column is one field of a record.
@@ -41,6 +45,7 @@ type Column struct {
 	Name     string // snake case of the field name: OrgID is org_id
 	Class    Class
 	Nullable bool // the field is a pointer, slice or map
+	Word     bool // of a log: kept as a number out of the dictionary
 
 	index []int
 }
@@ -60,6 +65,7 @@ func Index(columns ...string) Key { return Key{columns: columns} }
 
 var (
 	timeType   = reflect.TypeFor[time.Time]()
+	rawType    = reflect.TypeFor[json.RawMessage]()
 	valuerType = reflect.TypeFor[driver.Valuer]()
 )
 
@@ -78,6 +84,57 @@ func newKind(typ reflect.Type, name, prefix string, keys []Key) *Kind {
 	}
 	return k
 }
+
+func newLogKind(typ reflect.Type, name string, key []string, indexes []Key) *Kind {
+	k := &Kind{Name: name, Key: key, typ: typ}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		c := Column{Name: columnName(f.Name), index: f.Index, Word: f.Tag.Get("store") == "word"}
+		switch f.Type.Kind() {
+		case reflect.Slice:
+			if f.Type.Elem().Kind() != reflect.Uint8 {
+				panic(fmt.Sprintf("store: a log cannot hold a %v", f.Type))
+			}
+			if c.Class = Bytes; f.Type == rawType {
+				c.Class = JSON // a text that comes back to the byte
+			}
+		default:
+			if c.Class, c.Nullable = classOf(f.Type); c.Class > Time || c.Nullable {
+				panic(fmt.Sprintf("store: a log cannot hold a %v", f.Type))
+			}
+		}
+		if c.Word && c.Class != Text {
+			panic(fmt.Sprintf("store: %s.%s cannot be a word", name, c.Name))
+		}
+		k.Columns = append(k.Columns, c)
+	}
+	if len(key) == 0 {
+		panic("store: the log " + name + " has no key")
+	}
+	for _, c := range key {
+		k.queryable(c)
+	}
+	for _, ix := range indexes {
+		for _, c := range ix.columns {
+			k.queryable(c)
+		}
+		if ix.unique {
+			panic("store: a log has one unique set, its key")
+		}
+		k.Indexes = append(k.Indexes, ix.columns)
+	}
+	return k
+}
+
+// Sums are the columns of a log that Log.Add adds up: its integers outside of the key.
+func (k *Kind) Sums() []Column {
+	return slices.DeleteFunc(slices.Clone(k.Columns), func(c Column) bool {
+		return c.Class != Int || slices.Contains(k.Key, c.Name)
+	})
+}
+
+// Field is the field of the column in a struct of its kind, for drivers.
+func (c Column) Field(row reflect.Value) reflect.Value { return row.FieldByIndex(c.index) }
 
 func (k *Kind) addColumns(typ reflect.Type, at []int) {
 	for i := range typ.NumField() {
@@ -153,7 +210,7 @@ func (k *Kind) Column(name string) (Column, bool) {
 // of the programmer, as in a misspelt field.
 func (k *Kind) queryable(name string) Column {
 	c, ok := k.Column(name)
-	if !ok || c.Class == Opaque || c.Class == JSON {
+	if !ok || c.Class >= Opaque {
 		panic(fmt.Sprintf("store: %s has no column %q that can be queried", k.Name, name))
 	}
 	return c

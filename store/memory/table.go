@@ -66,18 +66,22 @@ func less(a, b entry) bool {
 }
 
 func newTable(k *store.Kind) *table {
-	t := &table{kind: k}
-	add := func(unique bool, columns []string) {
-		t.indexes = append(t.indexes, &index{columns, unique, btree.NewBTreeG(less)})
+	if k.Key != nil {
+		return newLog(k)
 	}
-	add(true, []string{"id"})
+	t := &table{kind: k}
+	t.add(true, []string{"id"})
 	for _, u := range k.Unique {
-		add(true, u)
+		t.add(true, u)
 	}
 	for _, i := range k.Indexes {
-		add(false, i)
+		t.add(false, i)
 	}
 	return t
+}
+
+func (t *table) add(unique bool, columns []string) {
+	t.indexes = append(t.indexes, &index{columns, unique, btree.NewBTreeG(less)})
 }
 
 // copy returns a table that can be changed; it shares all nodes with this one until then.

@@ -60,6 +60,7 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 		ReadOptions:  &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		RowLocks:     true,
 		Snapshot:     "SELECT 1", // the snapshot is that of the first statement
+		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Skips: true},
 		Error:        classify,
 	}), &o.Store), nil
 }
@@ -177,7 +178,10 @@ func Drift(ctx context.Context, dsn string, kinds ...*store.Kind) ([]string, err
 	return bunstore.Drift(kinds, columns, indexes, columnType)
 }
 
-func columnType(c store.Column) string {
+func columnType(k *store.Kind, c store.Column) string {
+	if k.Key != nil {
+		return logType(c)
+	}
 	switch c.Class {
 	case store.Int:
 		return "bigint"

@@ -65,6 +65,7 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 		Writer: writer, Reader: reader,
 		Lock:     store.NewWriterLock(o.WriterTimeout),
 		Snapshot: "SELECT 1 FROM orgkit_migrations LIMIT 1",
+		Logs:     bunstore.Logs{Append: appendRows, Upsert: upsertRows},
 		Error:    classify,
 	}), &o.Store), nil
 }
@@ -166,8 +167,13 @@ func Drift(ctx context.Context, path string, kinds ...*store.Kind) ([]string, er
 	return bunstore.Drift(kinds, columns, indexes, columnType)
 }
 
-func columnType(c store.Column) string {
+func columnType(k *store.Kind, c store.Column) string {
+	if k.Key != nil && (c.Word || c.Class == store.Time) {
+		return "INTEGER"
+	}
 	switch c.Class {
+	case store.Bytes:
+		return "BLOB"
 	case store.Int:
 		return "INTEGER"
 	case store.Bool:

@@ -48,6 +48,19 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"an empty list of values matches nothing":  emptyIn,
 		"times compare as times":                   timeOrder,
 		"ids sort by time":                         idOrder,
+
+		"a row of a log comes back as it went in":  logRoundTrip,
+		"a row that is there is skipped, and said": logDuplicates,
+		"a second row of a key is named":           logUnique,
+		"a range has two ends and two directions":  logRanges,
+		"a range of an index goes on where it was": logIndex,
+		"sums add up":                                logAdds,
+		"concurrent sums lose nothing":               logAddRace,
+		"what is pruned is gone":                     logPrune,
+		"claimed rows go to one unit":                logClaim,
+		"ten claim a hundred rows once each":         logClaimRace,
+		"a failed unit leaves the log and its words": logRollback,
+		"new words of many units agree":              logWords,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -30,14 +31,19 @@ type Dialect struct {
 	// Snapshot is a statement that fixes the snapshot of a reading transaction; "" if it is fixed
 	// by its beginning.
 	Snapshot string
+	// Logs is how the database keeps logs.
+	Logs Logs
 	// Error brings an error of the database into the form of package store.
 	Error func(err error) error
 }
 
 // New returns a driver over the dialect's pools, which it closes.
-func New(d Dialect) store.Driver { return &driver{d} }
+func New(d Dialect) store.Driver { return &driver{Dialect: d} }
 
-type driver struct{ Dialect }
+type driver struct {
+	Dialect
+	words words
+}
 
 func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
 	db, o := d.Reader, d.ReadOptions
@@ -49,7 +55,7 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 			}
 		}
 	}
-	t := &tx{driver: d, locked: writable && d.Lock != nil}
+	t := &tx{driver: d, locked: writable && d.Lock != nil, reader: !writable}
 	var err error
 	if t.sql, err = db.BeginTx(ctx, o); err != nil {
 		t.unlock()
@@ -76,6 +82,8 @@ type tx struct {
 	*driver
 	sql    bun.Tx
 	locked bool
+	reader bool
+	fresh  map[string]int64 // words that this transaction has read or added
 }
 
 func (t *tx) unlock() {
@@ -159,9 +167,24 @@ func condition(c store.Cond) (string, []any) {
 	return "? = ?", []any{column, c.Values[0]}
 }
 
-// behind writes what lies strictly behind the cursor: later in the first column, or equal there and
-// later in the second, and so on.
+// behind writes what lies strictly behind the cursor. Where all columns go one way it is one comparison
+// of rows, which an index answers; else: later in the first column, or equal there and later in the
+// second, and so on.
 func behind(order []store.Order, after []any) (string, []any) {
+	op := func(o store.Order) string {
+		if o.Desc {
+			return "<"
+		}
+		return ">"
+	}
+	if !slices.ContainsFunc(order, func(o store.Order) bool { return o.Desc != order[0].Desc }) {
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(order)), ", ")
+		var columns []any
+		for _, o := range order {
+			columns = append(columns, bun.Ident(o.Column))
+		}
+		return "(" + marks + ") " + op(order[0]) + " (" + marks + ")", append(columns, after...)
+	}
 	var ors []string
 	var args []any
 	for i := range order {
@@ -170,11 +193,7 @@ func behind(order []store.Order, after []any) (string, []any) {
 			ands = append(ands, "? = ?")
 			args = append(args, bun.Ident(order[j].Column), after[j])
 		}
-		op := ">"
-		if order[i].Desc {
-			op = "<"
-		}
-		ands = append(ands, "? "+op+" ?")
+		ands = append(ands, "? "+op(order[i])+" ?")
 		args = append(args, bun.Ident(order[i].Column), after[i])
 		ors = append(ors, "("+strings.Join(ands, " AND ")+")")
 	}
@@ -228,11 +247,19 @@ func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
 
 func (t *tx) Commit(context.Context) error {
 	defer t.unlock()
-	return t.Error(t.sql.Commit())
+	if err := t.sql.Commit(); err != nil {
+		return t.Error(err)
+	}
+	t.words.learn(t.fresh)
+	return nil
 }
 
 func (t *tx) Rollback() error {
 	defer t.unlock()
+	if t.reader {
+		t.words.learn(t.fresh) // it saw only what is committed
+		t.fresh = nil
+	}
 	if err := t.sql.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
 		return t.Error(err)
 	}

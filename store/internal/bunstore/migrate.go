@@ -118,7 +118,7 @@ func read(files fs.FS) ([]migration, error) {
 // Drift compares the schema of the database with what the kinds need and says each difference.
 // columns returns, for a table, its columns as "name class null|not null"; indexes the names of its
 // indexes.
-func Drift(kinds []*store.Kind, columns func(table string) (map[string]string, error), indexes func(table string) ([]string, error), typeOf func(store.Column) string) ([]string, error) {
+func Drift(kinds []*store.Kind, columns func(table string) (map[string]string, error), indexes func(table string) ([]string, error), typeOf func(*store.Kind, store.Column) string) ([]string, error) {
 	var found []string
 	var errs []error
 	for _, k := range kinds {
@@ -132,9 +132,9 @@ func Drift(kinds []*store.Kind, columns func(table string) (map[string]string, e
 			continue
 		}
 		for _, c := range k.Columns {
-			want := typeOf(c) + " not null"
+			want := typeOf(k, c) + " not null"
 			if c.Nullable {
-				want = typeOf(c)
+				want = typeOf(k, c)
 			}
 			switch is, ok := have[c.Name]; {
 			case !ok:

@@ -329,3 +329,9 @@ CREATE TABLE budget_reservations (
 	PRIMARY KEY (id)
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at);
+
+-- The dictionary of logs.
+CREATE TABLE log_words (
+	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	word TEXT NOT NULL UNIQUE
+);

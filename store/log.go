@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+)
+
+// Log is all rows of one stream: events, usage, roll-ups. Rows are plain structs without [Meta]; the
+// fields are strings, integers, booleans, times and []byte. A row is found by its key, the columns by
+// which the log is clustered, and never changes but by [Log.Add].
+//
+// A string field with the tag `store:"word"` is kept as a number out of a dictionary: for what comes
+// back often, such as the type of an event or the id of an organization. Words are compared for
+// equality only.
+//
+// A Log holds no data: the same Log serves every store, and its methods are safe for concurrent use
+// (a [Tx] is not).
+type Log[T any] struct{ kind *Kind }
+
+// DefineLog declares a log: its table name, its clustering key, which is unique, and its indexes. It
+// is called once per log, in a package variable. A declaration that cannot work panics.
+func DefineLog[T any](name string, key []string, indexes ...Key) Log[T] {
+	return Log[T]{newLogKind(reflect.TypeFor[T](), name, key, indexes)}
+}
+
+// Kind describes the rows to drivers and migrations.
+func (l Log[T]) Kind() *Kind { return l.kind }
+
+// MaxAppend is the most rows of one call of [Log.AppendMany] or [Log.Add].
+const MaxAppend = 10_000
+
+// Append keeps one new row. A row with the same key is a *[UniqueError].
+func (l Log[T]) Append(ctx context.Context, tx *Tx, row T) error {
+	fresh, err := l.AppendMany(ctx, tx, []T{row})
+	if err == nil && !fresh[0] {
+		return tx.doom(&UniqueError{Kind: l.kind.Name, Columns: l.kind.Key})
+	}
+	return err
+}
+
+// AppendMany keeps rows and says of each whether it was new: one whose key was there already, from an
+// earlier row of the same call too, is skipped. More than [MaxAppend] rows panic.
+func (l Log[T]) AppendMany(ctx context.Context, tx *Tx, rows []T) ([]bool, error) {
+	if err := l.writable(tx, rows); err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	fresh, err := tx.driver.Append(ctx, l.kind, rows)
+	return fresh, tx.doom(err)
+}
+
+// Add adds the integer columns outside of the key to those of the row with the same key, or keeps the
+// row when there is none; its other columns stay those of the first. Rows of equal keys in one call
+// add up. More than [MaxAppend] rows panic.
+func (l Log[T]) Add(ctx context.Context, tx *Tx, rows []T) error {
+	if err := l.writable(tx, rows); err != nil || len(rows) == 0 {
+		return err
+	}
+	return tx.doom(tx.driver.Add(ctx, l.kind, rows))
+}
+
+func (l Log[T]) writable(tx *Tx, rows []T) error {
+	if len(rows) > MaxAppend {
+		panic(fmt.Sprintf("store: %d rows for %s at once", len(rows), l.kind.Name))
+	}
+	return tx.usable(true)
+}
+
+// Range is a run of rows: those that agree in the first columns of the key, or of an index, and lie
+// between two values of the next one.
+type Range struct {
+	By    []string // the columns of a declared index; nil is the key
+	Equal []any    // values of its first columns
+	From  any      // of the column behind those: at or above; nil is open
+	Below any      // strictly below; nil is open
+	Desc  bool     // from the end
+	After []any    // the [Log.Position] of the row before, nil for the first
+	Limit int      // 0 is MaxLimit
+}
+
+// Span is a [Range] as a driver sees it: checked, values in the form of [Compare].
+type Span struct {
+	Order []string // the columns by which rows are ordered, all of them: their values are unique
+	Equal []any    // of the first columns of Order
+	From  any      // of the next column
+	Below any
+	Desc  bool
+	After []any // nil, or the values of the columns of Order behind the Equal ones
+	Limit int
+}
+
+func (k *Kind) span(r Range) Span {
+	order := k.Key
+	if r.By != nil {
+		if !slices.ContainsFunc(k.Indexes, func(ix []string) bool { return slices.Equal(ix, r.By) }) {
+			panic(fmt.Sprintf("store: %s has no index %v", k.Name, r.By))
+		}
+		order = slices.Clone(r.By)
+		for _, c := range k.Key {
+			if !slices.Contains(order, c) {
+				order = append(order, c)
+			}
+		}
+	}
+	if len(r.Equal) > len(order) || (r.From != nil || r.Below != nil) && len(r.Equal) == len(order) {
+		panic(fmt.Sprintf("store: a range of %s has more values than columns", k.Name))
+	}
+	s := Span{Order: order, Desc: r.Desc, Limit: r.Limit, From: Normalize(r.From), Below: Normalize(r.Below), After: r.After}
+	for _, v := range r.Equal {
+		s.Equal = append(s.Equal, Normalize(v))
+	}
+	if s.Limit <= 0 || s.Limit > MaxAppend {
+		s.Limit = MaxLimit
+	}
+	if s.After != nil && len(s.After) != len(order)-len(s.Equal) {
+		panic(fmt.Sprintf("store: the position is of another range of %s", k.Name))
+	}
+	for i, name := range order[len(s.Equal):] {
+		if c, _ := k.Column(name); c.Word && (i > 0 || s.From != nil || s.Below != nil || s.After != nil) {
+			panic(fmt.Sprintf("store: %s.%s is a word, which has no order", k.Name, name))
+		}
+	}
+	return s
+}
+
+// Scan returns the rows of a range, at most its Limit.
+func (l Log[T]) Scan(ctx context.Context, tx *Tx, r Range) (rows []T, err error) {
+	if err := tx.usable(false); err != nil {
+		return nil, err
+	}
+	return rows, tx.note(tx.driver.Scan(ctx, l.kind, l.kind.span(r), &rows))
+}
+
+// Position returns the Range.After that goes on behind the row.
+func (l Log[T]) Position(r Range, row *T) []any {
+	r.After = nil
+	s := l.kind.span(r)
+	var at []any
+	for _, c := range s.Order[len(s.Equal):] {
+		at = append(at, l.kind.Value(row, c))
+	}
+	return at
+}
+
+// All walks a range, page by page; Limit is ignored. The error, if any, comes last.
+func (l Log[T]) All(ctx context.Context, tx *Tx, r Range) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		r.Limit = MaxLimit
+		for {
+			rows, err := l.Scan(ctx, tx, r)
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, row := range rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if len(rows) < r.Limit {
+				return
+			}
+			r.After = l.Position(r, &rows[len(rows)-1])
+		}
+	}
+}
+
+// Prune deletes the first rows of a range of the key, at most its Limit, and says how many. Whoever
+// prunes much does it in several units, so that writers are not kept waiting.
+func (l Log[T]) Prune(ctx context.Context, tx *Tx, r Range) (int, error) {
+	if err := tx.usable(true); err != nil {
+		return 0, err
+	}
+	n, err := tx.driver.Prune(ctx, l.kind, l.keySpan(r))
+	return n, tx.doom(err)
+}
+
+// Claim takes the first rows of a range of the key out of the log, at most its Limit, and returns
+// them in order: work to do. Rows that another unit has claimed and not yet decided on are skipped.
+// When the unit fails, the rows are there again.
+func (l Log[T]) Claim(ctx context.Context, tx *Tx, r Range) (rows []T, err error) {
+	if err := tx.usable(true); err != nil {
+		return nil, err
+	}
+	return rows, tx.doom(tx.driver.Claim(ctx, l.kind, l.keySpan(r), &rows))
+}
+
+func (l Log[T]) keySpan(r Range) Span {
+	if r.By != nil {
+		panic(fmt.Sprintf("store: rows of %s are taken by the key only", l.kind.Name))
+	}
+	return l.kind.span(r)
+}

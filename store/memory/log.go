@@ -1,0 +1,170 @@
+package memory
+
+import (
+	"context"
+	"reflect"
+	"slices"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// newLog returns an empty log: the first index is the one by key, the others go on with what of the
+// key is not in them, so that every order is total.
+func newLog(k *store.Kind) *table {
+	t := &table{kind: k}
+	t.add(true, k.Key)
+	for _, ix := range k.Indexes {
+		columns := slices.Clone(ix)
+		for _, c := range k.Key {
+			if !slices.Contains(columns, c) {
+				columns = append(columns, c)
+			}
+		}
+		t.add(false, columns)
+	}
+	return t
+}
+
+// row returns the row with the key of rec.
+func (t *table) row(rec any) (any, bool) {
+	e, ok := t.indexes[0].tree.Get(entry{key: t.key(t.indexes[0], rec)})
+	return e.rec, ok
+}
+
+func (t *table) putRow(rec any) {
+	for _, ix := range t.indexes {
+		ix.tree.Set(entry{key: t.key(ix, rec), rec: rec})
+	}
+}
+
+func (t *table) removeRow(rec any) {
+	for _, ix := range t.indexes {
+		ix.tree.Delete(entry{key: t.key(ix, rec)})
+	}
+}
+
+// each calls fn with a copy of every row of the slice.
+func each(k *store.Kind, rows any, fn func(i int, rec any)) int {
+	v := reflect.ValueOf(rows)
+	for i := range v.Len() {
+		p := reflect.New(v.Type().Elem())
+		p.Elem().Set(v.Index(i))
+		fn(i, k.Clone(p.Interface()))
+	}
+	return v.Len()
+}
+
+func (t *tx) Append(ctx context.Context, k *store.Kind, rows any) ([]bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	log := t.write(k)
+	fresh := make([]bool, reflect.ValueOf(rows).Len())
+	each(k, rows, func(i int, rec any) {
+		if _, there := log.row(rec); !there {
+			fresh[i] = true
+			log.putRow(rec)
+		}
+	})
+	return fresh, nil
+}
+
+func (t *tx) Add(ctx context.Context, k *store.Kind, rows any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	log := t.write(k)
+	each(k, rows, func(_ int, rec any) {
+		old, there := log.row(rec)
+		if !there {
+			log.putRow(rec)
+			return
+		}
+		sum := k.Clone(old) // readers may hold the old one
+		to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(rec).Elem()
+		for _, c := range k.Sums() {
+			c.Field(to).SetInt(c.Field(to).Int() + c.Field(from).Int())
+		}
+		log.removeRow(old) // a sum may be in an index
+		log.putRow(sum)
+	})
+	return nil
+}
+
+// span calls yield for the rows of the span, in its order, until it returns false.
+func (t *table) span(s store.Span, yield func(rec any) bool) {
+	ix := t.indexes[slices.IndexFunc(t.indexes, func(ix *index) bool { return slices.Equal(ix.columns, s.Order) })]
+	n := len(s.Equal)
+	from := entry{key: slices.Clone(s.Equal)}
+	switch {
+	case s.After != nil:
+		from.key = append(from.key, s.After...)
+	case s.Desc && s.Below != nil:
+		from.key = append(from.key, s.Below)
+	case s.Desc:
+		from.key = append(from.key, above{})
+	case s.From != nil:
+		from.key = append(from.key, s.From)
+	}
+	step := func(e entry) bool {
+		if !begins(e.key, s.Equal) {
+			return false
+		}
+		if s.After != nil && compareKeys(e.key[n:], s.After) == 0 {
+			return true // strictly behind it
+		}
+		if s.Below != nil && store.Compare(e.key[n], s.Below) >= 0 {
+			return s.Desc // it comes first in a walk downwards, and ends one upwards
+		}
+		if s.From != nil && store.Compare(e.key[n], s.From) < 0 {
+			return !s.Desc
+		}
+		return yield(e.rec)
+	}
+	if s.Desc {
+		ix.tree.Descend(from, step)
+	} else {
+		ix.tree.Ascend(from, step)
+	}
+}
+
+func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	out := reflect.ValueOf(dst).Elem()
+	t.read(k).span(s, func(rec any) bool {
+		out.Set(reflect.Append(out, reflect.ValueOf(k.Clone(rec)).Elem()))
+		return out.Len() < s.Limit
+	})
+	return nil
+}
+
+func (t *tx) Prune(ctx context.Context, k *store.Kind, s store.Span) (int, error) {
+	taken, err := t.take(ctx, k, s)
+	return len(taken), err
+}
+
+func (t *tx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) error {
+	taken, err := t.take(ctx, k, s)
+	out := reflect.ValueOf(dst).Elem()
+	for _, rec := range taken {
+		out.Set(reflect.Append(out, reflect.ValueOf(rec).Elem()))
+	}
+	return err
+}
+
+func (t *tx) take(ctx context.Context, k *store.Kind, s store.Span) (taken []any, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	log := t.write(k)
+	log.span(s, func(rec any) bool {
+		taken = append(taken, rec)
+		return len(taken) < s.Limit
+	})
+	for _, rec := range taken {
+		log.removeRow(rec)
+	}
+	return taken, nil
+}

@@ -1,0 +1,327 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// noon is a moment with microseconds.
+var noon = time.Date(2024, 2, 29, 12, 0, 0, 123456000, time.UTC)
+
+func appendTicks(t *testing.T, s *store.Store, rows ...tick) (fresh []bool) {
+	t.Helper()
+	update(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+		fresh, err = ticks.AppendMany(ctx, tx, rows)
+		return err
+	})
+	return fresh
+}
+
+func scanTicks(t *testing.T, s *store.Store, r store.Range) (rows []tick) {
+	t.Helper()
+	view(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+		rows, err = ticks.Scan(ctx, tx, r)
+		return err
+	})
+	return rows
+}
+
+func seqs(rows []tick) []int64 {
+	out := []int64{}
+	for _, r := range rows {
+		out = append(out, r.Seq)
+	}
+	return out
+}
+
+func logRoundTrip(t *testing.T, s *store.Store) {
+	full := tick{OrgID: "o", Seq: -1 << 63, Kind: `a 'word' "?" 漢字`, At: noon, Note: `quote ' " \ % ? $1 ünïcødé 漢字`, N: 1<<63 - 1, M: -1, On: true,
+		Data: json.RawMessage(`{"n": 1.50, "a":"?"}`), Raw: []byte{0, 1, 255}}
+	empty := tick{OrgID: "", Seq: 0, At: time.UnixMicro(0).UTC()}
+	require.Equal(t, []bool{true, true}, appendTicks(t, s, full, empty))
+	require.Equal(t, []tick{full}, scanTicks(t, s, store.Range{Equal: []any{"o"}}))
+	require.Equal(t, []tick{empty}, scanTicks(t, s, store.Range{Equal: []any{""}}))
+	require.Empty(t, scanTicks(t, s, store.Range{Equal: []any{"never heard of"}}))
+
+	got := scanTicks(t, s, store.Range{Equal: []any{"o"}})
+	got[0].Raw[0] = 9
+	require.Equal(t, []tick{full}, scanTicks(t, s, store.Range{Equal: []any{"o"}}), "nothing is shared")
+}
+
+func logDuplicates(t *testing.T, s *store.Store) {
+	row := func(seq int64, note string) tick { return tick{OrgID: "o", Seq: seq, At: noon, Note: note} }
+	require.Equal(t, []bool{true, true, false}, appendTicks(t, s, row(2, "first"), row(1, ""), row(2, "second")))
+	require.Equal(t, []bool{false, true, false, true}, appendTicks(t, s, row(1, "late"), row(3, ""), row(3, "again"), row(0, "")))
+	rows := scanTicks(t, s, store.Range{Equal: []any{"o"}})
+	require.Equal(t, []int64{0, 1, 2, 3}, seqs(rows))
+	require.Equal(t, "first", rows[2].Note)
+
+	// The same over many rows, where drivers work in chunks.
+	var many []tick
+	for i := range 3000 {
+		many = append(many, row(int64(i), ""))
+	}
+	fresh := appendTicks(t, s, many...)
+	for i, is := range fresh {
+		require.Equal(t, i > 3, is, i)
+	}
+	require.NotContains(t, appendTicks(t, s, many...), true)
+	var rest int
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		for r, err := range ticks.All(ctx, tx, store.Range{Equal: []any{"o"}}) {
+			require.NoError(t, err)
+			require.EqualValues(t, rest, r.Seq)
+			rest++
+		}
+		return nil
+	})
+	require.Equal(t, 3000, rest)
+}
+
+func logUnique(t *testing.T, s *store.Store) {
+	row := tick{OrgID: "o", Seq: 1, At: noon}
+	appendTicks(t, s, row)
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		ticks.Append(ctx, tx, row) // which dooms the unit
+		return nil
+	})
+	var u *store.UniqueError
+	require.ErrorAs(t, err, &u)
+	require.Equal(t, []string{"org_id", "seq"}, u.Columns)
+}
+
+func logRanges(t *testing.T, s *store.Store) {
+	for _, org := range []string{"b", "a", "c"} {
+		for i := range 10 {
+			appendTicks(t, s, tick{OrgID: org, Seq: int64(i), At: noon})
+		}
+	}
+	for _, c := range []struct {
+		r    store.Range
+		want []int64
+	}{
+		{store.Range{Equal: []any{"a"}, From: 7}, []int64{7, 8, 9}},
+		{store.Range{Equal: []any{"a"}, Below: 3}, []int64{0, 1, 2}},
+		{store.Range{Equal: []any{"a"}, From: 3, Below: 5}, []int64{3, 4}},
+		{store.Range{Equal: []any{"a"}, From: 3, Below: 5, Desc: true}, []int64{4, 3}},
+		{store.Range{Equal: []any{"a"}, Desc: true, Limit: 3}, []int64{9, 8, 7}},
+		{store.Range{Equal: []any{"a"}, From: 8, Desc: true}, []int64{9, 8}},
+		{store.Range{Equal: []any{"a"}, Below: 2, Desc: true}, []int64{1, 0}},
+		{store.Range{Equal: []any{"a"}, After: []any{int64(4)}, Limit: 2}, []int64{5, 6}},
+		{store.Range{Equal: []any{"a"}, After: []any{int64(4)}, Desc: true, Limit: 2}, []int64{3, 2}},
+		{store.Range{Equal: []any{"a"}, After: []any{int64(4)}, Below: 6}, []int64{5}},
+		{store.Range{Equal: []any{"a", 4}}, []int64{4}},
+		{store.Range{Equal: []any{"a"}, From: 5, Below: 5}, []int64{}},
+	} {
+		require.Equal(t, c.want, seqs(scanTicks(t, s, c.r)), fmt.Sprintf("%+v", c.r))
+	}
+}
+
+func logIndex(t *testing.T, s *store.Store) {
+	// Pairs of rows have the same time: the key decides.
+	for i := range 20 {
+		kind := []string{"x", "y"}[i%2]
+		appendTicks(t, s, tick{OrgID: "o", Seq: int64(i), Kind: kind, At: noon.Add(time.Duration(i/4) * time.Second)})
+	}
+	for _, desc := range []bool{false, true} {
+		r := store.Range{By: []string{"org_id", "kind", "at"}, Equal: []any{"o", "x"}, Desc: desc, Limit: 3}
+		var all []int64
+		for {
+			rows := scanTicks(t, s, r)
+			all = append(all, seqs(rows)...)
+			if len(rows) < r.Limit {
+				break
+			}
+			r.After = ticks.Position(r, &rows[len(rows)-1])
+		}
+		want := []int64{0, 2, 4, 6, 8, 10, 12, 14, 16, 18}
+		if desc {
+			slices.Reverse(want)
+		}
+		require.Equal(t, want, all)
+	}
+	r := store.Range{By: []string{"org_id", "kind", "at"}, Equal: []any{"o", "y"}, From: noon.Add(time.Second), Below: noon.Add(3 * time.Second)}
+	require.Equal(t, []int64{5, 7, 9, 11}, seqs(scanTicks(t, s, r)))
+}
+
+func logAdds(t *testing.T, s *store.Store) {
+	hour := noon.Truncate(time.Hour)
+	for range 3 {
+		update(t, s, func(ctx context.Context, tx *store.Tx) error {
+			return tallies.Add(ctx, tx, []tally{{hour, "b", 1, -5, "kept"}, {hour, "a", 1, 1, ""}, {hour, "b", 2, 1, "dropped"}})
+		})
+	}
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tallies.Scan(ctx, tx, store.Range{Equal: []any{hour}})
+		require.Equal(t, []tally{{hour, "a", 3, 3, ""}, {hour, "b", 9, -12, "kept"}}, rows)
+		return err
+	})
+}
+
+func logAddRace(t *testing.T, s *store.Store) {
+	hour := noon.Truncate(time.Hour)
+	var wg sync.WaitGroup
+	errs := make(chan error, 40)
+	for i := range 40 {
+		wg.Go(func() {
+			errs <- s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				rows := []tally{{Hour: hour, Name: "a", Count: 1}, {Hour: hour, Name: "b", Count: 1}, {Hour: hour, Name: "c", Count: 1}}
+				if i%2 == 0 {
+					slices.Reverse(rows)
+				}
+				return tallies.Add(ctx, tx, rows)
+			})
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tallies.Scan(ctx, tx, store.Range{})
+		require.Len(t, rows, 3)
+		for _, r := range rows {
+			require.EqualValues(t, 40, r.Count)
+		}
+		return err
+	})
+}
+
+func logPrune(t *testing.T, s *store.Store) {
+	for i := range 10 {
+		appendTicks(t, s, tick{OrgID: "a", Seq: int64(i), At: noon}, tick{OrgID: "b", Seq: int64(i), At: noon})
+	}
+	prune := func(r store.Range) (n int) {
+		update(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+			n, err = ticks.Prune(ctx, tx, r)
+			return err
+		})
+		return n
+	}
+	require.Equal(t, 3, prune(store.Range{Equal: []any{"a"}, Below: 6, Limit: 3}))
+	require.Equal(t, 3, prune(store.Range{Equal: []any{"a"}, Below: 6}))
+	require.Equal(t, 0, prune(store.Range{Equal: []any{"a"}, Below: 6}))
+	require.Equal(t, 0, prune(store.Range{Equal: []any{"nobody"}}))
+	require.Equal(t, []int64{6, 7, 8, 9}, seqs(scanTicks(t, s, store.Range{Equal: []any{"a"}})))
+	require.Len(t, scanTicks(t, s, store.Range{By: []string{"org_id", "kind", "at"}, Equal: []any{"a", ""}}), 4, "the index knows")
+	require.Len(t, scanTicks(t, s, store.Range{Equal: []any{"b"}}), 10)
+	require.Equal(t, []bool{true}, appendTicks(t, s, tick{OrgID: "a", Seq: 0, At: noon}), "its key is free again")
+}
+
+func claim(t *testing.T, s *store.Store, limit int) (rows []tick) {
+	t.Helper()
+	update(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+		rows, err = ticks.Claim(ctx, tx, store.Range{Equal: []any{"o"}, Limit: limit})
+		return err
+	})
+	return rows
+}
+
+func logClaim(t *testing.T, s *store.Store) {
+	for i := range 5 {
+		appendTicks(t, s, tick{OrgID: "o", Seq: int64(5 - i), At: noon})
+	}
+	boom := errors.New("boom")
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		rows, err := ticks.Claim(ctx, tx, store.Range{Equal: []any{"o"}, Limit: 3})
+		require.Equal(t, []int64{1, 2, 3}, seqs(rows))
+		return errors.Join(err, boom)
+	})
+	require.ErrorIs(t, err, boom)
+	require.Equal(t, []int64{1, 2}, seqs(claim(t, s, 2)), "a failed unit gave its rows back")
+	require.Equal(t, []int64{3, 4, 5}, seqs(claim(t, s, 0)))
+	require.Empty(t, claim(t, s, 0))
+}
+
+func logClaimRace(t *testing.T, s *store.Store) {
+	for i := range 100 {
+		appendTicks(t, s, tick{OrgID: "o", Seq: int64(i), At: noon})
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	seen := map[int64]int{}
+	errs := make(chan error, 10)
+	for range 10 {
+		wg.Go(func() {
+			for {
+				var rows []tick
+				err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) (err error) {
+					rows, err = ticks.Claim(ctx, tx, store.Range{Equal: []any{"o"}, Limit: 7})
+					return err
+				})
+				if err != nil || len(rows) == 0 {
+					errs <- err
+					return
+				}
+				mu.Lock()
+				for _, r := range rows {
+					seen[r.Seq]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	require.Len(t, seen, 100)
+	for seq, n := range seen {
+		require.Equal(t, 1, n, seq)
+	}
+}
+
+func logRollback(t *testing.T, s *store.Store) {
+	boom := errors.New("boom")
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		_, err := ticks.AppendMany(ctx, tx, []tick{{OrgID: "o", Seq: 1, Kind: "lost", At: noon}})
+		return errors.Join(err, boom)
+	})
+	require.ErrorIs(t, err, boom)
+	require.Empty(t, scanTicks(t, s, store.Range{Equal: []any{"o"}}))
+	// The numbers of the words that were lost are given to others.
+	appendTicks(t, s, tick{OrgID: "p", Seq: 1, Kind: "kept", At: noon}, tick{OrgID: "o", Seq: 1, Kind: "lost", At: noon})
+	require.Equal(t, "kept", scanTicks(t, s, store.Range{Equal: []any{"p"}})[0].Kind)
+	require.Equal(t, "lost", scanTicks(t, s, store.Range{Equal: []any{"o"}})[0].Kind)
+}
+
+func logWords(t *testing.T, s *store.Store) {
+	var wg sync.WaitGroup
+	errs := make(chan error, 20)
+	for i := range 20 {
+		wg.Go(func() {
+			errs <- s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				var rows []tick
+				for j := range 10 {
+					rows = append(rows, tick{OrgID: fmt.Sprint("org", (i+j)%10), Seq: int64(i*100 + j), Kind: fmt.Sprint("kind", (i+j)%10), At: noon})
+				}
+				_, err := ticks.AppendMany(ctx, tx, rows)
+				return err
+			})
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	for i := range 10 {
+		rows := scanTicks(t, s, store.Range{Equal: []any{fmt.Sprint("org", i)}})
+		require.Len(t, rows, 20)
+		for _, r := range rows {
+			require.Equal(t, fmt.Sprint("kind", i), r.Kind)
+		}
+	}
+}
