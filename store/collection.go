@@ -91,6 +91,35 @@ func (c Collection[T, P]) List(ctx context.Context, tx *Tx, q Query) (page Page[
 	return page, nil
 }
 
+// Filter is List of those records that keep says yes to, for conditions that a Query cannot say. It reads
+// as far as it takes to fill a page, so the query itself has to bound what that can be.
+func (c Collection[T, P]) Filter(ctx context.Context, tx *Tx, q Query, keep func(P) bool) (page Page[T], err error) {
+	limit := q.Limit
+	if limit <= 0 || limit > MaxLimit {
+		limit = MaxLimit
+	}
+	for {
+		rows, err := c.List(ctx, tx, q)
+		if err != nil {
+			return Page[T]{}, err
+		}
+		for i := range rows.Items {
+			if !keep(&rows.Items[i]) {
+				continue
+			}
+			if len(page.Items) == limit {
+				page.Next = c.Cursor(q, &page.Items[limit-1])
+				return page, nil
+			}
+			page.Items = append(page.Items, rows.Items[i])
+		}
+		if rows.Next == "" {
+			return page, nil
+		}
+		q.After, q.Limit = rows.Next, MaxLimit // what passes is rare: read on in large steps
+	}
+}
+
 // Cursor returns the Query.After that continues the query behind rec, for callers that stop in the
 // middle of a page.
 func (c Collection[T, P]) Cursor(q Query, rec P) string {

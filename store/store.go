@@ -46,6 +46,7 @@ type Store struct {
 	now    func() time.Time
 	newID  func(prefix string, now time.Time) string
 	tries  int
+	feed   feed
 }
 
 // Options of a [Store]. The zero value, and nil, are ready for production.
@@ -57,11 +58,14 @@ type Options struct {
 	NewID func(prefix string) string
 	// Tries is how often a unit is run before a transient failure is returned; 0 is 8.
 	Tries int
+	// Wrap puts something around the driver: a recorder, or a fault for tests. Nil is nothing.
+	Wrap func(Driver) Driver
 }
 
 // New returns a store over a driver. The store owns the driver and closes it.
 func New(d Driver, o *Options) *Store {
 	s := &Store{driver: d, now: time.Now, newID: randomID, tries: 8}
+	s.feed.remote, _ = d.(Feed)
 	if o == nil {
 		return s
 	}
@@ -73,6 +77,9 @@ func New(d Driver, o *Options) *Store {
 	}
 	if o.Tries > 0 {
 		s.tries = o.Tries
+	}
+	if o.Wrap != nil {
+		s.driver = o.Wrap(d)
 	}
 	return s
 }
@@ -108,9 +115,9 @@ func (s *Store) run(ctx context.Context, writable bool, fn func(context.Context,
 	if outer, ok := ctx.Value(txKey{s}).(*Tx); ok {
 		return outer.join(ctx, writable, fn)
 	}
-	ctx = withUnit(ctx)
+	at := caller()
 	for try := 1; ; try++ {
-		err := s.once(ctx, writable, fn)
+		err := s.once(context.WithValue(ctx, unitKey{}, unit{at, try}), writable, fn)
 		if err == nil || try >= s.tries || !errors.Is(err, ErrTransient) {
 			return err
 		}
@@ -148,25 +155,38 @@ func (s *Store) once(ctx context.Context, writable bool, fn func(context.Context
 	for _, after := range tx.after {
 		after()
 	}
+	s.feed.tell(tx.words)
 	return nil
 }
 
 type unitKey struct{}
 
-// withUnit notes who began the unit, so that a driver with one writer can name the holder of its
-// lock when another waits too long.
-func withUnit(ctx context.Context) context.Context {
+// unit says who began a unit and the how manieth run of it this is.
+type unit struct {
+	pc  uintptr
+	try int
+}
+
+// caller is who began the unit, so that a driver with one writer can name the holder of its lock
+// when another waits too long.
+func caller() uintptr {
 	var pcs [1]uintptr
 	runtime.Callers(4, pcs[:])
-	return context.WithValue(ctx, unitKey{}, pcs[0])
+	return pcs[0]
 }
 
 // Caller names the place in the code that began the unit of ctx, for messages of drivers.
 func Caller(ctx context.Context) string {
-	pc, ok := ctx.Value(unitKey{}).(uintptr)
+	u, ok := ctx.Value(unitKey{}).(unit)
 	if !ok {
 		return "unknown"
 	}
-	f, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	f, _ := runtime.CallersFrames([]uintptr{u.pc}).Next()
 	return fmt.Sprintf("%s (line %d)", f.Function, f.Line)
+}
+
+// Attempt is which run of its unit ctx belongs to, 1 for the first; 0 outside of units.
+func Attempt(ctx context.Context) int {
+	u, _ := ctx.Value(unitKey{}).(unit)
+	return u.try
 }

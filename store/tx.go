@@ -13,6 +13,7 @@ type Tx struct {
 	writable bool
 	now      time.Time
 	after    []func()
+	words    []string
 	doomed   error
 	done     bool
 }
@@ -27,6 +28,10 @@ func (tx *Tx) NewID(prefix string) string { return tx.store.newID(prefix, tx.now
 // different units run unordered, so a callback moves a cache forward or wakes somebody up; it
 // never carries data. In a View it never runs.
 func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Notify tells the listeners of [Store.Listen], in every process on the same database, the word once
+// the unit was committed and its callbacks have run. A word is short and has no line break.
+func (tx *Tx) Notify(word string) { tx.words = append(tx.words, word) }
 
 // Writable says whether the unit can write.
 func (tx *Tx) Writable() bool { return tx.writable }

@@ -46,7 +46,7 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	db, err := open(dsn, o.Connections)
+	db, config, err := open(dsn, o.Connections)
 	if err != nil {
 		return nil, err
 	}
@@ -61,14 +61,15 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 		RowLocks:     true,
 		Snapshot:     "SELECT 1", // the snapshot is that of the first statement
 		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Skips: true},
+		Feed:         newFeed(db, config),
 		Error:        classify,
 	}), &o.Store), nil
 }
 
-func open(dsn string, connections int) (*bun.DB, error) {
+func open(dsn string, connections int) (*bun.DB, *pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("open postgres store: the DSN is not valid")
+		return nil, nil, errors.New("open postgres store: the DSN is not valid")
 	}
 	if connections == 0 {
 		connections = 10
@@ -81,7 +82,7 @@ func open(dsn string, connections int) (*bun.DB, error) {
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	return bun.NewDB(db, pgdialect.New()), nil
+	return bun.NewDB(db, pgdialect.New()), config, nil
 }
 
 // conceal keeps what a connection error says of the cause and drops what it says of the server.
@@ -147,7 +148,7 @@ func classify(err error) error {
 // Drift says how the schema of the database differs from what the kinds need: nothing, where a
 // driver and its migrations agree.
 func Drift(ctx context.Context, dsn string, kinds ...*store.Kind) ([]string, error) {
-	db, err := open(dsn, 1)
+	db, _, err := open(dsn, 1)
 	if err != nil {
 		return nil, err
 	}

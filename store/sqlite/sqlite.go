@@ -66,6 +66,7 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 		Lock:     store.NewWriterLock(o.WriterTimeout),
 		Snapshot: "SELECT 1 FROM orgkit_migrations LIMIT 1",
 		Logs:     bunstore.Logs{Append: appendRows, Upsert: upsertRows},
+		Feed:     newFeed(writer),
 		Error:    classify,
 	}), &o.Store), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"an empty list of values matches nothing":  emptyIn,
 		"times compare as times":                   timeOrder,
 		"ids sort by time":                         idOrder,
+		"a filter fills its pages":                 filters,
+		"a word is told once, after the commit":    tells,
 
 		"a row of a log comes back as it went in":  logRoundTrip,
 		"a row that is there is skipped, and said": logDuplicates,
@@ -462,4 +465,70 @@ func idOrder(t *testing.T, s *store.Store) {
 		return nil
 	})
 	require.Less(t, first, second)
+}
+
+func filters(t *testing.T, s *store.Store) {
+	for i := range 25 {
+		insert(t, s, &widget{OrgID: "org_1", Name: fmt.Sprint(i), Size: int64(i)})
+	}
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		even := func(w *widget) bool { return w.Size%2 == 0 }
+		q := store.Query{Where: []store.Cond{store.Eq("org_id", "org_1")}, Order: []store.Order{store.Asc("size")}, Limit: 4}
+		var sizes []int
+		for pages := 1; ; pages++ {
+			page, err := widgets.Filter(ctx, tx, q, even)
+			require.NoError(t, err)
+			for _, w := range page.Items {
+				sizes = append(sizes, int(w.Size))
+			}
+			if page.Next == "" {
+				require.Equal(t, 4, pages)
+				break
+			}
+			require.Len(t, page.Items, 4)
+			q.After = page.Next
+		}
+		require.Equal(t, []int{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24}, sizes)
+		return nil
+	})
+}
+
+func tells(t *testing.T, s *store.Store) {
+	var mu sync.Mutex
+	var heard []string
+	stop := s.Listen(func(n store.Notice) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !n.Gap {
+			heard = append(heard, n.Word)
+		}
+	})
+	words := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(heard)
+	}
+	after := false
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		tx.AfterCommit(func() { after = len(words()) == 0 })
+		tx.Notify("one")
+		require.NoError(t, s.Update(ctx, func(_ context.Context, tx *store.Tx) error {
+			tx.Notify("two")
+			return nil
+		}))
+		require.Empty(t, words())
+		return nil
+	})
+	require.True(t, after, "callbacks come first")
+	require.Equal(t, []string{"one", "two"}, words())
+	_ = s.Update(t.Context(), func(_ context.Context, tx *store.Tx) error {
+		tx.Notify("never")
+		return errors.New("no")
+	})
+	stop()
+	update(t, s, func(_ context.Context, tx *store.Tx) error {
+		tx.Notify("late")
+		return nil
+	})
+	require.Equal(t, []string{"one", "two"}, words())
 }

@@ -69,11 +69,11 @@ func IDs() func(prefix string) string {
 // It is far above what a test under the race detector takes, and far below a test's own time-out.
 const writerTimeout = 20 * time.Second
 
-// Each runs a test on the memory store, on SQLite and, when there is a server, on PostgreSQL. Each
-// store is empty, with a clock of its own.
+// Each runs a test on the memory store, on one that runs every Update twice, on SQLite and, when there is
+// a server, on PostgreSQL. Each store is empty, with a clock of its own.
 func Each(t *testing.T, fn func(t *testing.T, s *store.Store, clock *Clock)) {
 	t.Helper()
-	for _, name := range []string{"memory", "sqlite", "postgres"} {
+	for _, name := range []string{"memory", "twice", "sqlite", "postgres"} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
 			fn(t, Open(t, name, store.Options{Now: clock.Now}), clock)
@@ -81,7 +81,8 @@ func Each(t *testing.T, fn func(t *testing.T, s *store.Store, clock *Clock)) {
 	}
 }
 
-// Open opens an empty store of that name: memory, sqlite or postgres. It has the tables of [Kinds]
+// Open opens an empty store of that name: memory, twice (the memory store under [Twice]), sqlite or
+// postgres. It has the tables of [Kinds]
 // too, and is closed with the test.
 func Open(t testing.TB, name string, o store.Options) *store.Store {
 	t.Helper()
@@ -89,6 +90,9 @@ func Open(t testing.TB, name string, o store.Options) *store.Store {
 	var err error
 	switch name {
 	case "memory":
+		s = memory.New(&memory.Options{Store: o, WriterTimeout: writerTimeout})
+	case "twice":
+		o.Wrap = Twice
 		s = memory.New(&memory.Options{Store: o, WriterTimeout: writerTimeout})
 	case "sqlite":
 		s, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), &sqlite.Options{

@@ -70,8 +70,8 @@ CREATE TABLE storetest_widgets (
 	tags TEXT, extra TEXT, raw TEXT, PRIMARY KEY (id));
 CREATE UNIQUE INDEX storetest_widgets_org_id_name_key ON storetest_widgets (org_id, name);
 CREATE UNIQUE INDEX storetest_widgets_code_key ON storetest_widgets (code);
-CREATE INDEX storetest_widgets_org_id_size_idx ON storetest_widgets (org_id, size);
-CREATE INDEX storetest_widgets_org_id_seen_idx ON storetest_widgets (org_id, seen);
+CREATE INDEX storetest_widgets_org_id_size_idx ON storetest_widgets (org_id, size, id);
+CREATE INDEX storetest_widgets_org_id_seen_idx ON storetest_widgets (org_id, seen, id);
 CREATE TABLE storetest_ticks (
 	org_id INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL, note TEXT NOT NULL,
 	n INTEGER NOT NULL, m INTEGER NOT NULL, "on" BOOLEAN NOT NULL, data TEXT NOT NULL, raw BLOB NOT NULL,
@@ -89,8 +89,8 @@ CREATE TABLE storetest_widgets (
 	tags JSONB, extra JSONB, raw JSONB, PRIMARY KEY (id));
 CREATE UNIQUE INDEX storetest_widgets_org_id_name_key ON storetest_widgets (org_id, name);
 CREATE UNIQUE INDEX storetest_widgets_code_key ON storetest_widgets (code);
-CREATE INDEX storetest_widgets_org_id_size_idx ON storetest_widgets (org_id, size);
-CREATE INDEX storetest_widgets_org_id_seen_idx ON storetest_widgets (org_id, seen);
+CREATE INDEX storetest_widgets_org_id_size_idx ON storetest_widgets (org_id, size, id);
+CREATE INDEX storetest_widgets_org_id_seen_idx ON storetest_widgets (org_id, seen, id);
 CREATE TABLE storetest_ticks (
 	org_id BIGINT NOT NULL, seq BIGINT NOT NULL, kind BIGINT NOT NULL, at BIGINT NOT NULL, note TEXT NOT NULL,
 	n BIGINT NOT NULL, m BIGINT NOT NULL, "on" BOOLEAN NOT NULL, data TEXT NOT NULL, raw BYTEA NOT NULL,

@@ -33,6 +33,11 @@ type Dialect struct {
 	Snapshot string
 	// Logs is how the database keeps logs.
 	Logs Logs
+	// Feed carries words between processes.
+	Feed interface {
+		store.Feed
+		Close()
+	}
 	// Error brings an error of the database into the form of package store.
 	Error func(err error) error
 }
@@ -70,7 +75,11 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 	return t, nil
 }
 
+func (d *driver) Publish(words []string)               { d.Feed.Publish(words) }
+func (d *driver) Subscribe(deliver func(store.Notice)) { d.Feed.Subscribe(deliver) }
+
 func (d *driver) Close() error {
+	d.Feed.Close()
 	err := d.Writer.Close()
 	if d.Reader != d.Writer {
 		err = errors.Join(err, d.Reader.Close())

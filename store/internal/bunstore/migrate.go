@@ -2,6 +2,7 @@ package bunstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,12 @@ type migration struct {
 	version int
 	name    string
 	text    string
+}
+
+// file identifies the migration by its name and text: a database that was made by an unreleased state of
+// it is told apart from one that only looks the same.
+func (m migration) file() string {
+	return fmt.Sprintf("%s sha256:%x", m.name, sha256.Sum256([]byte(m.text)))
 }
 
 // Own is the set name of this library's migrations; hosts' sets have other names.
@@ -62,20 +69,19 @@ func migrateSet(ctx context.Context, tx bun.Tx, name string, files fs.FS, checkO
 	if err != nil {
 		return err
 	}
-	var at int
-	err = tx.NewSelect().TableExpr("orgkit_migrations").ColumnExpr("coalesce(max(version), 0)").Where("name = ?", name).Scan(ctx, &at)
+	var applied []string
+	err = tx.NewSelect().TableExpr("orgkit_migrations").Column("file").Where("name = ?", name).Order("version").Scan(ctx, &applied)
 	if err != nil {
 		return err
 	}
-	newest := 0
-	if len(migrations) > 0 {
-		newest = migrations[len(migrations)-1].version
+	if len(applied) > len(migrations) {
+		return fmt.Errorf("%w: %s schema %d, this program knows %d", store.ErrSchema, name, len(applied), len(migrations))
 	}
-	if at > newest {
-		return fmt.Errorf("%w: %s schema %d, this program knows %d", store.ErrSchema, name, at, newest)
-	}
-	for _, m := range migrations {
-		if m.version <= at {
+	for i, m := range migrations {
+		if i < len(applied) {
+			if applied[i] != m.file() {
+				return fmt.Errorf("%w: %s schema %d was made by another text of %s", store.ErrSchema, name, m.version, m.name)
+			}
 			continue
 		}
 		if checkOnly {
@@ -84,7 +90,7 @@ func migrateSet(ctx context.Context, tx bun.Tx, name string, files fs.FS, checkO
 		if _, err := tx.ExecContext(ctx, m.text); err != nil {
 			return fmt.Errorf("migration %s %s: %w", name, m.name, err)
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO orgkit_migrations (name, version, file) VALUES (?, ?, ?)", name, m.version, m.name); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO orgkit_migrations (name, version, file) VALUES (?, ?, ?)", name, m.version, m.file()); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ CREATE TABLE users (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
-CREATE INDEX users_created_at_idx ON users (created_at);
+CREATE INDEX users_created_at_idx ON users (created_at, id);
 
 CREATE TABLE tokens (
 	id TEXT NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE tokens (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
-CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at);
+CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
 
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE organizations (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX organizations_slug_key ON organizations (slug);
-CREATE INDEX organizations_created_at_idx ON organizations (created_at);
+CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,
@@ -63,7 +63,7 @@ CREATE TABLE teams (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
-CREATE INDEX teams_slug_key_idx ON teams (slug_key);
+CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 
 CREATE TABLE invitations (
 	id TEXT NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE invitations (
 );
 CREATE UNIQUE INDEX invitations_hash_key ON invitations (hash);
 CREATE UNIQUE INDEX invitations_org_id_team_id_pending_key ON invitations (org_id, team_id, pending);
-CREATE INDEX invitations_org_id_team_id_created_at_idx ON invitations (org_id, team_id, created_at);
+CREATE INDEX invitations_org_id_team_id_created_at_idx ON invitations (org_id, team_id, created_at, id);
 
 CREATE TABLE api_keys (
 	id TEXT NOT NULL,
@@ -114,8 +114,8 @@ CREATE TABLE api_keys (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
-CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at);
-CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id);
+CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
+CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
 
 CREATE TABLE audit_events (
 	id TEXT NOT NULL,
@@ -144,7 +144,7 @@ CREATE TABLE audit_events (
 	data JSONB,
 	PRIMARY KEY (id)
 );
-CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at);
+CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at, id);
 
 CREATE TABLE scopes (
 	id TEXT NOT NULL,
@@ -180,7 +180,7 @@ CREATE TABLE assignments (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX assignments_subject_org_id_team_id_key ON assignments (subject, org_id, team_id);
-CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at);
+CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at, id);
 
 CREATE TABLE restrictions (
 	id TEXT NOT NULL,
@@ -196,7 +196,7 @@ CREATE TABLE restrictions (
 	features_off JSONB,
 	PRIMARY KEY (id)
 );
-CREATE INDEX restrictions_org_id_idx ON restrictions (org_id);
+CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);
 
 CREATE TABLE roles (
 	id TEXT NOT NULL,
@@ -229,7 +229,7 @@ CREATE TABLE overrides (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX overrides_team_id_role_id_key ON overrides (team_id, role_id);
-CREATE INDEX overrides_org_id_created_at_idx ON overrides (org_id, created_at);
+CREATE INDEX overrides_org_id_created_at_idx ON overrides (org_id, created_at, id);
 
 CREATE TABLE policies (
 	id TEXT NOT NULL,
@@ -265,7 +265,7 @@ CREATE TABLE approvals (
 	max_amount NUMERIC,
 	PRIMARY KEY (id)
 );
-CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at);
+CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
 
 CREATE TABLE budgets (
 	id TEXT NOT NULL,
@@ -328,7 +328,7 @@ CREATE TABLE budget_reservations (
 	state TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at);
+CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
 -- The dictionary of logs.
 CREATE TABLE log_words (

@@ -15,7 +15,7 @@ CREATE TABLE users (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
-CREATE INDEX users_created_at_idx ON users (created_at);
+CREATE INDEX users_created_at_idx ON users (created_at, id);
 
 CREATE TABLE tokens (
 	id TEXT NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE tokens (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
-CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at);
+CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
 
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE organizations (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX organizations_slug_key ON organizations (slug);
-CREATE INDEX organizations_created_at_idx ON organizations (created_at);
+CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,
@@ -64,7 +64,7 @@ CREATE TABLE teams (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
-CREATE INDEX teams_slug_key_idx ON teams (slug_key);
+CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 
 CREATE TABLE invitations (
 	id TEXT NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE invitations (
 );
 CREATE UNIQUE INDEX invitations_hash_key ON invitations (hash);
 CREATE UNIQUE INDEX invitations_org_id_team_id_pending_key ON invitations (org_id, team_id, pending);
-CREATE INDEX invitations_org_id_team_id_created_at_idx ON invitations (org_id, team_id, created_at);
+CREATE INDEX invitations_org_id_team_id_created_at_idx ON invitations (org_id, team_id, created_at, id);
 
 CREATE TABLE api_keys (
 	id TEXT NOT NULL,
@@ -115,8 +115,8 @@ CREATE TABLE api_keys (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
-CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at);
-CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id);
+CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
+CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
 
 CREATE TABLE audit_events (
 	id TEXT NOT NULL,
@@ -145,7 +145,7 @@ CREATE TABLE audit_events (
 	data TEXT,
 	PRIMARY KEY (id)
 );
-CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at);
+CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at, id);
 
 CREATE TABLE scopes (
 	id TEXT NOT NULL,
@@ -181,7 +181,7 @@ CREATE TABLE assignments (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX assignments_subject_org_id_team_id_key ON assignments (subject, org_id, team_id);
-CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at);
+CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at, id);
 
 CREATE TABLE restrictions (
 	id TEXT NOT NULL,
@@ -197,7 +197,7 @@ CREATE TABLE restrictions (
 	features_off TEXT,
 	PRIMARY KEY (id)
 );
-CREATE INDEX restrictions_org_id_idx ON restrictions (org_id);
+CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);
 
 CREATE TABLE roles (
 	id TEXT NOT NULL,
@@ -230,7 +230,7 @@ CREATE TABLE overrides (
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX overrides_team_id_role_id_key ON overrides (team_id, role_id);
-CREATE INDEX overrides_org_id_created_at_idx ON overrides (org_id, created_at);
+CREATE INDEX overrides_org_id_created_at_idx ON overrides (org_id, created_at, id);
 
 CREATE TABLE policies (
 	id TEXT NOT NULL,
@@ -266,7 +266,7 @@ CREATE TABLE approvals (
 	max_amount TEXT,
 	PRIMARY KEY (id)
 );
-CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at);
+CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
 
 CREATE TABLE budgets (
 	id TEXT NOT NULL,
@@ -326,7 +326,7 @@ CREATE TABLE budget_reservations (
 	state TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at);
+CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
 -- The dictionary of logs.
 CREATE TABLE log_words (
