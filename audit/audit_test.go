@@ -65,7 +65,7 @@ func TestEventKeepsWhatChangedAndNoSecret(t *testing.T) {
 		require.Equal(t, "renamed", e.Reason)
 		require.Equal(t, "10.0.0.1", e.IP)
 		require.Equal(t, "data_science", e.ResourceSlug)
-		require.True(t, clock.Now().Equal(e.CreatedAt))
+		require.True(t, clock.Now().Equal(e.At))
 		require.NotContains(t, fmt.Sprintf("%+v", e), "canary")
 	})
 }

@@ -74,36 +74,14 @@ func List(ctx context.Context, tx *store.Tx, orgID string, f Filter) (store.Page
 	if limit == 0 {
 		limit = 50
 	}
-	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}, Limit: store.MaxLimit, After: f.After}
+	r := store.Range{Equal: []any{orgID}, Desc: !f.Ascending, Limit: limit}
 	if !f.Start.IsZero() {
-		q.Where = append(q.Where, store.From("created_at", f.Start.UTC()))
+		r.From = f.Start
 	}
 	if !f.End.IsZero() { // rows are kept in microseconds, the bound is inclusive
-		q.Where = append(q.Where, store.Below("created_at", f.End.UTC().Truncate(time.Microsecond).Add(time.Microsecond)))
+		r.Below = f.End.Truncate(time.Microsecond).Add(time.Microsecond)
 	}
-	q.Order = []store.Order{{Column: "created_at", Desc: !f.Ascending}}
-
-	var page store.Page[Event]
-	for {
-		rows, err := events.List(ctx, tx, q)
-		if err != nil {
-			return store.Page[Event]{}, err
-		}
-		for i := range rows.Items {
-			if !f.matches(&rows.Items[i]) {
-				continue
-			}
-			if len(page.Items) == limit {
-				page.Next = events.Cursor(q, &page.Items[limit-1])
-				return page, nil
-			}
-			page.Items = append(page.Items, rows.Items[i])
-		}
-		if rows.Next == "" {
-			return page, nil
-		}
-		q.After = rows.Next
-	}
+	return events.List(ctx, tx, r, f.After, f.matches)
 }
 
 func (f Filter) matches(e *Event) bool {

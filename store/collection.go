@@ -86,7 +86,7 @@ func (c Collection[T, P]) List(ctx context.Context, tx *Tx, q Query) (page Page[
 	}
 	if len(page.Items) > limit {
 		page.Items = page.Items[:limit]
-		page.Next = c.kind.closeCursor(q, sel.Order, P(&page.Items[limit-1]))
+		page.Next = c.kind.closeCursor(q.about(), columns(sel.Order), P(&page.Items[limit-1]))
 	}
 	return page, nil
 }
@@ -127,7 +127,7 @@ func (c Collection[T, P]) Cursor(q Query, rec P) string {
 	if err != nil {
 		panic(err) // without a cursor of its own a query is right or panics already
 	}
-	return c.kind.closeCursor(q, sel.Order, rec)
+	return c.kind.closeCursor(q.about(), columns(sel.Order), rec)
 }
 
 // All walks every record that the query names, page by page; Limit and After are ignored. The

@@ -144,6 +144,43 @@ func (l Log[T]) Position(r Range, row *T) []any {
 	return at
 }
 
+// List returns a page of those rows of a range that keep says yes to, nil for all of them. after is the
+// Next of the page before, "" for the first; a cursor of another range is a *[FieldError] on "after".
+func (l Log[T]) List(ctx context.Context, tx *Tx, r Range, after string, keep func(*T) bool) (page Page[T], err error) {
+	limit := r.Limit
+	if limit <= 0 || limit > MaxLimit {
+		limit = MaxLimit
+	}
+	about := []any{r.By, r.Equal, Normalize(r.From), Normalize(r.Below), r.Desc}
+	s := l.kind.span(r)
+	if after != "" {
+		if r.After, err = l.kind.openCursor(about, s.Order[len(s.Equal):], after); err != nil {
+			return page, err
+		}
+	}
+	r.Limit = limit + 1 // one more shows whether there is a page behind this one
+	for {
+		rows, err := l.Scan(ctx, tx, r)
+		if err != nil {
+			return Page[T]{}, err
+		}
+		for i := range rows {
+			if keep != nil && !keep(&rows[i]) {
+				continue
+			}
+			if len(page.Items) == limit {
+				page.Next = l.kind.closeCursor(about, s.Order[len(s.Equal):], &page.Items[limit-1])
+				return page, nil
+			}
+			page.Items = append(page.Items, rows[i])
+		}
+		if len(rows) < r.Limit {
+			return page, nil
+		}
+		r.After, r.Limit = l.Position(r, &rows[len(rows)-1]), MaxLimit
+	}
+}
+
 // All walks a range, page by page; Limit is ignored. The error, if any, comes last.
 func (l Log[T]) All(ctx context.Context, tx *Tx, r Range) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

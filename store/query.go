@@ -102,13 +102,23 @@ func (k *Kind) selection(q Query) (Selection, error) {
 	}
 	s.Order = append(s.Order, Order{Column: "id", Desc: desc})
 	if q.After != "" {
-		after, err := k.openCursor(q, s.Order)
+		after, err := k.openCursor(q.about(), columns(s.Order), q.After)
 		if err != nil {
 			return s, err
 		}
 		s.After = after
 	}
 	return s, nil
+}
+
+func (q Query) about() []any { return []any{q.Where, q.Order} }
+
+func columns(order []Order) []string {
+	names := make([]string, len(order))
+	for i, o := range order {
+		names[i] = o.Column
+	}
+	return names
 }
 
 // A cursor holds the order values of the last record of its page and a fingerprint of the query,
@@ -118,16 +128,18 @@ type cursor struct {
 	Values []any  `json:"v"`
 }
 
-func (k *Kind) fingerprint(q Query) []byte {
+func (k *Kind) fingerprint(about []any) []byte {
 	h := sha256.New()
-	_ = json.NewEncoder(h).Encode([]any{k.Name, q.Where, q.Order}) // plain values into a hash
+	_ = json.NewEncoder(h).Encode([]any{k.Name, about}) // plain values into a hash
 	return h.Sum(nil)[:8]
 }
 
-func (k *Kind) closeCursor(q Query, order []Order, rec any) string {
-	c := cursor{Query: k.fingerprint(q)}
-	for _, o := range order {
-		v := k.Value(rec, o.Column)
+// closeCursor makes a cursor that goes on behind rec in the order of the columns. about is all that makes
+// the list another one.
+func (k *Kind) closeCursor(about []any, columns []string, rec any) string {
+	c := cursor{Query: k.fingerprint(about)}
+	for _, column := range columns {
+		v := k.Value(rec, column)
 		if t, ok := v.(time.Time); ok {
 			v = t.UnixMicro()
 		}
@@ -140,9 +152,9 @@ func (k *Kind) closeCursor(q Query, order []Order, rec any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func (k *Kind) openCursor(q Query, order []Order) ([]any, error) {
+func (k *Kind) openCursor(about []any, columns []string, text string) ([]any, error) {
 	bad := Invalid("after", "cursor", "is not a cursor of this list")
-	b, err := base64.RawURLEncoding.Strict().DecodeString(q.After)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, bad
 	}
@@ -152,11 +164,11 @@ func (k *Kind) openCursor(q Query, order []Order) ([]any, error) {
 	if dec.Decode(&c) != nil || dec.InputOffset() != int64(len(b)) {
 		return nil, bad
 	}
-	if !bytes.Equal(c.Query, k.fingerprint(q)) || len(c.Values) != len(order) {
+	if !bytes.Equal(c.Query, k.fingerprint(about)) || len(c.Values) != len(columns) {
 		return nil, bad
 	}
-	for i, o := range order {
-		v, ok := cursorValue(k.queryable(o.Column).Class, c.Values[i])
+	for i, column := range columns {
+		v, ok := cursorValue(k.queryable(column).Class, c.Values[i])
 		if !ok {
 			return nil, bad
 		}

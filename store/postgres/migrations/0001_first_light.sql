@@ -117,34 +117,32 @@ CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
 CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
 CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
 
+-- A log: words are numbers of log_words, times are microseconds.
 CREATE TABLE audit_events (
+	org_id BIGINT NOT NULL,
+	at BIGINT NOT NULL,
 	id TEXT NOT NULL,
-	version BIGINT NOT NULL,
-	created_at TIMESTAMPTZ NOT NULL,
-	updated_at TIMESTAMPTZ NOT NULL,
-	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
-	type TEXT NOT NULL,
-	category TEXT NOT NULL,
-	action TEXT NOT NULL,
-	actor_type TEXT NOT NULL,
+	type BIGINT NOT NULL,
+	category BIGINT NOT NULL,
+	action BIGINT NOT NULL,
+	actor_type BIGINT NOT NULL,
 	actor_id TEXT NOT NULL,
 	actor_label TEXT NOT NULL,
 	on_behalf_of TEXT NOT NULL,
-	resource_type TEXT NOT NULL,
+	resource_type BIGINT NOT NULL,
 	resource_id TEXT NOT NULL,
 	resource_slug TEXT NOT NULL,
-	outcome TEXT NOT NULL,
+	outcome BIGINT NOT NULL,
 	ip TEXT NOT NULL,
 	user_agent TEXT NOT NULL,
 	request_id TEXT NOT NULL,
 	reason TEXT NOT NULL,
-	before JSONB,
-	after JSONB,
-	data JSONB,
-	PRIMARY KEY (id)
+	before TEXT NOT NULL,
+	after TEXT NOT NULL,
+	data TEXT NOT NULL,
+	PRIMARY KEY (org_id, at, id)
 );
-CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at, id);
 
 CREATE TABLE scopes (
 	id TEXT NOT NULL,

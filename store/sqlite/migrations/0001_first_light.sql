@@ -118,34 +118,32 @@ CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
 CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
 CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
 
+-- A log: words are numbers of log_words, times are microseconds.
 CREATE TABLE audit_events (
+	org_id INTEGER NOT NULL,
+	at INTEGER NOT NULL,
 	id TEXT NOT NULL,
-	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
-	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
-	type TEXT NOT NULL,
-	category TEXT NOT NULL,
-	action TEXT NOT NULL,
-	actor_type TEXT NOT NULL,
+	type INTEGER NOT NULL,
+	category INTEGER NOT NULL,
+	action INTEGER NOT NULL,
+	actor_type INTEGER NOT NULL,
 	actor_id TEXT NOT NULL,
 	actor_label TEXT NOT NULL,
 	on_behalf_of TEXT NOT NULL,
-	resource_type TEXT NOT NULL,
+	resource_type INTEGER NOT NULL,
 	resource_id TEXT NOT NULL,
 	resource_slug TEXT NOT NULL,
-	outcome TEXT NOT NULL,
+	outcome INTEGER NOT NULL,
 	ip TEXT NOT NULL,
 	user_agent TEXT NOT NULL,
 	request_id TEXT NOT NULL,
 	reason TEXT NOT NULL,
-	before TEXT,
-	after TEXT,
-	data TEXT,
-	PRIMARY KEY (id)
-);
-CREATE INDEX audit_events_org_id_created_at_idx ON audit_events (org_id, created_at, id);
+	before TEXT NOT NULL,
+	after TEXT NOT NULL,
+	data TEXT NOT NULL,
+	PRIMARY KEY (org_id, at, id)
+) WITHOUT ROWID;
 
 CREATE TABLE scopes (
 	id TEXT NOT NULL,
