@@ -1,11 +1,9 @@
 package billing
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -150,10 +148,4 @@ func (b Budget) team() string {
 		return b.ScopeID
 	}
 	return b.TeamID
-}
-
-func sortBudgets(path []Budget) {
-	slices.SortFunc(path, func(a, b Budget) int {
-		return cmp.Or(cmp.Compare(scopeOrder[a.Scope], scopeOrder[b.Scope]), cmp.Compare(a.ID, b.ID))
-	})
 }

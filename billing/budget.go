@@ -1,8 +1,10 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -17,15 +19,16 @@ type ScopeKind string
 
 // The kinds of scope, in the order in which a call takes from them.
 const (
-	ScopeKey    ScopeKind = "key"    // one API key
-	ScopeModel  ScopeKind = "model"  // the models that a glob names, in one organization
-	ScopeMember ScopeKind = "member" // one user in one team, or in the organization
-	ScopeUser   ScopeKind = "user"   // one user, in all organizations; set by the platform
-	ScopeTeam   ScopeKind = "team"
-	ScopeOrg    ScopeKind = "org"
+	ScopeKey     ScopeKind = "key"     // one API key
+	ScopeModel   ScopeKind = "model"   // the models that a glob names, in one organization
+	ScopeMember  ScopeKind = "member"  // one user in one team, or in the organization
+	ScopeUser    ScopeKind = "user"    // one user, in all organizations; set by the platform
+	ScopeProject ScopeKind = "project" // what the keys of a project spend
+	ScopeTeam    ScopeKind = "team"
+	ScopeOrg     ScopeKind = "org" // the organization with everything below it
 )
 
-var scopeOrder = map[ScopeKind]int{ScopeKey: 0, ScopeModel: 1, ScopeMember: 2, ScopeUser: 3, ScopeTeam: 4, ScopeOrg: 5}
+var scopeOrder = map[ScopeKind]int{ScopeKey: 0, ScopeModel: 1, ScopeMember: 2, ScopeUser: 3, ScopeProject: 4, ScopeTeam: 5, ScopeOrg: 6}
 
 // Budget limits what may be spent within each period of a window.
 type Budget struct {
@@ -57,7 +60,7 @@ func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: "bu
 func (b Budget) Validate() error {
 	switch {
 	case scopeOrder[b.Scope] == 0 && b.Scope != ScopeKey:
-		return store.Invalid("scope", "enum", "must be org, team, member, user, key or model")
+		return store.Invalid("scope", "enum", "must be org, team, project, member, user, key or model")
 	case b.ScopeID == "":
 		return store.Invalid("scope_id", "required", "is required")
 	case b.OrgID == "" && b.Scope != ScopeUser:
@@ -158,51 +161,76 @@ func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	return b, err
 }
 
-// Path is where a call spends: every budget of every part has to have room for it.
+// Path is where a call spends: every budget of every part has to have room for it, and so has every
+// budget of the organizations above.
 type Path struct {
-	OrgID  string
-	TeamID string // "" outside of teams
-	UserID string // the person who acts or is bound to the key, "" for none
-	KeyID  string
-	Model  string // resolved id
+	OrgID     string
+	TeamID    string // "" outside of teams
+	ProjectID string // "" outside of projects
+	UserID    string // the person who acts or is bound to the key, "" for none
+	KeyID     string
+	Model     string // resolved id
 }
 
-// resolve returns the budgets on the path in the order in which their accounts are locked, the
-// organization's, which everybody wants, last. It is the one resolver of check and charge.
+// resolve returns the budgets on the path in the order in which their accounts are locked: what everybody
+// wants comes last, the root's. It is the one resolver of check and charge.
 func (p Path) resolve(ctx context.Context, tx *store.Tx) ([]Budget, error) {
+	chain, err := rbac.Lineage(ctx, tx, p.OrgID)
+	if errors.Is(err, store.ErrNotFound) { // a ledger of its own, without organizations
+		chain, err = []rbac.Scope{{Meta: store.Meta{ID: p.OrgID}}}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	orgs, depth := []string{}, map[string]int{"": 0}
+	for i, s := range chain {
+		orgs, depth[s.ID] = append(orgs, s.ID), i
+	}
 	page, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
-		store.In("org_id", []string{p.OrgID, ""}),
-		store.In("scope_id", []string{p.OrgID, p.TeamID, p.UserID, p.KeyID})}})
+		store.In("org_id", append(orgs[:len(orgs):len(orgs)], "")),
+		store.In("scope_id", append(orgs[:len(orgs):len(orgs)], p.TeamID, p.ProjectID, p.UserID, p.KeyID))}})
 	if err != nil {
 		return nil, err
 	}
 	models, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
-		store.Eq("org_id", p.OrgID), store.Eq("scope", ScopeModel)}})
+		store.In("org_id", orgs), store.Eq("scope", ScopeModel)}})
 	if err != nil {
 		return nil, err
 	}
 	var path []Budget
 	for _, b := range append(page.Items, models.Items...) {
-		if p.has(b) {
+		if p.has(b, depth) {
 			path = append(path, b)
 		}
 	}
-	sortBudgets(path)
+	slices.SortFunc(path, func(a, b Budget) int {
+		at := func(b Budget) int {
+			if b.Scope == ScopeOrg {
+				return depth[b.ScopeID]
+			}
+			return depth[b.OrgID]
+		}
+		return cmp.Or(cmp.Compare(scopeOrder[a.Scope], scopeOrder[b.Scope]), cmp.Compare(at(a), at(b)), cmp.Compare(a.ID, b.ID))
+	})
 	return path, nil
 }
 
-func (p Path) has(b Budget) bool {
+// has says whether a budget that resolve has found lies on the path.
+func (p Path) has(b Budget, depth map[string]int) bool {
+	is := func(id string) bool { return id != "" && b.ScopeID == id }
 	switch b.Scope {
 	case ScopeOrg:
-		return b.ScopeID == p.OrgID
+		_, above := depth[b.ScopeID]
+		return above && b.ScopeID != ""
 	case ScopeTeam:
-		return p.TeamID != "" && b.ScopeID == p.TeamID
+		return is(p.TeamID)
+	case ScopeProject:
+		return is(p.ProjectID)
 	case ScopeKey:
-		return p.KeyID != "" && b.ScopeID == p.KeyID
+		return is(p.KeyID)
 	case ScopeUser:
-		return p.UserID != "" && b.ScopeID == p.UserID
+		return is(p.UserID)
 	case ScopeMember:
-		return p.UserID != "" && b.ScopeID == p.UserID && b.OrgID == p.OrgID && (b.TeamID == "" || b.TeamID == p.TeamID)
+		return is(p.UserID) && b.OrgID == p.OrgID && (b.TeamID == "" || b.TeamID == p.TeamID)
 	case ScopeModel:
 		glob, err := rbac.ParseResource(rbac.ModelPattern(b.ScopeID))
 		return err == nil && glob.Match(rbac.ModelPattern(p.Model))

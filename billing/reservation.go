@@ -14,15 +14,16 @@ import (
 // in which it did.
 type reservation struct {
 	store.Meta
-	OrgID    string
-	TeamID   string
-	UserID   string
-	KeyID    string
-	Model    string
-	Accounts []string // in lock order
-	Amount   decimal.Decimal
-	Actual   decimal.Decimal
-	State    reservationState
+	OrgID     string
+	TeamID    string
+	ProjectID string
+	UserID    string
+	KeyID     string
+	Model     string
+	Accounts  []string // in lock order
+	Amount    decimal.Decimal
+	Actual    decimal.Decimal
+	State     reservationState
 }
 
 type reservationState string
@@ -52,7 +53,7 @@ func (l *Ledger) Reserve(ctx context.Context, p Path, amount *decimal.Decimal) (
 	if amount != nil && amount.IsNegative() {
 		return nil, store.Invalid("amount", "range", "must not be negative")
 	}
-	rec := reservation{OrgID: p.OrgID, TeamID: p.TeamID, UserID: p.UserID, KeyID: p.KeyID, Model: p.Model, State: held}
+	rec := reservation{OrgID: p.OrgID, TeamID: p.TeamID, ProjectID: p.ProjectID, UserID: p.UserID, KeyID: p.KeyID, Model: p.Model, State: held}
 	if amount != nil {
 		rec.Amount = Ceil12(*amount)
 	}

@@ -97,7 +97,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		if err := in.validate(tx.Now()); err != nil {
 			return audit.Change{}, err
 		}
-		if err := m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "permissions", in.Permissions); err != nil {
+		if err := m.Ceiling(ctx, tx, at.handout("permissions", in.Permissions...)); err != nil {
 			return audit.Change{}, err
 		}
 		bound, err := m.boundPerson(ctx, tx, at, in.User)
@@ -176,7 +176,7 @@ func (m *Manager) boundPerson(ctx context.Context, tx *store.Tx, at Place, ref *
 	if a.State != rbac.Active {
 		return "", store.Invalid("user_id", "state", "must be an active member")
 	}
-	return u.ID, m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "user_id", []string{"members.update"})
+	return u.ID, m.Ceiling(ctx, tx, at.handout("user_id", "members.update"))
 }
 
 // save writes a changed key and lets its assignment follow.
@@ -269,8 +269,8 @@ func (m *Manager) RevokeAPIKey(ctx context.Context, id, reason string) (k APIKey
 type Caller struct {
 	Key   APIKey
 	Actor audit.Actor
-	Scope rbac.Scope
-	Team  *Team // nil for a key outside of teams
+	Scope rbac.Scope // its state is that of the whole lineage
+	Team  *Team      // nil for a key outside of teams
 }
 
 // KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
@@ -285,9 +285,12 @@ func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err 
 	if c.Actor, err = c.Key.actor(ctx, tx); err != nil {
 		return c, err
 	}
-	if c.Scope, err = rbac.Scopes.Get(ctx, tx, c.Key.OrgID); err != nil {
+	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
+	if err != nil {
 		return c, err
 	}
+	c.Scope = chain[0]
+	c.Scope.State = rbac.Effective(chain)
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
 		if errors.Is(err, store.ErrNotFound) {

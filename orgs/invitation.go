@@ -87,7 +87,7 @@ func (m *Manager) Invite(ctx context.Context, at Place, in NewInvitation) (inv I
 		if err != nil {
 			return audit.Change{}, err
 		}
-		if err := m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "permissions.add", in.Permissions.Add); err != nil {
+		if err := m.Ceiling(ctx, tx, at.handout("permissions.add", in.Permissions.Add...)); err != nil {
 			return audit.Change{}, err
 		}
 		if err := m.notYetInvited(ctx, tx, at, email); err != nil {
@@ -245,11 +245,7 @@ func (m *Manager) join(ctx context.Context, tx *store.Tx, inv Invitation, u User
 		return err
 	}
 	if by := (audit.Actor{Type: inv.InvitedByType}); !by.Sovereign() {
-		grants, err := m.RoleGrants(ctx, tx, role, inv.TeamID)
-		if err != nil {
-			return err
-		}
-		err = m.CeilingOf(ctx, tx, inv.InvitedBy, inv.OrgID, inv.TeamID, "role", append(grants, inv.Permissions.Add...))
+		err = m.CeilingOf(ctx, tx, inv.InvitedBy, Place{inv.OrgID, inv.TeamID}.roleHandout("role", role, inv.Permissions.Add...))
 		if errors.Is(err, rbac.ErrDenied) {
 			return gone
 		} else if err != nil {

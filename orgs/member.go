@@ -157,7 +157,7 @@ func (m *Manager) updateAssignment(ctx context.Context, tx *store.Tx, at Place, 
 		if err := in.Permissions.validate("permissions"); err != nil {
 			return err
 		}
-		if err := m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "permissions.add", in.Permissions.Add); err != nil {
+		if err := m.Ceiling(ctx, tx, at.handout("permissions.add", in.Permissions.Add...)); err != nil {
 			return err
 		}
 		a.Add, a.Remove = in.Permissions.Add, in.Permissions.Remove
@@ -174,11 +174,7 @@ func (m *Manager) assignableRole(ctx context.Context, tx *store.Tx, at Place, re
 	} else if err != nil {
 		return role, err
 	}
-	grants, err := m.RoleGrants(ctx, tx, role, at.TeamID)
-	if err != nil {
-		return role, err
-	}
-	return role, m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "role", grants)
+	return role, m.Ceiling(ctx, tx, at.roleHandout("role", role))
 }
 
 func (m *Manager) ceilingOfMember(ctx context.Context, tx *store.Tx, at Place, a rbac.Assignment) error {
@@ -186,11 +182,7 @@ func (m *Manager) ceilingOfMember(ctx context.Context, tx *store.Tx, at Place, a
 	if err != nil {
 		return err
 	}
-	grants, err := m.RoleGrants(ctx, tx, role, at.TeamID)
-	if err != nil {
-		return err
-	}
-	return m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "", append(grants, a.Add...))
+	return m.Ceiling(ctx, tx, at.roleHandout("", role, a.Add...))
 }
 
 // keepOwner is called before the assignment stops being what it is. The organization is locked by

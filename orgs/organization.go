@@ -219,11 +219,7 @@ func (m *Manager) mustBelong(ctx context.Context, tx *store.Tx, by audit.Actor, 
 	if by.Sovereign() {
 		return nil
 	}
-	held, err := rbac.Held(ctx, tx, orgID, by.ID)
-	if err == nil && len(held) == 0 {
-		return store.ErrNotFound
-	}
-	return err
+	return m.Belongs(ctx, tx, orgID, by.ID)
 }
 
 // Organizations lists those in which the actor holds something; the platform sees all, newest

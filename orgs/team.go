@@ -131,7 +131,7 @@ func (m *Manager) UpdateTeamSettings(ctx context.Context, ref string, settings T
 		}
 		before := t
 		if !before.Settings.Budget.equal(settings.Budget) {
-			if err := m.Ceiling(ctx, tx, at.OrgID, at.TeamID, "settings.budget", []string{"budget.modify"}); err != nil {
+			if err := m.Ceiling(ctx, tx, at.handout("settings.budget", "budget.modify")); err != nil {
 				return audit.Change{}, err
 			}
 		}
@@ -190,6 +190,16 @@ func (m *Manager) Teams(ctx context.Context, org string, limit int, after string
 type Place struct {
 	OrgID  string
 	TeamID string // "" for the organization itself
+}
+
+func (at Place) handout(field string, permissions ...string) rbac.Handout {
+	return rbac.Handout{OrgID: at.OrgID, TeamID: at.TeamID, Permissions: permissions, Field: field}
+}
+
+func (at Place) roleHandout(field string, role rbac.Role, permissions ...string) rbac.Handout {
+	h := at.handout(field, permissions...)
+	h.Role = &role
+	return h
 }
 
 // TeamPlace resolves a reference to a team, its id or a slug. A slug is taken when exactly one team

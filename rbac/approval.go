@@ -136,7 +136,7 @@ func latestApproval(ctx context.Context, tx *store.Tx, r Request) (Approval, err
 
 // approved says whether a live grant opens the call: not lapsed, within its cost cap, and given by
 // somebody who still qualifies (S17).
-func (g *Guard) approved(ctx context.Context, tx *store.Tx, snap *snapshot, r Request, need ApprovalNeed) (Truth, error) {
+func (g *Guard) approved(ctx context.Context, tx *store.Tx, r Request, need ApprovalNeed) (Truth, error) {
 	if r.Person == "" {
 		return False, nil
 	}
@@ -151,7 +151,7 @@ func (g *Guard) approved(ctx context.Context, tx *store.Tx, snap *snapshot, r Re
 		if a.MaxAmount != nil && (r.Cost == nil || r.Cost.GreaterThan(*a.MaxAmount)) {
 			continue // a newer request may be open for more; this grant stays good for less
 		}
-		ok, err := g.qualifies(ctx, tx, snap, a.OrgID, a.TeamID, a.Approver, need)
+		ok, err := g.qualifies(ctx, tx, a.OrgID, a.TeamID, a.Approver, need)
 		if err != nil {
 			return Unknown, err
 		}
@@ -164,13 +164,15 @@ func (g *Guard) approved(ctx context.Context, tx *store.Tx, snap *snapshot, r Re
 
 // qualifies says whether the user may decide: holds members.approve_requests in the team and one
 // of the roles, in the team or at the level of the organization.
-func (g *Guard) qualifies(ctx context.Context, tx *store.Tx, snap *snapshot, orgID, teamID, user string, need ApprovalNeed) (bool, error) {
-	held, err := Held(ctx, tx, orgID, user)
-	if err != nil {
+func (g *Guard) qualifies(ctx context.Context, tx *store.Tx, orgID, teamID, user string, need ApprovalNeed) (bool, error) {
+	st, err := g.standingOf(ctx, tx, orgID, user)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
 		return false, err
 	}
-	fits := slices.ContainsFunc(in(held, teamID), func(a Assignment) bool {
-		role := store.SlugKey(snap.roles[a.RoleID].Slug)
+	fits := slices.ContainsFunc(in(st.held, teamID), func(a Assignment) bool {
+		role := store.SlugKey(st.snap.role(a.RoleID).Slug)
 		return slices.ContainsFunc(need.Approvers, func(who string) bool {
 			return store.SlugKey(who) == role || who == "user:"+user
 		})
@@ -178,7 +180,7 @@ func (g *Guard) qualifies(ctx context.Context, tx *store.Tx, snap *snapshot, org
 	if !fits {
 		return false, nil
 	}
-	h, err := g.holdings(ctx, tx, orgID, teamID, user)
+	h, err := g.holdings(ctx, tx, orgID, teamID, user, false)
 	if err != nil {
 		return false, err
 	}
@@ -253,12 +255,11 @@ func (g *Guard) ApprovalOrg(ctx context.Context, id string) (orgID string, err e
 		if err != nil {
 			return err
 		}
-		held, err := Held(ctx, tx, a.OrgID, by.ID)
-		if err == nil && len(held) == 0 && !by.Sovereign() {
-			return store.ErrNotFound
-		}
 		orgID = a.OrgID
-		return err
+		if by.Sovereign() {
+			return nil
+		}
+		return g.Belongs(ctx, tx, a.OrgID, by.ID)
 	})
 	return orgID, err
 }
@@ -269,16 +270,8 @@ func (g *Guard) mayDecide(ctx context.Context, tx *store.Tx, a Approval, by audi
 		refused.Decision.Remedy = []string{"let an approver decide who is not the requester"}
 		return refused
 	}
-	scope, err := Scopes.Get(ctx, tx, a.OrgID)
-	if err != nil {
-		return err
-	}
-	snap, err := g.snapshots.get(ctx, tx, scope)
-	if err != nil {
-		return err
-	}
 	for _, need := range a.Requirements {
-		ok, err := g.qualifies(ctx, tx, snap, a.OrgID, a.TeamID, by.ID, need)
+		ok, err := g.qualifies(ctx, tx, a.OrgID, a.TeamID, by.ID, need)
 		if err != nil {
 			return err
 		}

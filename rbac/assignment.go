@@ -40,7 +40,7 @@ type Assignment struct {
 // Assignments holds all of them. Only the floor above writes it, inside [Guard.Change].
 var Assignments = store.Define[Assignment]("assignments", "mem",
 	store.Unique("subject", "org_id", "team_id"),
-	store.Index("org_id", "team_id", "kind", "created_at"))
+	store.Index("org_id", "team_id", "kind", "created_at"), store.Index("org_id", "role_id"))
 
 // Held returns everything that the subject holds in the organization, suspended included.
 func Held(ctx context.Context, tx *store.Tx, orgID, subject string) ([]Assignment, error) {

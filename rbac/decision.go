@@ -25,7 +25,7 @@ const (
 // Decision is an answer and its reasons.
 type Decision struct {
 	ID       string
-	Revision int64 // of the organization's rules
+	Revision Revision // of the rules that it rests on
 	Verdict  Verdict
 	Allowed  bool   // this very call, now
 	Code     string // why not; "" when allowed

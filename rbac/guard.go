@@ -68,6 +68,12 @@ type Op struct {
 	// apply: the function itself decides who may, as in the acceptance of an invitation.
 	Open bool
 
+	// Platform is for what belongs to the platform alone, though it happens in an organization.
+	Platform bool
+
+	// Gone lets it happen in a deleted organization, where else nothing can be changed.
+	Gone bool
+
 	// Self lets everybody through who holds anything in the organization, by the organization's
 	// rules for signed-in people: for what is one's own to read or give up.
 	Self bool
@@ -78,6 +84,8 @@ type Op struct {
 // organization. An error stores nothing. A refusal is a *[Denied] and leaves one event of its own;
 // an organization in which the actor holds nothing is store.ErrNotFound, like one that is not
 // there.
+//
+// What the context carries counts too: a precondition ([WithPrecondition]) and a receipt ([WithReceipt]).
 //
 // fn is run again after a transient failure. Inside a unit of the same store Change joins it; a
 // refusal is then recorded by the outermost Change, if there is one.
@@ -92,18 +100,21 @@ func (g *Guard) Change(ctx context.Context, op Op, fn func(ctx context.Context, 
 			if err := allowGlobal(by, op); err != nil {
 				return err
 			}
-			return g.record(ctx, tx, op, fn)
-		}
-		if _, err := Scopes.Lock(ctx, tx, op.OrgID); err != nil {
+			_, err := g.record(ctx, tx, op, fn)
 			return err
 		}
-		if err := g.authorize(ctx, tx, by, op); err != nil {
+		scope, err := Scopes.Lock(ctx, tx, op.OrgID)
+		if err != nil {
 			return err
 		}
-		if err := g.record(ctx, tx, op, fn); err != nil {
+		if err := g.authorize(ctx, tx, by, op, scope, true); err != nil {
 			return err
 		}
-		return bump(ctx, tx, op.OrgID)
+		e, err := g.record(ctx, tx, op, fn)
+		if err != nil {
+			return err
+		}
+		return bump(ctx, tx, op.OrgID, e)
 	})
 	if !joined {
 		err = g.recordDenial(ctx, op, err)
@@ -119,23 +130,38 @@ func allowGlobal(by audit.Actor, op Op) error {
 		Decision: Decision{MissingPermission: op.Action, Remedy: []string{"ask the operator of the platform"}}}
 }
 
-func (g *Guard) record(ctx context.Context, tx *store.Tx, op Op, fn func(context.Context, *store.Tx) (audit.Change, error)) error {
-	change, err := fn(ctx, tx)
+func (g *Guard) record(ctx context.Context, tx *store.Tx, op Op, fn func(context.Context, *store.Tx) (audit.Change, error)) (audit.Event, error) {
+	change, err := fn(withoutPrecondition(ctx), tx)
 	if err != nil {
-		return err
+		return audit.Event{}, err
 	}
-	_, err = audit.Append(ctx, tx, op.OrgID, op.Action, change)
-	return err
+	if !meets(ctx, change.Before) {
+		return audit.Event{}, &store.ConflictError{Code: "version_mismatch", Message: "it has another version by now; read it again"}
+	}
+	e, err := audit.Append(ctx, tx, op.OrgID, op.Action, change)
+	if err == nil && op.OrgID == "" && e.OrgID != "" { // the change has made the organization
+		announce(ctx, tx, e.OrgID, 0, e)
+	}
+	return e, err
 }
 
 // bump re-reads the scope, since fn may have written it.
-func bump(ctx context.Context, tx *store.Tx, orgID string) error {
+func bump(ctx context.Context, tx *store.Tx, orgID string, e audit.Event) error {
 	scope, err := Scopes.Get(ctx, tx, orgID)
 	if err != nil {
 		return err
 	}
 	scope.Revision++
+	announce(ctx, tx, orgID, scope.Revision, e)
 	return Scopes.Update(ctx, tx, &scope)
+}
+
+// announce notes the new revision for whoever asked to know, and tells all processes.
+func announce(ctx context.Context, tx *store.Tx, orgID string, revision int64, e audit.Event) {
+	if r, ok := ctx.Value(receiptKey{}).(*Receipt); ok {
+		tx.AfterCommit(func() { r.note(orgID, revision) })
+	}
+	tx.Notify(Changed{OrgID: orgID, Revision: revision, Resource: e.ResourceType, ID: e.ResourceID}.word())
 }
 
 // recordDenial writes the event of a refusal in a unit of its own, since the refused one stored
@@ -162,12 +188,12 @@ func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx
 		return ErrNoActor
 	}
 	joined := g.store.InUnit(ctx)
-	err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if op.OrgID == "" {
 			if err := allowGlobal(by, op); err != nil {
 				return err
 			}
-		} else if err := g.authorize(ctx, tx, by, op); err != nil {
+		} else if err := g.mayRead(ctx, tx, by, op); err != nil {
 			return err
 		}
 		return fn(ctx, tx)
@@ -186,8 +212,8 @@ func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context,
 	if !ok {
 		return ErrNoActor
 	}
-	err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		err := g.authorize(ctx, tx, by, op)
+	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		err := g.mayRead(ctx, tx, by, op)
 		if err == nil {
 			return fn(ctx, tx, true)
 		}
@@ -197,7 +223,7 @@ func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context,
 		}
 		own := op
 		own.Owner = by.Person()
-		if own.Owner == "" || g.authorize(ctx, tx, by, own) != nil {
+		if own.Owner == "" || g.mayRead(ctx, tx, by, own) != nil {
 			return err
 		}
 		return fn(ctx, tx, false)
@@ -205,27 +231,30 @@ func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context,
 	return g.recordDenial(ctx, op, err)
 }
 
-// authorize answers nil, store.ErrNotFound or a *[Denied].
-func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op Op) error {
+func (g *Guard) mayRead(ctx context.Context, tx *store.Tx, by audit.Actor, op Op) error {
 	scope, err := Scopes.Get(ctx, tx, op.OrgID)
 	if err != nil {
 		return err
 	}
-	if by.Sovereign() {
-		return nil
-	}
-	if scope.State == Gone {
-		return store.ErrNotFound
-	}
-	if op.Open {
-		return nil
-	}
-	held, err := Held(ctx, tx, op.OrgID, by.ID)
+	return g.authorize(ctx, tx, by, op, scope, false)
+}
+
+// authorize answers nil, store.ErrNotFound or a *[Denied]. locked says that the scope is, for a change.
+func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op Op, scope Scope, locked bool) error {
+	chain, err := lineage(ctx, tx, scope)
 	if err != nil {
 		return err
 	}
-	if len(held) == 0 {
+	// The platform still reads what is deleted, to restore it.
+	if Effective(chain) == Gone && !op.Gone && !(by.Sovereign() && !locked) {
 		return store.ErrNotFound
+	}
+	if by.Sovereign() || op.Open {
+		return nil
+	}
+	st, err := g.stand(ctx, tx, chain, by.ID, locked)
+	if err != nil {
+		return err
 	}
 	resource := op.Resource
 	if resource == "" {
@@ -235,19 +264,27 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 		}
 	}
 	denied := &Denied{Action: op.Action, Resource: resource, TeamID: op.TeamID}
+	for _, scope := range st.rulesApply() {
+		switch {
+		case by.Type == audit.User && !scope.Admits(by.IP):
+			denied.Code = "ip_denied"
+			denied.Decision.Remedy = []string{"call from an address that the organization allows"}
+			return denied
+		case by.Session && scope.RequireMFA && by.MFAAt == nil:
+			denied.Code = "mfa_required"
+			denied.Decision.Remedy = []string{"verify a second factor"}
+			return denied
+		}
+	}
 	switch {
-	case by.Type == audit.User && !scope.Admits(by.IP):
-		denied.Code = "ip_denied"
-		denied.Decision.Remedy = []string{"call from an address that the organization allows"}
-		return denied
-	case by.Session && scope.RequireMFA && by.MFAAt == nil:
-		denied.Code = "mfa_required"
-		denied.Decision.Remedy = []string{"verify a second factor"}
+	case op.Platform:
+		denied.Code = "permission_denied"
+		denied.Decision = Decision{MissingPermission: op.Action, Remedy: []string{"ask the operator of the platform"}}
 		return denied
 	case op.Self:
 		return nil
 	}
-	d, err := g.decide(ctx, tx, scope, held, Request{
+	d, err := g.decide(ctx, tx, st, Request{
 		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Resource: resource, Owner: op.Owner,
 		Person: by.Person(), At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt,
 	})

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/orgkit/orgkit/store"
@@ -15,27 +16,28 @@ type holding struct {
 	removed []Permission
 }
 
-func (g *Guard) holdings(ctx context.Context, tx *store.Tx, orgID, teamID, subject string) (holdings, error) {
-	held, err := Held(ctx, tx, orgID, subject)
-	if err != nil || len(held) == 0 {
+// holdings of a subject in a context; with inherited only those that it holds in everything below the
+// organization as well.
+func (g *Guard) holdings(ctx context.Context, tx *store.Tx, orgID, teamID, subject string, inherited bool) (holdings, error) {
+	st, err := g.standingOf(ctx, tx, orgID, subject)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
-	scope, err := Scopes.Get(ctx, tx, orgID)
-	if err != nil {
-		return nil, err
+	p := st.profile(teamID)
+	if key, ok := st.key(); ok {
+		p.Grants = []grant{{Key: true, Add: key.Add}}
 	}
-	snap, err := g.snapshots.get(ctx, tx, scope)
-	if err != nil {
-		return nil, err
+	if inherited {
+		p.Grants = slices.DeleteFunc(p.Grants, func(g grant) bool { return !st.snap.role(g.Role).Inherited })
 	}
-	p := snap.profile(held, teamID)
-	if held[0].Kind == Key {
-		p.Grants = []grant{{Key: true, Add: held[0].Add}}
-	}
-	p.NoPolicies = true
 	var h holdings
 	for i, grant := range p.Grants {
-		for _, rule := range snap.grantRules(teamID, i, grant, p.Removed) {
+		if inherited {
+			grant.Add = nil // what is given to the member beside the role acts in the organization alone
+		}
+		for _, rule := range st.snap.grantRules(teamID, i, grant, p.Removed) {
 			one, err := newHolding(rule.Statement.Actions, rule.Except)
 			if err != nil {
 				return nil, err
@@ -44,6 +46,86 @@ func (g *Guard) holdings(ctx context.Context, tx *store.Tx, orgID, teamID, subje
 		}
 	}
 	return h, nil
+}
+
+// Holds returns what the subject may do in the context by its roles and grants, policies and
+// settings aside: permissions in canonical form, sorted. It is what the grant ceiling compares.
+func (g *Guard) Holds(ctx context.Context, tx *store.Tx, orgID, teamID, subject string) ([]string, error) {
+	h, err := g.holdings(ctx, tx, orgID, teamID, subject, false)
+	if err != nil {
+		return nil, err
+	}
+	return h.list(g.vocabulary), nil
+}
+
+// Handout is what somebody is about to get: permissions in a context, and a role, if it comes by one.
+type Handout struct {
+	OrgID, TeamID string
+	Role          *Role
+	Permissions   []string // beside those of the role
+	Field         string   // of the input that asks for it
+}
+
+// Ceiling returns a *[Denied] with code grant_ceiling unless the actor holds, in the context, everything
+// that is handed out; of an inherited role at the level of the organization also in everything below. The
+// platform and the system hold everything.
+func (g *Guard) Ceiling(ctx context.Context, tx *store.Tx, h Handout) error {
+	by := actor(ctx)
+	if by.Sovereign() {
+		return nil
+	}
+	return g.CeilingOf(ctx, tx, by.ID, h)
+}
+
+// CeilingOf is [Guard.Ceiling] for somebody else than the actor, such as the inviter at the moment
+// in which the invitation is accepted.
+func (g *Guard) CeilingOf(ctx context.Context, tx *store.Tx, subject string, h Handout) error {
+	wanted := h.Permissions
+	if h.Role != nil {
+		grants, err := roleGrants(ctx, tx, *h.Role, h.TeamID)
+		if err != nil {
+			return err
+		}
+		wanted = slices.Concat(wanted, grants)
+	}
+	if err := g.covers(ctx, tx, subject, h, wanted, false); err != nil {
+		return err
+	}
+	if h.Role == nil || !h.Role.Inherited || h.TeamID != "" {
+		return nil
+	}
+	return g.covers(ctx, tx, subject, h, h.Role.Permissions, true)
+}
+
+func (g *Guard) covers(ctx context.Context, tx *store.Tx, subject string, h Handout, permissions []string, inherited bool) error {
+	held, err := g.holdings(ctx, tx, h.OrgID, h.TeamID, subject, inherited)
+	if err != nil {
+		return err
+	}
+	for _, s := range permissions {
+		want, err := ParsePermission(s)
+		if err != nil {
+			return err
+		}
+		if !held.contain(want) {
+			return &Denied{Code: "grant_ceiling", Action: want.String(), TeamID: h.TeamID, Field: h.Field,
+				Decision: Decision{MissingPermission: want.String(),
+					Remedy: []string{"let somebody who holds " + want.String() + " grant it"}}}
+		}
+	}
+	return nil
+}
+
+// roleGrants is what a role hands out in a team, overrides included.
+func roleGrants(ctx context.Context, tx *store.Tx, role Role, teamID string) ([]string, error) {
+	if teamID == "" {
+		return role.Permissions, nil
+	}
+	o, err := overrides.Find(ctx, tx, store.Eq("team_id", teamID), store.Eq("role_id", role.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return role.Permissions, nil
+	}
+	return slices.Concat(role.Permissions, o.Add), err
 }
 
 func newHolding(granted, removed []string) (h holding, err error) {

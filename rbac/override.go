@@ -38,7 +38,7 @@ func (g *Guard) SetOverride(ctx context.Context, orgID, teamID, role string, add
 		} else if err != nil {
 			return audit.Change{}, err
 		}
-		if err := g.Ceiling(ctx, tx, orgID, teamID, "permissions_override.add", add); err != nil {
+		if err := g.Ceiling(ctx, tx, Handout{OrgID: orgID, TeamID: teamID, Permissions: add, Field: "permissions_override.add"}); err != nil {
 			return audit.Change{}, err
 		}
 		change := audit.Change{Type: "team.role_override", Resource: audit.Resource{Type: "team", ID: teamID}, TeamID: teamID}
@@ -67,4 +67,24 @@ func (g *Guard) Overrides(ctx context.Context, orgID, teamID string, limit int, 
 		return err
 	})
 	return page, err
+}
+
+// DeleteOverride lets a role mean in a team what it means elsewhere. Nobody gives back by it what they do
+// not hold in the team.
+func (g *Guard) DeleteOverride(ctx context.Context, orgID, teamID, role string) (o Override, err error) {
+	err = g.Change(ctx, Op{Action: "roles.update", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		r, err := FindRole(ctx, tx, orgID, role)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		if o, err = overrides.Find(ctx, tx, store.Eq("team_id", teamID), store.Eq("role_id", r.ID)); err != nil {
+			return audit.Change{}, err
+		}
+		if err := g.Ceiling(ctx, tx, Handout{OrgID: orgID, TeamID: teamID, Permissions: o.Remove, Field: "role"}); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Change{Type: "team.role_override", Resource: audit.Resource{Type: "team", ID: teamID}, TeamID: teamID, Before: o},
+			overrides.Delete(ctx, tx, o.ID)
+	})
+	return o, err
 }

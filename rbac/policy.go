@@ -57,32 +57,78 @@ func (in *NewPolicy) validate() error {
 	return nil
 }
 
-// CreatePolicy attaches a policy to a team, or to the organization when teamID is empty. The
-// warnings say what was accepted but may surprise (F458). Nobody can allow by a statement what
+// CreatePolicy attaches a policy to a team, or to the organization and everything below it when teamID is
+// empty. The warnings say what was accepted but may surprise (F458). Nobody can allow by a statement what
 // they do not hold themselves.
 func (g *Guard) CreatePolicy(ctx context.Context, orgID, teamID string, in NewPolicy) (p Policy, warnings []Warning, err error) {
 	err = g.Change(ctx, Op{Action: "policies.create", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if err := in.validate(); err != nil {
+		p = Policy{OrgID: orgID, TeamID: teamID}
+		if warnings, err = g.fill(ctx, tx, &p, in); err != nil {
 			return audit.Change{}, err
 		}
-		for i, st := range in.Statements {
-			if st.Effect != EffectAllow {
-				continue
-			}
-			if err := g.Ceiling(ctx, tx, orgID, teamID, indexed("statements", i)+".actions", st.Actions); err != nil {
-				return audit.Change{}, err
-			}
-		}
-		warnings = Lint(in.Statements, g.knowledge())
-		p = Policy{OrgID: orgID, TeamID: teamID, Name: in.Name, Description: in.Description,
-			Statements: in.Statements, Enabled: !in.Disabled}
-		err := policies.Insert(ctx, tx, &p)
-		if errors.Is(err, store.ErrExists) {
-			err = &store.ConflictError{Code: "conflict", Message: "a policy with this name is attached here already"}
-		}
-		return audit.Created(&p).In(teamID), err
+		return audit.Created(&p).In(teamID), named(policies.Insert(ctx, tx, &p))
 	})
 	return p, warnings, err
+}
+
+// UpdatePolicy replaces what a policy says. Nobody can allow by it what they do not hold themselves.
+func (g *Guard) UpdatePolicy(ctx context.Context, orgID, teamID, id string, in NewPolicy) (p Policy, warnings []Warning, err error) {
+	err = g.Change(ctx, Op{Action: "policies.update", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if p, err = ownPolicy(ctx, tx, orgID, teamID, id); err != nil {
+			return audit.Change{}, err
+		}
+		before := p
+		if warnings, err = g.fill(ctx, tx, &p, in); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Updated(before, &p).In(teamID), named(policies.Update(ctx, tx, &p))
+	})
+	return p, warnings, err
+}
+
+// fill gives a policy what the input says, within the ceiling of the actor.
+func (g *Guard) fill(ctx context.Context, tx *store.Tx, p *Policy, in NewPolicy) ([]Warning, error) {
+	if err := in.validate(); err != nil {
+		return nil, err
+	}
+	for i, st := range in.Statements {
+		if st.Effect != EffectAllow {
+			continue
+		}
+		h := Handout{OrgID: p.OrgID, TeamID: p.TeamID, Permissions: st.Actions, Field: indexed("statements", i) + ".actions"}
+		if err := g.Ceiling(ctx, tx, h); err != nil {
+			return nil, err
+		}
+	}
+	p.Name, p.Description, p.Statements, p.Enabled = in.Name, in.Description, in.Statements, !in.Disabled
+	return Lint(in.Statements, g.knowledge()), nil
+}
+
+func named(err error) error {
+	if errors.Is(err, store.ErrExists) {
+		return &store.ConflictError{Code: "conflict", Message: "a policy with this name is attached here already"}
+	}
+	return err
+}
+
+// replaceApprover puts another role, by its slug, in the place of one, by its key, and says whether the
+// policy names that. An empty slug changes nothing.
+func (p *Policy) replaceApprover(key, slug string) (names bool) {
+	for i := range p.Statements {
+		a := p.Statements[i].Conditions.Approval
+		if a == nil {
+			continue
+		}
+		for j, who := range a.Approvers {
+			if store.SlugKey(who) == key {
+				names = true
+				if slug != "" {
+					a.Approvers[j] = slug
+				}
+			}
+		}
+	}
+	return names
 }
 
 // Policies lists what is attached to the team, or to the organization when teamID is empty.

@@ -4,12 +4,13 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Restriction is what a team's settings forbid, in the form that decisions understand. Its id is
-// the team's, and the floor above writes it in the unit that writes the settings.
+// Restriction is what the settings of a team, or of an organization with all below it, forbid, in the form
+// that decisions understand. Its id is theirs, and the floor above writes it in the unit that writes the
+// settings.
 type Restriction struct {
 	store.Meta
 	OrgID           string   `json:"organization_id"`
-	State           State    `json:"state"`            // of the team: Active or Archived
+	State           State    `json:"state"`            // Active or Archived
 	Allowed         []string `json:"allowed"`          // globs of model ids; meaningful when Limited
 	Limited         bool     `json:"limited"`          // false: every model is allowed
 	Blocked         []string `json:"blocked"`          // globs; wins over all else
@@ -17,15 +18,19 @@ type Restriction struct {
 	FeaturesOff     []string `json:"features_off"`     // names of features that are refused
 }
 
-// Restrictions holds one record per team. Only the floor above writes it, inside [Guard.Change].
+// Restrictions holds one record per team, and one per organization that has such settings. Only the floor above writes it, inside [Guard.Change].
 var Restrictions = store.Define[Restriction]("restrictions", "team",
 	store.Index("org_id"))
 
 // rules compiles the settings to statements, so that one engine decides and explains everything.
-func (r Restriction) rules() []Rule {
+func (r Restriction) rules(source string) []Rule {
+	team := r.ID
+	if team == r.OrgID {
+		team = ""
+	}
 	deny := func(part, code string, st Statement) Rule {
 		st.Effect = EffectDeny
-		return Rule{ID: r.ID + "/" + part, Pool: PoolSettings, Source: "team settings, " + part, Team: r.ID, Code: code, Statement: st}
+		return Rule{ID: r.ID + "/" + part, Pool: PoolSettings, Source: source + ", " + part, Team: team, Code: code, Statement: st}
 	}
 	use := []string{"models.use", "models.read"}
 	var rules []Rule

@@ -20,6 +20,7 @@ type Role struct {
 	SlugKey     string   `json:"-"`
 	Description string   `json:"description"`
 	Permissions []string `json:"permissions"` // as written
+	Inherited   bool     `json:"inherited"`   // held at the level of the organization it acts below it too
 	IsSystem    bool     `json:"is_system"`
 	Adopted     bool     `json:"-"` // a seeded role that the platform has taken over (F456)
 }
@@ -50,6 +51,7 @@ type NewRole struct {
 	Slug        string // "" takes it from the name
 	Description string
 	Permissions []string
+	Inherited   bool
 	IsSystem    bool // the platform only (F324)
 }
 
@@ -118,11 +120,11 @@ func (g *Guard) CreateRole(ctx context.Context, orgID string, in NewRole) (role 
 		case !errors.Is(err, store.ErrNotFound):
 			return audit.Change{}, err
 		}
-		if err := g.Ceiling(ctx, tx, orgID, "", "permissions", in.Permissions); err != nil {
+		role = Role{OrgID: orgID, Name: in.Name, Slug: in.Slug, SlugKey: store.SlugKey(in.Slug),
+			Description: in.Description, Permissions: in.Permissions, Inherited: in.Inherited, IsSystem: in.IsSystem}
+		if err := g.Ceiling(ctx, tx, Handout{OrgID: orgID, Role: &role, Field: "permissions"}); err != nil {
 			return audit.Change{}, err
 		}
-		role = Role{OrgID: orgID, Name: in.Name, Slug: in.Slug, SlugKey: store.SlugKey(in.Slug),
-			Description: in.Description, Permissions: in.Permissions, IsSystem: in.IsSystem}
 		return audit.Created(&role), roles.Insert(ctx, tx, &role)
 	})
 	return role, err
@@ -142,12 +144,143 @@ func adopt(ctx context.Context, tx *store.Tx, role *Role, in NewRole) (audit.Cha
 	return audit.Updated(before, role), roles.Update(ctx, tx, role)
 }
 
+// RoleUpdate changes a role; nil leaves as it is. The slug stays: policies, settings and mappings name
+// roles by it.
+type RoleUpdate struct {
+	Name        *string
+	Description *string
+	Permissions *[]string
+	Inherited   *bool
+}
+
+// UpdateRole changes a role, for everybody who holds it from the next request on. Nobody puts into it, or
+// takes out of it, what they do not hold. A system role is changed by the platform alone, and what org_admin
+// and member mean by nobody.
+func (g *Guard) UpdateRole(ctx context.Context, orgID, ref string, in RoleUpdate) (role Role, err error) {
+	err = g.Change(ctx, Op{Action: "roles.update", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if role, err = FindRole(ctx, tx, orgID, ref); err != nil {
+			return audit.Change{}, err
+		}
+		before := role
+		if err := in.apply(&role); err != nil {
+			return audit.Change{}, err
+		}
+		if err := mayEdit(ctx, before, "roles.update"); err != nil {
+			return audit.Change{}, err
+		}
+		same := slices.Equal(before.Permissions, role.Permissions) && before.Inherited == role.Inherited
+		if before.seeded() && !same {
+			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "the permissions of " + before.Slug + " are the same in every organization"}
+		}
+		for _, r := range []Role{before, role} {
+			if err := g.Ceiling(ctx, tx, Handout{OrgID: orgID, Role: &r, Field: "permissions"}); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		return audit.Updated(before, &role), roles.Update(ctx, tx, &role)
+	})
+	return role, err
+}
+
+func (in RoleUpdate) apply(r *Role) error {
+	if in.Name != nil {
+		r.Name = strings.TrimSpace(*in.Name)
+	}
+	if in.Description != nil {
+		r.Description = *in.Description
+	}
+	if in.Permissions != nil {
+		r.Permissions = *in.Permissions
+	}
+	if in.Inherited != nil {
+		r.Inherited = *in.Inherited
+	}
+	again := NewRole{Name: r.Name, Slug: r.Slug, Description: r.Description, Permissions: r.Permissions}
+	if again.Permissions == nil {
+		again.Permissions = []string{}
+	}
+	return again.validate()
+}
+
+// seeded says whether every organization is born with the role.
+func (r Role) seeded() bool {
+	return r.IsSystem && (r.SlugKey == store.SlugKey(OwnerRole) || r.SlugKey == store.SlugKey(MemberRole))
+}
+
+// mayEdit refuses tenants a system role (F324).
+func mayEdit(ctx context.Context, r Role, action string) error {
+	if !r.IsSystem || actor(ctx).Sovereign() {
+		return nil
+	}
+	return &Denied{Code: "system_role", Action: action, Resource: "role:" + r.ID,
+		Decision: Decision{Remedy: []string{"make a role of your own; system roles can only be assigned"}}}
+}
+
+// RetireRole removes a role inside the unit of its caller, who has asked for permission and looks after
+// what floors above keep of roles. Where members hold it or policies name it as an approver, the other role
+// takes its place there; without one it answers how many there are, and removes nothing.
+func (g *Guard) RetireRole(ctx context.Context, tx *store.Tx, role Role, other *Role) (uses int, err error) {
+	if err := mayEdit(ctx, role, "roles.delete"); err != nil {
+		return 0, err
+	}
+	if role.seeded() {
+		return 0, &store.ConflictError{Code: "conflict", Message: "every organization has the role " + role.Slug}
+	}
+	var holders []Assignment
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID), store.Eq("role_id", role.ID)}}) {
+		if err != nil {
+			return 0, err
+		}
+		holders = append(holders, a)
+	}
+	var naming []Policy
+	for p, err := range policies.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID)}}) {
+		if err != nil {
+			return 0, err
+		}
+		if p.replaceApprover(role.SlugKey, "") {
+			naming = append(naming, p)
+		}
+	}
+	if other == nil && len(holders)+len(naming) > 0 {
+		return len(holders) + len(naming), nil
+	}
+	for _, a := range holders {
+		a.RoleID = other.ID
+		if err := Assignments.Update(ctx, tx, &a); err != nil {
+			return 0, err
+		}
+	}
+	for _, p := range naming {
+		p.replaceApprover(role.SlugKey, other.Slug)
+		if err := policies.Update(ctx, tx, &p); err != nil {
+			return 0, err
+		}
+	}
+	for o, err := range overrides.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID)}}) {
+		if err != nil {
+			return 0, err
+		}
+		if o.RoleID == role.ID {
+			if err := overrides.Delete(ctx, tx, o.ID); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, roles.Delete(ctx, tx, role.ID)
+}
+
+// HeldBy counts the memberships by a role.
+func HeldBy(ctx context.Context, tx *store.Tx, role Role) (int, error) {
+	return Assignments.Count(ctx, tx, store.Eq("org_id", role.OrgID), store.Eq("role_id", role.ID))
+}
+
 // SeedRoles gives a new organization its two system roles. It runs inside the unit that creates
 // the organization.
 func SeedRoles(ctx context.Context, tx *store.Tx, orgID string) (owner, member Role, err error) {
 	for _, t := range SystemRoles() {
 		r := Role{OrgID: orgID, Name: t.Name, Slug: t.Slug, SlugKey: store.SlugKey(t.Slug),
-			Description: t.Description, Permissions: t.Permissions, IsSystem: true}
+			Description: t.Description, Permissions: t.Permissions, Inherited: t.Inherited, IsSystem: true}
 		if err := roles.Insert(ctx, tx, &r); err != nil {
 			return owner, member, err
 		}

@@ -24,9 +24,10 @@ const (
 type Rule struct {
 	ID        string // unique in its ruleset
 	Pool      Pool
-	Source    string // for a person: the name of the policy, the slug of the role
-	Team      string // "" for the whole organization
-	Code      string // of a refusal by this deny; "" is policy_denied
+	Source    string         // for a person: the name of the policy, the slug of the role
+	Team      string         // "" for the whole organization
+	Code      string         // of a refusal by this deny; "" is policy_denied
+	Zone      *time.Location // of business hours without a zone; nil is the ruleset's
 	Statement Statement
 	Except    []string // permissions that this grant does not give (F469)
 }
@@ -150,6 +151,9 @@ func (r *rule) live(q Question) bool {
 
 // test is the truth of the rule for a question that it names.
 func (r *rule) test(q Question, in Inputs, zone *time.Location) (Truth, []part) {
+	if r.Zone != nil {
+		zone = r.Zone
+	}
 	t, parts := r.Statement.Conditions.test(in, zone)
 	if r.scoped(q) {
 		parts = append(parts, part{"own", in.Own, "permission_denied", "ask for what is your own"})

@@ -1,7 +1,10 @@
 package rbac
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -20,11 +23,13 @@ const (
 // Scope is what decisions need to know of an organization; its id is the organization's. The
 // organization's own record is kept on a higher floor, which writes both in one unit.
 //
-// Revision counts the changes of everything that decisions in this organization depend on. It is
-// raised by [Guard.Change] alone, as the last statement of its unit.
+// Revision counts the changes of everything of this organization that decisions depend on. It is
+// raised by [Guard.Change] alone, as the last statement of its unit. Decisions depend on the
+// organizations above as well: see [Revision].
 type Scope struct {
 	store.Meta
-	Zone     string `json:"zone"` // IANA name
+	ParentID string `json:"parent_id"` // "" for a root
+	Zone     string `json:"zone"`      // IANA name
 	State    State  `json:"state"`
 	Revision int64  `json:"revision"`
 
@@ -38,7 +43,75 @@ type Scope struct {
 
 // Scopes holds the scope of each organization. Only the floor above writes it, inside
 // [Guard.Change].
-var Scopes = store.Define[Scope]("scopes", "org")
+var Scopes = store.Define[Scope]("scopes", "org", store.Index("parent_id"))
+
+// MaxDepth is the most organizations from a root down to a leaf.
+const MaxDepth = 32
+
+// Lineage returns the scopes from an organization up to its root, itself first. Parents are pointers, so
+// moving a subtree writes one row however large it is.
+func Lineage(ctx context.Context, tx *store.Tx, orgID string) ([]Scope, error) {
+	scope, err := Scopes.Get(ctx, tx, orgID)
+	if err != nil {
+		return nil, err
+	}
+	return lineage(ctx, tx, scope)
+}
+
+func lineage(ctx context.Context, tx *store.Tx, scope Scope) ([]Scope, error) {
+	chain := []Scope{scope}
+	for scope.ParentID != "" {
+		var err error
+		if scope, err = Scopes.Get(ctx, tx, scope.ParentID); err != nil {
+			return nil, fmt.Errorf("parent of %s: %w", chain[len(chain)-1].ID, err)
+		}
+		if chain = append(chain, scope); len(chain) > 2*MaxDepth { // twice: moves that meet may build a deeper one
+			return nil, fmt.Errorf("organization %s has no root", chain[0].ID)
+		}
+	}
+	return chain, nil
+}
+
+// Descendants returns the scopes below an organization, level by level from its children on.
+func Descendants(ctx context.Context, tx *store.Tx, orgID string) (levels [][]Scope, err error) {
+	for parents := []string{orgID}; len(parents) > 0; {
+		var level []Scope
+		for some := range slices.Chunk(parents, store.MaxLimit) {
+			for s, err := range Scopes.All(ctx, tx, store.Query{Where: []store.Cond{store.In("parent_id", some)}}) {
+				if err != nil {
+					return nil, err
+				}
+				level = append(level, s)
+			}
+		}
+		parents = nil
+		for _, s := range level {
+			parents = append(parents, s.ID)
+		}
+		if len(level) > 0 {
+			levels = append(levels, level)
+		}
+		if len(levels) > 2*MaxDepth {
+			return nil, fmt.Errorf("organization %s lies below itself", orgID)
+		}
+	}
+	return levels, nil
+}
+
+// Effective is the state of an organization by all of its lineage: what is suspended or deleted takes
+// everything below with it, and gives it back as it was.
+func Effective(chain []Scope) State {
+	state := Active
+	for _, s := range chain {
+		switch s.State {
+		case Gone:
+			return Gone
+		case Suspended:
+			state = Suspended
+		}
+	}
+	return state
+}
 
 // Admits says whether a management call may come from this address.
 func (s Scope) Admits(ip netip.Addr) bool {

@@ -17,6 +17,9 @@ type Meta struct {
 
 func (m *Meta) meta() *Meta { return m }
 
+// RecordVersion is the version of the record, for those who see no more of it than that it has one.
+func (m Meta) RecordVersion() int64 { return m.Version }
+
 // Record is met by a pointer to any struct that embeds [Meta].
 type Record[T any] interface {
 	*T
@@ -193,7 +196,7 @@ func (c Collection[T, P]) InsertMany(ctx context.Context, tx *Tx, recs []P) ([]b
 }
 
 func (c Collection[T, P]) insert(ctx context.Context, tx *Tx, rec P, skip bool) (bool, error) {
-	if err := tx.usable(true); err != nil {
+	if err := tx.write(); err != nil {
 		return false, err
 	}
 	m := rec.meta()
@@ -208,7 +211,7 @@ func (c Collection[T, P]) insert(ctx context.Context, tx *Tx, rec P, skip bool) 
 // Update replaces the record of the same id. It is a compare-and-swap: ErrConflict when the
 // record was changed since rec was read. On success rec carries its new version and time.
 func (c Collection[T, P]) Update(ctx context.Context, tx *Tx, rec P) error {
-	if err := tx.usable(true); err != nil {
+	if err := tx.write(); err != nil {
 		return err
 	}
 	m := rec.meta()
@@ -224,7 +227,7 @@ func (c Collection[T, P]) Update(ctx context.Context, tx *Tx, rec P) error {
 
 // Delete removes the record with that id, or answers ErrNotFound.
 func (c Collection[T, P]) Delete(ctx context.Context, tx *Tx, id string) error {
-	if err := tx.usable(true); err != nil {
+	if err := tx.write(); err != nil {
 		return err
 	}
 	return tx.doom(tx.driver.Delete(ctx, c.kind, id))

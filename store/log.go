@@ -65,7 +65,7 @@ func (l Log[T]) writable(tx *Tx, rows []T) error {
 	if len(rows) > MaxAppend {
 		panic(fmt.Sprintf("store: %d rows for %s at once", len(rows), l.kind.Name))
 	}
-	return tx.usable(true)
+	return tx.write()
 }
 
 // Range is a run of rows: those that agree in the first columns of the key, or of an index, and lie
@@ -208,7 +208,7 @@ func (l Log[T]) All(ctx context.Context, tx *Tx, r Range) iter.Seq2[T, error] {
 // Prune deletes the first rows of a range of the key, at most its Limit, and says how many. Whoever
 // prunes much does it in several units, so that writers are not kept waiting.
 func (l Log[T]) Prune(ctx context.Context, tx *Tx, r Range) (int, error) {
-	if err := tx.usable(true); err != nil {
+	if err := tx.write(); err != nil {
 		return 0, err
 	}
 	n, err := tx.driver.Prune(ctx, l.kind, l.keySpan(r))
@@ -219,7 +219,7 @@ func (l Log[T]) Prune(ctx context.Context, tx *Tx, r Range) (int, error) {
 // them in order: work to do. Rows that another unit has claimed and not yet decided on are skipped.
 // When the unit fails, the rows are there again.
 func (l Log[T]) Claim(ctx context.Context, tx *Tx, r Range) (rows []T, err error) {
-	if err := tx.usable(true); err != nil {
+	if err := tx.write(); err != nil {
 		return nil, err
 	}
 	return rows, tx.doom(tx.driver.Claim(ctx, l.kind, l.keySpan(r), &rows))

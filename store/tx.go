@@ -14,6 +14,7 @@ type Tx struct {
 	now      time.Time
 	after    []func()
 	words    []string
+	wrote    bool
 	doomed   error
 	done     bool
 }
@@ -35,6 +36,9 @@ func (tx *Tx) Notify(word string) { tx.words = append(tx.words, word) }
 
 // Writable says whether the unit can write.
 func (tx *Tx) Writable() bool { return tx.writable }
+
+// Clean says whether the unit has written nothing yet, so that what it reads is what is committed.
+func (tx *Tx) Clean() bool { return !tx.wrote }
 
 func (tx *Tx) join(ctx context.Context, writable bool, fn func(context.Context, *Tx) error) error {
 	if err := tx.usable(writable); err != nil {
@@ -60,6 +64,12 @@ func (tx *Tx) usable(write bool) error {
 		return tx.doomed
 	}
 	return nil
+}
+
+// write is asked before every write.
+func (tx *Tx) write() error {
+	tx.wrote = true
+	return tx.usable(true)
 }
 
 // doom remembers the error of a failed write: some databases refuse everything that follows it,

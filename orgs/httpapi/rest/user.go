@@ -139,7 +139,7 @@ type permissionView struct {
 	MissingPermission *string           `json:"missing_permission"`
 	Remedy            []string          `json:"remedy"`
 	DecisionID        string            `json:"decision_id"`
-	Revision          int64             `json:"revision"`
+	Revision          string            `json:"revision"`
 }
 
 func (a *api) permissions() {
@@ -156,7 +156,7 @@ func (a *api) permissions() {
 		v := permissionView{UserID: p.User.ID, OrganizationID: p.Place.OrgID, TeamID: optional(p.Place.TeamID), Action: p.Action, Resource: p.Resource,
 			Allowed: d.Verdict != rbac.VerdictDeny, AllowedNow: d.Allowed, Decision: d.Verdict, Conditions: d.Conditions,
 			Alternatives: d.Others, Code: optional(d.Code), Reasons: d.Reasons, Missing: none(d.Missing), MissingPermission: optional(d.MissingPermission),
-			Remedy: none(d.Remedy), DecisionID: d.ID, Revision: d.Revision}
+			Remedy: none(d.Remedy), DecisionID: d.ID, Revision: d.Revision.String()}
 		if v.Alternatives == nil {
 			v.Alternatives = []rbac.Conditions{}
 		}

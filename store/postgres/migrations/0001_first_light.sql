@@ -149,6 +149,7 @@ CREATE TABLE scopes (
 	version BIGINT NOT NULL,
 	created_at TIMESTAMPTZ NOT NULL,
 	updated_at TIMESTAMPTZ NOT NULL,
+	parent_id TEXT NOT NULL,
 	zone TEXT NOT NULL,
 	state TEXT NOT NULL,
 	revision BIGINT NOT NULL,
@@ -157,6 +158,7 @@ CREATE TABLE scopes (
 	require_mfa BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE INDEX scopes_parent_id_idx ON scopes (parent_id, id);
 
 CREATE TABLE assignments (
 	id TEXT NOT NULL,
@@ -179,6 +181,8 @@ CREATE TABLE assignments (
 );
 CREATE UNIQUE INDEX assignments_subject_org_id_team_id_key ON assignments (subject, org_id, team_id);
 CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at, id);
+
+CREATE INDEX assignments_org_id_role_id_idx ON assignments (org_id, role_id, id);
 
 CREATE TABLE restrictions (
 	id TEXT NOT NULL,
@@ -207,6 +211,7 @@ CREATE TABLE roles (
 	slug_key TEXT NOT NULL,
 	description TEXT NOT NULL,
 	permissions JSONB,
+	inherited BOOLEAN NOT NULL,
 	is_system BOOLEAN NOT NULL,
 	adopted BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
@@ -317,6 +322,7 @@ CREATE TABLE budget_reservations (
 	updated_at TIMESTAMPTZ NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
+	project_id TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	key_id TEXT NOT NULL,
 	model TEXT NOT NULL,

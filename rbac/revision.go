@@ -1,0 +1,141 @@
+package rbac
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Revision is how far organizations have come: their revisions by their ids. What a decision rests on is
+// the revision of its organization and of all those above. Its text is a token that a client gets with
+// every change and may send with a read, which then never shows less.
+type Revision map[string]int64
+
+// String is the token, such as "org_a:12,org_b:3".
+func (r Revision) String() string {
+	parts := make([]string, 0, len(r))
+	for _, id := range slices.Sorted(maps.Keys(r)) {
+		parts = append(parts, id+":"+strconv.FormatInt(r[id], 10))
+	}
+	return strings.Join(parts, ",")
+}
+
+// MarshalText makes the token the form in JSON.
+func (r Revision) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// maxRevision bounds a token: the organizations of two lineages.
+const maxRevision = 2 * MaxDepth
+
+// ParseRevision reads a token, or answers a *[store.FieldError].
+func ParseRevision(field, token string) (Revision, error) {
+	r := Revision{}
+	for part := range strings.SplitSeq(token, ",") {
+		id, text, ok := strings.Cut(strings.TrimSpace(part), ":")
+		n, err := strconv.ParseInt(text, 10, 64)
+		if !ok || err != nil || n < 0 || id == "" || len(r) == maxRevision {
+			return nil, store.Invalid(field, "pattern", "is not a revision token")
+		}
+		r[id] = max(n, r[id])
+	}
+	return r, nil
+}
+
+func revisionOf(chain []Scope) Revision {
+	r := make(Revision, len(chain))
+	for _, s := range chain {
+		r[s.ID] = s.Revision
+	}
+	return r
+}
+
+// Receipt collects what changes have come to. It is safe for concurrent use.
+type Receipt struct {
+	mu  sync.Mutex
+	rev Revision
+}
+
+type receiptKey struct{}
+
+// WithReceipt returns a context in which every [Guard.Change] that is committed is noted on the receipt.
+func WithReceipt(ctx context.Context) (context.Context, *Receipt) {
+	r := &Receipt{rev: Revision{}}
+	return context.WithValue(ctx, receiptKey{}, r), r
+}
+
+// Revision is what was noted up to now; empty if nothing was changed.
+func (r *Receipt) Revision() Revision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.rev)
+}
+
+func (r *Receipt) note(orgID string, revision int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rev[orgID] = max(revision, r.rev[orgID])
+}
+
+type demandKey struct{}
+
+// WithRevision returns a context in which reads show at least that revision of the organizations that it
+// names. One that cannot is store.ErrTransient, after it was tried for a moment.
+func WithRevision(ctx context.Context, least Revision) context.Context {
+	return context.WithValue(ctx, demandKey{}, least)
+}
+
+// fresh answers store.ErrTransient where the snapshot is older than the context demands. Organizations
+// that are not there demand nothing.
+func fresh(ctx context.Context, tx *store.Tx) error {
+	least, _ := ctx.Value(demandKey{}).(Revision)
+	if len(least) == 0 {
+		return nil
+	}
+	for s, err := range Scopes.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", slices.Sorted(maps.Keys(least)))}}) {
+		if err != nil {
+			return err
+		}
+		if s.Revision < least[s.ID] {
+			return fmt.Errorf("%w: the revision that was asked for is not here yet", store.ErrTransient)
+		}
+	}
+	return nil
+}
+
+// View is store.Store.View with what [WithRevision] demands, for reads that ask for no permission.
+func (g *Guard) View(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error {
+	return g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := fresh(ctx, tx); err != nil {
+			return err
+		}
+		return fn(ctx, tx)
+	})
+}
+
+type preconditionKey struct{}
+
+// WithPrecondition returns a context in which a [Guard.Change] takes place only if the record that it
+// changes has one of the versions, or, without any, if there is one at all: RFC 9110, If-Match. Otherwise
+// it is a *store.ConflictError version_mismatch. Changes inside of that change are not concerned.
+func WithPrecondition(ctx context.Context, versions ...int64) context.Context {
+	return context.WithValue(ctx, preconditionKey{}, &versions)
+}
+
+// meets says whether the precondition of the context holds for a record as it was before a change.
+func meets(ctx context.Context, before any) bool {
+	versions, _ := ctx.Value(preconditionKey{}).(*[]int64)
+	if versions == nil {
+		return true
+	}
+	rec, ok := before.(interface{ RecordVersion() int64 })
+	return ok && (len(*versions) == 0 || slices.Contains(*versions, rec.RecordVersion()))
+}
+
+func withoutPrecondition(ctx context.Context) context.Context {
+	return context.WithValue(ctx, preconditionKey{}, (*[]int64)(nil))
+}
