@@ -138,6 +138,21 @@ func (l *Ledger) Drop(ctx context.Context, tx *store.Tx, orgID string, scope Sco
 	return Budgets.Delete(ctx, tx, b.ID)
 }
 
+// DropAll removes every budget of something that goes: of the organization's team, project, key or user.
+func (l *Ledger) DropAll(ctx context.Context, tx *store.Tx, orgID, id string) error {
+	page, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.Eq("scope_id", id)}})
+	if err != nil {
+		return err
+	}
+	members, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.Eq("scope", ScopeMember), store.Eq("team_id", id)}})
+	for _, b := range append(page.Items, members.Items...) {
+		if err := Budgets.Delete(ctx, tx, b.ID); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
 // SetBudget is [Ledger.Put] for callers outside: it asks for budget.modify and leaves an event.
 func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	team := b.TeamID

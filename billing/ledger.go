@@ -71,6 +71,20 @@ func (l *Ledger) Overview(ctx context.Context, orgID string) (states []BudgetSta
 	return states, err
 }
 
+// State returns the budget of that scope and name and where it stands, nil when there is none. It asks no
+// permission: it serves the floors above.
+func (l *Ledger) State(ctx context.Context, tx *store.Tx, orgID string, scope ScopeKind, scopeID, name string) (*BudgetState, error) {
+	b, err := Budgets.Find(ctx, tx, store.Eq("org_id", orgID), store.Eq("scope", scope),
+		store.Eq("scope_id", scopeID), store.Eq("team_id", ""), store.Eq("name", name))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	s, err := stateOf(ctx, tx, b)
+	return &s, err
+}
+
 func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 	start, end, err := b.period(tx.Now())
 	if err != nil {

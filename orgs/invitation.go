@@ -18,6 +18,7 @@ const (
 	InvitationPending  InvitationStatus = "pending"
 	InvitationAccepted InvitationStatus = "accepted"
 	InvitationDeclined InvitationStatus = "declined"
+	InvitationRevoked  InvitationStatus = "revoked"
 	InvitationExpired  InvitationStatus = "expired"
 )
 
@@ -35,6 +36,7 @@ type Invitation struct {
 	Message       string           `json:"message"`
 	Permissions   Grants           `json:"permissions"`
 	Status        InvitationStatus `json:"status"` // as stored; see StatusAt
+	Days          int              `json:"expires_in_days"`
 	ExpiresAt     time.Time        `json:"expires_at"`
 	InvitedBy     string           `json:"invited_by"`
 	InvitedByType audit.ActorType  `json:"invited_by_type"`
@@ -75,7 +77,12 @@ type NewInvitation struct {
 
 // Invite makes an invitation. With SendEmail and a host that mails, the token is in the mail only
 // and the second result is empty; else it is returned here, once (F466).
-func (m *Manager) Invite(ctx context.Context, at Place, in NewInvitation) (inv Invitation, token string, err error) {
+func (m *Manager) Invite(ctx context.Context, at Place, in NewInvitation) (Invitation, string, error) {
+	inv, token, err := m.storeInvitation(ctx, at, in)
+	return m.hand(ctx, inv, token, err)
+}
+
+func (m *Manager) storeInvitation(ctx context.Context, at Place, in NewInvitation) (inv Invitation, token string, err error) {
 	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID}
 	mailed := in.SendEmail && m.opt.Mail != nil
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
@@ -96,14 +103,45 @@ func (m *Manager) Invite(ctx context.Context, at Place, in NewInvitation) (inv I
 		by, key := actor(ctx), emailKey(email)
 		token = newSecret(invitationPrefix)
 		inv = Invitation{OrgID: at.OrgID, TeamID: at.TeamID, Email: email, EmailKey: key, Pending: &key,
-			RoleID: role.ID, Role: role.Slug, Message: in.Message, Permissions: in.Permissions, Status: InvitationPending,
+			RoleID: role.ID, Role: role.Slug, Message: in.Message, Permissions: in.Permissions, Status: InvitationPending, Days: in.days(),
 			ExpiresAt: tx.Now().AddDate(0, 0, in.days()), InvitedBy: by.ID, InvitedByType: by.Type, EmailSent: mailed, Hash: hashSecret(token)}
 		return audit.Created(&inv).As("member.invited").In(at.TeamID), invitations.Insert(ctx, tx, &inv)
 	})
-	if err != nil || !mailed {
+	return inv, token, err
+}
+
+// hand mails the token of an invitation that was stored, or returns it.
+func (m *Manager) hand(ctx context.Context, inv Invitation, token string, err error) (Invitation, string, error) {
+	if err != nil || !inv.EmailSent {
 		return inv, token, err
 	}
 	return inv, "", m.opt.Mail(ctx, inv, token)
+}
+
+// InviteMany makes invitations, each by itself, or, with atomic, all or none.
+func (m *Manager) InviteMany(ctx context.Context, at Place, in []NewInvitation, atomic bool) ([]Row[Invited], error) {
+	type made struct {
+		inv   Invitation
+		token string
+	}
+	rows, err := eachRow(ctx, m, in, atomic, func(ctx context.Context, in NewInvitation) (made, error) {
+		inv, token, err := m.storeInvitation(ctx, at, in)
+		return made{inv, token}, err
+	})
+	out := make([]Row[Invited], len(rows))
+	for i, r := range rows {
+		out[i].Err = r.Err
+		if r.Err == nil { // mails go out after all that belongs together was stored
+			out[i].Value.Invitation, out[i].Value.Token, out[i].Err = m.hand(ctx, r.Value.inv, r.Value.token, nil)
+		}
+	}
+	return out, err
+}
+
+// Invited is an invitation with its token, which is empty where a mail carries it.
+type Invited struct {
+	Invitation Invitation
+	Token      string
 }
 
 func (in NewInvitation) days() int {
@@ -154,152 +192,128 @@ func (m *Manager) notYetInvited(ctx context.Context, tx *store.Tx, at Place, ema
 	return err
 }
 
-// AnswerInvitation accepts or declines. The caller is a user with the verified address of the
-// invitation; what the inviter may hand out, and the role, are looked at again. Of any number of
-// simultaneous answers one counts. The membership is nil after a refusal.
-func (m *Manager) AnswerInvitation(ctx context.Context, token string, accept bool) (inv Invitation, ms *Membership, err error) {
-	if _, ok := audit.ActorFrom(ctx); !ok {
-		return inv, nil, rbac.ErrNoActor
-	}
-	if token == "" {
-		return inv, nil, store.Invalid("token", "required", "is required")
-	}
-	// The organization, which the change locks, is known only from the invitation.
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		inv, err = invitations.Find(ctx, tx, store.Eq("hash", hashSecret(token)))
-		return err
-	})
-	if err != nil {
-		return Invitation{}, nil, err
-	}
-	op := rbac.Op{Action: "invitations.accept", OrgID: inv.OrgID, TeamID: inv.TeamID, Resource: "invitation:" + inv.ID, Open: true}
-	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if inv, err = invitations.Lock(ctx, tx, inv.ID); err != nil {
-			return audit.Change{}, err
-		}
-		if inv.Hash != hashSecret(token) {
-			return audit.Change{}, store.ErrNotFound
-		}
-		u, err := m.invitee(ctx, tx, inv)
-		if err != nil {
-			return audit.Change{}, err
-		}
-		before := inv
-		inv.Pending, inv.Status = nil, InvitationDeclined
-		if !accept {
-			return audit.Updated(before, &inv).As("member.declined").In(inv.TeamID), invitations.Update(ctx, tx, &inv)
-		}
-		inv.Status = InvitationAccepted
-		if err := m.join(ctx, tx, inv, u); err != nil {
-			return audit.Change{}, err
-		}
-		joined, _, err := findMember(ctx, tx, Place{inv.OrgID, inv.TeamID}, u.ID)
-		if err != nil {
-			return audit.Change{}, err
-		}
-		fresh, err := m.membership(ctx, tx, joined)
-		if err != nil {
-			return audit.Change{}, err
-		}
-		ms = &fresh
-		return audit.Created(memberEvent(fresh)).As("member.joined").In(inv.TeamID), invitations.Update(ctx, tx, &inv)
-	})
-	if err != nil {
-		return Invitation{}, nil, err
-	}
-	return inv, ms, nil
-}
-
-// invitee returns the acting user if the invitation can be answered by them now.
-func (m *Manager) invitee(ctx context.Context, tx *store.Tx, inv Invitation) (User, error) {
-	mismatch := &rbac.Denied{Code: "invitation_email_mismatch", Action: "invitations.accept", Resource: "invitation:" + inv.ID, TeamID: inv.TeamID,
-		Decision: rbac.Decision{Remedy: []string{"sign in as the user whose verified e-mail address was invited"}}}
-	by := actor(ctx)
-	if by.Type != audit.User {
-		return User{}, mismatch
-	}
-	u, err := users.Get(ctx, tx, by.ID)
-	if err != nil {
-		return u, err
-	}
-	if !u.EmailVerified || u.EmailKey != inv.EmailKey {
-		return u, mismatch
-	}
-	switch inv.StatusAt(tx.Now()) {
-	case InvitationPending:
-		return u, nil
-	case InvitationExpired:
-		return u, &store.ConflictError{Code: "invitation_expired", Message: "the invitation has expired"}
-	}
-	return u, &store.ConflictError{Code: "invitation_used", Message: "the invitation was answered before"}
-}
-
-// join makes the user a member: of the team with the role of the invitation, and of the
-// organization with the plain member role if they are not in it yet (F465).
-func (m *Manager) join(ctx context.Context, tx *store.Tx, inv Invitation, u User) error {
-	gone := &store.ConflictError{Code: "conflict", Message: "the inviter may not hand out this role any more, or it is gone"}
-	role, err := rbac.FindRole(ctx, tx, inv.OrgID, inv.RoleID)
-	if errors.Is(err, store.ErrNotFound) {
-		return gone
-	} else if err != nil {
-		return err
-	}
-	if by := (audit.Actor{Type: inv.InvitedByType}); !by.Sovereign() {
-		err = m.CeilingOf(ctx, tx, inv.InvitedBy, Place{inv.OrgID, inv.TeamID}.roleHandout("role", role, inv.Permissions.Add...))
-		if errors.Is(err, rbac.ErrDenied) {
-			return gone
-		} else if err != nil {
-			return err
-		}
-	}
-	if inv.TeamID != "" {
-		plain, err := rbac.FindRole(ctx, tx, inv.OrgID, rbac.MemberRole)
-		if err != nil {
-			return err
-		}
-		if err := admit(ctx, tx, rbac.Assignment{OrgID: inv.OrgID, Subject: u.ID, RoleID: plain.ID}); err != nil && !isCode(err, "already_member") {
-			return err
-		}
-	}
-	return admit(ctx, tx, rbac.Assignment{OrgID: inv.OrgID, TeamID: inv.TeamID, Subject: u.ID, RoleID: role.ID,
-		Add: inv.Permissions.Add, Remove: inv.Permissions.Remove})
-}
-
-func admit(ctx context.Context, tx *store.Tx, a rbac.Assignment) error {
-	a.Kind, a.State, a.Source = rbac.Member, rbac.Active, "invitation"
-	fresh, err := rbac.Assignments.InsertNew(ctx, tx, &a)
-	if err == nil && !fresh {
-		return &store.ConflictError{Code: "already_member", Message: "the user is a member here"}
-	}
-	return err
-}
-
-func isCode(err error, code string) bool {
-	var c *store.ConflictError
-	return errors.As(err, &c) && c.Code == code
-}
-
 // Invitation returns one invitation of the place; its token is nowhere to be read.
 func (m *Manager) Invitation(ctx context.Context, at Place, id string) (inv Invitation, err error) {
 	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		inv, err = invitations.Get(ctx, tx, id)
-		if err == nil && (inv.OrgID != at.OrgID || inv.TeamID != at.TeamID) {
-			return store.ErrNotFound
-		}
+		inv, err = ownInvitation(ctx, tx, at, id)
 		return err
 	})
 	return inv, err
 }
 
+// InvitationFilter says which invitations to list; what is empty does not matter.
+type InvitationFilter struct {
+	Status InvitationStatus
+	Email  string
+	Limit  int
+	After  string
+}
+
 // Invitations lists the invitations of the place, newest first.
-func (m *Manager) Invitations(ctx context.Context, at Place, limit int, after string) (page store.Page[Invitation], err error) {
+func (m *Manager) Invitations(ctx context.Context, at Place, f InvitationFilter) (page store.Page[Invitation], err error) {
+	if err := oneOf("status", string(f.Status), "", string(InvitationPending), string(InvitationAccepted), string(InvitationDeclined),
+		string(InvitationRevoked), string(InvitationExpired)); err != nil {
+		return page, err
+	}
 	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		page, err = invitations.List(ctx, tx, store.Query{
+		page, err = invitations.Filter(ctx, tx, store.Query{
 			Where: []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID)},
-			Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after})
+			Order: []store.Order{store.Desc("created_at")}, Limit: f.Limit, After: f.After}, func(i *Invitation) bool {
+			return (f.Status == "" || i.StatusAt(tx.Now()) == f.Status) && (f.Email == "" || i.EmailKey == emailKey(f.Email))
+		})
 		return err
 	})
 	return page, err
+}
+
+// ownInvitation returns an invitation of the place.
+func ownInvitation(ctx context.Context, tx *store.Tx, at Place, id string) (Invitation, error) {
+	inv, err := invitations.Get(ctx, tx, id)
+	if err == nil && (inv.OrgID != at.OrgID || inv.TeamID != at.TeamID) {
+		return Invitation{}, store.ErrNotFound
+	}
+	return inv, err
+}
+
+// closed is the error of what can only be done with an invitation that was not answered.
+func (i Invitation) closed() error {
+	switch i.Status {
+	case InvitationPending, InvitationExpired:
+		return nil
+	case InvitationRevoked:
+		return &store.ConflictError{Code: "invitation_revoked", Message: "the invitation was revoked"}
+	}
+	return &store.ConflictError{Code: "invitation_used", Message: "the invitation was answered before"}
+}
+
+// RevokeInvitation ends an invitation that was not answered: its token is dead at once.
+func (m *Manager) RevokeInvitation(ctx context.Context, at Place, id string) (inv Invitation, err error) {
+	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if inv, err = ownInvitation(ctx, tx, at, id); err != nil {
+			return audit.Change{}, err
+		}
+		if err := inv.closed(); err != nil {
+			return audit.Change{}, err
+		}
+		before := inv
+		inv.Status, inv.Pending = InvitationRevoked, nil
+		return audit.Updated(before, &inv).As("member.invitation_revoked").In(at.TeamID), invitations.Update(ctx, tx, &inv)
+	})
+	return inv, err
+}
+
+// revokePending revokes all that is pending for a place that is about to go.
+func revokePending(ctx context.Context, tx *store.Tx, at Place) error {
+	for inv, err := range invitations.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID)}}) {
+		if err != nil {
+			return err
+		}
+		if inv.Status != InvitationPending {
+			continue
+		}
+		inv.Status, inv.Pending = InvitationRevoked, nil
+		if err := invitations.Update(ctx, tx, &inv); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ResendInvitation gives an invitation that was not answered a new token, and as many days as it had; the
+// old token is dead at once. The result is as of [Manager.Invite].
+func (m *Manager) ResendInvitation(ctx context.Context, at Place, id string) (inv Invitation, token string, err error) {
+	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if inv, err = ownInvitation(ctx, tx, at, id); err != nil {
+			return audit.Change{}, err
+		}
+		if err := inv.closed(); err != nil {
+			return audit.Change{}, err
+		}
+		role, err := rbac.FindRole(ctx, tx, at.OrgID, inv.RoleID)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		if err := m.Ceiling(ctx, tx, at.roleHandout("role", role, inv.Permissions.Add...)); err != nil {
+			return audit.Change{}, err
+		}
+		before := inv
+		if inv.StatusAt(tx.Now()) == InvitationExpired { // another one may have taken its place
+			inv.Pending = nil
+			if err := invitations.Update(ctx, tx, &inv); err != nil {
+				return audit.Change{}, err
+			}
+			if err := m.notYetInvited(ctx, tx, at, inv.Email); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		token = newSecret(invitationPrefix)
+		inv.Status, inv.Pending, inv.Hash = InvitationPending, &inv.EmailKey, hashSecret(token)
+		inv.ExpiresAt = tx.Now().AddDate(0, 0, inv.Days)
+		return audit.Updated(before, &inv).As("member.invitation_resent").In(at.TeamID), invitations.Update(ctx, tx, &inv)
+	})
+	return m.hand(ctx, inv, token, err)
 }

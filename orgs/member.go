@@ -3,7 +3,6 @@ package orgs
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -24,7 +23,7 @@ func (g Grants) validate(field string) error {
 	return rbac.CheckPermissions(field+".remove", g.Remove)
 }
 
-// Membership is a user in an organization or team, as it is read.
+// Membership is a user in an organization, team or project, as it is read.
 type Membership struct {
 	ID          string
 	Place       Place
@@ -79,13 +78,38 @@ func (m *Manager) Member(ctx context.Context, at Place, user string) (ms Members
 	return ms, err
 }
 
-// Members lists the members of an organization or team, in the order in which they joined.
-func (m *Manager) Members(ctx context.Context, at Place, limit int, after string) (page store.Page[Membership], err error) {
+// MemberFilter says which members to list; what is empty does not matter.
+type MemberFilter struct {
+	Role   string // slug or id
+	Status rbac.State
+	Limit  int
+	After  string
+}
+
+// Members lists the members of an organization, team or project, in the order in which they joined: all,
+// or, for members.read:own, the caller alone.
+func (m *Manager) Members(ctx context.Context, at Place, f MemberFilter) (page store.Page[Membership], err error) {
+	if err := oneOf("status", string(f.Status), "", string(rbac.Active), string(rbac.Suspended)); err != nil {
+		return page, err
+	}
 	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID}
-	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		rows, err := rbac.Assignments.List(ctx, tx, store.Query{
+	err = m.Visible(ctx, op, func(ctx context.Context, tx *store.Tx, all bool) error {
+		q := store.Query{
 			Where: []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member)},
-			Order: []store.Order{store.Asc("created_at")}, Limit: limit, After: after})
+			Order: []store.Order{store.Asc("created_at")}, Limit: f.Limit, After: f.After}
+		if !all {
+			q.Where = append(q.Where, store.Eq("subject", actor(ctx).Person()))
+		}
+		if f.Role != "" {
+			role, err := rbac.FindRole(ctx, tx, at.OrgID, f.Role)
+			if errors.Is(err, store.ErrNotFound) {
+				return store.Invalid("role", "unknown", "is no role of the organization")
+			} else if err != nil {
+				return err
+			}
+			q.Where = append(q.Where, store.Eq("role_id", role.ID))
+		}
+		rows, err := rbac.Assignments.Filter(ctx, tx, q, func(a *rbac.Assignment) bool { return f.Status == "" || a.State == f.Status })
 		if err != nil {
 			return err
 		}
@@ -107,6 +131,9 @@ type MemberUpdate struct {
 	Role        *string // slug or id
 	Permissions *Grants
 	Reason      string
+	// AllowOwnerless lets the last owner go, and the event says so: for systems whose contract has no such
+	// lock (LD-36).
+	AllowOwnerless bool
 }
 
 // UpdateMember changes the role or the custom grants of a member. Nobody gives what they do not
@@ -125,44 +152,47 @@ func (m *Manager) UpdateMember(ctx context.Context, at Place, user string, in Me
 		if err != nil {
 			return audit.Change{}, err
 		}
-		if err := m.updateAssignment(ctx, tx, at, &a, in); err != nil {
+		ownerless, err := m.updateAssignment(ctx, tx, at, &a, in)
+		if err != nil {
 			return audit.Change{}, err
 		}
 		if ms, err = m.membership(ctx, tx, a); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Updated(memberEvent(before), memberEvent(ms)).As("member.role_changed").In(at.TeamID).Because(in.Reason), nil
+		change := audit.Updated(memberEvent(before), memberEvent(ms)).As("member.role_changed").In(at.TeamID).Because(in.Reason)
+		change.Data = ownerless
+		return change, nil
 	})
 	return ms, err
 }
 
-func (m *Manager) updateAssignment(ctx context.Context, tx *store.Tx, at Place, a *rbac.Assignment, in MemberUpdate) error {
+func (m *Manager) updateAssignment(ctx context.Context, tx *store.Tx, at Place, a *rbac.Assignment, in MemberUpdate) (data any, err error) {
 	// Who could not have given the present role cannot take it away either.
 	if err := m.ceilingOfMember(ctx, tx, at, *a); err != nil {
-		return err
+		return nil, err
 	}
 	if in.Role != nil {
 		role, err := m.assignableRole(ctx, tx, at, *in.Role)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if role.ID != a.RoleID {
-			if err := m.keepOwner(ctx, tx, *a); err != nil {
-				return err
+			if data, err = m.keepOwner(ctx, tx, *a, in.AllowOwnerless); err != nil {
+				return nil, err
 			}
 		}
 		a.RoleID = role.ID
 	}
 	if in.Permissions != nil {
 		if err := in.Permissions.validate("permissions"); err != nil {
-			return err
+			return nil, err
 		}
 		if err := m.Ceiling(ctx, tx, at.handout("permissions.add", in.Permissions.Add...)); err != nil {
-			return err
+			return nil, err
 		}
 		a.Add, a.Remove = in.Permissions.Add, in.Permissions.Remove
 	}
-	return rbac.Assignments.Update(ctx, tx, a)
+	return data, rbac.Assignments.Update(ctx, tx, a)
 }
 
 // assignableRole returns a role that the actor may hand out at the place. A slug that names no role
@@ -185,37 +215,10 @@ func (m *Manager) ceilingOfMember(ctx context.Context, tx *store.Tx, at Place, a
 	return m.Ceiling(ctx, tx, at.roleHandout("", role, a.Add...))
 }
 
-// keepOwner is called before the assignment stops being what it is. The organization is locked by
-// the change, so that of two owners who go at once one stays.
-func (m *Manager) keepOwner(ctx context.Context, tx *store.Tx, a rbac.Assignment) error {
-	if a.TeamID != "" {
-		return nil
-	}
-	owner, err := rbac.FindRole(ctx, tx, a.OrgID, rbac.OwnerRole)
-	if err != nil || a.RoleID != owner.ID || a.State != rbac.Active {
-		return err
-	}
-	for other, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{
-		store.Eq("org_id", a.OrgID), store.Eq("team_id", ""), store.Eq("kind", rbac.Member)}}) {
-		if err != nil {
-			return err
-		}
-		if other.RoleID == owner.ID && other.State == rbac.Active && other.ID != a.ID {
-			u, err := users.Get(ctx, tx, other.Subject)
-			if err != nil {
-				return err
-			}
-			if u.State == rbac.Active && u.EmailVerified {
-				return nil
-			}
-		}
-	}
-	return &store.ConflictError{Code: "last_owner", Message: "the organization would be left without an owner"}
-}
-
 // memberEvent is what the log keeps of a membership.
 type memberRecord struct {
 	id          string
+	version     int64
 	UserID      string   `json:"user_id"`
 	Email       string   `json:"email"`
 	Role        string   `json:"role"`
@@ -224,129 +227,63 @@ type memberRecord struct {
 }
 
 func memberEvent(ms Membership) memberRecord {
-	return memberRecord{ms.User.ID, ms.User.ID, ms.User.Email, ms.Role, ms.Permissions, ms.Effective}
+	return memberRecord{ms.User.ID, ms.Version, ms.User.ID, ms.User.Email, ms.Role, ms.Permissions, ms.Effective}
 }
 
 // AuditResource is how the log names the member: by the user.
 func (r memberRecord) AuditResource() audit.Resource { return audit.Resource{Type: "user", ID: r.id} }
 
-// MemberRemoval says how a member goes.
-type MemberRemoval struct {
-	// ReassignTo (id or e-mail address) takes over the member's keys; a member of the same place.
-	// "": the keys are disabled.
-	ReassignTo string
-	// Later lets keys that are disabled work for up to 24 hours more.
-	Later  bool
-	Reason string
+// RecordVersion is that of the membership.
+func (r memberRecord) RecordVersion() int64 { return r.version }
+
+// NewMember is the input of [Manager.AddMember].
+type NewMember struct {
+	User        string // id or e-mail address
+	Role        string // slug or id
+	Permissions Grants
 }
 
-// Removed says what the removal of a member has done.
-type Removed struct {
-	Place        Place
-	UserID       string
-	Reassigned   int // keys
-	Disabled     int // keys
-	AccessEndsAt time.Time
-}
-
-// RemoveMember ends a membership, of a team or of the whole organization with all its teams. The
-// member's keys there are disabled or handed over in the same unit. Everybody may leave; the last
-// owner stays.
-func (m *Manager) RemoveMember(ctx context.Context, at Place, user string, in MemberRemoval) (r Removed, err error) {
-	by := actor(ctx)
-	self := user == "me" || user == by.Person() && user != ""
-	op := rbac.Op{Action: "members.remove", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
+// AddMember makes a member of the organization a member of one of its teams or projects, without an
+// invitation. Into the organization itself only the platform adds people: anybody else has to ask them.
+func (m *Manager) AddMember(ctx context.Context, at Place, in NewMember) (ms Membership, err error) {
+	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID, Platform: at.TeamID == ""}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if err := rbac.CheckText("reason", in.Reason, 0, rbac.MaxDescription); err != nil {
+		if in.Role == "" {
+			return audit.Change{}, store.Invalid("role", "required", "is required")
+		}
+		if err := in.Permissions.validate("permissions"); err != nil {
 			return audit.Change{}, err
 		}
-		a, u, err := findMember(ctx, tx, at, user)
+		role, err := m.assignableRole(ctx, tx, at, in.Role)
 		if err != nil {
 			return audit.Change{}, err
 		}
-		before, err := m.membership(ctx, tx, a)
+		if err := m.Ceiling(ctx, tx, at.handout("permissions.add", in.Permissions.Add...)); err != nil {
+			return audit.Change{}, err
+		}
+		u, err := findUser(ctx, tx, in.User)
 		if err != nil {
 			return audit.Change{}, err
 		}
-		if !self {
-			if err := m.ceilingOfMember(ctx, tx, at, a); err != nil {
+		if at.TeamID != "" {
+			if a, _, err := findMember(ctx, tx, Place{OrgID: at.OrgID}, u.ID); err != nil {
 				return audit.Change{}, err
+			} else if a.State != rbac.Active {
+				return audit.Change{}, store.Invalid("user_id", "state", "must be an active member of the organization")
 			}
 		}
-		if err := m.keepOwner(ctx, tx, a); err != nil {
+		a := rbac.Assignment{OrgID: at.OrgID, TeamID: at.TeamID, Subject: u.ID, RoleID: role.ID, Source: "manual",
+			Add: in.Permissions.Add, Remove: in.Permissions.Remove}
+		if a, err = admit(ctx, tx, a); err != nil {
 			return audit.Change{}, err
 		}
-		r = Removed{Place: at, UserID: u.ID, AccessEndsAt: tx.Now()}
-		if in.Later {
-			r.AccessEndsAt = tx.Now().Add(24 * time.Hour)
-		}
-		if err := m.endKeys(ctx, tx, at, u.ID, in, &r); err != nil {
-			return audit.Change{}, err
-		}
-		if err := endAssignments(ctx, tx, at, u.ID); err != nil {
-			return audit.Change{}, err
-		}
-		return audit.Deleted(memberEvent(before)).As("member.removed").In(at.TeamID).Because(in.Reason), nil
+		ms, err = m.membership(ctx, tx, a)
+		return audit.Created(memberEvent(ms)).As("member.joined").In(at.TeamID), err
 	})
-	return r, err
+	return ms, err
 }
 
-func endAssignments(ctx context.Context, tx *store.Tx, at Place, user string) error {
-	held, err := rbac.Held(ctx, tx, at.OrgID, user)
-	if err != nil {
-		return err
-	}
-	for _, a := range held {
-		if at.TeamID == "" || a.TeamID == at.TeamID {
-			if err := rbac.Assignments.Delete(ctx, tx, a.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// endKeys disables the keys that are bound to the user there, or hands them over.
-func (m *Manager) endKeys(ctx context.Context, tx *store.Tx, at Place, user string, in MemberRemoval, r *Removed) error {
-	var heir User
-	if in.ReassignTo != "" {
-		a, u, err := findMember(ctx, tx, at, in.ReassignTo)
-		if errors.Is(err, store.ErrNotFound) || err == nil && (a.State != rbac.Active || u.ID == user) {
-			return store.Invalid("reassign_resources_to", "unknown", "must be another member of the same place")
-		} else if err != nil {
-			return err
-		}
-		heir = u
-	}
-	where := []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("user_id", user)}
-	if at.TeamID != "" {
-		where = append(where, store.Eq("team_id", at.TeamID))
-	}
-	var keys []APIKey
-	for k, err := range apiKeys.All(ctx, tx, store.Query{Where: where}) {
-		if err != nil {
-			return err
-		}
-		keys = append(keys, k)
-	}
-	keys = slices.DeleteFunc(keys, func(k APIKey) bool { return k.StatusAt(tx.Now()) != KeyActive })
-	for _, k := range keys {
-		switch {
-		case heir.ID != "":
-			k.UserID = heir.ID
-			r.Reassigned++
-		case in.Later:
-			if k.ExpiresAt == nil || k.ExpiresAt.After(r.AccessEndsAt) {
-				k.ExpiresAt = &r.AccessEndsAt
-			}
-			r.Disabled++
-		default:
-			k.Disabled = true
-			r.Disabled++
-		}
-		if err := k.save(ctx, tx); err != nil {
-			return err
-		}
-	}
-	return nil
+// AddMembers adds members, each by itself, or, with atomic, all or none.
+func (m *Manager) AddMembers(ctx context.Context, at Place, in []NewMember, atomic bool) ([]Row[Membership], error) {
+	return eachRow(ctx, m, in, atomic, func(ctx context.Context, in NewMember) (Membership, error) { return m.AddMember(ctx, at, in) })
 }

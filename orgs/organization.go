@@ -7,76 +7,89 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
-// Organization is a tenant.
+// Organization is a tenant. Organizations form a tree: what an inherited role, a policy or a budget of one
+// says holds below it too.
 type Organization struct {
 	store.Meta
-	Name        string          `json:"name"`
-	Slug        string          `json:"slug"` // unique over all; kept with - only (F318)
-	Description string          `json:"description"`
-	Settings    OrgSettings     `json:"settings"`
-	Metadata    json.RawMessage `json:"metadata"` // an object of the host's own
-	State       rbac.State      `json:"status"`
+	ParentID       string          `json:"parent_id"` // "" for a root
+	Name           string          `json:"name"`
+	Slug           string          `json:"slug"` // unique over all; kept with - only (F318)
+	Description    string          `json:"description"`
+	Settings       OrgSettings     `json:"settings"`
+	Metadata       json.RawMessage `json:"metadata"`       // an object of the host's own
+	Tags           []string        `json:"tags"`           //
+	Customizations json.RawMessage `json:"customizations"` // an object: how it looks
+	State          rbac.State      `json:"status"`         // its own; see OrganizationFigures
+	SuspendedBy    audit.ActorType `json:"suspended_by"`   // what only the platform suspends only the platform resumes
+	DeletedAt      *time.Time      `json:"deleted_at"`
+	StateBefore    rbac.State      `json:"-"` // the deletion
 }
 
 var organizations = store.Define[Organization]("organizations", "org",
-	store.Unique("slug"), store.Index("created_at"))
+	store.Index("created_at"), store.Index("parent_id", "created_at"))
 
 // AuditResource is how the log names the organization.
 func (o Organization) AuditResource() audit.Resource {
 	return audit.Resource{Type: "organization", ID: o.ID, Slug: o.Slug}
 }
 
-// reserved slugs are words of paths that a host mounts.
-var reserved = []string{"me", "new", "admin", "api", "v1", "v2", "scim", "sso", "orgs", "org",
-	"organization", "organizations", "teams", "users", "keys", "login", "logout", "health", "healthz",
-	"readyz", "metrics", "static", "ui", "www"}
-
-// MaxMetadata is the most bytes of free metadata.
-const MaxMetadata = 64 << 10
+// Limits of an organization.
+const (
+	MaxMetadata = 64 << 10 // bytes
+	MaxTags     = 100
+	MaxTag      = 100 // characters
+)
 
 // NewOrganization is the input of [Manager.CreateOrganization].
 type NewOrganization struct {
-	Name        string
-	Slug        string // "" makes a free one out of the name
-	Description string
-	Settings    OrgSettings
-	Metadata    json.RawMessage
+	Name           string
+	Slug           string // "" makes a free one out of the name
+	Description    string
+	Settings       OrgSettings
+	Metadata       json.RawMessage
+	Tags           []string
+	Customizations json.RawMessage
+	Parent         string // id or slug of the organization above, "" for a root
 	// Owner is the user (id or e-mail address) who will hold org_admin; for the platform only. ""
-	// is the caller, where that is a person.
+	// is the caller, where that is a person and has no rights there by an inherited role.
 	Owner string
 }
 
-func (in *NewOrganization) validate() error {
-	in.Name = strings.TrimSpace(in.Name)
-	if err := rbac.CheckText("name", in.Name, 1, rbac.MaxName); err != nil {
+// validate checks the fields that a change checks too. The slug is optional.
+func (o *Organization) validate() (err error) {
+	o.Name = strings.TrimSpace(o.Name)
+	if err := rbac.CheckText("name", o.Name, 1, rbac.MaxName); err != nil {
 		return err
 	}
-	if in.Slug != "" {
-		in.Slug = strings.ToLower(in.Slug)
-		if err := store.CheckSlug("slug", in.Slug); err != nil {
+	if o.Slug != "" {
+		if o.Slug, err = checkOrgSlug(o.Slug); err != nil {
 			return err
 		}
-		in.Slug = store.SlugKey(in.Slug)
-		if slices.Contains(reserved, in.Slug) {
-			return store.Invalid("slug", "reserved", "is a reserved word")
-		}
 	}
-	if err := rbac.CheckText("description", in.Description, 0, rbac.MaxDescription); err != nil {
+	if err := rbac.CheckText("description", o.Description, 0, rbac.MaxDescription); err != nil {
 		return err
 	}
-	if err := in.Settings.Validate(); err != nil {
+	if err := o.Settings.Validate(); err != nil {
 		return err
 	}
-	return checkMetadata("metadata", &in.Metadata)
+	if err := checkTags("tags", o.Tags); err != nil {
+		return err
+	}
+	if err := checkObject("customizations", &o.Customizations); err != nil {
+		return err
+	}
+	return checkObject("metadata", &o.Metadata)
 }
 
-func checkMetadata(field string, m *json.RawMessage) error {
+// checkObject takes a free JSON object; nothing is the empty one.
+func checkObject(field string, m *json.RawMessage) error {
 	if len(*m) == 0 || string(*m) == "null" {
 		*m = json.RawMessage("{}")
 		return nil
@@ -91,61 +104,85 @@ func checkMetadata(field string, m *json.RawMessage) error {
 	return nil
 }
 
+func checkTags(field string, tags []string) error {
+	if len(tags) > MaxTags {
+		return store.Invalid(field, "range", "must have at most %d entries", MaxTags)
+	}
+	for i, tag := range tags {
+		if err := rbac.CheckText(fmt.Sprintf("%s[%d]", field, i), tag, 1, MaxTag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CreateOrganization makes an organization with its system roles, org_admin and member, and its
-// owner, in one unit. The platform may create one without an owner. A slug that is taken is a
-// *store.ConflictError slug_taken, whoever came first.
+// owner, in one unit. A root is for the platform, or for everybody by Options.SelfServiceOrgs; below
+// another it takes organizations.create there. A slug that is taken is a *store.ConflictError slug_taken,
+// whoever came first.
 func (m *Manager) CreateOrganization(ctx context.Context, in NewOrganization) (o Organization, err error) {
 	op := rbac.Op{Action: "organizations.create", Open: m.opt.SelfServiceOrgs}
-	given := in.Slug != ""
-	for {
-		err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-			o, err = m.createOrganization(ctx, tx, in)
-			return audit.Created(&o).Of(o.ID), err
-		})
-		var unique *store.UniqueError
-		if !errors.As(err, &unique) || !unique.On("slug") {
+	if in.Parent != "" {
+		op.Open = false
+		if op.OrgID, err = m.OrgID(ctx, in.Parent); err != nil {
 			return o, err
 		}
-		if given {
-			return o, &store.ConflictError{Code: "slug_taken", Message: "an organization with this slug exists"}
+	}
+	for {
+		err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+			o, err = m.createOrganization(ctx, tx, op.OrgID, in)
+			return audit.Created(&o).Of(o.ID), err
+		})
+		if in.Slug != "" || !isCode(err, "slug_taken") || m.store.InUnit(ctx) {
+			return o, err
 		} // else somebody took the free slug that was found: look for the next
 	}
 }
 
-func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, in NewOrganization) (o Organization, err error) {
+func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent string, in NewOrganization) (o Organization, err error) {
 	by := actor(ctx)
-	if !by.Sovereign() && by.Type != audit.User {
+	if parent == "" && !by.Sovereign() && by.Type != audit.User {
 		return o, &rbac.Denied{Code: "permission_denied", Action: "organizations.create"}
 	}
-	if err := in.validate(); err != nil {
+	o = Organization{ParentID: parent, Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings, Metadata: in.Metadata,
+		Tags: in.Tags, Customizations: in.Customizations, State: rbac.Active}
+	if err := o.validate(); err != nil {
 		return o, err
 	}
-	if in.Slug == "" {
-		if in.Slug, err = freeSlug(ctx, tx, in.Name); err != nil {
+	if o.Slug == "" {
+		if o.Slug, err = freeSlug(ctx, tx, o.Name); err != nil {
 			return o, err
 		}
 	}
-	owner := by.Person()
-	if in.Owner != "" {
-		if !by.Sovereign() {
-			return o, store.Invalid("owner", "forbidden", "only the platform names another owner")
-		}
-		u, err := findUser(ctx, tx, in.Owner)
+	if parent != "" {
+		chain, err := rbac.Lineage(ctx, tx, parent)
 		if err != nil {
 			return o, err
 		}
-		owner = u.ID
+		if len(chain) >= rbac.MaxDepth {
+			return o, errTooDeep
+		}
 	}
-	o = Organization{Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings, Metadata: in.Metadata, State: rbac.Active}
 	if err := organizations.Insert(ctx, tx, &o); err != nil {
 		return o, err
 	}
-	scope := in.Settings.scope()
+	if err := claimSlug(ctx, tx, o.ID, o.Slug); err != nil {
+		return o, err
+	}
+	scope := rbac.Scope{ParentID: parent, State: rbac.Active}
 	scope.ID = o.ID
+	o.Settings.scope(&scope)
 	if err := rbac.Scopes.Insert(ctx, tx, &scope); err != nil {
 		return o, err
 	}
+	if err := o.restrict(ctx, tx); err != nil {
+		return o, err
+	}
 	admin, _, err := rbac.SeedRoles(ctx, tx, o.ID)
+	if err != nil {
+		return o, err
+	}
+	owner, err := m.firstOwner(ctx, tx, o, in.Owner)
 	if err != nil || owner == "" {
 		return o, err
 	}
@@ -153,30 +190,120 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, in NewOr
 		State: rbac.Active, RoleID: admin.ID, Source: "manual"})
 }
 
-// freeSlug makes a slug out of a name, with a number behind it where it is taken or reserved.
-func freeSlug(ctx context.Context, tx *store.Tx, name string) (string, error) {
-	base := store.SlugFrom(name)
-	if base == "" {
-		return "", store.Invalid("slug", "required", "is required where the name has no letter or digit of a-z, 0-9")
+func (m *Manager) firstOwner(ctx context.Context, tx *store.Tx, o Organization, named string) (string, error) {
+	by := actor(ctx)
+	if named != "" {
+		if !by.Sovereign() {
+			return "", store.Invalid("owner", "forbidden", "only the platform names another owner")
+		}
+		u, err := findUser(ctx, tx, named)
+		return u.ID, err
 	}
-	for n := 1; ; n++ {
-		slug := base
-		if n > 1 {
-			suffix := fmt.Sprintf("-%d", n)
-			slug = strings.TrimRight(base[:min(len(base), store.MaxSlug-len(suffix))], "-") + suffix
-		}
-		if slices.Contains(reserved, slug) {
-			continue
-		}
-		if _, err := organizations.Find(ctx, tx, store.Eq("slug", slug)); errors.Is(err, store.ErrNotFound) {
-			return slug, nil
-		} else if err != nil {
-			return "", err
-		}
+	person := by.Person()
+	if person == "" || o.ParentID == "" {
+		return person, nil
+	}
+	err := m.Belongs(ctx, tx, o.ID, person)
+	if errors.Is(err, store.ErrNotFound) {
+		return person, nil
+	}
+	return "", err
+}
+
+// restrict writes what the organization's settings forbid to all below it.
+func (o Organization) restrict(ctx context.Context, tx *store.Tx) error {
+	r := TeamSettings{Models: o.Settings.Models}.restriction()
+	r.OrgID, r.State = o.ID, rbac.Active
+	old, err := rbac.Restrictions.Get(ctx, tx, o.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && o.Settings.Models == nil:
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		r.ID = o.ID
+		return rbac.Restrictions.Insert(ctx, tx, &r)
+	case err != nil:
+		return err
+	}
+	r.Meta = old.Meta
+	return rbac.Restrictions.Update(ctx, tx, &r)
+}
+
+// OrganizationUpdate changes an organization; nil leaves as it is.
+type OrganizationUpdate struct {
+	Name           *string
+	Slug           *string
+	Description    *string
+	Settings       *OrgSettings
+	Metadata       *json.RawMessage
+	Tags           *[]string
+	Customizations *json.RawMessage
+	Force          bool // even where the caller is shut out by it
+}
+
+func (in OrganizationUpdate) apply(o *Organization) {
+	set(&o.Name, in.Name)
+	set(&o.Slug, in.Slug)
+	set(&o.Description, in.Description)
+	set(&o.Settings, in.Settings)
+	set(&o.Metadata, in.Metadata)
+	set(&o.Tags, in.Tags)
+	set(&o.Customizations, in.Customizations)
+}
+
+// set assigns what is given.
+func set[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
 	}
 }
 
-// Organization returns an organization by id or slug. It needs organizations.read there.
+// UpdateOrganization changes an organization; its settings act from the next request on. Another slug
+// leaves the old one leading to it for 90 days. Security settings that would shut out the caller are a
+// *store.ConflictError would_lock_out, unless forced. A change of the time zone concerns budgets that are
+// set afterwards.
+func (m *Manager) UpdateOrganization(ctx context.Context, ref string, in OrganizationUpdate) (o Organization, err error) {
+	id, err := m.OrgID(ctx, ref)
+	if err != nil {
+		return o, err
+	}
+	err = m.Change(ctx, rbac.Op{Action: "organizations.update", OrgID: id}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if o, err = organizations.Get(ctx, tx, id); err != nil {
+			return audit.Change{}, err
+		}
+		before := o
+		in.apply(&o)
+		if in.Slug != nil && *in.Slug == "" {
+			return audit.Change{}, store.Invalid("slug", "required", "is required")
+		}
+		if err := o.validate(); err != nil {
+			return audit.Change{}, err
+		}
+		scope, err := rbac.Scopes.Get(ctx, tx, id)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		o.Settings.scope(&scope)
+		if by := actor(ctx); !in.Force && by.Type == audit.User && (!scope.Admits(by.IP) || by.Session && scope.RequireMFA && by.MFAAt == nil) {
+			return audit.Change{}, &store.ConflictError{Code: "would_lock_out", Message: "these settings would shut you out; force does it all the same"}
+		}
+		if err := rbac.Scopes.Update(ctx, tx, &scope); err != nil {
+			return audit.Change{}, err
+		}
+		if o.Slug != before.Slug {
+			if err := changeSlug(ctx, tx, before, o.Slug); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		if err := organizations.Update(ctx, tx, &o); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Updated(before, &o), o.restrict(ctx, tx)
+	})
+	return o, err
+}
+
+// Organization returns an organization by id or slug, also by one that it had not long ago. It needs
+// organizations.read there.
 func (m *Manager) Organization(ctx context.Context, ref string) (o Organization, err error) {
 	id, err := m.OrgID(ctx, ref)
 	if err != nil {
@@ -189,6 +316,32 @@ func (m *Manager) Organization(ctx context.Context, ref string) (o Organization,
 	return o, err
 }
 
+// OrganizationFigures is what an organization comes to by others: its state by those above it, and what it
+// consists of.
+type OrganizationFigures struct {
+	State   rbac.State // deleted or suspended where one above is
+	RootID  string
+	Members int
+	Teams   int
+}
+
+// OrganizationFigures returns them to everybody who holds something in the organization.
+func (m *Manager) OrganizationFigures(ctx context.Context, orgID string) (f OrganizationFigures, err error) {
+	err = m.Read(ctx, rbac.Op{Action: "organizations.read", OrgID: orgID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+		chain, err := rbac.Lineage(ctx, tx, orgID)
+		if err != nil {
+			return err
+		}
+		f.State, f.RootID = rbac.Effective(chain), chain[len(chain)-1].ID
+		if f.Members, err = rbac.Assignments.Count(ctx, tx, store.Eq("org_id", orgID), store.Eq("team_id", ""), store.Eq("kind", rbac.Member)); err != nil {
+			return err
+		}
+		f.Teams, err = teams.Count(ctx, tx, store.Eq("org_id", orgID))
+		return err
+	})
+	return f, err
+}
+
 // OrgID resolves a reference, an id or slug, to an id. It answers store.ErrNotFound alike for what
 // does not exist and for where the actor holds nothing.
 func (m *Manager) OrgID(ctx context.Context, ref string) (id string, err error) {
@@ -196,7 +349,7 @@ func (m *Manager) OrgID(ctx context.Context, ref string) (id string, err error) 
 	if !ok {
 		return "", rbac.ErrNoActor
 	}
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		o, err := findOrganization(ctx, tx, ref)
 		if err != nil {
 			return err
@@ -207,13 +360,6 @@ func (m *Manager) OrgID(ctx context.Context, ref string) (id string, err error) 
 	return id, err
 }
 
-func findOrganization(ctx context.Context, tx *store.Tx, ref string) (Organization, error) {
-	if strings.HasPrefix(ref, organizations.Kind().Prefix+"_") {
-		return organizations.Get(ctx, tx, ref)
-	}
-	return organizations.Find(ctx, tx, store.Eq("slug", store.SlugKey(ref)))
-}
-
 // mustBelong answers store.ErrNotFound unless the actor holds something in the organization.
 func (m *Manager) mustBelong(ctx context.Context, tx *store.Tx, by audit.Actor, orgID string) error {
 	if by.Sovereign() {
@@ -222,16 +368,43 @@ func (m *Manager) mustBelong(ctx context.Context, tx *store.Tx, by audit.Actor, 
 	return m.Belongs(ctx, tx, orgID, by.ID)
 }
 
-// Organizations lists those in which the actor holds something; the platform sees all, newest
-// first.
-func (m *Manager) Organizations(ctx context.Context, limit int, after string) (page store.Page[Organization], err error) {
+// OrganizationFilter says which organizations to list; what is empty does not matter.
+type OrganizationFilter struct {
+	Slug     string
+	Name     string     // a part of it, in any case
+	Parent   string     // id or slug
+	Status   rbac.State // as OrganizationFigures have it
+	Metadata map[string]string
+	Limit    int
+	After    string
+}
+
+// Validate names the first field that is wrong.
+func (f OrganizationFilter) Validate() error {
+	return oneOf("status", string(f.Status), "", string(rbac.Active), string(rbac.Suspended), string(rbac.Gone))
+}
+
+// Organizations lists those in which the actor is a member, or, with a parent, those directly below it to
+// everybody who may read them; the platform sees all, newest first. Deleted ones are only listed to the
+// platform, where it asks for them.
+func (m *Manager) Organizations(ctx context.Context, f OrganizationFilter) (page store.Page[Organization], err error) {
 	by, ok := audit.ActorFrom(ctx)
 	if !ok {
 		return page, rbac.ErrNoActor
 	}
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		q := store.Query{Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after}
-		if !by.Sovereign() {
+	if err := f.Validate(); err != nil {
+		return page, err
+	}
+	q := store.Query{Order: []store.Order{store.Desc("created_at")}, Limit: f.Limit, After: f.After}
+	if f.Parent != "" {
+		parent, err := m.OrgID(ctx, f.Parent)
+		if err != nil {
+			return page, err
+		}
+		q.Where = []store.Cond{store.Eq("parent_id", parent)}
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if !by.Sovereign() && f.Parent == "" {
 			ids := map[string]bool{}
 			for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", by.ID)}}) {
 				if err != nil {
@@ -241,10 +414,44 @@ func (m *Manager) Organizations(ctx context.Context, limit int, after string) (p
 			}
 			q.Where = []store.Cond{store.In("id", sortedKeys(ids))}
 		}
-		page, err = organizations.List(ctx, tx, q)
-		return err
+		var failed error
+		page, err = organizations.Filter(ctx, tx, q, func(o *Organization) bool {
+			keep, err := f.keeps(ctx, tx, *o)
+			if err == nil && keep && !by.Sovereign() {
+				err = m.Belongs(ctx, tx, o.ID, by.ID)
+				keep = err == nil
+			}
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				failed = err
+			}
+			return keep
+		})
+		return errors.Join(err, failed)
 	})
 	return page, err
+}
+
+func (f OrganizationFilter) keeps(ctx context.Context, tx *store.Tx, o Organization) (bool, error) {
+	if f.Slug != "" && store.SlugKey(f.Slug) != o.Slug || !strings.Contains(strings.ToLower(o.Name), strings.ToLower(f.Name)) {
+		return false, nil
+	}
+	if len(f.Metadata) > 0 {
+		var has map[string]any
+		if err := json.Unmarshal(o.Metadata, &has); err != nil {
+			return false, err
+		}
+		for key, want := range f.Metadata {
+			if value, ok := has[key]; !ok || fmt.Sprint(value) != want {
+				return false, nil
+			}
+		}
+	}
+	chain, err := rbac.Lineage(ctx, tx, o.ID)
+	if err != nil {
+		return false, err
+	}
+	state := rbac.Effective(chain)
+	return state == f.Status || f.Status == "" && state != rbac.Gone, nil
 }
 
 func sortedKeys(set map[string]bool) []string {

@@ -24,6 +24,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
@@ -36,7 +37,9 @@ import (
 type Service interface {
 	Users
 	Organizations
+	Tree
 	Teams
+	Projects
 	Members
 	Invitations
 	APIKeys
@@ -51,6 +54,8 @@ type Service interface {
 // Users are the people, across organizations. All but what is one's own belongs to the platform.
 type Users interface {
 	CreateUser(ctx context.Context, in NewUser) (User, error)
+	UpdateUser(ctx context.Context, ref string, in UserUpdate) (User, error)
+	DeleteUser(ctx context.Context, ref, reason string) (User, error)
 	User(ctx context.Context, ref string) (User, error)
 	Users(ctx context.Context, limit int, after string) (store.Page[User], error)
 	CreateToken(ctx context.Context, user string, in NewToken) (Token, string, error)
@@ -62,57 +67,99 @@ type Users interface {
 // Organizations are the tenants.
 type Organizations interface {
 	CreateOrganization(ctx context.Context, in NewOrganization) (Organization, error)
+	UpdateOrganization(ctx context.Context, ref string, in OrganizationUpdate) (Organization, error)
 	Organization(ctx context.Context, ref string) (Organization, error)
-	Organizations(ctx context.Context, limit int, after string) (store.Page[Organization], error)
+	OrganizationFigures(ctx context.Context, orgID string) (OrganizationFigures, error)
+	Organizations(ctx context.Context, f OrganizationFilter) (store.Page[Organization], error)
+	TransferOwnership(ctx context.Context, ref string, in Transfer) (Membership, error)
+}
+
+// Tree is what happens to an organization with everything below it.
+type Tree interface {
+	DeleteOrganization(ctx context.Context, ref string, cascade bool, reason string) (Organization, error)
+	RestoreOrganization(ctx context.Context, ref, reason string) (Organization, error)
+	SuspendOrganization(ctx context.Context, ref, reason string) (Organization, error)
+	ResumeOrganization(ctx context.Context, ref, reason string) (Organization, error)
+	MoveOrganization(ctx context.Context, ref, parent string) (Organization, error)
 }
 
 // Teams have settings, members, keys and budgets of their own.
 type Teams interface {
 	CreateTeam(ctx context.Context, org string, in NewTeam) (Team, error)
+	UpdateTeam(ctx context.Context, ref string, in TeamUpdate) (Team, error)
+	ArchiveTeam(ctx context.Context, ref string) (Team, error)
+	UnarchiveTeam(ctx context.Context, ref string) (Team, error)
+	DeleteTeam(ctx context.Context, ref string, cascade bool) (Team, error)
 	Team(ctx context.Context, ref string) (Team, error)
-	Teams(ctx context.Context, org string, limit int, after string) (store.Page[Team], error)
-	UpdateTeamSettings(ctx context.Context, ref string, settings TeamSettings) (Team, error)
+	Teams(ctx context.Context, org string, f TeamFilter) (store.Page[Team], error)
 }
 
-// Members are users in an organization or team.
+// Projects have members, keys and budgets of their own, across teams.
+type Projects interface {
+	CreateProject(ctx context.Context, org string, in NewProject) (Project, error)
+	UpdateProject(ctx context.Context, org, ref string, in ProjectUpdate) (Project, error)
+	DeleteProject(ctx context.Context, org, ref string, cascade bool) (Project, error)
+	Project(ctx context.Context, org, ref string) (Project, error)
+	Projects(ctx context.Context, org string, f ProjectFilter) (store.Page[Project], error)
+}
+
+// Members are users in an organization, team or project.
 type Members interface {
-	Member(ctx context.Context, at Place, user string) (Membership, error)
-	Members(ctx context.Context, at Place, limit int, after string) (store.Page[Membership], error)
+	PlaceFigures(ctx context.Context, at Place) (PlaceFigures, error)
+	AddMember(ctx context.Context, at Place, in NewMember) (Membership, error)
+	AddMembers(ctx context.Context, at Place, in []NewMember, atomic bool) ([]Row[Membership], error)
 	UpdateMember(ctx context.Context, at Place, user string, in MemberUpdate) (Membership, error)
 	RemoveMember(ctx context.Context, at Place, user string, in MemberRemoval) (Removed, error)
+	Member(ctx context.Context, at Place, user string) (Membership, error)
+	Members(ctx context.Context, at Place, f MemberFilter) (store.Page[Membership], error)
 }
 
 // Invitations bring people in.
 type Invitations interface {
 	Invite(ctx context.Context, at Place, in NewInvitation) (Invitation, string, error)
-	Invitation(ctx context.Context, at Place, id string) (Invitation, error)
-	Invitations(ctx context.Context, at Place, limit int, after string) (store.Page[Invitation], error)
+	InviteMany(ctx context.Context, at Place, in []NewInvitation, atomic bool) ([]Row[Invited], error)
+	RevokeInvitation(ctx context.Context, at Place, id string) (Invitation, error)
+	ResendInvitation(ctx context.Context, at Place, id string) (Invitation, string, error)
 	AnswerInvitation(ctx context.Context, token string, accept bool) (Invitation, *Membership, error)
+	Invitation(ctx context.Context, at Place, id string) (Invitation, error)
+	Invitations(ctx context.Context, at Place, f InvitationFilter) (store.Page[Invitation], error)
 }
 
 // APIKeys are credentials of the data plane.
 type APIKeys interface {
 	CreateAPIKey(ctx context.Context, in NewAPIKey) (APIKey, string, error)
-	APIKey(ctx context.Context, id string) (APIKey, error)
-	APIKeys(ctx context.Context, at Place, limit int, after string) (store.Page[APIKey], error)
+	CreateAPIKeys(ctx context.Context, in []NewAPIKey, atomic bool) ([]Row[CreatedAPIKey], error)
+	UpdateAPIKey(ctx context.Context, id string, in KeyUpdate) (APIKey, error)
+	RotateAPIKey(ctx context.Context, id string, overlap time.Duration) (APIKey, string, error)
+	DisableAPIKey(ctx context.Context, id, reason string) (APIKey, error)
+	EnableAPIKey(ctx context.Context, id, reason string) (APIKey, error)
 	RevokeAPIKey(ctx context.Context, id, reason string) (APIKey, error)
+	APIKey(ctx context.Context, id string) (APIKey, error)
+	APIKeys(ctx context.Context, at Place, f KeyFilter) (store.Page[APIKey], error)
+	LastUsed(ctx context.Context, orgID string, keyIDs ...string) (map[string]time.Time, error)
 }
 
 // Roles are kept by rbac; ids, not slugs, name organizations and teams here.
 type Roles interface {
 	CreateRole(ctx context.Context, orgID string, in rbac.NewRole) (rbac.Role, error)
+	UpdateRole(ctx context.Context, orgID, ref string, in rbac.RoleUpdate) (rbac.Role, error)
+	DeleteRole(ctx context.Context, orgID, ref, replaceWith string) (rbac.Role, error)
 	Role(ctx context.Context, orgID, ref string) (rbac.Role, error)
+	RoleHolders(ctx context.Context, role rbac.Role) (int, error)
 	Roles(ctx context.Context, orgID string, limit int, after string) (store.Page[rbac.Role], error)
 	SetOverride(ctx context.Context, orgID, teamID, role string, add, remove []string) (rbac.Override, bool, error)
+	DeleteOverride(ctx context.Context, orgID, teamID, role string) (rbac.Override, error)
 	Overrides(ctx context.Context, orgID, teamID string, limit int, after string) (store.Page[rbac.Override], error)
+	OverrideMeans(ctx context.Context, o rbac.Override) ([]string, error)
 }
 
 // Policies are statements attached to a team or organization.
 type Policies interface {
 	CreatePolicy(ctx context.Context, orgID, teamID string, in rbac.NewPolicy) (rbac.Policy, []rbac.Warning, error)
+	UpdatePolicy(ctx context.Context, orgID, teamID, id string, in rbac.NewPolicy) (rbac.Policy, []rbac.Warning, error)
+	DeletePolicy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policies(ctx context.Context, orgID, teamID string, limit int, after string) (store.Page[rbac.Policy], error)
-	DeletePolicy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 }
 
 // Approvals open what needs somebody's word.
@@ -144,6 +191,7 @@ type Manager struct {
 
 	store *store.Store
 	opt   Options
+	uses  uses
 }
 
 var _ Service = (*Manager)(nil)
@@ -198,8 +246,8 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // Kinds are all kinds of record that a store for this library keeps: what a driver of a host's own
 // needs a table for.
 func Kinds() []*store.Kind {
-	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), teams.Kind(),
-		invitations.Kind(), apiKeys.Kind()}
+	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
+		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind()}
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)
 	return append(kinds, billing.Kinds()...)

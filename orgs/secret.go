@@ -61,17 +61,20 @@ func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Acto
 	if secret == "" {
 		return a, &AuthError{"missing_api_key"}
 	}
+	var key APIKey
 	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if strings.HasPrefix(secret, tokenPrefix) {
 			a, err = tokenActor(ctx, tx, secret)
 		} else {
-			var key APIKey
 			if key, err = keyBySecret(ctx, tx, secret); err == nil {
 				a, err = key.actor(ctx, tx)
 			}
 		}
 		return err
 	})
+	if err == nil && key.ID != "" {
+		_ = m.Used(ctx, key.OrgID, key.ID) // what fails here must not fail the request
+	}
 	return a, err
 }
 
@@ -97,12 +100,19 @@ func tokenActor(ctx context.Context, tx *store.Tx, secret string) (audit.Actor, 
 	return audit.Actor{Type: audit.User, ID: u.ID, Label: u.Email, MFAAt: t.MFAVerifiedAt}, nil
 }
 
-// keyBySecret returns a key that may be used now.
+// keyBySecret returns a key that may be used now, by its secret or by the one before the last rotation.
 func keyBySecret(ctx context.Context, tx *store.Tx, secret string) (APIKey, error) {
-	k, err := apiKeys.Find(ctx, tx, store.Eq("hash", hashSecret(secret)))
+	hash := hashSecret(secret)
+	k, err := apiKeys.Find(ctx, tx, store.Eq("hash", hash))
+	if errors.Is(err, store.ErrNotFound) {
+		k, err = apiKeys.Find(ctx, tx, store.Eq("previous_hash", hash))
+		if err == nil && !tx.Now().Before(*k.PreviousExpiresAt) {
+			err = store.ErrNotFound
+		}
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return k, &AuthError{"invalid_api_key"}
+		return APIKey{}, &AuthError{"invalid_api_key"}
 	case err != nil:
 		return k, err
 	}

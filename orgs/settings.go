@@ -16,6 +16,7 @@ type OrgSettings struct {
 	Billing  *BillingSettings  `json:"billing,omitempty"`
 	Security *SecuritySettings `json:"security,omitempty"`
 	Defaults *DefaultSettings  `json:"defaults,omitempty"`
+	Models   *ModelSettings    `json:"models,omitempty"` // a ceiling for every team and all below
 }
 
 // BillingSettings say how the organization is invoiced.
@@ -78,6 +79,9 @@ func (s OrgSettings) Validate() error {
 	if err := s.Security.validate(); err != nil {
 		return err
 	}
+	if err := s.Models.validate(); err != nil {
+		return err
+	}
 	return s.Defaults.validate()
 }
 
@@ -125,9 +129,9 @@ func (s *DefaultSettings) validate() error {
 	return nil
 }
 
-// scope is what decisions need to know of the settings.
-func (s OrgSettings) scope() rbac.Scope {
-	scope := rbac.Scope{Zone: "UTC", State: rbac.Active}
+// scope writes down what decisions need to know of the settings.
+func (s OrgSettings) scope(scope *rbac.Scope) {
+	scope.Zone, scope.AllowedIPs, scope.RequireMFA, scope.AllowedIPsData = "UTC", nil, false, false
 	if s.Defaults != nil && s.Defaults.Timezone != "" {
 		scope.Zone = s.Defaults.Timezone
 	}
@@ -135,7 +139,6 @@ func (s OrgSettings) scope() rbac.Scope {
 		scope.AllowedIPs, scope.RequireMFA = sec.IPAllowlist, sec.Require2FA
 		scope.AllowedIPsData = sec.IPAllowlistScope == "all"
 	}
-	return scope
 }
 
 func oneOf(field, value string, allowed ...string) error {

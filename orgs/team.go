@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
-	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -39,22 +38,37 @@ type NewTeam struct {
 	Settings    TeamSettings
 }
 
-func (in *NewTeam) validate() error {
-	in.Name = strings.TrimSpace(in.Name)
-	if in.Slug == "" {
-		in.Slug = store.SlugFrom(in.Name)
-	}
-	in.Slug = strings.ToLower(in.Slug)
-	if err := rbac.CheckText("name", in.Name, 1, rbac.MaxName); err != nil {
+// validate checks what the team is to be.
+func (t *Team) validate() error {
+	if err := checkNamed(&t.Name, &t.Slug, t.Description); err != nil {
 		return err
 	}
-	if err := store.CheckSlug("slug", in.Slug); err != nil {
+	t.SlugKey = store.SlugKey(t.Slug)
+	return t.Settings.Validate()
+}
+
+// checkNamed checks what everything with a slug has.
+func checkNamed(name, slug *string, description string) error {
+	*name = strings.TrimSpace(*name)
+	if *slug == "" {
+		*slug = store.SlugFrom(*name)
+	}
+	*slug = strings.ToLower(*slug)
+	if err := rbac.CheckText("name", *name, 1, rbac.MaxName); err != nil {
 		return err
 	}
-	if err := rbac.CheckText("description", in.Description, 0, rbac.MaxDescription); err != nil {
+	if err := store.CheckSlug("slug", *slug); err != nil {
 		return err
 	}
-	return in.Settings.Validate()
+	return rbac.CheckText("description", description, 0, rbac.MaxDescription)
+}
+
+// slugTaken turns the error of a unique set into that of a slug.
+func slugTaken(err error, noun string) error {
+	if errors.Is(err, store.ErrExists) {
+		return &store.ConflictError{Code: "slug_taken", Message: "a " + noun + " with this slug exists in the organization"}
+	}
+	return err
 }
 
 // CreateTeam makes a team with its settings, which act from the next request on.
@@ -64,14 +78,11 @@ func (m *Manager) CreateTeam(ctx context.Context, org string, in NewTeam) (t Tea
 		return t, err
 	}
 	err = m.Change(ctx, rbac.Op{Action: "teams.create", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if err := in.validate(); err != nil {
+		t = Team{OrgID: orgID, Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings, State: rbac.Active}
+		if err := t.validate(); err != nil {
 			return audit.Change{}, err
 		}
-		t = Team{OrgID: orgID, Name: in.Name, Slug: in.Slug, SlugKey: store.SlugKey(in.Slug),
-			Description: in.Description, Settings: in.Settings, State: rbac.Active}
-		if err := teams.Insert(ctx, tx, &t); errors.Is(err, store.ErrExists) {
-			return audit.Change{}, &store.ConflictError{Code: "slug_taken", Message: "a team with this slug exists in the organization"}
-		} else if err != nil {
+		if err := slugTaken(teams.Insert(ctx, tx, &t), "team"); err != nil {
 			return audit.Change{}, err
 		}
 		return audit.Created(&t).In(t.ID), m.applySettings(ctx, tx, t, true)
@@ -99,47 +110,98 @@ func (m *Manager) applySettings(ctx context.Context, tx *store.Tx, t Team, fresh
 			return err
 		}
 	}
-	b := t.Settings.Budget
-	if b == nil || b.MonthlyLimit == nil {
-		return m.Drop(ctx, tx, t.OrgID, billing.ScopeTeam, t.ID, monthly)
-	}
-	scope, err := rbac.Scopes.Get(ctx, tx, t.OrgID)
-	if err != nil {
-		return err
-	}
-	return m.Put(ctx, tx, &billing.Budget{OrgID: t.OrgID, Scope: billing.ScopeTeam, ScopeID: t.ID, Name: monthly,
-		Limit: b.MonthlyLimit.Decimal(), Window: "calendar_month", Zone: scope.Zone,
-		Hard: is(b.HardLimit), Rollover: is(b.Rollover), AlertThreshold: b.threshold()})
+	return m.applyBudget(ctx, tx, Place{t.OrgID, t.ID}, t.Settings.Budget)
 }
 
-// monthly is the name of the budget that a team's settings make.
-const monthly = "settings"
+// TeamUpdate changes a team; nil leaves as it is.
+type TeamUpdate struct {
+	Name        *string
+	Slug        *string
+	Description *string
+	Settings    *TeamSettings
+}
 
-// UpdateTeamSettings replaces the settings of a team. Changing its budget needs budget.modify too.
-func (m *Manager) UpdateTeamSettings(ctx context.Context, ref string, settings TeamSettings) (t Team, err error) {
+// UpdateTeam changes a team. Changing its budget needs budget.modify too.
+func (m *Manager) UpdateTeam(ctx context.Context, ref string, in TeamUpdate) (t Team, err error) {
+	return m.changeTeam(ctx, ref, "teams.update", "", func(ctx context.Context, tx *store.Tx, t *Team) error {
+		before := *t
+		set(&t.Name, in.Name)
+		set(&t.Slug, in.Slug)
+		set(&t.Description, in.Description)
+		set(&t.Settings, in.Settings)
+		if err := t.validate(); err != nil {
+			return err
+		}
+		return m.mayBudget(ctx, tx, Place{t.OrgID, t.ID}, before.Settings.Budget, t.Settings.Budget)
+	})
+}
+
+// changeTeam changes the record of a team and what follows from it. event is the type of the event, "" for
+// team.updated.
+func (m *Manager) changeTeam(ctx context.Context, ref, action, event string, fn func(ctx context.Context, tx *store.Tx, t *Team) error) (t Team, err error) {
 	at, err := m.TeamPlace(ctx, ref)
 	if err != nil {
 		return t, err
 	}
-	op := rbac.Op{Action: "teams.update", OrgID: at.OrgID, TeamID: at.TeamID}
+	op := rbac.Op{Action: action, OrgID: at.OrgID, TeamID: at.TeamID}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if err := settings.Validate(); err != nil {
-			return audit.Change{}, err
-		}
 		if t, err = teams.Lock(ctx, tx, at.TeamID); err != nil {
 			return audit.Change{}, err
 		}
 		before := t
-		if !before.Settings.Budget.equal(settings.Budget) {
-			if err := m.Ceiling(ctx, tx, at.handout("settings.budget", "budget.modify")); err != nil {
-				return audit.Change{}, err
-			}
-		}
-		t.Settings = settings
-		if err := teams.Update(ctx, tx, &t); err != nil {
+		if err := fn(ctx, tx, &t); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Updated(before, &t).In(t.ID), m.applySettings(ctx, tx, t, false)
+		if err := slugTaken(teams.Update(ctx, tx, &t), "team"); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Updated(before, &t).As(event).In(t.ID), m.applySettings(ctx, tx, t, false)
+	})
+	return t, err
+}
+
+// ArchiveTeam stops the keys of a team and keeps everything else.
+func (m *Manager) ArchiveTeam(ctx context.Context, ref string) (Team, error) {
+	return m.changeTeam(ctx, ref, "teams.update", "team.archived", func(_ context.Context, _ *store.Tx, t *Team) error {
+		return archive(&t.State, rbac.Archived, "team")
+	})
+}
+
+// UnarchiveTeam lets the keys of an archived team work again.
+func (m *Manager) UnarchiveTeam(ctx context.Context, ref string) (Team, error) {
+	return m.changeTeam(ctx, ref, "teams.update", "team.unarchived", func(_ context.Context, _ *store.Tx, t *Team) error {
+		return archive(&t.State, rbac.Active, "team")
+	})
+}
+
+func archive(state *rbac.State, to rbac.State, noun string) error {
+	if *state == to {
+		return &store.ConflictError{Code: "conflict", Message: "the " + noun + " is " + string(to) + " already"}
+	}
+	*state = to
+	return nil
+}
+
+// DeleteTeam deletes a team for good, with its memberships, invitations, policies and budgets. One with
+// keys that work is a *store.ConflictError not_empty, unless cascade revokes them.
+func (m *Manager) DeleteTeam(ctx context.Context, ref string, cascade bool) (t Team, err error) {
+	at, err := m.TeamPlace(ctx, ref)
+	if err != nil {
+		return t, err
+	}
+	op := rbac.Op{Action: "teams.delete", OrgID: at.OrgID, TeamID: at.TeamID}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if t, err = teams.Lock(ctx, tx, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
+		keys := []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID)}
+		if err := m.endPlace(ctx, tx, at, keys, cascade); err != nil {
+			return audit.Change{}, err
+		}
+		if err := m.DropAll(ctx, tx, at.OrgID, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Deleted(t).In(t.ID), teams.Delete(ctx, tx, t.ID)
 	})
 	return t, err
 }
@@ -158,95 +220,40 @@ func (m *Manager) Team(ctx context.Context, ref string) (t Team, err error) {
 	return t, err
 }
 
+// TeamFilter says which teams to list; what is empty does not matter.
+type TeamFilter struct {
+	Slug   string
+	Status rbac.State
+	Limit  int
+	After  string
+}
+
 // Teams lists the teams of an organization by their slugs: all, or, for teams.read:own, the
 // caller's.
-func (m *Manager) Teams(ctx context.Context, org string, limit int, after string) (page store.Page[Team], err error) {
+func (m *Manager) Teams(ctx context.Context, org string, f TeamFilter) (page store.Page[Team], err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
+		return page, err
+	}
+	if err := oneOf("status", string(f.Status), "", string(rbac.Active), string(rbac.Archived)); err != nil {
 		return page, err
 	}
 	op := rbac.Op{Action: "teams.read", OrgID: orgID}
 	err = m.Visible(ctx, op, func(ctx context.Context, tx *store.Tx, all bool) error {
 		q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)},
-			Order: []store.Order{store.Asc("slug_key")}, Limit: limit, After: after}
+			Order: []store.Order{store.Asc("slug_key")}, Limit: f.Limit, After: f.After}
+		if f.Slug != "" {
+			q.Where = append(q.Where, store.Eq("slug_key", store.SlugKey(f.Slug)))
+		}
 		if !all {
-			held, err := rbac.Held(ctx, tx, orgID, actor(ctx).Person())
+			own, err := placesOf(ctx, tx, orgID)
 			if err != nil {
 				return err
-			}
-			var own []string
-			for _, a := range held {
-				own = append(own, a.TeamID)
 			}
 			q.Where = append(q.Where, store.In("id", own))
 		}
-		page, err = teams.List(ctx, tx, q)
+		page, err = teams.Filter(ctx, tx, q, func(t *Team) bool { return f.Status == "" || t.State == f.Status })
 		return err
 	})
 	return page, err
-}
-
-// Place is where somebody is a member: an organization, or a team of it.
-type Place struct {
-	OrgID  string
-	TeamID string // "" for the organization itself
-}
-
-func (at Place) handout(field string, permissions ...string) rbac.Handout {
-	return rbac.Handout{OrgID: at.OrgID, TeamID: at.TeamID, Permissions: permissions, Field: field}
-}
-
-func (at Place) roleHandout(field string, role rbac.Role, permissions ...string) rbac.Handout {
-	h := at.handout(field, permissions...)
-	h.Role = &role
-	return h
-}
-
-// TeamPlace resolves a reference to a team, its id or a slug. A slug is taken when exactly one team
-// that the actor can see has it; several are a *store.ConflictError ambiguous_slug.
-func (m *Manager) TeamPlace(ctx context.Context, ref string) (at Place, err error) {
-	by, ok := audit.ActorFrom(ctx)
-	if !ok {
-		return at, rbac.ErrNoActor
-	}
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		var found []Team
-		if strings.HasPrefix(ref, teams.Kind().Prefix+"_") {
-			t, err := teams.Get(ctx, tx, ref)
-			if err != nil {
-				return err
-			}
-			found = []Team{t}
-		} else {
-			page, err := teams.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("slug_key", store.SlugKey(ref))}})
-			if err != nil {
-				return err
-			}
-			found = page.Items
-		}
-		var visible []Team
-		for _, t := range found {
-			switch err := m.mustBelong(ctx, tx, by, t.OrgID); {
-			case err == nil:
-				visible = append(visible, t)
-			case !errors.Is(err, store.ErrNotFound):
-				return err
-			}
-		}
-		switch len(visible) {
-		case 0:
-			return store.ErrNotFound
-		case 1:
-			at = Place{visible[0].OrgID, visible[0].ID}
-			return nil
-		}
-		return &store.ConflictError{Code: "ambiguous_slug", Message: "several teams have this slug; use the id"}
-	})
-	return at, err
-}
-
-// OrgPlace resolves a reference to an organization, its id or slug.
-func (m *Manager) OrgPlace(ctx context.Context, ref string) (Place, error) {
-	id, err := m.OrgID(ctx, ref)
-	return Place{OrgID: id}, err
 }

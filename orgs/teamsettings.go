@@ -105,10 +105,8 @@ const MaxModelEntries = 1000
 
 // Validate names the first field that is wrong.
 func (s TeamSettings) Validate() error {
-	if b := s.Budget; b != nil && b.AlertThreshold != nil {
-		if t := b.AlertThreshold.Decimal(); !t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1)) {
-			return store.Invalid("settings.budget.alert_threshold", "range", "must be above 0 and at most 1")
-		}
+	if err := s.Budget.validate(); err != nil {
+		return err
 	}
 	if err := s.Models.validate(); err != nil {
 		return err
@@ -123,6 +121,21 @@ func (s TeamSettings) Validate() error {
 	}
 	if r := s.Resources; r != nil && r.MaxParallelRequests != nil && *r.MaxParallelRequests < 1 {
 		return store.Invalid("settings.resources.max_parallel_requests", "range", "must be at least 1")
+	}
+	return nil
+}
+
+func (b *BudgetSettings) validate() error {
+	if b == nil {
+		return nil
+	}
+	if b.MonthlyLimit != nil && b.MonthlyLimit.Decimal().IsNegative() {
+		return store.Invalid("settings.budget.monthly_limit", "range", "must not be negative")
+	}
+	if b.AlertThreshold != nil {
+		if t := b.AlertThreshold.Decimal(); !t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1)) {
+			return store.Invalid("settings.budget.alert_threshold", "range", "must be above 0 and at most 1")
+		}
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/mail"
 	"strings"
-	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
@@ -82,7 +81,7 @@ func (m *Manager) User(ctx context.Context, ref string) (u User, err error) {
 	if !ok {
 		return u, rbac.ErrNoActor
 	}
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if u, err = findUser(ctx, tx, ref); err != nil {
 			return err
 		}
@@ -113,106 +112,144 @@ func (m *Manager) Users(ctx context.Context, limit int, after string) (page stor
 	return page, err
 }
 
-// Token is a personal token: it acts as its user, in all of their organizations.
-type Token struct {
-	store.Meta
-	UserID        string     `json:"user_id"`
-	Name          string     `json:"name"`
-	Hash          string     `json:"-"`
-	ExpiresAt     time.Time  `json:"expires_at"`
-	MFAVerifiedAt *time.Time `json:"mfa_verified_at"`
-	Revoked       bool       `json:"revoked"`
+// UserUpdate changes a user; nil leaves as it is.
+type UserUpdate struct {
+	Name          *string
+	Email         *string     // the platform only
+	EmailVerified *bool       // the platform only
+	Status        *rbac.State // active or suspended; the platform only
 }
 
-// AuditResource is how the log names the token.
-func (t Token) AuditResource() audit.Resource { return audit.Resource{Type: "token", ID: t.ID} }
-
-var tokens = store.Define[Token]("tokens", "tok",
-	store.Unique("hash"), store.Index("user_id", "created_at"))
-
-// NewToken is the input of [Manager.CreateToken].
-type NewToken struct {
-	Name          string
-	ExpiresInDays int        // 1 to 365; 0 is 90
-	MFAVerifiedAt *time.Time // when the host saw the person prove a second factor
-}
-
-// CreateToken makes a token for a user and returns its secret, which is kept nowhere. The platform
-// makes them for anybody; people make their own only from a session, so that one token cannot beget
-// another that outlives it.
-func (m *Manager) CreateToken(ctx context.Context, user string, in NewToken) (t Token, secret string, err error) {
-	err = m.Change(ctx, rbac.Op{Action: "tokens.create", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		u, err := findUser(ctx, tx, user)
-		if err != nil {
+// UpdateUser changes a user: the platform anything, people their own name. A suspended user's tokens and
+// keys are refused from the next request on. The last owner of an organization cannot be suspended, nor
+// their address become unverified: *store.ConflictError last_owner.
+func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u User, err error) {
+	err = m.Change(ctx, rbac.Op{Action: "users.update", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		by := actor(ctx)
+		if u, err = findUser(ctx, tx, ref); err != nil {
 			return audit.Change{}, err
 		}
-		by := actor(ctx)
 		if !by.Sovereign() && (by.Type != audit.User || by.ID != u.ID) {
 			return audit.Change{}, store.ErrNotFound
 		}
-		if !by.Sovereign() && (!by.Session || in.MFAVerifiedAt != nil) {
-			return audit.Change{}, &rbac.Denied{Code: "permission_denied", Action: "tokens.create", Resource: "user:" + u.ID,
-				Decision: rbac.Decision{MissingPermission: "tokens.create", Remedy: []string{"sign in, or ask the operator of the platform"}}}
+		if !by.Sovereign() && (in.Email != nil || in.EmailVerified != nil || in.Status != nil) {
+			return audit.Change{}, &rbac.Denied{Code: "permission_denied", Action: "users.update", Resource: "user:" + u.ID,
+				Decision: rbac.Decision{MissingPermission: "users.update", Remedy: []string{"ask the operator of the platform"}}}
 		}
-		if err := rbac.CheckText("name", in.Name, 1, rbac.MaxName); err != nil {
+		before := u
+		if in.Email != nil {
+			if u.Email, err = checkEmail("email", *in.Email); err != nil {
+				return audit.Change{}, err
+			}
+			u.EmailKey = emailKey(u.Email)
+			u.EmailVerified = u.EmailVerified && u.EmailKey == before.EmailKey
+		}
+		set(&u.EmailVerified, in.EmailVerified)
+		set(&u.State, in.Status)
+		if in.Name != nil {
+			u.Name = strings.TrimSpace(*in.Name)
+		}
+		if err := rbac.CheckText("name", u.Name, 0, rbac.MaxName); err != nil {
 			return audit.Change{}, err
 		}
-		days := in.ExpiresInDays
-		if days == 0 {
-			days = 90
+		if err := oneOf("status", string(u.State), string(rbac.Active), string(rbac.Suspended)); err != nil {
+			return audit.Change{}, err
 		}
-		if days < 1 || days > 365 {
-			return audit.Change{}, store.Invalid("expires_in_days", "range", "must be from 1 to 365")
+		if was, is := before.counts(), u.counts(); was && !is {
+			if err := m.keepOwners(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
 		}
-		if in.MFAVerifiedAt != nil && in.MFAVerifiedAt.After(tx.Now()) {
-			return audit.Change{}, store.Invalid("mfa_verified_at", "range", "lies in the future")
+		err := users.Update(ctx, tx, &u)
+		if errors.Is(err, store.ErrExists) {
+			err = &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists"}
 		}
-		secret = newSecret(tokenPrefix)
-		t = Token{UserID: u.ID, Name: in.Name, Hash: hashSecret(secret), ExpiresAt: tx.Now().AddDate(0, 0, days), MFAVerifiedAt: micros(in.MFAVerifiedAt)}
-		return audit.Created(&t), tokens.Insert(ctx, tx, &t)
+		return audit.Updated(before, &u), err
 	})
-	return t, secret, err
+	return u, err
 }
 
-// micros brings a time from outside into the form in which all stores keep times.
-func micros(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC().Truncate(time.Microsecond)
-	return &u
-}
+// counts says whether the user can be the owner of an organization.
+func (u User) counts() bool { return u.State == rbac.Active && u.EmailVerified }
 
-// Tokens lists the tokens of a user, newest first: one's own, or anybody's for the platform.
-func (m *Manager) Tokens(ctx context.Context, user string, limit int, after string) (page store.Page[Token], err error) {
-	u, err := m.User(ctx, user)
+// keepOwners refuses where the user is the last owner of an organization.
+func (m *Manager) keepOwners(ctx context.Context, tx *store.Tx, userID string) error {
+	held, err := everywhere(ctx, tx, userID)
 	if err != nil {
-		return page, err
-	}
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		page, err = tokens.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)},
-			Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after})
 		return err
-	})
-	return page, err
+	}
+	for _, a := range held {
+		if _, err := rbac.Scopes.Lock(ctx, tx, a.OrgID); err != nil {
+			return err
+		}
+		if _, err := m.keepOwner(ctx, tx, a, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// RevokeToken ends a token at once.
-func (m *Manager) RevokeToken(ctx context.Context, user, id string) (t Token, err error) {
-	u, err := m.User(ctx, user)
-	if err != nil {
-		return t, err
+// everywhere returns the user's memberships at the level of organizations that are not deleted, in the order
+// in which organizations are locked.
+func everywhere(ctx context.Context, tx *store.Tx, userID string) (held []rbac.Assignment, err error) {
+	for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", userID)},
+		Order: []store.Order{store.Asc("org_id")}}) {
+		if err != nil {
+			return nil, err
+		}
+		chain, err := rbac.Lineage(ctx, tx, a.OrgID)
+		if err != nil {
+			return nil, err
+		}
+		if a.TeamID == "" && rbac.Effective(chain) != rbac.Gone {
+			held = append(held, a)
+		}
 	}
-	err = m.Change(ctx, rbac.Op{Action: "tokens.delete", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if t, err = tokens.Get(ctx, tx, id); err != nil {
+	return held, nil
+}
+
+// DeleteUser deletes a user for good: their memberships end as by [Manager.RemoveMember], with an event in
+// each organization, and their tokens and keys with them. Only the platform can. The last owner of an
+// organization stays: *store.ConflictError last_owner.
+func (m *Manager) DeleteUser(ctx context.Context, ref, reason string) (u User, err error) {
+	err = m.Change(ctx, rbac.Op{Action: "users.delete"}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if u, err = findUser(ctx, tx, ref); err != nil {
 			return audit.Change{}, err
 		}
-		if t.UserID != u.ID {
-			return audit.Change{}, store.ErrNotFound
+		held, err := everywhere(ctx, tx, u.ID)
+		if err != nil {
+			return audit.Change{}, err
 		}
-		before := t
-		t.Revoked = true
-		return audit.Updated(before, &t).As("token.revoked"), tokens.Update(ctx, tx, &t)
+		for _, a := range held {
+			if _, err := m.RemoveMember(ctx, Place{OrgID: a.OrgID}, u.ID, MemberRemoval{Reason: reason}); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		if err := forgetUser(ctx, tx, u.ID); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Deleted(u).Because(reason), users.Delete(ctx, tx, u.ID)
 	})
-	return t, err
+	return u, err
+}
+
+// forgetUser removes what is left of a user: tokens, and memberships of what is deleted.
+func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
+	for t, err := range tokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {
+		if err != nil {
+			return err
+		}
+		if err := tokens.Delete(ctx, tx, t.ID); err != nil {
+			return err
+		}
+	}
+	for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", userID)}}) {
+		if err != nil {
+			return err
+		}
+		if err := rbac.Assignments.Delete(ctx, tx, a.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"context"
+	"errors"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -16,7 +17,7 @@ const (
 )
 
 // Assignment is what a subject holds in an organization: at its level when TeamID is empty, else
-// in that team. For a user it is the membership itself; for a key it is what the key may do.
+// in that team or project. For a user it is the membership itself; for a key it is what the key may do.
 type Assignment struct {
 	store.Meta
 	OrgID   string      `json:"organization_id"`
@@ -66,4 +67,41 @@ func in(held []Assignment, teamID string) []Assignment {
 		}
 	}
 	return act
+}
+
+// ForgetTeam removes everything that this package keeps of a team or project that is about to go: the
+// memberships, overrides, policies and restriction. The assignments of keys stay with their keys.
+func ForgetTeam(ctx context.Context, tx *store.Tx, orgID, teamID string) error {
+	of := store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.Eq("team_id", teamID)}}
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: append(of.Where, store.Eq("kind", Member))}) {
+		if err != nil {
+			return err
+		}
+		if err := Assignments.Delete(ctx, tx, a.ID); err != nil {
+			return err
+		}
+	}
+	for o, err := range overrides.All(ctx, tx, of) {
+		if err != nil {
+			return err
+		}
+		if err := overrides.Delete(ctx, tx, o.ID); err != nil {
+			return err
+		}
+	}
+	for p, err := range policies.All(ctx, tx, of) {
+		if err != nil {
+			return err
+		}
+		if err := policies.Delete(ctx, tx, p.ID); err != nil {
+			return err
+		}
+	}
+	_, err := Restrictions.Get(ctx, tx, teamID)
+	if errors.Is(err, store.ErrNotFound) { // a project has none
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return Restrictions.Delete(ctx, tx, teamID)
 }

@@ -129,10 +129,10 @@ func (g *Guard) answer(ctx context.Context, tx *store.Tx, st standing, p profile
 	return d, failed
 }
 
-// own says whether the resource is the person's: their own record, or a team that they are in.
+// own says whether the resource is the person's: their own record, or a team or project that they are in.
 func own(r Request, held []Assignment) Truth {
-	if team, ok := strings.CutPrefix(r.Resource, "team:"); ok && r.Owner == "" {
-		return truth(slices.ContainsFunc(held, func(a Assignment) bool { return a.TeamID == team && a.State == Active }))
+	if kind, place, ok := strings.Cut(r.Resource, ":"); ok && r.Owner == "" && place != "" && kind == placeType(place) {
+		return truth(slices.ContainsFunc(held, func(a Assignment) bool { return a.TeamID == place && a.State == Active }))
 	}
 	return truth(r.Owner != "" && r.Owner == r.Person)
 }

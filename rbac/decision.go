@@ -37,6 +37,7 @@ type Decision struct {
 	Remedy     []string     // what would make the call pass
 	Approvals  []ApprovalNeed
 
+	NotOwn            bool   // what was asked for is somebody else's, and only one's own is granted
 	MissingPermission string // no role, grant or policy gives it
 	Alarm             error  // Casbin failed: refused, and somebody should look
 }
@@ -115,6 +116,7 @@ func (rs *Ruleset) choose(q Question, in Inputs, pool []*rule) Decision {
 		}
 	}
 	if !d.Allowed {
+		d.NotOwn = slices.ContainsFunc(best.open, func(p part) bool { return p.input == "own" })
 		d.explain(best.open)
 		if d.Code == "permission_denied" {
 			d.MissingPermission = q.Action

@@ -20,6 +20,8 @@ type Denied struct {
 	TeamID   string
 	Field    string // the field of the input that asked too much, for grant_ceiling
 	Decision Decision
+
+	asked Op // what was refused, for the event
 }
 
 func (d *Denied) Error() string {

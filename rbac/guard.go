@@ -71,7 +71,7 @@ type Op struct {
 	// Platform is for what belongs to the platform alone, though it happens in an organization.
 	Platform bool
 
-	// Gone lets it happen in a deleted organization, where else nothing can be changed.
+	// Gone lets the platform do it in a deleted organization, where else nothing can be changed.
 	Gone bool
 
 	// Self lets everybody through who holds anything in the organization, by the organization's
@@ -116,8 +116,29 @@ func (g *Guard) Change(ctx context.Context, op Op, fn func(ctx context.Context, 
 		}
 		return bump(ctx, tx, op.OrgID, e)
 	})
+	err = asked(op, err)
 	if !joined {
-		err = g.recordDenial(ctx, op, err)
+		err = g.recordDenial(ctx, err)
+	}
+	return err
+}
+
+// asked notes on a refusal what it is a refusal of, innermost first.
+func asked(op Op, err error) error {
+	var d *Denied
+	if errors.As(err, &d) && d.asked.Action == "" {
+		d.asked = op
+	}
+	return err
+}
+
+// Together runs several changes in one unit: all of them are stored or none. A refusal leaves its event all
+// the same.
+func (g *Guard) Together(ctx context.Context, fn func(ctx context.Context) error) error {
+	joined := g.store.InUnit(ctx)
+	err := g.store.Update(ctx, func(ctx context.Context, _ *store.Tx) error { return fn(ctx) })
+	if !joined {
+		err = g.recordDenial(ctx, err)
 	}
 	return err
 }
@@ -166,13 +187,13 @@ func announce(ctx context.Context, tx *store.Tx, orgID string, revision int64, e
 
 // recordDenial writes the event of a refusal in a unit of its own, since the refused one stored
 // nothing. When even that fails the caller hears of both.
-func (g *Guard) recordDenial(ctx context.Context, op Op, err error) error {
+func (g *Guard) recordDenial(ctx context.Context, err error) error {
 	var d *Denied
 	if !errors.As(err, &d) {
 		return err
 	}
 	failed := g.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := audit.Append(ctx, tx, op.OrgID, op.Action, d.change())
+		_, err := audit.Append(ctx, tx, d.asked.OrgID, d.asked.Action, d.change())
 		return err
 	})
 	if failed != nil {
@@ -194,12 +215,12 @@ func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx
 				return err
 			}
 		} else if err := g.mayRead(ctx, tx, by, op); err != nil {
-			return err
+			return foreign(err)
 		}
 		return fn(ctx, tx)
 	})
 	if !joined {
-		err = g.recordDenial(ctx, op, err)
+		err = g.recordDenial(ctx, asked(op, err))
 	}
 	return err
 }
@@ -228,7 +249,16 @@ func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context,
 		}
 		return fn(ctx, tx, false)
 	})
-	return g.recordDenial(ctx, op, err)
+	return g.recordDenial(ctx, asked(op, err))
+}
+
+// foreign turns the refusal of what is somebody else's, to one who sees only their own, into store.ErrNotFound.
+func foreign(err error) error {
+	var d *Denied
+	if errors.As(err, &d) && d.Decision.NotOwn {
+		return store.ErrNotFound
+	}
+	return err
 }
 
 func (g *Guard) mayRead(ctx context.Context, tx *store.Tx, by audit.Actor, op Op) error {
@@ -245,8 +275,8 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	if err != nil {
 		return err
 	}
-	// The platform still reads what is deleted, to restore it.
-	if Effective(chain) == Gone && !op.Gone && !(by.Sovereign() && !locked) {
+	// What is deleted is there for the platform alone: to be read, and to be restored.
+	if Effective(chain) == Gone && !(by.Sovereign() && (op.Gone || !locked)) {
 		return store.ErrNotFound
 	}
 	if by.Sovereign() || op.Open {
@@ -260,7 +290,7 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	if resource == "" {
 		resource = "organization:" + op.OrgID
 		if op.TeamID != "" {
-			resource = "team:" + op.TeamID
+			resource = placeType(op.TeamID) + ":" + op.TeamID
 		}
 	}
 	denied := &Denied{Action: op.Action, Resource: resource, TeamID: op.TeamID}
@@ -296,6 +326,14 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	}
 	denied.Code, denied.Decision = d.Code, d
 	return denied
+}
+
+// placeType is what a context inside of an organization is: a team, or a project, by the prefix of its id.
+func placeType(id string) string {
+	if strings.HasPrefix(id, "proj_") {
+		return "project"
+	}
+	return "team"
 }
 
 func actor(ctx context.Context) audit.Actor {

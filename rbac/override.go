@@ -3,6 +3,7 @@ package rbac
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
@@ -87,4 +88,19 @@ func (g *Guard) DeleteOverride(ctx context.Context, orgID, teamID, role string) 
 			overrides.Delete(ctx, tx, o.ID)
 	})
 	return o, err
+}
+
+// OverrideMeans returns what a role means in a team by its override, in canonical form, sorted. Everybody who
+// holds something in the organization may ask.
+func (g *Guard) OverrideMeans(ctx context.Context, o Override) (means []string, err error) {
+	err = g.Read(ctx, Op{Action: "roles.read", OrgID: o.OrgID, TeamID: o.TeamID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+		r, err := roles.Get(ctx, tx, o.RoleID)
+		if err != nil {
+			return err
+		}
+		h, err := newHolding(slices.Concat(r.Permissions, o.Add), o.Remove)
+		means = holdings{h}.list(g.vocabulary)
+		return err
+	})
+	return means, err
 }

@@ -11,7 +11,7 @@ type RoleTemplate struct {
 func SystemRoles() []RoleTemplate {
 	return []RoleTemplate{
 		{"Organization Admin", OwnerRole, "Holds every permission", []string{"*"}, true},
-		{"Member", MemberRole, "Sees itself and its own teams", []string{"organizations.read", "teams.read:own", "members.read:own", "usage.read:own"}, false},
+		{"Member", MemberRole, "Sees itself, its own teams and projects", []string{"organizations.read", "teams.read:own", "projects.read:own", "members.read:own", "usage.read:own"}, false},
 	}
 }
 

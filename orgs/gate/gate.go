@@ -28,6 +28,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -154,6 +155,7 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 	if adm.hold, err = g.m.Reserve(ctx, path(adm), adm.Cost); err != nil {
 		return nil, refused(err)
 	}
+	_ = g.m.Used(ctx, adm.Caller.Key.OrgID, adm.Caller.Key.ID) // what fails here must not fail the call
 	return &adm, nil
 }
 
@@ -170,6 +172,8 @@ func (g *Gate) caller(ctx context.Context, tx *store.Tx, c Call) (orgs.Caller, e
 		return who, &orgs.AuthError{Code: "invalid_api_key"}
 	case who.Team != nil && who.Team.State != rbac.Active:
 		return who, &Denied{Code: "team_archived", Message: "the team is archived"}
+	case who.Project != nil && who.Project.State != rbac.Active:
+		return who, &Denied{Code: "project_archived", Message: "the project is archived"}
 	}
 	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
 		return who, &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"}}
@@ -188,25 +192,22 @@ func (g *Gate) model(c Call) (billing.Model, error) {
 	return model, nil
 }
 
-// Bounds on the tags of one call.
-const (
-	maxTags     = 20
-	maxTagKey   = 64
-	maxTagValue = 256
-)
-
-// tags completes the tags of a call: team is always the key's (F334), and what the team requires
-// has to be there.
+// tags completes the tags of a call: team and project are always the key's (F334), what the call leaves out
+// is taken from the key, and what the team requires has to be there.
 func tags(who orgs.Caller, sent map[string]string) (map[string]string, error) {
-	all := make(map[string]string, len(sent)+1)
-	if len(sent) > maxTags {
-		return nil, &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tags", maxTags)}
+	all := make(map[string]string, len(sent)+2)
+	if len(sent) > orgs.MaxCallTags {
+		return nil, &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tags", orgs.MaxCallTags)}
 	}
+	maps.Copy(all, who.Key.DefaultTags)
 	for k, v := range sent {
-		if k == "" || len(k) > maxTagKey || len(v) > maxTagValue {
-			return nil, &Denied{Code: "invalid_request", Message: fmt.Sprintf("tag names have 1 to %d characters, values at most %d", maxTagKey, maxTagValue)}
+		if k == "" || len(k) > orgs.MaxTagName || len(v) > orgs.MaxTagValue {
+			return nil, &Denied{Code: "invalid_request", Message: fmt.Sprintf("tag names have 1 to %d characters, values at most %d", orgs.MaxTagName, orgs.MaxTagValue)}
 		}
 		all[k] = v
+	}
+	if who.Project != nil {
+		all["project"] = who.Project.Slug
 	}
 	if who.Team == nil {
 		return all, nil
@@ -243,7 +244,7 @@ func cost(model billing.Model, c Call) (*decimal.Decimal, error) {
 
 func request(adm Admission, c Call) rbac.Request {
 	key := adm.Caller.Key
-	r := rbac.Request{OrgID: key.OrgID, TeamID: key.TeamID, Action: c.Action, Resource: rbac.ModelPattern(adm.Model.ID),
+	r := rbac.Request{OrgID: key.OrgID, TeamID: key.Context(), Action: c.Action, Resource: rbac.ModelPattern(adm.Model.ID),
 		Person: adm.Caller.Actor.Person(), At: c.Now, IP: c.IP, MFAAt: adm.Caller.Actor.MFAAt, Cost: adm.Cost}
 	if c.Model != adm.Model.ID {
 		r.Asked = rbac.ModelPattern(c.Model)
@@ -268,7 +269,7 @@ func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask rb
 
 func path(adm Admission) billing.Path {
 	k := adm.Caller.Key
-	return billing.Path{OrgID: k.OrgID, TeamID: k.TeamID, UserID: adm.Caller.Actor.Person(), KeyID: k.ID, Model: adm.Model.ID}
+	return billing.Path{OrgID: k.OrgID, TeamID: k.TeamID, ProjectID: k.ProjectID, UserID: adm.Caller.Actor.Person(), KeyID: k.ID, Model: adm.Model.ID}
 }
 
 // refuse turns a decision into a Denied and, where an approval would open the call, asks for it.

@@ -159,7 +159,7 @@ func TestModelNeedingApprovalIsPermittedOnceApproved(t *testing.T) { // F320
 
 		blocked := settings(t, engineering)
 		blocked.Models.Blocked = append(blocked.Models.Blocked, "gpt-4-32k")
-		_, err = a.UpdateTeamSettings(a.Platform(), a.eng.ID, blocked)
+		_, err = a.UpdateTeam(a.Platform(), a.eng.ID, set(blocked))
 		require.NoError(t, err)
 		a.refuses(t, a.call("gpt-4-32k"), "model_not_allowed") // blocked beats an approval
 	})
@@ -367,7 +367,7 @@ func TestFailingDetectorDeniesButNotPolicyEditingToOwners(t *testing.T) { // F45
 		a.refuses(t, a.call("gpt-3.5-turbo"), "policy_denied")
 		score.Store(-1.0) // fails
 		a.refuses(t, a.call("gpt-3.5-turbo"), "policy_denied")
-		_, err = a.Teams(a.As(a.owner), a.org.ID, 0, "")
+		_, err = a.Teams(a.As(a.owner), a.org.ID, orgs.TeamFilter{})
 		require.ErrorIs(t, err, rbac.ErrDenied)
 		_, err = a.DeletePolicy(a.As(a.owner), a.org.ID, "", p.ID)
 		require.NoError(t, err)
@@ -426,7 +426,7 @@ func TestModelWithoutPriceMeetsNoHardBudget(t *testing.T) { // billing edge 26
 	each(t, func(t *testing.T, s *store.Store) {
 		a := newAcme(t, s, `{"budget": {"monthly_limit": 5}}`, nil)
 		a.passes(t, a.call("unpriced"))
-		_, err := a.UpdateTeamSettings(a.Platform(), a.eng.ID, settings(t, `{"budget": {"monthly_limit": 5, "hard_limit": true}}`))
+		_, err := a.UpdateTeam(a.Platform(), a.eng.ID, set(settings(t, `{"budget": {"monthly_limit": 5, "hard_limit": true}}`)))
 		require.NoError(t, err)
 		a.refuses(t, a.call("unpriced"), "budget_exceeded")
 	})

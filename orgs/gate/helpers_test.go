@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+
+	"github.com/orgkit/orgkit/orgs"
 )
 
 // anomaly is a detector that answers the stored score and fails when that is negative.
@@ -18,3 +20,6 @@ func anomaly(score *atomic.Value) func(context.Context, string, string) (float64
 }
 
 func errorsAs[T error](err error, target *T) bool { return errors.As(err, target) }
+
+// set is an update of a team's settings alone.
+func set(s orgs.TeamSettings) orgs.TeamUpdate { return orgs.TeamUpdate{Settings: &s} }

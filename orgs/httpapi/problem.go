@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/orgkit/orgkit/billing"
@@ -97,8 +98,11 @@ func Classify(err error) Problem {
 		exceeded *billing.Exceeded
 		tooBig   *http.MaxBytesError
 		faults   *Faults
+		row      *orgs.RowError
 	)
 	switch {
+	case errors.As(err, &row):
+		return inRow(Classify(row.Err), row.Row)
 	case errors.As(err, &auth):
 		return NewProblem(http.StatusUnauthorized, auth.Code, auth.Error())
 	case errors.As(err, &faults):
@@ -117,8 +121,11 @@ func Classify(err error) Problem {
 		return p
 	case errors.As(err, &conflict):
 		status := http.StatusConflict
-		if slices.Contains(gone, conflict.Code) {
+		switch {
+		case slices.Contains(gone, conflict.Code):
 			status = http.StatusGone
+		case conflict.Code == "version_mismatch":
+			status = http.StatusPreconditionFailed
 		}
 		p := NewProblem(status, conflict.Code, conflict.Message)
 		p.ExistingID = conflict.ID
@@ -138,6 +145,18 @@ func Classify(err error) Problem {
 	}
 	p := NewProblem(http.StatusInternalServerError, "internal_server_error", "something failed here; the request id helps to find it")
 	p.internal = true
+	return p
+}
+
+// inRow says of a problem in which row of a request for many it lies.
+func inRow(p Problem, row int) Problem {
+	at := fmt.Sprintf("body.items[%d]", row)
+	for i := range p.Errors {
+		p.Errors[i].Location = at + strings.TrimPrefix(p.Errors[i].Location, "body")
+	}
+	if len(p.Errors) == 0 {
+		p.Errors = []Fault{{Location: at, Code: p.Code, Message: p.Detail}}
+	}
 	return p
 }
 

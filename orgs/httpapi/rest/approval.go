@@ -10,7 +10,7 @@ import (
 )
 
 type approvalView struct {
-	base
+	Base
 	OrganizationID string              `json:"organization_id"`
 	TeamID         *string             `json:"team_id"`
 	Requester      string              `json:"requester"`
@@ -25,7 +25,7 @@ type approvalView struct {
 }
 
 func renderApproval(p rbac.Approval) approvalView {
-	v := approvalView{base: baseOf(p.Meta), OrganizationID: p.OrgID, TeamID: optional(p.TeamID), Requester: p.Requester, Action: p.Action,
+	v := approvalView{Base: baseOf(p.Meta), OrganizationID: p.OrgID, TeamID: optional(p.TeamID), Requester: p.Requester, Action: p.Action,
 		Resource: p.Resource, Reason: p.Reason, Status: p.Status, Requirements: p.Requirements, Approver: optional(p.Approver), EndsAt: stamp(p.EndsAt)}
 	if p.MaxAmount != nil {
 		m := billing.NewAmount(*p.MaxAmount)
@@ -42,11 +42,9 @@ type newDecision struct {
 }
 
 func (a *api) approvals() {
-	type path struct {
-		Approval string `path:"approval"`
-	}
-	add[path, newDecision](a, http.MethodPost, "/v1/approvals/{approval}/decision", "Approve or deny", func(ctx context.Context, in *path) (*answer[approvalView], error) {
-		orgID, err := a.ApprovalOrg(ctx, in.Approval)
+	add[none, newDecision](a, http.MethodPost, "/v1/approvals/{approval}/decision", "Approve or deny", func(ctx context.Context, _ *none) (*answer[approvalView], error) {
+		id := param(ctx, "approval")
+		orgID, err := a.ApprovalOrg(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -59,10 +57,7 @@ func (a *api) approvals() {
 			m := body.MaxAmount.Decimal()
 			d.MaxAmount = &m
 		}
-		p, err := a.DecideApproval(ctx, orgID, in.Approval, d)
-		if err != nil {
-			return nil, err
-		}
-		return ok(renderApproval(p))
+		p, err := a.DecideApproval(ctx, orgID, id, d)
+		return one(p.Version, renderApproval(p), err)
 	})
 }

@@ -60,7 +60,6 @@ func raw(m json.RawMessage) json.RawMessage {
 
 // logQuery takes lists as repeated keys, as key[] and separated by commas (F008).
 type logQuery struct {
-	Org         string   `path:"org"`
 	StartTime   string   `query:"start_time"`
 	EndTime     string   `query:"end_time"`
 	EventTypes  []string `query:"event_types,explode"`
@@ -76,7 +75,7 @@ type logQuery struct {
 }
 
 func (a *api) auditLog() {
-	add[logQuery, struct{}](a, http.MethodGet, "/v1/organizations/{org}/audit/logs", "Query the audit log", func(ctx context.Context, in *logQuery) (*answer[list[eventView]], error) {
+	add[logQuery, none](a, http.MethodGet, "/v1/organizations/{org}/audit/logs", "Query the audit log", func(ctx context.Context, in *logQuery) (*answer[list[eventView]], error) {
 		f := audit.Filter{Types: flat(in.EventTypes, in.EventTypes2), Actors: flat(in.Actors, in.Actors2), Resources: flat(in.Resources, in.Resources2),
 			Outcome: audit.Outcome(in.Outcome), Limit: in.Limit, After: in.After, Ascending: in.Order == "asc"}
 		var err error
@@ -86,8 +85,8 @@ func (a *api) auditLog() {
 		if f.End, err = instant("end_time", in.EndTime); err != nil {
 			return nil, err
 		}
-		page, err := a.AuditLog(ctx, in.Org, f)
-		return listOf(page, renderEvent), err
+		page, err := a.AuditLog(ctx, param(ctx, "org"), f)
+		return listOf(page, err, always(renderEvent))
 	})
 }
 

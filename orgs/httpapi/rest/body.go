@@ -35,6 +35,9 @@ func (object) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
 }
 
+// MarshalJSON returns the text.
+func (o object) MarshalJSON() ([]byte, error) { return json.RawMessage(o).MarshalJSON() }
+
 // UnmarshalJSON keeps the text.
 func (o *object) UnmarshalJSON(b []byte) error {
 	*o = append((*o)[:0], b...)
@@ -49,6 +52,9 @@ func (statement) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
 		Description: "effect, actions, resources and conditions"}
 }
+
+// MarshalJSON returns the text.
+func (s statement) MarshalJSON() ([]byte, error) { return json.RawMessage(s).MarshalJSON() }
 
 // UnmarshalJSON keeps the text.
 func (s *statement) UnmarshalJSON(b []byte) error {
@@ -81,6 +87,7 @@ func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return b, &httpapi.Faults{List: []httpapi.Fault{{Location: "body", Code: "json", Message: "is not valid JSON"}}}
 	}
+	written := raw
 	if !nulls {
 		if parsed, raw, err = withoutNulls(raw); err != nil {
 			return b, err
@@ -92,8 +99,18 @@ func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return b, unreadable(err, reflect.TypeFor[B](), raw)
 	}
+	if n, ok := any(&b).(nullable); ok {
+		var has fields
+		if err := json.Unmarshal(written, &has); err != nil {
+			return b, err
+		}
+		n.nulls(has)
+	}
 	return b, nil
 }
+
+// nullable is a body in which null means something else than an absent field.
+type nullable interface{ nulls(has fields) }
 
 // withoutNulls drops fields that are null. Numbers keep their digits.
 func withoutNulls(raw []byte) (parsed any, clean []byte, err error) {
@@ -204,8 +221,8 @@ func badAmount(t reflect.Type, raw json.RawMessage, at string) string {
 	if json.Unmarshal(raw, &fields) != nil {
 		return ""
 	}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		part, there := fields[name]
 		if !there || string(part) == "null" {
 			continue
@@ -214,7 +231,7 @@ func badAmount(t reflect.Type, raw json.RawMessage, at string) string {
 		if at != "" {
 			below = at + "." + name
 		}
-		if found := badAmount(t.Field(i).Type, part, below); found != "" {
+		if found := badAmount(f.Type, part, below); found != "" {
 			return found
 		}
 	}

@@ -8,9 +8,10 @@ import (
 )
 
 type invitationView struct {
-	base
+	Base
 	OrganizationID string                `json:"organization_id"`
 	TeamID         *string               `json:"team_id"`
+	ProjectID      *string               `json:"project_id"`
 	Email          string                `json:"email"`
 	Role           string                `json:"role"`
 	Message        string                `json:"message"`
@@ -23,9 +24,26 @@ type invitationView struct {
 }
 
 func (a *api) renderInvitation(i orgs.Invitation) invitationView {
-	return invitationView{base: baseOf(i.Meta), OrganizationID: i.OrgID, TeamID: optional(i.TeamID), Email: i.Email, Role: i.Role,
+	v := invitationView{Base: baseOf(i.Meta), OrganizationID: i.OrgID, Email: i.Email, Role: i.Role,
 		Message: i.Message, Permissions: grantsOf(i.Permissions), Status: i.StatusAt(a.Store().Now()), ExpiresAt: stamp(i.ExpiresAt),
 		EmailSent: i.EmailSent, InvitedBy: i.InvitedBy}
+	v.TeamID, v.ProjectID = partOf(orgs.Place{OrgID: i.OrgID, TeamID: i.TeamID})
+	return v
+}
+
+// partOf are the ids of the team or project of a place, null where it is none.
+func partOf(at orgs.Place) (team, project *string) {
+	if at.IsProject() {
+		return nil, &at.TeamID
+	}
+	return optional(at.TeamID), nil
+}
+
+// renderInvited is an invitation with its token.
+func (a *api) renderInvited(i orgs.Invited) invitationView {
+	view := a.renderInvitation(i.Invitation)
+	view.Token = i.Token
+	return view
 }
 
 type newInvitation struct {
@@ -35,6 +53,11 @@ type newInvitation struct {
 	Permissions   grants `json:"permissions,omitzero"`
 	ExpiresInDays int    `json:"expires_in_days,omitempty" minimum:"1" maximum:"90"`
 	SendEmail     *bool  `json:"send_email,omitempty"` // absent: true
+}
+
+func (in newInvitation) input() orgs.NewInvitation {
+	return orgs.NewInvitation{Email: in.Email, Role: in.Role, Message: in.Message, Permissions: in.Permissions.input(),
+		ExpiresInDays: in.ExpiresInDays, SendEmail: or(in.SendEmail, true)}
 }
 
 type answerInvitation struct {
@@ -48,42 +71,13 @@ type answeredView struct {
 	Membership *memberView           `json:"membership"`
 }
 
+// invitations serves invitations to organizations, teams and projects alike.
 func (a *api) invitations() {
-	add[teamPath, newInvitation](a, http.MethodPost, "/v1/teams/{team}/invitations", "Invite somebody to a team", func(ctx context.Context, in *teamPath) (*answer[invitationView], error) {
-		at, err := a.TeamPlace(ctx, in.Team)
-		if err != nil {
-			return nil, err
-		}
-		return a.invite(ctx, at, "/v1/teams/"+at.TeamID)
-	})
-	add[orgPath, newInvitation](a, http.MethodPost, "/v1/organizations/{org}/invitations", "Invite somebody to an organization", func(ctx context.Context, in *orgPath) (*answer[invitationView], error) {
-		at, err := a.OrgPlace(ctx, in.Org)
-		if err != nil {
-			return nil, err
-		}
-		return a.invite(ctx, at, "/v1/organizations/"+at.OrgID)
-	})
-	add[teamList, struct{}](a, http.MethodGet, "/v1/teams/{team}/invitations", "List invitations of a team", func(ctx context.Context, in *teamList) (*answer[list[invitationView]], error) {
-		at, err := a.TeamPlace(ctx, in.Team)
-		if err != nil {
-			return nil, err
-		}
-		page, err := a.Invitations(ctx, at, in.Limit, in.After)
-		return listOf(page, a.renderInvitation), err
-	})
-	type invitationPath struct {
-		Team       string `path:"team"`
-		Invitation string `path:"invitation"`
+	for _, place := range places {
+		a.invitationsAt(place + "/invitations")
+		a.oneInvitationAt(place + "/invitations/{invitation}")
 	}
-	add[invitationPath, struct{}](a, http.MethodGet, "/v1/teams/{team}/invitations/{invitation}", "Get an invitation", func(ctx context.Context, in *invitationPath) (*answer[invitationView], error) {
-		at, err := a.TeamPlace(ctx, in.Team)
-		if err != nil {
-			return nil, err
-		}
-		i, err := a.Invitation(ctx, at, in.Invitation)
-		return &answer[invitationView]{Status: 200, ETag: etag(i.Version), Body: a.renderInvitation(i)}, err
-	})
-	add[struct{}, answerInvitation](a, http.MethodPost, "/v1/invitations/accept", "Accept or decline an invitation", func(ctx context.Context, _ *struct{}) (*answer[answeredView], error) {
+	add[none, answerInvitation](a, http.MethodPost, "/v1/invitations/accept", "Accept or decline an invitation", func(ctx context.Context, _ *none) (*answer[answeredView], error) {
 		body, err := read[answerInvitation](ctx, a, false)
 		if err != nil {
 			return nil, err
@@ -101,15 +95,63 @@ func (a *api) invitations() {
 	})
 }
 
-func (a *api) invite(ctx context.Context, at orgs.Place, path string) (*answer[invitationView], error) {
-	in, err := read[newInvitation](ctx, a, false)
-	if err != nil {
-		return nil, err
+func (a *api) invitationsAt(path string) {
+	add[none, newInvitation](a, http.MethodPost, path, "Invite somebody", func(ctx context.Context, _ *none) (*answer[invitationView], error) {
+		at, in, err := placed[newInvitation](ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		i, token, err := a.Invite(ctx, at, in.input())
+		return made(a, pathOf(at)+"/invitations/"+i.ID, i.Version, a.renderInvited(orgs.Invited{Invitation: i, Token: token}), err)
+	})
+	add[none, many](a, http.MethodPost, path+"/bulk", "Invite many", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return bulk(ctx, a, newInvitation.input, func(ctx context.Context, rows []orgs.NewInvitation, atomic bool) ([]orgs.Row[orgs.Invited], error) {
+			return a.InviteMany(ctx, at, rows, atomic)
+		}, a.renderInvited)
+	})
+	type query struct {
+		Status orgs.InvitationStatus `query:"status" enum:"pending,accepted,declined,revoked,expired"`
+		Email  string                `query:"email"`
+		Limit  int                   `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		After  string                `query:"after" maxLength:"1000"`
 	}
-	i, token, err := a.Invite(ctx, at, orgs.NewInvitation{Email: in.Email, Role: in.Role, Message: in.Message,
-		Permissions: orgs.Grants{Add: in.Permissions.Add, Remove: in.Permissions.Remove}, ExpiresInDays: in.ExpiresInDays,
-		SendEmail: in.SendEmail == nil || *in.SendEmail})
-	view := a.renderInvitation(i)
-	view.Token = token
-	return &answer[invitationView]{Status: 201, Location: a.created(path + "/invitations/" + i.ID), ETag: etag(i.Version), Body: view}, err
+	add[query, none](a, http.MethodGet, path, "List invitations", func(ctx context.Context, q *query) (*answer[list[invitationView]], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		page, err := a.Invitations(ctx, at, orgs.InvitationFilter{Status: q.Status, Email: q.Email, Limit: q.Limit, After: q.After})
+		return listOf(page, err, always(a.renderInvitation))
+	})
+}
+
+func (a *api) oneInvitationAt(path string) {
+	add[none, none](a, http.MethodGet, path, "Get an invitation", func(ctx context.Context, _ *none) (*answer[invitationView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i, err := a.Invitation(ctx, at, param(ctx, "invitation"))
+		return one(i.Version, a.renderInvitation(i), err)
+	})
+	add[none, none](a, http.MethodDelete, path, "Revoke an invitation", func(ctx context.Context, _ *none) (*answer[invitationView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i, err := a.RevokeInvitation(ctx, at, param(ctx, "invitation"))
+		return one(i.Version, a.renderInvitation(i), err)
+	})
+	add[none, none](a, http.MethodPost, path+"/resend", "Give an invitation a new token", func(ctx context.Context, _ *none) (*answer[invitationView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i, token, err := a.ResendInvitation(ctx, at, param(ctx, "invitation"))
+		return one(i.Version, a.renderInvited(orgs.Invited{Invitation: i, Token: token}), err)
+	})
 }

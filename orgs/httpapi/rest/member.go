@@ -2,12 +2,10 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
-	"github.com/orgkit/orgkit/store"
 )
 
 type memberView struct {
@@ -18,6 +16,7 @@ type memberView struct {
 	ExternalID     *string    `json:"external_id"`
 	OrganizationID string     `json:"organization_id"`
 	TeamID         *string    `json:"team_id"`
+	ProjectID      *string    `json:"project_id"`
 	Role           string     `json:"role"`
 	Permissions    grantsView `json:"permissions"`
 	Effective      []string   `json:"effective_permissions"`
@@ -30,14 +29,27 @@ type memberView struct {
 }
 
 func renderMember(m orgs.Membership) memberView {
-	return memberView{ID: m.ID, UserID: m.User.ID, Email: m.User.Email, Name: m.User.Name, OrganizationID: m.Place.OrgID, TeamID: optional(m.Place.TeamID),
-		Role: m.Role, Permissions: grantsOf(m.Permissions), Effective: none(m.Effective), Status: m.State, Source: m.Source,
+	v := memberView{ID: m.ID, UserID: m.User.ID, Email: m.User.Email, Name: m.User.Name, OrganizationID: m.Place.OrgID,
+		Role: m.Role, Permissions: grantsOf(m.Permissions), Effective: filled(m.Effective), Status: m.State, Source: m.Source,
 		JoinedAt: stamp(m.JoinedAt), CreatedAt: stamp(m.JoinedAt), UpdatedAt: stamp(m.UpdatedAt), ETag: etag(m.Version)}
+	v.TeamID, v.ProjectID = partOf(m.Place)
+	return v
 }
 
-// memberPatch has three states per field: absent leaves it, null takes custom grants away.
-type memberPatch struct {
-	Role        string  `json:"role,omitempty"`
+type newMember struct {
+	UserID      string `json:"user_id" doc:"id or e-mail address"`
+	Role        string `json:"role"`
+	Permissions grants `json:"permissions,omitzero"`
+}
+
+func (in newMember) input() orgs.NewMember {
+	return orgs.NewMember{User: in.UserID, Role: in.Role, Permissions: in.Permissions.input()}
+}
+
+// memberBody is what a member can be changed to. Permissions are replaced whole: null and {} take the custom
+// grants away (F331).
+type memberBody struct {
+	Role        string  `json:"role"`
 	Permissions *grants `json:"permissions,omitempty"`
 	Reason      string  `json:"reason,omitempty"`
 }
@@ -52,6 +64,7 @@ type removedView struct {
 	UserID         string         `json:"user_id"`
 	OrganizationID string         `json:"organization_id"`
 	TeamID         *string        `json:"team_id"`
+	ProjectID      *string        `json:"project_id"`
 	Removed        bool           `json:"removed"`
 	Reassigned     reassignedView `json:"reassigned"`
 	DisabledKeys   int            `json:"disabled_keys"`
@@ -62,109 +75,87 @@ type reassignedView struct {
 	APIKeys int `json:"api_keys"`
 }
 
-// members serves the members of teams and of organizations alike.
+// places are the paths of everything that has members.
+var places = []string{"/v1/organizations/{org}", "/v1/teams/{team}", "/v1/organizations/{org}/projects/{project}"}
+
+// members serves the members of organizations, teams and projects alike.
 func (a *api) members() {
-	membersAt(a, "/v1/teams/{team}/members", func(ctx context.Context, in *memberOfTeam) (orgs.Place, string, error) {
-		at, err := a.TeamPlace(ctx, in.Team)
-		return at, in.User, err
-	}, func(ctx context.Context, in *teamList) (orgs.Place, paging, error) {
-		at, err := a.TeamPlace(ctx, in.Team)
-		return at, paging{in.Limit, in.After}, err
+	for _, place := range places {
+		a.membersAt(place + "/members")
+		a.oneMemberAt(place + "/members/{user}")
+	}
+}
+
+func (a *api) membersAt(path string) {
+	type query struct {
+		Role   string     `query:"role" doc:"slug or id"`
+		Status rbac.State `query:"status" enum:"active,suspended"`
+		Limit  int        `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		After  string     `query:"after" maxLength:"1000"`
+	}
+	add[query, none](a, http.MethodGet, path, "List members", func(ctx context.Context, q *query) (*answer[list[memberView]], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		page, err := a.Members(ctx, at, orgs.MemberFilter{Role: q.Role, Status: q.Status, Limit: q.Limit, After: q.After})
+		return listOf(page, err, always(renderMember))
 	})
-	membersAt(a, "/v1/organizations/{org}/members", func(ctx context.Context, in *memberOfOrg) (orgs.Place, string, error) {
-		at, err := a.OrgPlace(ctx, in.Org)
-		return at, in.User, err
-	}, func(ctx context.Context, in *orgList) (orgs.Place, paging, error) {
-		at, err := a.OrgPlace(ctx, in.Org)
-		return at, paging{in.Limit, in.After}, err
+	add[none, newMember](a, http.MethodPost, path, "Add a member without an invitation", func(ctx context.Context, _ *none) (*answer[memberView], error) {
+		at, in, err := placed[newMember](ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		ms, err := a.AddMember(ctx, at, in.input())
+		return made(a, pathOf(at)+"/members/"+ms.User.ID, ms.Version, renderMember(ms), err)
+	})
+	add[none, many](a, http.MethodPost, path+"/bulk", "Add many members", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return bulk(ctx, a, newMember.input, func(ctx context.Context, rows []orgs.NewMember, atomic bool) ([]orgs.Row[orgs.Membership], error) {
+			return a.AddMembers(ctx, at, rows, atomic)
+		}, renderMember)
 	})
 }
 
-type memberOfTeam struct {
-	Team string `path:"team"`
-	User string `path:"user"`
-}
-
-type memberOfOrg struct {
-	Org  string `path:"org"`
-	User string `path:"user"`
-}
-
-func membersAt[One, Many any](a *api, path string, one func(context.Context, *One) (orgs.Place, string, error), many func(context.Context, *Many) (orgs.Place, paging, error)) {
-	add[Many, struct{}](a, http.MethodGet, path, "List members", func(ctx context.Context, in *Many) (*answer[list[memberView]], error) {
-		at, p, err := many(ctx, in)
+func (a *api) oneMemberAt(path string) {
+	get := func(ctx context.Context) (orgs.Membership, error) {
+		at, err := a.place(ctx)
 		if err != nil {
-			return nil, err
+			return orgs.Membership{}, err
 		}
-		page, err := a.Members(ctx, at, p.Limit, p.After)
-		return listOf(page, renderMember), err
+		return a.Member(ctx, at, param(ctx, "user"))
+	}
+	add[none, none](a, http.MethodGet, path, "Get a member", func(ctx context.Context, _ *none) (*answer[memberView], error) {
+		ms, err := get(ctx)
+		return one(ms.Version, renderMember(ms), err)
 	})
-	add[One, struct{}](a, http.MethodGet, path+"/{user}", "Get a member", func(ctx context.Context, in *One) (*answer[memberView], error) {
-		at, user, err := one(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		ms, err := a.Member(ctx, at, user)
-		return &answer[memberView]{Status: 200, ETag: etag(ms.Version), Body: renderMember(ms)}, err
+	add[none, memberBody](a, http.MethodPatch, path, "Change a member", func(ctx context.Context, _ *none) (*answer[memberView], error) {
+		ms, err := patch(ctx, a, editing[orgs.Membership, memberBody]{
+			get:     get,
+			version: func(ms orgs.Membership) int64 { return ms.Version },
+			view:    func(_ context.Context, ms orgs.Membership) (any, error) { return renderMember(ms), nil },
+			body:    func(ms orgs.Membership) memberBody { return memberBody{Role: ms.Role} },
+			put: func(ctx context.Context, ms orgs.Membership, b memberBody, has fields) (orgs.Membership, error) {
+				return a.UpdateMember(ctx, ms.Place, ms.User.ID, orgs.MemberUpdate{Role: given(has, "role", b.Role),
+					Permissions: given(has, "permissions", orZero(b.Permissions).input()), Reason: b.Reason})
+			}})
+		return one(ms.Version, renderMember(ms), err)
 	})
-	add[One, memberPatch](a, http.MethodPatch, path+"/{user}", "Change a member", func(ctx context.Context, in *One) (*answer[memberView], error) {
-		at, user, err := one(ctx, in)
+	add[none, memberRemoval](a, http.MethodDelete, path, "Remove a member", func(ctx context.Context, _ *none) (*answer[removedView], error) {
+		at, in, err := placed[memberRemoval](ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		change, err := a.readMemberPatch(ctx)
+		r, err := a.RemoveMember(ctx, at, param(ctx, "user"), orgs.MemberRemoval{ReassignTo: in.ReassignTo, Later: !or(in.Immediately, true), Reason: in.Reason})
 		if err != nil {
 			return nil, err
 		}
-		ms, err := a.UpdateMember(ctx, at, user, change)
-		return &answer[memberView]{Status: 200, ETag: etag(ms.Version), Body: renderMember(ms)}, err
+		v := removedView{UserID: r.UserID, OrganizationID: at.OrgID, Removed: true, Reassigned: reassignedView{r.Reassigned},
+			DisabledKeys: r.Disabled, AccessEndsAt: stamp(r.AccessEndsAt)}
+		v.TeamID, v.ProjectID = partOf(at)
+		return ok(v)
 	})
-	add[One, memberRemoval](a, http.MethodDelete, path+"/{user}", "Remove a member", func(ctx context.Context, in *One) (*answer[removedView], error) {
-		at, user, err := one(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		body, err := read[memberRemoval](ctx, a, false)
-		if err != nil {
-			return nil, err
-		}
-		r, err := a.RemoveMember(ctx, at, user, orgs.MemberRemoval{ReassignTo: body.ReassignTo,
-			Later: body.Immediately != nil && !*body.Immediately, Reason: body.Reason})
-		if err != nil {
-			return nil, err
-		}
-		return ok(removedView{UserID: r.UserID, OrganizationID: at.OrgID, TeamID: optional(at.TeamID), Removed: true,
-			Reassigned: reassignedView{r.Reassigned}, DisabledKeys: r.Disabled, AccessEndsAt: stamp(r.AccessEndsAt)})
-	})
-}
-
-// readMemberPatch reads the body twice: as fields, since presence and null mean something, and by
-// their types.
-func (a *api) readMemberPatch(ctx context.Context) (change orgs.MemberUpdate, err error) {
-	body, err := read[object](ctx, a, true)
-	if err != nil {
-		return change, err
-	}
-	patch, err := decode[memberPatch](a, body, false)
-	if err != nil {
-		return change, err
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil {
-		return change, err
-	}
-	if role, there := fields["role"]; there {
-		if string(role) == "null" {
-			return change, store.Invalid("role", "required", "has no default")
-		}
-		change.Role = &patch.Role
-	}
-	if _, there := fields["permissions"]; there {
-		change.Permissions = &orgs.Grants{}
-		if patch.Permissions != nil {
-			*change.Permissions = orgs.Grants{Add: patch.Permissions.Add, Remove: patch.Permissions.Remove}
-		}
-	}
-	change.Reason = patch.Reason
-	return change, nil
 }

@@ -20,8 +20,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -84,8 +84,10 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.huma.UseMiddleware(keepRequest)
 	a.users()
 	a.organizations()
+	a.tree()
 	a.roles()
 	a.teams()
+	a.projects()
 	a.invitations()
 	a.members()
 	a.policies()
@@ -98,38 +100,15 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 // open serves the description to everybody and everything else to actors.
 func (a *api) open(mux *http.ServeMux) http.Handler {
 	served := httpapi.Fallback(mux)
-	guarded := httpapi.Actor(a.opt.Authenticate, a.edge, readable(served))
+	guarded := httpapi.Actor(a.opt.Authenticate, a.edge, a.readable(a.conditional(served)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 		if path := strings.TrimPrefix(r.URL.Path, a.opt.Prefix); path == "/openapi.json" || path == "/openapi.yaml" {
 			served.ServeHTTP(w, r)
 			return
 		}
-		guarded.ServeHTTP(&badRequests{ResponseWriter: w}, r)
+		guarded.ServeHTTP(w, r)
 	})
-}
-
-// readable refuses a query that cannot be parsed: the part that can would be a wider one.
-func readable(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-			fault := httpapi.Fault{Location: "query", Code: "pattern", Message: "is not a well-formed query"}
-			httpapi.WriteError(w, r, &httpapi.Faults{List: []httpapi.Fault{fault}}, nil)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// badRequests turns Huma's 422 for a faulty request into this dialect's 400.
-type badRequests struct{ http.ResponseWriter }
-
-// WriteHeader changes that one status.
-func (b *badRequests) WriteHeader(status int) {
-	if status == http.StatusUnprocessableEntity {
-		status = http.StatusBadRequest
-	}
-	b.ResponseWriter.WriteHeader(status)
 }
 
 func (a *api) fail(r *http.Request, err error) {
@@ -219,27 +198,95 @@ type answer[T any] struct {
 
 func ok[T any](body T) (*answer[T], error) { return &answer[T]{Status: http.StatusOK, Body: body}, nil }
 
+// one is a success with one object, found or failed.
+func one[T any](version int64, body T, err error) (*answer[T], error) {
+	return &answer[T]{Status: http.StatusOK, ETag: etag(version), Body: body}, err
+}
+
+// made is a success with a new object at the path.
+func made[T any](a *api, path string, version int64, body T, err error) (*answer[T], error) {
+	return &answer[T]{Status: http.StatusCreated, Location: a.created(path), ETag: etag(version), Body: body}, err
+}
+
 func (a *api) created(path string) string { return a.opt.PublicURL + a.opt.Prefix + path }
 
-// add registers an operation. B is the type of its body, none for the empty struct.
-func add[In, B, Out any](a *api, method, path, summary string, fn func(ctx context.Context, in *In) (*answer[Out], error)) {
+// none is the query or body of an operation that has none.
+type none = struct{}
+
+// add registers an operation. Q is its query, B the type of its body; what stands in its path is read by
+// [param], so that one function serves several paths.
+func add[Q, B, Out any](a *api, method, path, summary string, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
 	op := huma.Operation{Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
-		Errors: []int{400, 401, 403, 404, 409}}
+		Errors: []int{400, 401, 403, 404, 409, 412}}
+	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true,
+			Schema: &huma.Schema{Type: huma.TypeString}, Description: pathParams[m[1]]})
+	}
 	if t := reflect.TypeFor[B](); t != reflect.TypeFor[struct{}]() {
 		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{
 			"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(t, true, "")}}}
 	}
-	huma.Register(a.huma, op, func(ctx context.Context, in *In) (*answer[Out], error) {
-		out, err := fn(ctx, in)
+	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
+		out, err := fn(ctx, q)
 		if err != nil {
-			p := problem(ctx, err)
-			if p.Internal() {
-				a.fail(request(ctx).Request, err)
-			}
-			return nil, p
+			return nil, a.problem(ctx, err)
 		}
 		return out, nil
 	})
+}
+
+var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+
+// pathParams says of what stands in paths what may stand there.
+var pathParams = map[string]string{
+	"org": "id or slug, also one that the organization had not long ago", "team": "id, or a slug that one visible team has",
+	"project": "id or slug", "role": "id or slug", "user": "id, e-mail address or me", "invitation": "id", "policy": "id",
+	"key": "id", "token": "id", "approval": "id",
+}
+
+// param returns what stands in the path of the request.
+func param(ctx context.Context, name string) string { return request(ctx).PathValue(name) }
+
+// place is where the path of the request leads: to a team, a project, or an organization.
+func (a *api) place(ctx context.Context) (orgs.Place, error) {
+	switch {
+	case param(ctx, "team") != "":
+		return a.TeamPlace(ctx, param(ctx, "team"))
+	case param(ctx, "project") != "":
+		return a.ProjectPlace(ctx, param(ctx, "org"), param(ctx, "project"))
+	}
+	return a.OrgPlace(ctx, param(ctx, "org"))
+}
+
+// placed is the place of the request and then its body: what is wrong with that is nobody's business to whom
+// the place does not exist.
+func placed[B any](ctx context.Context, a *api) (at orgs.Place, in B, err error) {
+	if at, err = a.place(ctx); err != nil {
+		return at, in, err
+	}
+	in, err = read[B](ctx, a, false)
+	return at, in, err
+}
+
+// pathOf is the path of a place.
+func pathOf(at orgs.Place) string {
+	org := "/v1/organizations/" + at.OrgID
+	switch {
+	case at.TeamID == "":
+		return org
+	case at.IsProject():
+		return org + "/projects/" + at.TeamID
+	}
+	return "/v1/teams/" + at.TeamID
+}
+
+// problem is the problem of an error, of which the host hears if the caller is not to blame.
+func (a *api) problem(ctx context.Context, err error) *problemError {
+	p := problem(ctx, err)
+	if p.Internal() {
+		a.fail(request(ctx).Request, err)
+	}
+	return p
 }
 
 // operationID is made of the method and the fixed parts of the path.
@@ -266,16 +313,16 @@ func stampOf(t *time.Time) *string {
 	return &s
 }
 
-// base is what every object has.
-type base struct {
+// Base is what every object has. Embedded types are exported for the description of the API, which sees no others.
+type Base struct {
 	ID        string `json:"id"`
 	CreatedAt string `json:"created_at"`
 	UpdatedAt string `json:"updated_at"`
 	ETag      string `json:"etag"`
 }
 
-func baseOf(m store.Meta) base {
-	return base{m.ID, stamp(m.CreatedAt), stamp(m.UpdatedAt), etag(m.Version)}
+func baseOf(m store.Meta) Base {
+	return Base{m.ID, stamp(m.CreatedAt), stamp(m.UpdatedAt), etag(m.Version)}
 }
 
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }
@@ -287,15 +334,43 @@ type list[T any] struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-func listOf[R, T any](page store.Page[R], render func(R) T) *answer[list[T]] {
+// listOf renders a page, found or failed.
+func listOf[R, T any](page store.Page[R], err error, render func(R) (T, error)) (*answer[list[T]], error) {
+	if err != nil {
+		return nil, err
+	}
 	l := list[T]{Data: make([]T, 0, len(page.Items)), HasMore: page.Next != ""}
 	for _, rec := range page.Items {
-		l.Data = append(l.Data, render(rec))
+		view, err := render(rec)
+		if err != nil {
+			return nil, err
+		}
+		l.Data = append(l.Data, view)
 	}
 	if l.HasMore {
 		l.NextCursor = &page.Next
 	}
-	return &answer[list[T]]{Status: http.StatusOK, Body: l}
+	return ok(l)
+}
+
+// always is for listOf what renders and cannot fail.
+func always[R, T any](render func(R) T) func(R) (T, error) {
+	return func(rec R) (T, error) { return render(rec), nil }
+}
+
+// deletedView is the answer where something was deleted for good.
+type deletedView struct {
+	ID      string `json:"id"`
+	Deleted bool   `json:"deleted"`
+}
+
+func deleted(id string, err error) (*answer[deletedView], error) {
+	return &answer[deletedView]{Status: http.StatusOK, Body: deletedView{id, true}}, err
+}
+
+// because is the body of calls for whose event a reason may be given.
+type because struct {
+	Reason string `json:"reason,omitempty"`
 }
 
 // paging is the query of every list.
@@ -304,8 +379,8 @@ type paging struct {
 	After string `query:"after" maxLength:"1000"`
 }
 
-// none is never nil in JSON.
-func none(list []string) []string {
+// filled is never nil in JSON.
+func filled(list []string) []string {
 	if list == nil {
 		return []string{}
 	}
@@ -318,7 +393,9 @@ type grants struct {
 	Remove []string `json:"remove,omitempty"`
 }
 
-func grantsOf(g orgs.Grants) grantsView { return grantsView{none(g.Add), none(g.Remove)} }
+func (g grants) input() orgs.Grants { return orgs.Grants{Add: g.Add, Remove: g.Remove} }
+
+func grantsOf(g orgs.Grants) grantsView { return grantsView{filled(g.Add), filled(g.Remove)} }
 
 type grantsView struct {
 	Add    []string `json:"add"`

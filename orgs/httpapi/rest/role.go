@@ -5,41 +5,122 @@ import (
 	"net/http"
 
 	"github.com/orgkit/orgkit/rbac"
-	"github.com/orgkit/orgkit/store"
 )
 
 type roleView struct {
-	base
+	Base
 	OrganizationID string   `json:"organization_id"`
 	Name           string   `json:"name"`
 	Slug           string   `json:"slug"`
 	Description    string   `json:"description"`
 	Permissions    []string `json:"permissions"`
+	Inherited      bool     `json:"inherited"`
 	IsSystem       bool     `json:"is_system"`
+	MembersCount   int      `json:"members_count"`
 }
 
-func renderRole(r rbac.Role) roleView {
-	return roleView{base: baseOf(r.Meta), OrganizationID: r.OrgID, Name: r.Name, Slug: r.Slug, Description: r.Description,
-		Permissions: none(r.Permissions), IsSystem: r.IsSystem}
+func (a *api) renderRole(ctx context.Context, r rbac.Role) (roleView, error) {
+	holders, err := a.RoleHolders(ctx, r)
+	return roleView{Base: baseOf(r.Meta), OrganizationID: r.OrgID, Name: r.Name, Slug: r.Slug, Description: r.Description,
+		Permissions: filled(r.Permissions), Inherited: r.Inherited, IsSystem: r.IsSystem, MembersCount: holders}, err
+}
+
+func (a *api) role(ctx context.Context, r rbac.Role, err error) (*answer[roleView], error) {
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.renderRole(ctx, r)
+	return one(r.Version, view, err)
+}
+
+// RoleBody is what a role can be changed to.
+type RoleBody struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Permissions []string `json:"permissions"`
+	Inherited   bool     `json:"inherited,omitempty" doc:"held at the level of the organization it acts below it too"`
 }
 
 type newRole struct {
-	Name        string   `json:"name"`
-	Slug        string   `json:"slug,omitempty"`
-	Description string   `json:"description,omitempty"`
-	Permissions []string `json:"permissions"`
-	IsSystem    bool     `json:"is_system,omitempty"`
+	RoleBody
+	Slug     string `json:"slug,omitempty"`
+	IsSystem bool   `json:"is_system,omitempty"`
+}
+
+func (a *api) roles() {
+	const path = "/v1/organizations/{org}/roles"
+	add[none, newRole](a, http.MethodPost, path, "Create a role", func(ctx context.Context, _ *none) (*answer[roleView], error) {
+		at, in, err := placed[newRole](ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		r, err := a.CreateRole(ctx, at.OrgID, rbac.NewRole{Name: in.Name, Slug: in.Slug, Description: in.Description,
+			Permissions: in.Permissions, Inherited: in.Inherited, IsSystem: in.IsSystem})
+		if err != nil {
+			return nil, err
+		}
+		view, err := a.renderRole(ctx, r)
+		return made(a, pathOf(at)+"/roles/"+r.ID, r.Version, view, err)
+	})
+	add[paging, none](a, http.MethodGet, path, "List roles", func(ctx context.Context, q *paging) (*answer[list[roleView]], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		page, err := a.Roles(ctx, at.OrgID, q.Limit, q.After)
+		return listOf(page, err, func(r rbac.Role) (roleView, error) { return a.renderRole(ctx, r) })
+	})
+	get := func(ctx context.Context) (rbac.Role, error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return rbac.Role{}, err
+		}
+		return a.Role(ctx, at.OrgID, param(ctx, "role"))
+	}
+	add[none, none](a, http.MethodGet, path+"/{role}", "Get a role", func(ctx context.Context, _ *none) (*answer[roleView], error) {
+		r, err := get(ctx)
+		return a.role(ctx, r, err)
+	})
+	add[none, RoleBody](a, http.MethodPatch, path+"/{role}", "Change a role", func(ctx context.Context, _ *none) (*answer[roleView], error) {
+		r, err := patch(ctx, a, editing[rbac.Role, RoleBody]{
+			get:     get,
+			version: func(r rbac.Role) int64 { return r.Version },
+			view:    func(ctx context.Context, r rbac.Role) (any, error) { return a.renderRole(ctx, r) },
+			body: func(r rbac.Role) RoleBody {
+				return RoleBody{r.Name, r.Description, filled(r.Permissions), r.Inherited}
+			},
+			put: func(ctx context.Context, r rbac.Role, b RoleBody, has fields) (rbac.Role, error) {
+				return a.UpdateRole(ctx, r.OrgID, r.ID, rbac.RoleUpdate{Name: given(has, "name", b.Name), Description: given(has, "description", b.Description),
+					Permissions: given(has, "permissions", b.Permissions), Inherited: given(has, "inherited", b.Inherited)})
+			}})
+		return a.role(ctx, r, err)
+	})
+	type replacement struct {
+		ReplaceWith string `query:"replace_with" doc:"id or slug of the role that takes its place"`
+	}
+	add[replacement, none](a, http.MethodDelete, path+"/{role}", "Delete a role", func(ctx context.Context, q *replacement) (*answer[deletedView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r, err := a.DeleteRole(ctx, at.OrgID, param(ctx, "role"), q.ReplaceWith)
+		return deleted(r.ID, err)
+	})
+	a.overrides()
 }
 
 type overrideView struct {
-	base
+	Base
 	TeamID    string     `json:"team_id"`
 	Role      string     `json:"role"`
 	Overrides grantsView `json:"permissions_override"`
+	Effective []string   `json:"effective_permissions"` // what the role means in the team
 }
 
-func renderOverride(o rbac.Override) overrideView {
-	return overrideView{base: baseOf(o.Meta), TeamID: o.TeamID, Role: o.Role, Overrides: grantsView{none(o.Add), none(o.Remove)}}
+func (a *api) renderOverride(ctx context.Context, o rbac.Override) (overrideView, error) {
+	means, err := a.OverrideMeans(ctx, o)
+	return overrideView{Base: baseOf(o.Meta), TeamID: o.TeamID, Role: o.Role, Overrides: grantsView{filled(o.Add), filled(o.Remove)},
+		Effective: filled(means)}, err
 }
 
 type newOverride struct {
@@ -47,66 +128,37 @@ type newOverride struct {
 	Overrides grants `json:"permissions_override"`
 }
 
-func (a *api) roles() {
-	add[orgPath, newRole](a, http.MethodPost, "/v1/organizations/{org}/roles", "Create a role", func(ctx context.Context, in *orgPath) (*answer[roleView], error) {
-		id, err := a.OrgID(ctx, in.Org)
-		if err != nil {
-			return nil, err
-		}
-		body, err := read[newRole](ctx, a, false)
-		if err != nil {
-			return nil, err
-		}
-		r, err := a.CreateRole(ctx, id, rbac.NewRole{Name: body.Name, Slug: body.Slug, Description: body.Description, Permissions: body.Permissions, IsSystem: body.IsSystem})
-		return &answer[roleView]{Status: 201, Location: a.created("/v1/organizations/" + id + "/roles/" + r.ID), ETag: etag(r.Version), Body: renderRole(r)}, err
-	})
-	add[orgList, struct{}](a, http.MethodGet, "/v1/organizations/{org}/roles", "List roles", func(ctx context.Context, in *orgList) (*answer[list[roleView]], error) {
-		id, err := a.OrgID(ctx, in.Org)
-		if err != nil {
-			return nil, err
-		}
-		page, err := a.Roles(ctx, id, in.Limit, in.After)
-		return listOf(page, renderRole), err
-	})
-	type rolePath struct {
-		Org  string `path:"org"`
-		Role string `path:"role"`
-	}
-	add[rolePath, struct{}](a, http.MethodGet, "/v1/organizations/{org}/roles/{role}", "Get a role", func(ctx context.Context, in *rolePath) (*answer[roleView], error) {
-		id, err := a.OrgID(ctx, in.Org)
-		if err != nil {
-			return nil, err
-		}
-		r, err := a.Role(ctx, id, in.Role)
-		return &answer[roleView]{Status: 200, ETag: etag(r.Version), Body: renderRole(r)}, err
-	})
-	a.overrides()
-}
-
 func (a *api) overrides() {
-	add[teamPath, newOverride](a, http.MethodPost, "/v1/teams/{team}/roles", "Set what a role means in a team", func(ctx context.Context, in *teamPath) (*answer[overrideView], error) {
-		at, err := a.TeamPlace(ctx, in.Team)
+	const path = "/v1/teams/{team}/roles"
+	add[none, newOverride](a, http.MethodPost, path, "Set what a role means in a team", func(ctx context.Context, _ *none) (*answer[overrideView], error) {
+		at, in, err := placed[newOverride](ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		body, err := read[newOverride](ctx, a, false)
+		o, fresh, err := a.SetOverride(ctx, at.OrgID, at.TeamID, in.Role, in.Overrides.Add, in.Overrides.Remove)
 		if err != nil {
 			return nil, err
 		}
-		o, fresh, err := a.SetOverride(ctx, at.OrgID, at.TeamID, body.Role, body.Overrides.Add, body.Overrides.Remove)
-		out := &answer[overrideView]{Status: 200, ETag: etag(o.Version), Body: renderOverride(o)}
+		view, err := a.renderOverride(ctx, o)
 		if fresh {
-			out.Status, out.Location = 201, a.created("/v1/teams/"+at.TeamID+"/roles")
+			return made(a, pathOf(at)+"/roles", o.Version, view, err)
 		}
-		return out, err
+		return one(o.Version, view, err)
 	})
-	add[teamList, struct{}](a, http.MethodGet, "/v1/teams/{team}/roles", "List what roles mean in a team", func(ctx context.Context, in *teamList) (*answer[list[overrideView]], error) {
-		at, err := a.TeamPlace(ctx, in.Team)
+	add[paging, none](a, http.MethodGet, path, "List what roles mean in a team", func(ctx context.Context, q *paging) (*answer[list[overrideView]], error) {
+		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err
 		}
-		var page store.Page[rbac.Override]
-		page, err = a.Overrides(ctx, at.OrgID, at.TeamID, in.Limit, in.After)
-		return listOf(page, renderOverride), err
+		page, err := a.Overrides(ctx, at.OrgID, at.TeamID, q.Limit, q.After)
+		return listOf(page, err, func(o rbac.Override) (overrideView, error) { return a.renderOverride(ctx, o) })
+	})
+	add[none, none](a, http.MethodDelete, path+"/{role}", "Let a role mean in a team what it means elsewhere", func(ctx context.Context, _ *none) (*answer[deletedView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o, err := a.DeleteOverride(ctx, at.OrgID, at.TeamID, param(ctx, "role"))
+		return deleted(o.ID, err)
 	})
 }

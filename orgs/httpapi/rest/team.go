@@ -1,9 +1,7 @@
 package rest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/orgkit/orgkit/orgs"
@@ -11,130 +9,93 @@ import (
 )
 
 type teamView struct {
-	base
+	Base
 	OrganizationID string            `json:"organization_id"`
 	Name           string            `json:"name"`
 	Slug           string            `json:"slug"`
 	Description    string            `json:"description"`
 	Settings       orgs.TeamSettings `json:"settings"`
+	Effective      effectiveView     `json:"effective"`
 	Status         rbac.State        `json:"status"`
+	MembersCount   int               `json:"members_count"`
+	BudgetState    *BudgetState      `json:"budget_state"`
 }
 
-func renderTeam(t orgs.Team) teamView {
-	return teamView{base: baseOf(t.Meta), OrganizationID: t.OrgID, Name: t.Name, Slug: t.Slug, Description: t.Description, Settings: t.Settings, Status: t.State}
+func (a *api) renderTeam(ctx context.Context, t orgs.Team) (teamView, error) {
+	f, err := a.PlaceFigures(ctx, orgs.Place{OrgID: t.OrgID, TeamID: t.ID})
+	return teamView{Base: baseOf(t.Meta), OrganizationID: t.OrgID, Name: t.Name, Slug: t.Slug, Description: t.Description, Settings: t.Settings,
+		Effective: effectiveOf(t.Settings), Status: t.State, MembersCount: f.Members, BudgetState: renderBudgetState(f.Budget)}, err
 }
 
-type newTeam struct {
+func (a *api) team(ctx context.Context, t orgs.Team, err error) (*answer[teamView], error) {
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.renderTeam(ctx, t)
+	return one(t.Version, view, err)
+}
+
+// teamBody is what a team is made of and can be changed to.
+type teamBody struct {
 	Name        string            `json:"name"`
 	Slug        string            `json:"slug,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Settings    orgs.TeamSettings `json:"settings,omitzero"`
 }
 
-// teamPatch changes settings by a merge patch (RFC 7396): null takes a setting back.
-type teamPatch struct {
-	Settings object `json:"settings"`
-}
-
-type teamPath struct {
-	Team string `path:"team"`
-}
-
-type teamList struct {
-	Team  string `path:"team"`
-	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After string `query:"after" maxLength:"1000"`
+// partQuery is the query of a list of teams or projects.
+type partQuery struct {
+	Slug   string     `query:"slug"`
+	Status rbac.State `query:"status" enum:"active,archived"`
+	Limit  int        `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After  string     `query:"after" maxLength:"1000"`
 }
 
 func (a *api) teams() {
-	add[orgPath, newTeam](a, http.MethodPost, "/v1/organizations/{org}/teams", "Create a team", func(ctx context.Context, in *orgPath) (*answer[teamView], error) {
-		if _, err := a.OrgID(ctx, in.Org); err != nil {
-			return nil, err
-		}
-		body, err := read[newTeam](ctx, a, false)
+	add[none, teamBody](a, http.MethodPost, "/v1/organizations/{org}/teams", "Create a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
+		at, in, err := placed[teamBody](ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		t, err := a.CreateTeam(ctx, in.Org, orgs.NewTeam{Name: body.Name, Slug: body.Slug, Description: body.Description, Settings: body.Settings})
-		return &answer[teamView]{Status: 201, Location: a.created("/v1/teams/" + t.ID), ETag: etag(t.Version), Body: renderTeam(t)}, err
-	})
-	add[orgList, struct{}](a, http.MethodGet, "/v1/organizations/{org}/teams", "List teams", func(ctx context.Context, in *orgList) (*answer[list[teamView]], error) {
-		page, err := a.Teams(ctx, in.Org, in.Limit, in.After)
-		return listOf(page, renderTeam), err
-	})
-	add[teamPath, struct{}](a, http.MethodGet, "/v1/teams/{team}", "Get a team", func(ctx context.Context, in *teamPath) (*answer[teamView], error) {
-		t, err := a.Team(ctx, in.Team)
-		return &answer[teamView]{Status: 200, ETag: etag(t.Version), Body: renderTeam(t)}, err
-	})
-	add[teamPath, teamPatch](a, http.MethodPatch, "/v1/teams/{team}", "Change a team's settings", func(ctx context.Context, in *teamPath) (*answer[teamView], error) {
-		t, err := a.Team(ctx, in.Team)
+		t, err := a.CreateTeam(ctx, at.OrgID, orgs.NewTeam{Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings})
 		if err != nil {
 			return nil, err
 		}
-		body, err := read[teamPatch](ctx, a, true)
-		if err != nil {
-			return nil, err
-		}
-		settings, err := a.patchSettings(t.Settings, json.RawMessage(body.Settings))
-		if err != nil {
-			return nil, err
-		}
-		t, err = a.UpdateTeamSettings(ctx, t.ID, settings)
-		return &answer[teamView]{Status: 200, ETag: etag(t.Version), Body: renderTeam(t)}, err
+		view, err := a.renderTeam(ctx, t)
+		return made(a, "/v1/teams/"+t.ID, t.Version, view, err)
 	})
-}
-
-// patchSettings merges the patch into the settings and reads the result as a new team's would be.
-func (a *api) patchSettings(now orgs.TeamSettings, patch json.RawMessage) (orgs.TeamSettings, error) {
-	before, err := json.Marshal(now)
-	if err != nil {
-		return now, err
-	}
-	merged, err := merge(before, patch)
-	if err != nil {
-		return now, err
-	}
-	body, err := json.Marshal(map[string]json.RawMessage{"name": json.RawMessage(`"x"`), "settings": merged})
-	if err != nil {
-		return now, err
-	}
-	team, err := decode[newTeam](a, body, false)
-	return team.Settings, err
-}
-
-// merge applies RFC 7396. Numbers keep their digits.
-func merge(target, patch json.RawMessage) (json.RawMessage, error) {
-	read := func(b []byte) (v any, err error) {
-		dec := json.NewDecoder(bytes.NewReader(b))
-		dec.UseNumber()
-		return v, dec.Decode(&v)
-	}
-	t, err := read(target)
-	if err != nil {
-		return nil, err
-	}
-	p, err := read(patch)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(mergeValue(t, p))
-}
-
-func mergeValue(target, patch any) any {
-	p, isObject := patch.(map[string]any)
-	if !isObject {
-		return patch
-	}
-	t, isObject := target.(map[string]any)
-	if !isObject {
-		t = map[string]any{}
-	}
-	for name, value := range p {
-		if value == nil {
-			delete(t, name)
-		} else {
-			t[name] = mergeValue(t[name], value)
-		}
-	}
-	return t
+	add[partQuery, none](a, http.MethodGet, "/v1/organizations/{org}/teams", "List teams", func(ctx context.Context, q *partQuery) (*answer[list[teamView]], error) {
+		page, err := a.Teams(ctx, param(ctx, "org"), orgs.TeamFilter{Slug: q.Slug, Status: q.Status, Limit: q.Limit, After: q.After})
+		return listOf(page, err, func(t orgs.Team) (teamView, error) { return a.renderTeam(ctx, t) })
+	})
+	const path = "/v1/teams/{team}"
+	get := func(ctx context.Context) (orgs.Team, error) { return a.Team(ctx, param(ctx, "team")) }
+	add[none, none](a, http.MethodGet, path, "Get a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
+		t, err := get(ctx)
+		return a.team(ctx, t, err)
+	})
+	add[none, teamBody](a, http.MethodPatch, path, "Change a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
+		t, err := patch(ctx, a, editing[orgs.Team, teamBody]{
+			get:     get,
+			version: func(t orgs.Team) int64 { return t.Version },
+			view:    func(ctx context.Context, t orgs.Team) (any, error) { return a.renderTeam(ctx, t) },
+			body:    func(t orgs.Team) teamBody { return teamBody{t.Name, t.Slug, t.Description, t.Settings} },
+			put: func(ctx context.Context, t orgs.Team, b teamBody, has fields) (orgs.Team, error) {
+				return a.UpdateTeam(ctx, t.ID, orgs.TeamUpdate{Name: given(has, "name", b.Name), Slug: given(has, "slug", b.Slug),
+					Description: given(has, "description", b.Description), Settings: given(has, "settings", b.Settings)})
+			}})
+		return a.team(ctx, t, err)
+	})
+	add[cascade, none](a, http.MethodDelete, path, "Delete a team", func(ctx context.Context, q *cascade) (*answer[deletedView], error) {
+		t, err := a.DeleteTeam(ctx, param(ctx, "team"), q.Cascade)
+		return deleted(t.ID, err)
+	})
+	add[none, none](a, http.MethodPost, path+"/archive", "Stop the keys of a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
+		t, err := a.ArchiveTeam(ctx, param(ctx, "team"))
+		return a.team(ctx, t, err)
+	})
+	add[none, none](a, http.MethodPost, path+"/unarchive", "Let the keys of an archived team work again", func(ctx context.Context, _ *none) (*answer[teamView], error) {
+		t, err := a.UnarchiveTeam(ctx, param(ctx, "team"))
+		return a.team(ctx, t, err)
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/orgkit/orgkit/orgs"
@@ -12,7 +13,7 @@ import (
 )
 
 type userView struct {
-	base
+	Base
 	Email         string     `json:"email"`
 	Name          string     `json:"name"`
 	ExternalID    *string    `json:"external_id"`
@@ -21,7 +22,7 @@ type userView struct {
 }
 
 func renderUser(u orgs.User) userView {
-	return userView{base: baseOf(u.Meta), Email: u.Email, Name: u.Name, Status: u.State, EmailVerified: u.EmailVerified}
+	return userView{Base: baseOf(u.Meta), Email: u.Email, Name: u.Name, Status: u.State, EmailVerified: u.EmailVerified}
 }
 
 type newUser struct {
@@ -30,8 +31,16 @@ type newUser struct {
 	EmailVerified *bool  `json:"email_verified,omitempty"` // absent: true
 }
 
+// userBody is what a user can be changed to.
+type userBody struct {
+	Email         string     `json:"email"`
+	Name          string     `json:"name,omitempty"`
+	EmailVerified bool       `json:"email_verified,omitempty"`
+	Status        rbac.State `json:"status,omitempty" enum:"active,suspended"`
+}
+
 type tokenView struct {
-	base
+	Base
 	Name          string  `json:"name"`
 	ExpiresAt     string  `json:"expires_at"`
 	MFAVerifiedAt *string `json:"mfa_verified_at"`
@@ -40,7 +49,7 @@ type tokenView struct {
 }
 
 func renderToken(t orgs.Token) tokenView {
-	return tokenView{base: baseOf(t.Meta), Name: t.Name, ExpiresAt: stamp(t.ExpiresAt), MFAVerifiedAt: stampOf(t.MFAVerifiedAt), Revoked: t.Revoked}
+	return tokenView{Base: baseOf(t.Meta), Name: t.Name, ExpiresAt: stamp(t.ExpiresAt), MFAVerifiedAt: stampOf(t.MFAVerifiedAt), Revoked: t.Revoked}
 }
 
 type newToken struct {
@@ -49,69 +58,79 @@ type newToken struct {
 	MFAVerifiedAt *time.Time `json:"mfa_verified_at,omitempty"`
 }
 
-type userPath struct {
-	User string `path:"user"`
-}
-
 func (a *api) users() {
-	add[struct{}, newUser](a, http.MethodPost, "/v1/users", "Create a user", func(ctx context.Context, _ *struct{}) (*answer[userView], error) {
+	const path = "/v1/users/{user}"
+	add[none, newUser](a, http.MethodPost, "/v1/users", "Create a user", func(ctx context.Context, _ *none) (*answer[userView], error) {
 		in, err := read[newUser](ctx, a, false)
 		if err != nil {
 			return nil, err
 		}
-		u, err := a.CreateUser(ctx, orgs.NewUser{Email: in.Email, Name: in.Name, EmailVerified: in.EmailVerified == nil || *in.EmailVerified})
-		return &answer[userView]{Status: 201, Location: a.created("/v1/users/" + u.ID), ETag: etag(u.Version), Body: renderUser(u)}, err
+		u, err := a.CreateUser(ctx, orgs.NewUser{Email: in.Email, Name: in.Name, EmailVerified: or(in.EmailVerified, true)})
+		return made(a, "/v1/users/"+u.ID, u.Version, renderUser(u), err)
 	})
-	add[paging, struct{}](a, http.MethodGet, "/v1/users", "List users", func(ctx context.Context, in *paging) (*answer[list[userView]], error) {
-		page, err := a.Users(ctx, in.Limit, in.After)
-		return listOf(page, renderUser), err
+	add[paging, none](a, http.MethodGet, "/v1/users", "List users", func(ctx context.Context, q *paging) (*answer[list[userView]], error) {
+		page, err := a.Users(ctx, q.Limit, q.After)
+		return listOf(page, err, always(renderUser))
 	})
-	add[userPath, struct{}](a, http.MethodGet, "/v1/users/{user}", "Get a user", func(ctx context.Context, in *userPath) (*answer[userView], error) {
-		u, err := a.User(ctx, in.User)
-		return &answer[userView]{Status: 200, ETag: etag(u.Version), Body: renderUser(u)}, err
+	get := func(ctx context.Context) (orgs.User, error) { return a.User(ctx, param(ctx, "user")) }
+	add[none, none](a, http.MethodGet, path, "Get a user", func(ctx context.Context, _ *none) (*answer[userView], error) {
+		u, err := get(ctx)
+		return one(u.Version, renderUser(u), err)
 	})
-	a.tokens()
+	add[none, userBody](a, http.MethodPatch, path, "Change a user", func(ctx context.Context, _ *none) (*answer[userView], error) {
+		u, err := patch(ctx, a, editing[orgs.User, userBody]{
+			get:     get,
+			version: func(u orgs.User) int64 { return u.Version },
+			view:    func(_ context.Context, u orgs.User) (any, error) { return renderUser(u), nil },
+			body:    func(u orgs.User) userBody { return userBody{u.Email, u.Name, u.EmailVerified, u.State} },
+			put: func(ctx context.Context, u orgs.User, b userBody, has fields) (orgs.User, error) {
+				return a.UpdateUser(ctx, u.ID, orgs.UserUpdate{Name: given(has, "name", b.Name), Email: given(has, "email", b.Email),
+					EmailVerified: given(has, "email_verified", b.EmailVerified), Status: given(has, "status", b.Status)})
+			}})
+		return one(u.Version, renderUser(u), err)
+	})
+	add[none, because](a, http.MethodDelete, path, "Delete a user", func(ctx context.Context, _ *none) (*answer[deletedView], error) {
+		u, err := get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		in, err := read[because](ctx, a, false)
+		if err != nil {
+			return nil, err
+		}
+		u, err = a.DeleteUser(ctx, u.ID, in.Reason)
+		return deleted(u.ID, err)
+	})
+	a.tokens(path + "/tokens")
 	a.permissions()
 }
 
-func (a *api) tokens() {
-	add[userPath, newToken](a, http.MethodPost, "/v1/users/{user}/tokens", "Create a personal token", func(ctx context.Context, in *userPath) (*answer[tokenView], error) {
-		if _, err := a.User(ctx, in.User); err != nil {
-			return nil, err
-		}
-		body, err := read[newToken](ctx, a, false)
+func (a *api) tokens(path string) {
+	add[none, newToken](a, http.MethodPost, path, "Create a personal token", func(ctx context.Context, _ *none) (*answer[tokenView], error) {
+		u, err := a.User(ctx, param(ctx, "user"))
 		if err != nil {
 			return nil, err
 		}
-		t, secret, err := a.CreateToken(ctx, in.User, orgs.NewToken{Name: body.Name, ExpiresInDays: body.ExpiresInDays, MFAVerifiedAt: body.MFAVerifiedAt})
+		in, err := read[newToken](ctx, a, false)
+		if err != nil {
+			return nil, err
+		}
+		t, secret, err := a.CreateToken(ctx, u.ID, orgs.NewToken{Name: in.Name, ExpiresInDays: in.ExpiresInDays, MFAVerifiedAt: in.MFAVerifiedAt})
 		view := renderToken(t)
 		view.Token = secret
-		return &answer[tokenView]{Status: 201, Location: a.created("/v1/users/" + t.UserID + "/tokens/" + t.ID), Body: view}, err
+		return made(a, "/v1/users/"+u.ID+"/tokens/"+t.ID, t.Version, view, err)
 	})
-	type listIn struct {
-		User  string `path:"user"`
-		Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		After string `query:"after" maxLength:"1000"`
-	}
-	add[listIn, struct{}](a, http.MethodGet, "/v1/users/{user}/tokens", "List personal tokens", func(ctx context.Context, in *listIn) (*answer[list[tokenView]], error) {
-		page, err := a.Tokens(ctx, in.User, in.Limit, in.After)
-		return listOf(page, renderToken), err
+	add[paging, none](a, http.MethodGet, path, "List personal tokens", func(ctx context.Context, q *paging) (*answer[list[tokenView]], error) {
+		page, err := a.Tokens(ctx, param(ctx, "user"), q.Limit, q.After)
+		return listOf(page, err, always(renderToken))
 	})
-	type tokenPath struct {
-		User  string `path:"user"`
-		Token string `path:"token"`
-	}
-	add[tokenPath, struct{}](a, http.MethodDelete, "/v1/users/{user}/tokens/{token}", "Revoke a personal token", func(ctx context.Context, in *tokenPath) (*answer[tokenView], error) {
-		t, err := a.RevokeToken(ctx, in.User, in.Token)
-		if err != nil {
-			return nil, err
-		}
-		return ok(renderToken(t))
+	add[none, none](a, http.MethodDelete, path+"/{token}", "Revoke a personal token", func(ctx context.Context, _ *none) (*answer[tokenView], error) {
+		t, err := a.RevokeToken(ctx, param(ctx, "user"), param(ctx, "token"))
+		return one(t.Version, renderToken(t), err)
 	})
 }
 
 type permissionQuery struct {
-	User           string `path:"user"`
 	TeamID         string `query:"team_id"`
 	OrganizationID string `query:"organization_id"`
 	Resource       string `query:"resource"`
@@ -143,8 +162,8 @@ type permissionView struct {
 }
 
 func (a *api) permissions() {
-	add[permissionQuery, struct{}](a, http.MethodGet, "/v1/users/{user}/permissions", "May the user do this?", func(ctx context.Context, in *permissionQuery) (*answer[permissionView], error) {
-		q, err := in.parse()
+	add[permissionQuery, none](a, http.MethodGet, "/v1/users/{user}/permissions", "May the user do this?", func(ctx context.Context, in *permissionQuery) (*answer[permissionView], error) {
+		q, err := in.parse(param(ctx, "user"))
 		if err != nil {
 			return nil, err
 		}
@@ -155,8 +174,8 @@ func (a *api) permissions() {
 		d := p.Decision
 		v := permissionView{UserID: p.User.ID, OrganizationID: p.Place.OrgID, TeamID: optional(p.Place.TeamID), Action: p.Action, Resource: p.Resource,
 			Allowed: d.Verdict != rbac.VerdictDeny, AllowedNow: d.Allowed, Decision: d.Verdict, Conditions: d.Conditions,
-			Alternatives: d.Others, Code: optional(d.Code), Reasons: d.Reasons, Missing: none(d.Missing), MissingPermission: optional(d.MissingPermission),
-			Remedy: none(d.Remedy), DecisionID: d.ID, Revision: d.Revision.String()}
+			Alternatives: d.Others, Code: optional(d.Code), Reasons: d.Reasons, Missing: filled(d.Missing), MissingPermission: optional(d.MissingPermission),
+			Remedy: filled(d.Remedy), DecisionID: d.ID, Revision: d.Revision.String()}
 		if v.Alternatives == nil {
 			v.Alternatives = []rbac.Conditions{}
 		}
@@ -164,8 +183,8 @@ func (a *api) permissions() {
 	})
 }
 
-func (in *permissionQuery) parse() (q orgs.PermissionQuery, err error) {
-	q = orgs.PermissionQuery{User: in.User, Team: in.TeamID, Organization: in.OrganizationID, Action: in.Action, Resource: in.Resource}
+func (in *permissionQuery) parse(user string) (q orgs.PermissionQuery, err error) {
+	q = orgs.PermissionQuery{User: user, Team: in.TeamID, Organization: in.OrganizationID, Action: in.Action, Resource: in.Resource}
 	if in.IP != "" {
 		if q.IP, err = netip.ParseAddr(in.IP); err != nil {
 			return q, store.Invalid("ip", "ip", "must be an address")
@@ -177,7 +196,7 @@ func (in *permissionQuery) parse() (q orgs.PermissionQuery, err error) {
 		}
 	}
 	if in.MFAAgeMinutes != "" {
-		n, err := parseInt(in.MFAAgeMinutes)
+		n, err := strconv.Atoi(in.MFAAgeMinutes)
 		if err != nil {
 			return q, store.Invalid("mfa_age_minutes", "type", "must be a number of minutes")
 		}

@@ -37,16 +37,35 @@ CREATE TABLE organizations (
 	version BIGINT NOT NULL,
 	created_at TIMESTAMPTZ NOT NULL,
 	updated_at TIMESTAMPTZ NOT NULL,
+	parent_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
 	description TEXT NOT NULL,
 	settings JSONB NOT NULL,
 	metadata JSONB,
+	tags JSONB,
+	customizations JSONB,
 	state TEXT NOT NULL,
+	suspended_by TEXT NOT NULL,
+	deleted_at TIMESTAMPTZ,
+	state_before TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX organizations_slug_key ON organizations (slug);
 CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
+CREATE INDEX organizations_parent_id_created_at_idx ON organizations (parent_id, created_at, id);
+
+CREATE TABLE org_slugs (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	slug TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	until TIMESTAMPTZ,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
+CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,
@@ -65,6 +84,24 @@ CREATE TABLE teams (
 CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
 CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 
+CREATE TABLE projects (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	slug TEXT NOT NULL,
+	slug_key TEXT NOT NULL,
+	description TEXT NOT NULL,
+	settings JSONB NOT NULL,
+	metadata JSONB,
+	tags JSONB,
+	state TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX projects_org_id_slug_key_key ON projects (org_id, slug_key);
+
 CREATE TABLE invitations (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,
@@ -79,6 +116,7 @@ CREATE TABLE invitations (
 	message TEXT NOT NULL,
 	permissions JSONB NOT NULL,
 	status TEXT NOT NULL,
+	days BIGINT NOT NULL,
 	expires_at TIMESTAMPTZ NOT NULL,
 	invited_by TEXT NOT NULL,
 	invited_by_type TEXT NOT NULL,
@@ -98,12 +136,14 @@ CREATE TABLE api_keys (
 	updated_at TIMESTAMPTZ NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
+	project_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	created_by TEXT NOT NULL,
 	inherit_team BOOLEAN NOT NULL,
 	permissions JSONB,
 	restrictions JSONB NOT NULL,
+	default_tags JSONB,
 	metadata JSONB,
 	prefix TEXT NOT NULL,
 	last4 TEXT NOT NULL,
@@ -111,37 +151,25 @@ CREATE TABLE api_keys (
 	disabled BOOLEAN NOT NULL,
 	revoked_at TIMESTAMPTZ,
 	expires_at TIMESTAMPTZ,
+	previous_hash TEXT,
+	previous_expires_at TIMESTAMPTZ,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
+CREATE UNIQUE INDEX api_keys_previous_hash_key ON api_keys (previous_hash);
+CREATE INDEX api_keys_org_id_created_at_idx ON api_keys (org_id, created_at, id);
 CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
 CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
+CREATE INDEX api_keys_org_id_project_id_idx ON api_keys (org_id, project_id, id);
 
--- A log: words are numbers of log_words, times are microseconds.
-CREATE TABLE audit_events (
-	org_id BIGINT NOT NULL,
-	at BIGINT NOT NULL,
+CREATE TABLE api_key_uses (
 	id TEXT NOT NULL,
-	team_id TEXT NOT NULL,
-	type BIGINT NOT NULL,
-	category BIGINT NOT NULL,
-	action BIGINT NOT NULL,
-	actor_type BIGINT NOT NULL,
-	actor_id TEXT NOT NULL,
-	actor_label TEXT NOT NULL,
-	on_behalf_of TEXT NOT NULL,
-	resource_type BIGINT NOT NULL,
-	resource_id TEXT NOT NULL,
-	resource_slug TEXT NOT NULL,
-	outcome BIGINT NOT NULL,
-	ip TEXT NOT NULL,
-	user_agent TEXT NOT NULL,
-	request_id TEXT NOT NULL,
-	reason TEXT NOT NULL,
-	before TEXT NOT NULL,
-	after TEXT NOT NULL,
-	data TEXT NOT NULL,
-	PRIMARY KEY (org_id, at, id)
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	used_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
 );
 
 CREATE TABLE scopes (
@@ -181,7 +209,6 @@ CREATE TABLE assignments (
 );
 CREATE UNIQUE INDEX assignments_subject_org_id_team_id_key ON assignments (subject, org_id, team_id);
 CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at, id);
-
 CREATE INDEX assignments_org_id_role_id_idx ON assignments (org_id, role_id, id);
 
 CREATE TABLE restrictions (
@@ -308,10 +335,10 @@ CREATE TABLE budget_accounts (
 	over NUMERIC NOT NULL,
 	alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
+	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),
-	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0),
-	PRIMARY KEY (id)
+	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0)
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
 
@@ -333,6 +360,33 @@ CREATE TABLE budget_reservations (
 	PRIMARY KEY (id)
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
+
+-- A log: words are numbers of log_words, times are microseconds.
+CREATE TABLE audit_events (
+	org_id BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	type BIGINT NOT NULL,
+	category BIGINT NOT NULL,
+	action BIGINT NOT NULL,
+	actor_type BIGINT NOT NULL,
+	actor_id TEXT NOT NULL,
+	actor_label TEXT NOT NULL,
+	on_behalf_of TEXT NOT NULL,
+	resource_type BIGINT NOT NULL,
+	resource_id TEXT NOT NULL,
+	resource_slug TEXT NOT NULL,
+	outcome BIGINT NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	request_id TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	before TEXT NOT NULL,
+	after TEXT NOT NULL,
+	data TEXT NOT NULL,
+	PRIMARY KEY (org_id, at, id)
+);
 
 -- The dictionary of logs.
 CREATE TABLE log_words (

@@ -38,16 +38,35 @@ CREATE TABLE organizations (
 	version INTEGER NOT NULL,
 	created_at TIMESTAMP NOT NULL,
 	updated_at TIMESTAMP NOT NULL,
+	parent_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
 	description TEXT NOT NULL,
 	settings TEXT NOT NULL,
 	metadata TEXT,
+	tags TEXT,
+	customizations TEXT,
 	state TEXT NOT NULL,
+	suspended_by TEXT NOT NULL,
+	deleted_at TIMESTAMP,
+	state_before TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX organizations_slug_key ON organizations (slug);
 CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
+CREATE INDEX organizations_parent_id_created_at_idx ON organizations (parent_id, created_at, id);
+
+CREATE TABLE org_slugs (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	slug TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	until TIMESTAMP,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
+CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,
@@ -66,6 +85,24 @@ CREATE TABLE teams (
 CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
 CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 
+CREATE TABLE projects (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	slug TEXT NOT NULL,
+	slug_key TEXT NOT NULL,
+	description TEXT NOT NULL,
+	settings TEXT NOT NULL,
+	metadata TEXT,
+	tags TEXT,
+	state TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX projects_org_id_slug_key_key ON projects (org_id, slug_key);
+
 CREATE TABLE invitations (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
@@ -80,6 +117,7 @@ CREATE TABLE invitations (
 	message TEXT NOT NULL,
 	permissions TEXT NOT NULL,
 	status TEXT NOT NULL,
+	days INTEGER NOT NULL,
 	expires_at TIMESTAMP NOT NULL,
 	invited_by TEXT NOT NULL,
 	invited_by_type TEXT NOT NULL,
@@ -99,12 +137,14 @@ CREATE TABLE api_keys (
 	updated_at TIMESTAMP NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
+	project_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	created_by TEXT NOT NULL,
 	inherit_team BOOLEAN NOT NULL,
 	permissions TEXT,
 	restrictions TEXT NOT NULL,
+	default_tags TEXT,
 	metadata TEXT,
 	prefix TEXT NOT NULL,
 	last4 TEXT NOT NULL,
@@ -112,38 +152,26 @@ CREATE TABLE api_keys (
 	disabled BOOLEAN NOT NULL,
 	revoked_at TIMESTAMP,
 	expires_at TIMESTAMP,
+	previous_hash TEXT,
+	previous_expires_at TIMESTAMP,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
+CREATE UNIQUE INDEX api_keys_previous_hash_key ON api_keys (previous_hash);
+CREATE INDEX api_keys_org_id_created_at_idx ON api_keys (org_id, created_at, id);
 CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
 CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
+CREATE INDEX api_keys_org_id_project_id_idx ON api_keys (org_id, project_id, id);
 
--- A log: words are numbers of log_words, times are microseconds.
-CREATE TABLE audit_events (
-	org_id INTEGER NOT NULL,
-	at INTEGER NOT NULL,
+CREATE TABLE api_key_uses (
 	id TEXT NOT NULL,
-	team_id TEXT NOT NULL,
-	type INTEGER NOT NULL,
-	category INTEGER NOT NULL,
-	action INTEGER NOT NULL,
-	actor_type INTEGER NOT NULL,
-	actor_id TEXT NOT NULL,
-	actor_label TEXT NOT NULL,
-	on_behalf_of TEXT NOT NULL,
-	resource_type INTEGER NOT NULL,
-	resource_id TEXT NOT NULL,
-	resource_slug TEXT NOT NULL,
-	outcome INTEGER NOT NULL,
-	ip TEXT NOT NULL,
-	user_agent TEXT NOT NULL,
-	request_id TEXT NOT NULL,
-	reason TEXT NOT NULL,
-	before TEXT NOT NULL,
-	after TEXT NOT NULL,
-	data TEXT NOT NULL,
-	PRIMARY KEY (org_id, at, id)
-) WITHOUT ROWID;
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	used_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE scopes (
 	id TEXT NOT NULL,
@@ -182,7 +210,6 @@ CREATE TABLE assignments (
 );
 CREATE UNIQUE INDEX assignments_subject_org_id_team_id_key ON assignments (subject, org_id, team_id);
 CREATE INDEX assignments_org_id_team_id_kind_created_at_idx ON assignments (org_id, team_id, kind, created_at, id);
-
 CREATE INDEX assignments_org_id_role_id_idx ON assignments (org_id, role_id, id);
 
 CREATE TABLE restrictions (
@@ -331,6 +358,33 @@ CREATE TABLE budget_reservations (
 	PRIMARY KEY (id)
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
+
+-- A log: words are numbers of log_words, times are microseconds.
+CREATE TABLE audit_events (
+	org_id INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	type INTEGER NOT NULL,
+	category INTEGER NOT NULL,
+	action INTEGER NOT NULL,
+	actor_type INTEGER NOT NULL,
+	actor_id TEXT NOT NULL,
+	actor_label TEXT NOT NULL,
+	on_behalf_of TEXT NOT NULL,
+	resource_type INTEGER NOT NULL,
+	resource_id TEXT NOT NULL,
+	resource_slug TEXT NOT NULL,
+	outcome INTEGER NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	request_id TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	before TEXT NOT NULL,
+	after TEXT NOT NULL,
+	data TEXT NOT NULL,
+	PRIMARY KEY (org_id, at, id)
+) WITHOUT ROWID;
 
 -- The dictionary of logs.
 CREATE TABLE log_words (

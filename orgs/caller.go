@@ -1,0 +1,135 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Caller is a key at the moment in which it is used: with its organization, team and person as they
+// are now.
+type Caller struct {
+	Key     APIKey
+	Actor   audit.Actor
+	Scope   rbac.Scope // its state is that of the whole lineage
+	Team    *Team      // nil for a key outside of teams
+	Project *Project   // nil for a key outside of projects
+}
+
+// KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
+// an *[AuthError].
+func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err error) {
+	if secret == "" {
+		return c, &AuthError{"missing_api_key"}
+	}
+	if c.Key, err = keyBySecret(ctx, tx, secret); err != nil {
+		return c, err
+	}
+	if c.Actor, err = c.Key.actor(ctx, tx); err != nil {
+		return c, err
+	}
+	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return c, err
+	}
+	c.Scope = chain[0]
+	c.Scope.State = rbac.Effective(chain)
+	if c.Key.TeamID != "" {
+		t, err := teams.Get(ctx, tx, c.Key.TeamID)
+		if errors.Is(err, store.ErrNotFound) {
+			return c, &AuthError{"invalid_api_key"}
+		} else if err != nil {
+			return c, err
+		}
+		c.Team = &t
+	}
+	if c.Key.ProjectID != "" {
+		p, err := projects.Get(ctx, tx, c.Key.ProjectID)
+		if errors.Is(err, store.ErrNotFound) {
+			return c, &AuthError{"invalid_api_key"}
+		} else if err != nil {
+			return c, err
+		}
+		c.Project = &p
+	}
+	return c, nil
+}
+
+// keyUse is when a key was used last. It has a record of its own, so that a use is no change of the key.
+type keyUse struct {
+	store.Meta // the id of the key
+	OrgID      string
+	UsedAt     time.Time
+}
+
+var keyUses = store.Define[keyUse]("api_key_uses", "key")
+
+// useEvery is how exactly the last use of a key is known.
+const useEvery = time.Minute
+
+// uses remembers which keys were noted lately.
+type uses struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// maxUses bounds what is remembered; beyond it everything is forgotten, and noted again.
+const maxUses = 100_000
+
+func (u *uses) due(id string, at time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if last, ok := u.last[id]; ok && at.Sub(last) < useEvery {
+		return false
+	}
+	if u.last == nil || len(u.last) >= maxUses {
+		u.last = map[string]time.Time{}
+	}
+	u.last[id] = at
+	return true
+}
+
+// Used notes that a key was used, at most once a minute. It is no part of what the key is used for: an
+// error is for logs, and the next use is noted all the same.
+func (m *Manager) Used(ctx context.Context, orgID, keyID string) error {
+	if now := m.store.Now(); !m.uses.due(keyID, now) {
+		return nil
+	}
+	err := m.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		use, err := keyUses.Get(ctx, tx, keyID)
+		if errors.Is(err, store.ErrNotFound) {
+			use.ID, use.OrgID, use.UsedAt = keyID, orgID, tx.Now()
+			_, err = keyUses.InsertNew(ctx, tx, &use)
+			return err
+		} else if err != nil || !use.UsedAt.Before(tx.Now()) {
+			return err
+		}
+		use.UsedAt = tx.Now()
+		return keyUses.Update(ctx, tx, &use)
+	})
+	if errors.Is(err, store.ErrConflict) { // another process noted it at this moment
+		return nil
+	}
+	return err
+}
+
+// LastUsed says when keys of an organization were used last, to the minute; keys that never were are not
+// in it. Everybody who holds something there may ask.
+func (m *Manager) LastUsed(ctx context.Context, orgID string, keyIDs ...string) (used map[string]time.Time, err error) {
+	err = m.Read(ctx, rbac.Op{Action: "api_keys.read", OrgID: orgID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+		used = map[string]time.Time{}
+		for use, err := range keyUses.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", keyIDs), store.Eq("org_id", orgID)}}) {
+			if err != nil {
+				return err
+			}
+			used[use.ID] = use.UsedAt
+		}
+		return nil
+	})
+	return used, err
+}

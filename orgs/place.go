@@ -1,0 +1,182 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Place is where somebody is a member: an organization, or a team or project of it.
+type Place struct {
+	OrgID  string
+	TeamID string // of the team or project; "" for the organization itself
+}
+
+// IsProject says whether the place is a project.
+func (at Place) IsProject() bool { return strings.HasPrefix(at.TeamID, projects.Kind().Prefix+"_") }
+
+// budgetScope is what the budget of a team or project is called.
+func (at Place) budgetScope() billing.ScopeKind {
+	if at.IsProject() {
+		return billing.ScopeProject
+	}
+	return billing.ScopeTeam
+}
+
+func (at Place) handout(field string, permissions ...string) rbac.Handout {
+	return rbac.Handout{OrgID: at.OrgID, TeamID: at.TeamID, Permissions: permissions, Field: field}
+}
+
+func (at Place) roleHandout(field string, role rbac.Role, permissions ...string) rbac.Handout {
+	h := at.handout(field, permissions...)
+	h.Role = &role
+	return h
+}
+
+// TeamPlace resolves a reference to a team, its id or a slug. A slug is taken when exactly one team
+// that the actor can see has it; several are a *store.ConflictError ambiguous_slug.
+func (m *Manager) TeamPlace(ctx context.Context, ref string) (at Place, err error) {
+	by, ok := audit.ActorFrom(ctx)
+	if !ok {
+		return at, rbac.ErrNoActor
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		q := store.Query{Where: []store.Cond{store.Eq("slug_key", store.SlugKey(ref))}}
+		if strings.HasPrefix(ref, teams.Kind().Prefix+"_") {
+			q.Where = []store.Cond{store.Eq("id", ref)}
+		}
+		at = Place{}
+		for t, err := range teams.All(ctx, tx, q) {
+			if err == nil {
+				err = m.mustBelong(ctx, tx, by, t.OrgID)
+			}
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+			case err != nil:
+				return err
+			case at.TeamID != "":
+				return &store.ConflictError{Code: "ambiguous_slug", Message: "several teams have this slug; use the id"}
+			default:
+				at = Place{t.OrgID, t.ID}
+			}
+		}
+		if at.TeamID == "" {
+			return store.ErrNotFound
+		}
+		return nil
+	})
+	return at, err
+}
+
+// ProjectPlace resolves a reference to a project of an organization, its id or slug.
+func (m *Manager) ProjectPlace(ctx context.Context, org, ref string) (at Place, err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return at, err
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		p, err := findProject(ctx, tx, orgID, ref)
+		at = Place{orgID, p.ID}
+		return err
+	})
+	return at, err
+}
+
+// OrgPlace resolves a reference to an organization, its id or slug.
+func (m *Manager) OrgPlace(ctx context.Context, ref string) (Place, error) {
+	id, err := m.OrgID(ctx, ref)
+	return Place{OrgID: id}, err
+}
+
+// PlaceFigures is what a team or project comes to by others.
+type PlaceFigures struct {
+	Members int
+	Budget  *billing.BudgetState // of its settings; nil when there is none
+}
+
+// PlaceFigures of a team or project needs what reading that needs.
+func (m *Manager) PlaceFigures(ctx context.Context, at Place) (f PlaceFigures, err error) {
+	op := rbac.Op{Action: "teams.read", OrgID: at.OrgID, TeamID: at.TeamID}
+	if at.IsProject() {
+		op.Action = "projects.read"
+	}
+	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
+		f.Members, err = rbac.Assignments.Count(ctx, tx, store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member))
+		if err != nil {
+			return err
+		}
+		f.Budget, err = m.State(ctx, tx, at.OrgID, at.budgetScope(), at.TeamID, monthly)
+		return err
+	})
+	return f, err
+}
+
+// monthly is the name of the budget that settings make.
+const monthly = "settings"
+
+// applyBudget writes the budget that the settings of a team or project ask for.
+func (m *Manager) applyBudget(ctx context.Context, tx *store.Tx, at Place, b *BudgetSettings) error {
+	if b == nil || b.MonthlyLimit == nil {
+		return m.Drop(ctx, tx, at.OrgID, at.budgetScope(), at.TeamID, monthly)
+	}
+	scope, err := rbac.Scopes.Get(ctx, tx, at.OrgID)
+	if err != nil {
+		return err
+	}
+	return m.Put(ctx, tx, &billing.Budget{OrgID: at.OrgID, Scope: at.budgetScope(), ScopeID: at.TeamID, Name: monthly,
+		Limit: b.MonthlyLimit.Decimal(), Window: "calendar_month", Zone: scope.Zone,
+		Hard: is(b.HardLimit), Rollover: is(b.Rollover), AlertThreshold: b.threshold()})
+}
+
+// mayBudget asks for budget.modify where a budget changes.
+func (m *Manager) mayBudget(ctx context.Context, tx *store.Tx, at Place, before, after *BudgetSettings) error {
+	if before.equal(after) {
+		return nil
+	}
+	return m.Ceiling(ctx, tx, at.handout("settings.budget", "budget.modify"))
+}
+
+// endPlace ends everything that belongs to a team or project: its keys, if cascade says so, its pending
+// invitations, and all that rbac keeps of it.
+func (m *Manager) endPlace(ctx context.Context, tx *store.Tx, at Place, keys []store.Cond, cascade bool) error {
+	if !cascade {
+		full := &store.ConflictError{Code: "not_empty", Message: "it has keys that work; cascade revokes them"}
+		if err := noLiveKeys(ctx, tx, keys, full); err != nil {
+			return err
+		}
+	}
+	var live []APIKey
+	for k, err := range apiKeys.All(ctx, tx, store.Query{Where: keys}) {
+		if err != nil {
+			return err
+		}
+		if k.RevokedAt == nil {
+			live = append(live, k)
+		}
+	}
+	for _, k := range live {
+		now := tx.Now()
+		k.RevokedAt = &now
+		if err := k.save(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if err := revokePending(ctx, tx, at); err != nil {
+		return err
+	}
+	return rbac.ForgetTeam(ctx, tx, at.OrgID, at.TeamID)
+}
+
+// placesOf are the teams and projects in which the actor is a member.
+func placesOf(ctx context.Context, tx *store.Tx, orgID string) (ids []string, err error) {
+	held, err := rbac.Held(ctx, tx, orgID, actor(ctx).Person())
+	for _, a := range held {
+		ids = append(ids, a.TeamID)
+	}
+	return ids, err
+}

@@ -1,0 +1,216 @@
+package orgs
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Project is a piece of work of an organization with members, keys and a budget of its own, across teams.
+// Its id is a context of permissions as a team's is: a role held in it acts in it alone.
+type Project struct {
+	store.Meta
+	OrgID       string          `json:"organization_id"`
+	Name        string          `json:"name"`
+	Slug        string          `json:"slug"` // as first written; unique in the organization by its key
+	SlugKey     string          `json:"-"`
+	Description string          `json:"description"`
+	Settings    ProjectSettings `json:"settings"`
+	Metadata    json.RawMessage `json:"metadata"`
+	Tags        []string        `json:"tags"`
+	State       rbac.State      `json:"status"` // active or archived
+}
+
+// ProjectSettings are a project's settings as they were given.
+type ProjectSettings struct {
+	Budget *BudgetSettings `json:"budget,omitempty"` // beside those of the teams and the organization
+}
+
+var projects = store.Define[Project]("projects", "proj",
+	store.Unique("org_id", "slug_key"))
+
+// AuditResource is how the log names the project.
+func (p Project) AuditResource() audit.Resource {
+	return audit.Resource{Type: "project", ID: p.ID, Slug: p.Slug}
+}
+
+// NewProject is the input of [Manager.CreateProject].
+type NewProject struct {
+	Name        string
+	Slug        string // "" takes it from the name
+	Description string
+	Settings    ProjectSettings
+	Metadata    json.RawMessage
+	Tags        []string
+}
+
+func (p *Project) validate() error {
+	if err := checkNamed(&p.Name, &p.Slug, p.Description); err != nil {
+		return err
+	}
+	p.SlugKey = store.SlugKey(p.Slug)
+	if err := p.Settings.Budget.validate(); err != nil {
+		return err
+	}
+	if err := checkTags("tags", p.Tags); err != nil {
+		return err
+	}
+	return checkObject("metadata", &p.Metadata)
+}
+
+// CreateProject makes a project.
+func (m *Manager) CreateProject(ctx context.Context, org string, in NewProject) (p Project, err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return p, err
+	}
+	err = m.Change(ctx, rbac.Op{Action: "projects.create", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		p = Project{OrgID: orgID, Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings,
+			Metadata: in.Metadata, Tags: in.Tags, State: rbac.Active}
+		if err := p.validate(); err != nil {
+			return audit.Change{}, err
+		}
+		if err := slugTaken(projects.Insert(ctx, tx, &p), "project"); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Created(&p), m.applyBudget(ctx, tx, Place{p.OrgID, p.ID}, p.Settings.Budget)
+	})
+	return p, err
+}
+
+func findProject(ctx context.Context, tx *store.Tx, orgID, ref string) (Project, error) {
+	if strings.HasPrefix(ref, projects.Kind().Prefix+"_") {
+		p, err := projects.Get(ctx, tx, ref)
+		if err == nil && p.OrgID != orgID {
+			return Project{}, store.ErrNotFound
+		}
+		return p, err
+	}
+	return projects.Find(ctx, tx, store.Eq("org_id", orgID), store.Eq("slug_key", store.SlugKey(ref)))
+}
+
+// ProjectUpdate changes a project; nil leaves as it is.
+type ProjectUpdate struct {
+	Name        *string
+	Slug        *string
+	Description *string
+	Settings    *ProjectSettings
+	Metadata    *json.RawMessage
+	Tags        *[]string
+	Status      *rbac.State // active or archived; an archived project refuses its keys
+}
+
+// UpdateProject changes a project. Changing its budget needs budget.modify too.
+func (m *Manager) UpdateProject(ctx context.Context, org, ref string, in ProjectUpdate) (p Project, err error) {
+	at, err := m.ProjectPlace(ctx, org, ref)
+	if err != nil {
+		return p, err
+	}
+	op := rbac.Op{Action: "projects.update", OrgID: at.OrgID, TeamID: at.TeamID, Resource: "project:" + at.TeamID}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if p, err = projects.Lock(ctx, tx, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
+		before := p
+		set(&p.Name, in.Name)
+		set(&p.Slug, in.Slug)
+		set(&p.Description, in.Description)
+		set(&p.Settings, in.Settings)
+		set(&p.Metadata, in.Metadata)
+		set(&p.Tags, in.Tags)
+		set(&p.State, in.Status)
+		if err := oneOf("status", string(p.State), string(rbac.Active), string(rbac.Archived)); err != nil {
+			return audit.Change{}, err
+		}
+		if err := p.validate(); err != nil {
+			return audit.Change{}, err
+		}
+		if err := m.mayBudget(ctx, tx, at, before.Settings.Budget, p.Settings.Budget); err != nil {
+			return audit.Change{}, err
+		}
+		if err := slugTaken(projects.Update(ctx, tx, &p), "project"); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Updated(before, &p), m.applyBudget(ctx, tx, at, p.Settings.Budget)
+	})
+	return p, err
+}
+
+// DeleteProject deletes a project for good, with its memberships and budgets. One with keys that work is a
+// *store.ConflictError not_empty, unless cascade revokes them.
+func (m *Manager) DeleteProject(ctx context.Context, org, ref string, cascade bool) (p Project, err error) {
+	at, err := m.ProjectPlace(ctx, org, ref)
+	if err != nil {
+		return p, err
+	}
+	op := rbac.Op{Action: "projects.delete", OrgID: at.OrgID, TeamID: at.TeamID, Resource: "project:" + at.TeamID}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if p, err = projects.Lock(ctx, tx, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
+		keys := []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("project_id", at.TeamID)}
+		if err := m.endPlace(ctx, tx, at, keys, cascade); err != nil {
+			return audit.Change{}, err
+		}
+		if err := m.DropAll(ctx, tx, at.OrgID, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Deleted(p), projects.Delete(ctx, tx, p.ID)
+	})
+	return p, err
+}
+
+// Project returns a project by id or slug. It needs projects.read there; to others it does not exist.
+func (m *Manager) Project(ctx context.Context, org, ref string) (p Project, err error) {
+	at, err := m.ProjectPlace(ctx, org, ref)
+	if err != nil {
+		return p, err
+	}
+	op := rbac.Op{Action: "projects.read", OrgID: at.OrgID, TeamID: at.TeamID, Resource: "project:" + at.TeamID}
+	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
+		p, err = projects.Get(ctx, tx, at.TeamID)
+		return err
+	})
+	return p, err
+}
+
+// ProjectFilter says which projects to list; what is empty does not matter.
+type ProjectFilter struct {
+	Slug   string
+	Status rbac.State
+	Limit  int
+	After  string
+}
+
+// Projects lists the projects of an organization by their slugs: all, or, for projects.read:own, the
+// caller's.
+func (m *Manager) Projects(ctx context.Context, org string, f ProjectFilter) (page store.Page[Project], err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return page, err
+	}
+	if err := oneOf("status", string(f.Status), "", string(rbac.Active), string(rbac.Archived)); err != nil {
+		return page, err
+	}
+	err = m.Visible(ctx, rbac.Op{Action: "projects.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx, all bool) error {
+		q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)},
+			Order: []store.Order{store.Asc("slug_key")}, Limit: f.Limit, After: f.After}
+		if f.Slug != "" {
+			q.Where = append(q.Where, store.Eq("slug_key", store.SlugKey(f.Slug)))
+		}
+		if !all {
+			own, err := placesOf(ctx, tx, orgID)
+			if err != nil {
+				return err
+			}
+			q.Where = append(q.Where, store.In("id", own))
+		}
+		page, err = projects.Filter(ctx, tx, q, func(p *Project) bool { return f.Status == "" || p.State == f.Status })
+		return err
+	})
+	return page, err
+}

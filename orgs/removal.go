@@ -1,0 +1,139 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// MemberRemoval says how a member goes.
+type MemberRemoval struct {
+	// ReassignTo (id or e-mail address) takes over the member's keys; a member of the same place.
+	// "": the keys are disabled.
+	ReassignTo string
+	// Later lets keys that are disabled work for up to 24 hours more.
+	Later  bool
+	Reason string
+	// AllowOwnerless is as in MemberUpdate.
+	AllowOwnerless bool
+}
+
+// Removed says what the removal of a member has done.
+type Removed struct {
+	Place        Place
+	UserID       string
+	Reassigned   int // keys
+	Disabled     int // keys
+	AccessEndsAt time.Time
+}
+
+// RemoveMember ends a membership, of a team or project, or of the whole organization with all its teams and
+// projects. The member's keys there are disabled or handed over in the same unit. Everybody may leave; the
+// last owner stays.
+func (m *Manager) RemoveMember(ctx context.Context, at Place, user string, in MemberRemoval) (r Removed, err error) {
+	by := actor(ctx)
+	self := user == "me" || user == by.Person() && user != ""
+	op := rbac.Op{Action: "members.remove", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if err := rbac.CheckText("reason", in.Reason, 0, rbac.MaxDescription); err != nil {
+			return audit.Change{}, err
+		}
+		a, _, err := findMember(ctx, tx, at, user)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		if !self {
+			if err := m.ceilingOfMember(ctx, tx, at, a); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		var change audit.Change
+		r, change, err = m.removeMember(ctx, tx, at, a, in)
+		return change, err
+	})
+	return r, err
+}
+
+// removeMember ends a membership for whoever has asked already.
+func (m *Manager) removeMember(ctx context.Context, tx *store.Tx, at Place, a rbac.Assignment, in MemberRemoval) (r Removed, c audit.Change, err error) {
+	before, err := m.membership(ctx, tx, a)
+	if err != nil {
+		return r, c, err
+	}
+	ownerless, err := m.keepOwner(ctx, tx, a, in.AllowOwnerless)
+	if err != nil {
+		return r, c, err
+	}
+	r = Removed{Place: at, UserID: a.Subject, AccessEndsAt: tx.Now()}
+	if in.Later {
+		r.AccessEndsAt = tx.Now().Add(24 * time.Hour)
+	}
+	if err := m.endKeys(ctx, tx, at, a.Subject, in, &r); err != nil {
+		return r, c, err
+	}
+	c = audit.Deleted(memberEvent(before)).As("member.removed").In(at.TeamID).Because(in.Reason)
+	c.Data = ownerless
+	return r, c, endAssignments(ctx, tx, at, a.Subject)
+}
+
+func endAssignments(ctx context.Context, tx *store.Tx, at Place, user string) error {
+	held, err := rbac.Held(ctx, tx, at.OrgID, user)
+	if err != nil {
+		return err
+	}
+	for _, a := range held {
+		if at.TeamID == "" || a.TeamID == at.TeamID {
+			if err := rbac.Assignments.Delete(ctx, tx, a.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// endKeys disables the keys that are bound to the user there, or hands them over.
+func (m *Manager) endKeys(ctx context.Context, tx *store.Tx, at Place, user string, in MemberRemoval, r *Removed) error {
+	var heir User
+	if in.ReassignTo != "" {
+		a, u, err := findMember(ctx, tx, at, in.ReassignTo)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (a.State != rbac.Active || u.ID == user) {
+			return store.Invalid("reassign_resources_to", "unknown", "must be another member of the same place")
+		} else if err != nil {
+			return err
+		}
+		heir = u
+	}
+	where := []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("user_id", user)}
+	var keys []APIKey
+	for k, err := range apiKeys.All(ctx, tx, store.Query{Where: where}) {
+		if err != nil {
+			return err
+		}
+		if k.StatusAt(tx.Now()) == KeyActive && (at.TeamID == "" || k.TeamID == at.TeamID || k.ProjectID == at.TeamID) {
+			keys = append(keys, k)
+		}
+	}
+	for _, k := range keys {
+		switch {
+		case heir.ID != "":
+			k.UserID = heir.ID
+			r.Reassigned++
+		case in.Later:
+			if k.ExpiresAt == nil || k.ExpiresAt.After(r.AccessEndsAt) {
+				k.ExpiresAt = &r.AccessEndsAt
+			}
+			r.Disabled++
+		default:
+			k.Disabled = true
+			r.Disabled++
+		}
+		if err := k.save(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
