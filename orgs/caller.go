@@ -121,7 +121,11 @@ func (m *Manager) Used(ctx context.Context, orgID, keyID string) error {
 // LastUsed says when keys of an organization were used last, to the minute; keys that never were are not
 // in it. Everybody who holds something there may ask.
 func (m *Manager) LastUsed(ctx context.Context, orgID string, keyIDs ...string) (used map[string]time.Time, err error) {
-	err = m.Read(ctx, rbac.Op{Action: "api_keys.read", OrgID: orgID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+	op := rbac.Op{Action: "api_keys.read", OrgID: orgID, Self: true}
+	if len(keyIDs) == 1 {
+		op.Answer = keyIDs[0]
+	}
+	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		used = map[string]time.Time{}
 		for use, err := range keyUses.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", keyIDs), store.Eq("org_id", orgID)}}) {
 			if err != nil {

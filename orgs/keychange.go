@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -81,19 +82,21 @@ func (m *Manager) APIKeys(ctx context.Context, at Place, f KeyFilter) (page stor
 		default:
 			q.Where = append(q.Where, store.Eq("team_id", at.TeamID))
 		}
-		user := actor(ctx).Person()
-		if all {
-			user = ""
-			if f.User != "" {
-				u, err := findUser(ctx, tx, f.User)
-				if err != nil {
-					return err
-				}
-				user = u.ID
+		switch {
+		case !all:
+			if err := mustBeIn(ctx, tx, at); err != nil {
+				return err
 			}
-		}
-		if !all || user != "" {
-			q.Where = append(q.Where, store.Eq("user_id", user))
+			q.Where = append(q.Where, store.Eq("user_id", actor(ctx).Person()))
+		case f.User != "":
+			u, err := findUser(ctx, tx, f.User)
+			if errors.Is(err, store.ErrNotFound) { // nobody learns here who has an account
+				page = store.Page[APIKey]{}
+				return nil
+			} else if err != nil {
+				return err
+			}
+			q.Where = append(q.Where, store.Eq("user_id", u.ID))
 		}
 		page, err = apiKeys.Filter(ctx, tx, q, func(k *APIKey) bool { return f.Status == "" || k.StatusAt(tx.Now()) == f.Status })
 		return err

@@ -98,6 +98,9 @@ func (m *Manager) Members(ctx context.Context, at Place, f MemberFilter) (page s
 			Where: []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member)},
 			Order: []store.Order{store.Asc("created_at")}, Limit: f.Limit, After: f.After}
 		if !all {
+			if err := mustBeIn(ctx, tx, at); err != nil {
+				return err
+			}
 			q.Where = append(q.Where, store.Eq("subject", actor(ctx).Person()))
 		}
 		if f.Role != "" {

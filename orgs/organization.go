@@ -327,7 +327,7 @@ type OrganizationFigures struct {
 
 // OrganizationFigures returns them to everybody who holds something in the organization.
 func (m *Manager) OrganizationFigures(ctx context.Context, orgID string) (f OrganizationFigures, err error) {
-	err = m.Read(ctx, rbac.Op{Action: "organizations.read", OrgID: orgID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+	err = m.Read(ctx, rbac.Op{Action: "organizations.read", OrgID: orgID, Answer: orgID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
 		chain, err := rbac.Lineage(ctx, tx, orgID)
 		if err != nil {
 			return err

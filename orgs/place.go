@@ -101,7 +101,7 @@ type PlaceFigures struct {
 
 // PlaceFigures of a team or project needs what reading that needs.
 func (m *Manager) PlaceFigures(ctx context.Context, at Place) (f PlaceFigures, err error) {
-	op := rbac.Op{Action: "teams.read", OrgID: at.OrgID, TeamID: at.TeamID}
+	op := rbac.Op{Action: "teams.read", OrgID: at.OrgID, TeamID: at.TeamID, Answer: at.TeamID}
 	if at.IsProject() {
 		op.Action = "projects.read"
 	}
@@ -179,4 +179,14 @@ func placesOf(ctx context.Context, tx *store.Tx, orgID string) (ids []string, er
 		ids = append(ids, a.TeamID)
 	}
 	return ids, err
+}
+
+// mustBeIn answers store.ErrNotFound unless the actor is a member of the team or project: to who sees only
+// their own there, somebody else's does not exist.
+func mustBeIn(ctx context.Context, tx *store.Tx, at Place) error {
+	if at.TeamID == "" {
+		return nil
+	}
+	_, err := rbac.Assignments.Find(ctx, tx, store.Eq("subject", actor(ctx).Person()), store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID))
+	return err
 }

@@ -114,7 +114,7 @@ func (n *NotificationSettings) names(role rbac.Role, other *rbac.Role) (found bo
 
 // RoleHolders counts those who hold the role. It needs roles.read.
 func (m *Manager) RoleHolders(ctx context.Context, role rbac.Role) (n int, err error) {
-	err = m.Read(ctx, rbac.Op{Action: "roles.read", OrgID: role.OrgID}, func(ctx context.Context, tx *store.Tx) error {
+	err = m.Read(ctx, rbac.Op{Action: "roles.read", OrgID: role.OrgID, Answer: role.ID}, func(ctx context.Context, tx *store.Tx) error {
 		n, err = rbac.HeldBy(ctx, tx, role)
 		return err
 	})

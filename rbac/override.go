@@ -93,7 +93,7 @@ func (g *Guard) DeleteOverride(ctx context.Context, orgID, teamID, role string) 
 // OverrideMeans returns what a role means in a team by its override, in canonical form, sorted. Everybody who
 // holds something in the organization may ask.
 func (g *Guard) OverrideMeans(ctx context.Context, o Override) (means []string, err error) {
-	err = g.Read(ctx, Op{Action: "roles.read", OrgID: o.OrgID, TeamID: o.TeamID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+	err = g.Read(ctx, Op{Action: "roles.read", OrgID: o.OrgID, TeamID: o.TeamID, Answer: o.TeamID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
 		r, err := roles.Get(ctx, tx, o.RoleID)
 		if err != nil {
 			return err

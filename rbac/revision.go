@@ -56,15 +56,16 @@ func revisionOf(chain []Scope) Revision {
 
 // Receipt collects what changes have come to. It is safe for concurrent use.
 type Receipt struct {
-	mu  sync.Mutex
-	rev Revision
+	mu      sync.Mutex
+	rev     Revision
+	changed map[string]bool // ids of what was changed
 }
 
 type receiptKey struct{}
 
 // WithReceipt returns a context in which every [Guard.Change] that is committed is noted on the receipt.
 func WithReceipt(ctx context.Context) (context.Context, *Receipt) {
-	r := &Receipt{rev: Revision{}}
+	r := &Receipt{rev: Revision{}, changed: map[string]bool{}}
 	return context.WithValue(ctx, receiptKey{}, r), r
 }
 
@@ -75,10 +76,22 @@ func (r *Receipt) Revision() Revision {
 	return maps.Clone(r.rev)
 }
 
-func (r *Receipt) note(orgID string, revision int64) {
+func (r *Receipt) note(orgID string, revision int64, resource string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rev[orgID] = max(revision, r.rev[orgID])
+	r.changed[resource] = true
+}
+
+// answers says whether the context is that of a change of the resource, which was committed.
+func answers(ctx context.Context, resource string) bool {
+	r, ok := ctx.Value(receiptKey{}).(*Receipt)
+	if !ok || resource == "" {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed[resource]
 }
 
 type demandKey struct{}

@@ -54,7 +54,7 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// NewID makes the id of a new record out of its kind's prefix; nil makes random ids that sort
-	// by time. Ids must never repeat.
+	// in the order in which this process makes them, and by time. Ids must never repeat.
 	NewID func(prefix string) string
 	// Tries is how often a unit is run before a transient failure is returned; 0 is 8.
 	Tries int
@@ -64,7 +64,7 @@ type Options struct {
 
 // New returns a store over a driver. The store owns the driver and closes it.
 func New(d Driver, o *Options) *Store {
-	s := &Store{driver: d, now: time.Now, newID: randomID, tries: 8}
+	s := &Store{driver: d, now: time.Now, newID: new(ids).next, tries: 8}
 	s.feed.remote, _ = d.(Feed)
 	if o == nil {
 		return s

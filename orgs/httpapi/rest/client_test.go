@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type client struct {
 	token   string
 	ip      string
 	prefix  string
+	headers [][2]string
 }
 
 type object = map[string]any
@@ -56,6 +58,12 @@ func (c client) as(token, ip string) *client {
 	return &c
 }
 
+// with is the same program that sends a header more.
+func (c client) with(name, value string) *client {
+	c.headers = append(slices.Clone(c.headers), [2]string{name, value})
+	return &c
+}
+
 // do sends a request and returns the status and the raw answer.
 func (c *client) do(method, path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, c.prefix+path, bytes.NewBufferString(body))
@@ -64,6 +72,9 @@ func (c *client) do(method, path, body string) *httptest.ResponseRecorder {
 	}
 	if c.ip != "" {
 		r.Header.Set("X-Forwarded-For", c.ip) // the peer of httptest is 192.0.2.1
+	}
+	for _, h := range c.headers {
+		r.Header.Add(h[0], h[1])
 	}
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, r)
@@ -110,4 +121,21 @@ func (c *client) user(email string, mfa time.Time) (id, token string) {
 func parse(t *testing.T, text string) (o object) {
 	require.NoError(t, json.Unmarshal([]byte(text), &o))
 	return o
+}
+
+// person makes a user with a role in the organization and returns a client for them.
+func (c *client) person(org, email, role string) (string, *client) {
+	c.t.Helper()
+	id, token := c.user(email, time.Time{})
+	c.post("/v1/organizations/"+org+"/members", `{"user_id": "`+id+`", "role": "`+role+`"}`)
+	return id, c.as(token, "")
+}
+
+// ids are those of a list, in its order.
+func (c *client) ids(path string) (ids []string) {
+	c.t.Helper()
+	for _, o := range c.call(200, "GET", path, "")["data"].([]any) {
+		ids = append(ids, o.(object)["id"].(string))
+	}
+	return ids
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -90,7 +91,7 @@ func (a *api) projects() {
 			put: func(ctx context.Context, p orgs.Project, b projectChange, has fields) (orgs.Project, error) {
 				return a.UpdateProject(ctx, p.OrgID, p.ID, orgs.ProjectUpdate{Name: given(has, "name", b.Name), Slug: given(has, "slug", b.Slug),
 					Description: given(has, "description", b.Description), Settings: given(has, "settings", b.Settings),
-					Metadata: given(has, "metadata", json.RawMessage(b.Metadata)), Tags: given(has, "tags", b.Tags), Status: given(has, "status", b.Status)})
+					Metadata: given(has, "metadata", json.RawMessage(b.Metadata)), Tags: given(has, "tags", b.Tags), Status: given(has, "status", cmp.Or(b.Status, rbac.Active))})
 			}})
 		return a.project(ctx, p, err)
 	})

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -85,7 +86,7 @@ func (a *api) users() {
 			body:    func(u orgs.User) userBody { return userBody{u.Email, u.Name, u.EmailVerified, u.State} },
 			put: func(ctx context.Context, u orgs.User, b userBody, has fields) (orgs.User, error) {
 				return a.UpdateUser(ctx, u.ID, orgs.UserUpdate{Name: given(has, "name", b.Name), Email: given(has, "email", b.Email),
-					EmailVerified: given(has, "email_verified", b.EmailVerified), Status: given(has, "status", b.Status)})
+					EmailVerified: given(has, "email_verified", b.EmailVerified), Status: given(has, "status", cmp.Or(b.Status, rbac.Active))})
 			}})
 		return one(u.Version, renderUser(u), err)
 	})
