@@ -249,7 +249,15 @@ func (i Invitation) closed() error {
 }
 
 // RevokeInvitation ends an invitation that was not answered: its token is dead at once.
-func (m *Manager) RevokeInvitation(ctx context.Context, at Place, id string) (inv Invitation, err error) {
+func (m *Manager) RevokeInvitation(ctx context.Context, at Place, id string) (Invitation, error) {
+	return m.changeInvitation(ctx, at, id, "member.invitation_revoked", func(_ context.Context, _ *store.Tx, inv *Invitation) error {
+		inv.Status, inv.Pending = InvitationRevoked, nil
+		return nil
+	})
+}
+
+// changeInvitation changes an invitation that was not answered.
+func (m *Manager) changeInvitation(ctx context.Context, at Place, id, event string, fn func(ctx context.Context, tx *store.Tx, inv *Invitation) error) (inv Invitation, err error) {
 	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if inv, err = ownInvitation(ctx, tx, at, id); err != nil {
@@ -259,8 +267,10 @@ func (m *Manager) RevokeInvitation(ctx context.Context, at Place, id string) (in
 			return audit.Change{}, err
 		}
 		before := inv
-		inv.Status, inv.Pending = InvitationRevoked, nil
-		return audit.Updated(before, &inv).As("member.invitation_revoked").In(at.TeamID), invitations.Update(ctx, tx, &inv)
+		if err := fn(ctx, tx, &inv); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Updated(before, &inv).As(event).In(at.TeamID), invitations.Update(ctx, tx, &inv)
 	})
 	return inv, err
 }
@@ -285,35 +295,27 @@ func revokePending(ctx context.Context, tx *store.Tx, at Place) error {
 // ResendInvitation gives an invitation that was not answered a new token, and as many days as it had; the
 // old token is dead at once. The result is as of [Manager.Invite].
 func (m *Manager) ResendInvitation(ctx context.Context, at Place, id string) (inv Invitation, token string, err error) {
-	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID}
-	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if inv, err = ownInvitation(ctx, tx, at, id); err != nil {
-			return audit.Change{}, err
-		}
-		if err := inv.closed(); err != nil {
-			return audit.Change{}, err
-		}
+	inv, err = m.changeInvitation(ctx, at, id, "member.invitation_resent", func(ctx context.Context, tx *store.Tx, inv *Invitation) error {
 		role, err := rbac.FindRole(ctx, tx, at.OrgID, inv.RoleID)
 		if err != nil {
-			return audit.Change{}, err
+			return err
 		}
 		if err := m.Ceiling(ctx, tx, at.roleHandout("role", role, inv.Permissions.Add...)); err != nil {
-			return audit.Change{}, err
+			return err
 		}
-		before := inv
 		if inv.StatusAt(tx.Now()) == InvitationExpired { // another one may have taken its place
 			inv.Pending = nil
-			if err := invitations.Update(ctx, tx, &inv); err != nil {
-				return audit.Change{}, err
+			if err := invitations.Update(ctx, tx, inv); err != nil {
+				return err
 			}
 			if err := m.notYetInvited(ctx, tx, at, inv.Email); err != nil {
-				return audit.Change{}, err
+				return err
 			}
 		}
 		token = newSecret(invitationPrefix)
 		inv.Status, inv.Pending, inv.Hash = InvitationPending, &inv.EmailKey, hashSecret(token)
 		inv.ExpiresAt = tx.Now().AddDate(0, 0, inv.Days)
-		return audit.Updated(before, &inv).As("member.invitation_resent").In(at.TeamID), invitations.Update(ctx, tx, &inv)
+		return nil
 	})
 	return m.hand(ctx, inv, token, err)
 }

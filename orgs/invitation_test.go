@@ -194,7 +194,7 @@ func TestKeyWithOwnGrantsFollowsItsMaker(t *testing.T) { // F163
 		a, err := w.Authenticate(t.Context(), secret)
 		require.NoError(t, err)
 		ctx := audit.WithActor(t.Context(), a)
-		_, err = w.Teams(ctx, org.ID, orgs.TeamFilter{})
+		_, err = w.Teams(ctx, org.ID, orgs.PartFilter{})
 		require.NoError(t, err)
 		_, err = w.Manager.Roles(ctx, org.ID, 0, "")
 		refused(t, err, "permission_denied")
@@ -203,7 +203,7 @@ func TestKeyWithOwnGrantsFollowsItsMaker(t *testing.T) { // F163
 		w.Add(orgs.Place{OrgID: org.ID}, second, "org_admin")
 		_, err = w.UpdateMember(w.As(second), orgs.Place{OrgID: org.ID}, owner.ID, orgs.MemberUpdate{Role: ptr("finance")})
 		require.NoError(t, err)
-		_, err = w.Teams(ctx, org.ID, orgs.TeamFilter{})
+		_, err = w.Teams(ctx, org.ID, orgs.PartFilter{})
 		refused(t, err, "permission_denied") // the maker may not any more, so the key may not
 
 		_, err = w.RevokeAPIKey(w.As(second), k.ID, "leaked")

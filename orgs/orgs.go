@@ -91,7 +91,7 @@ type Teams interface {
 	UnarchiveTeam(ctx context.Context, ref string) (Team, error)
 	DeleteTeam(ctx context.Context, ref string, cascade bool) (Team, error)
 	Team(ctx context.Context, ref string) (Team, error)
-	Teams(ctx context.Context, org string, f TeamFilter) (store.Page[Team], error)
+	Teams(ctx context.Context, org string, f PartFilter) (store.Page[Team], error)
 }
 
 // Projects have members, keys and budgets of their own, across teams.
@@ -100,7 +100,7 @@ type Projects interface {
 	UpdateProject(ctx context.Context, org, ref string, in ProjectUpdate) (Project, error)
 	DeleteProject(ctx context.Context, org, ref string, cascade bool) (Project, error)
 	Project(ctx context.Context, org, ref string) (Project, error)
-	Projects(ctx context.Context, org string, f ProjectFilter) (store.Page[Project], error)
+	Projects(ctx context.Context, org string, f PartFilter) (store.Page[Project], error)
 }
 
 // Members are users in an organization, team or project.

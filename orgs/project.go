@@ -178,38 +178,19 @@ func (m *Manager) Project(ctx context.Context, org, ref string) (p Project, err 
 	return p, err
 }
 
-// ProjectFilter says which projects to list; what is empty does not matter.
-type ProjectFilter struct {
-	Slug   string
-	Status rbac.State
-	Limit  int
-	After  string
-}
-
 // Projects lists the projects of an organization by their slugs: all, or, for projects.read:own, the
 // caller's.
-func (m *Manager) Projects(ctx context.Context, org string, f ProjectFilter) (page store.Page[Project], err error) {
-	orgID, err := m.OrgID(ctx, org)
+func (m *Manager) Projects(ctx context.Context, org string, f PartFilter) (page store.Page[Project], err error) {
+	orgID, err := m.partsOf(ctx, org, f)
 	if err != nil {
 		return page, err
 	}
-	if err := oneOf("status", string(f.Status), "", string(rbac.Active), string(rbac.Archived)); err != nil {
-		return page, err
-	}
 	err = m.Visible(ctx, rbac.Op{Action: "projects.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx, all bool) error {
-		q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)},
-			Order: []store.Order{store.Asc("slug_key")}, Limit: f.Limit, After: f.After}
-		if f.Slug != "" {
-			q.Where = append(q.Where, store.Eq("slug_key", store.SlugKey(f.Slug)))
+		q, err := f.query(ctx, tx, orgID, all)
+		if err != nil {
+			return err
 		}
-		if !all {
-			own, err := placesOf(ctx, tx, orgID)
-			if err != nil {
-				return err
-			}
-			q.Where = append(q.Where, store.In("id", own))
-		}
-		page, err = projects.Filter(ctx, tx, q, func(p *Project) bool { return f.Status == "" || p.State == f.Status })
+		page, err = projects.Filter(ctx, tx, q, func(p *Project) bool { return f.keeps(p.State) })
 		return err
 	})
 	return page, err

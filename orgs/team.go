@@ -220,39 +220,19 @@ func (m *Manager) Team(ctx context.Context, ref string) (t Team, err error) {
 	return t, err
 }
 
-// TeamFilter says which teams to list; what is empty does not matter.
-type TeamFilter struct {
-	Slug   string
-	Status rbac.State
-	Limit  int
-	After  string
-}
-
 // Teams lists the teams of an organization by their slugs: all, or, for teams.read:own, the
 // caller's.
-func (m *Manager) Teams(ctx context.Context, org string, f TeamFilter) (page store.Page[Team], err error) {
-	orgID, err := m.OrgID(ctx, org)
+func (m *Manager) Teams(ctx context.Context, org string, f PartFilter) (page store.Page[Team], err error) {
+	orgID, err := m.partsOf(ctx, org, f)
 	if err != nil {
 		return page, err
 	}
-	if err := oneOf("status", string(f.Status), "", string(rbac.Active), string(rbac.Archived)); err != nil {
-		return page, err
-	}
-	op := rbac.Op{Action: "teams.read", OrgID: orgID}
-	err = m.Visible(ctx, op, func(ctx context.Context, tx *store.Tx, all bool) error {
-		q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)},
-			Order: []store.Order{store.Asc("slug_key")}, Limit: f.Limit, After: f.After}
-		if f.Slug != "" {
-			q.Where = append(q.Where, store.Eq("slug_key", store.SlugKey(f.Slug)))
+	err = m.Visible(ctx, rbac.Op{Action: "teams.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx, all bool) error {
+		q, err := f.query(ctx, tx, orgID, all)
+		if err != nil {
+			return err
 		}
-		if !all {
-			own, err := placesOf(ctx, tx, orgID)
-			if err != nil {
-				return err
-			}
-			q.Where = append(q.Where, store.In("id", own))
-		}
-		page, err = teams.Filter(ctx, tx, q, func(t *Team) bool { return f.Status == "" || t.State == f.Status })
+		page, err = teams.Filter(ctx, tx, q, func(t *Team) bool { return f.keeps(t.State) })
 		return err
 	})
 	return page, err

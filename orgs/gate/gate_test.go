@@ -367,7 +367,7 @@ func TestFailingDetectorDeniesButNotPolicyEditingToOwners(t *testing.T) { // F45
 		a.refuses(t, a.call("gpt-3.5-turbo"), "policy_denied")
 		score.Store(-1.0) // fails
 		a.refuses(t, a.call("gpt-3.5-turbo"), "policy_denied")
-		_, err = a.Teams(a.As(a.owner), a.org.ID, orgs.TeamFilter{})
+		_, err = a.Teams(a.As(a.owner), a.org.ID, orgs.PartFilter{})
 		require.ErrorIs(t, err, rbac.ErrDenied)
 		_, err = a.DeletePolicy(a.As(a.owner), a.org.ID, "", p.ID)
 		require.NoError(t, err)

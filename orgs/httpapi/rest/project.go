@@ -70,7 +70,7 @@ func (a *api) projects() {
 		return made(a, pathOf(orgs.Place{OrgID: p.OrgID, TeamID: p.ID}), p.Version, view, err)
 	})
 	add[partQuery, none](a, http.MethodGet, path, "List projects", func(ctx context.Context, q *partQuery) (*answer[list[projectView]], error) {
-		page, err := a.Projects(ctx, param(ctx, "org"), orgs.ProjectFilter{Slug: q.Slug, Status: q.Status, Limit: q.Limit, After: q.After})
+		page, err := a.Projects(ctx, param(ctx, "org"), q.filter())
 		return listOf(page, err, func(p orgs.Project) (projectView, error) { return a.renderProject(ctx, p) })
 	})
 	get := func(ctx context.Context) (orgs.Project, error) {

@@ -51,6 +51,10 @@ type partQuery struct {
 	After  string     `query:"after" maxLength:"1000"`
 }
 
+func (q *partQuery) filter() orgs.PartFilter {
+	return orgs.PartFilter{Slug: q.Slug, Status: q.Status, Limit: q.Limit, After: q.After}
+}
+
 func (a *api) teams() {
 	add[none, teamBody](a, http.MethodPost, "/v1/organizations/{org}/teams", "Create a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
 		at, in, err := placed[teamBody](ctx, a)
@@ -65,7 +69,7 @@ func (a *api) teams() {
 		return made(a, "/v1/teams/"+t.ID, t.Version, view, err)
 	})
 	add[partQuery, none](a, http.MethodGet, "/v1/organizations/{org}/teams", "List teams", func(ctx context.Context, q *partQuery) (*answer[list[teamView]], error) {
-		page, err := a.Teams(ctx, param(ctx, "org"), orgs.TeamFilter{Slug: q.Slug, Status: q.Status, Limit: q.Limit, After: q.After})
+		page, err := a.Teams(ctx, param(ctx, "org"), q.filter())
 		return listOf(page, err, func(t orgs.Team) (teamView, error) { return a.renderTeam(ctx, t) })
 	})
 	const path = "/v1/teams/{team}"

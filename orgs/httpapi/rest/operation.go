@@ -1,0 +1,152 @@
+package rest
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/orgkit/orgkit/orgs"
+)
+
+type exchangeKey struct{}
+
+// exchange is the request of an operation, its body read.
+type exchange struct {
+	*http.Request
+	body []byte
+	err  error // of reading the body
+}
+
+// keepRequest lets handlers read the body by themselves, once they know that the caller may.
+func keepRequest(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	x := &exchange{Request: r}
+	x.body, x.err = io.ReadAll(r.Body)
+	r.Body = http.NoBody
+	next(huma.WithValue(ctx, exchangeKey{}, x))
+}
+
+func request(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// answer is a success.
+type answer[T any] struct {
+	Status   int
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Body     T
+}
+
+func ok[T any](body T) (*answer[T], error) { return &answer[T]{Status: http.StatusOK, Body: body}, nil }
+
+// one is a success with one object, found or failed.
+func one[T any](version int64, body T, err error) (*answer[T], error) {
+	return &answer[T]{Status: http.StatusOK, ETag: etag(version), Body: body}, err
+}
+
+// made is a success with a new object at the path.
+func made[T any](a *api, path string, version int64, body T, err error) (*answer[T], error) {
+	return &answer[T]{Status: http.StatusCreated, Location: a.created(path), ETag: etag(version), Body: body}, err
+}
+
+func (a *api) created(path string) string { return a.opt.PublicURL + a.opt.Prefix + path }
+
+// none is the query or body of an operation that has none.
+type none = struct{}
+
+// add registers an operation. Q is its query, B the type of its body; what stands in its path is read by
+// [param], so that one function serves several paths.
+func add[Q, B, Out any](a *api, method, path, summary string, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
+	op := huma.Operation{Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
+		Errors: []int{400, 401, 403, 404, 409, 412}}
+	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true,
+			Schema: &huma.Schema{Type: huma.TypeString}, Description: pathParams[m[1]]})
+	}
+	if t := reflect.TypeFor[B](); t != reflect.TypeFor[struct{}]() {
+		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{
+			"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(t, true, "")}}}
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
+		out, err := fn(ctx, q)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+
+// pathParams says of what stands in paths what may stand there.
+var pathParams = map[string]string{
+	"org": "id or slug, also one that the organization had not long ago", "team": "id, or a slug that one visible team has",
+	"project": "id or slug", "role": "id or slug", "user": "id, e-mail address or me", "invitation": "id", "policy": "id",
+	"key": "id", "token": "id", "approval": "id",
+}
+
+// param returns what stands in the path of the request.
+func param(ctx context.Context, name string) string { return request(ctx).PathValue(name) }
+
+// place is where the path of the request leads: to a team, a project, or an organization.
+func (a *api) place(ctx context.Context) (orgs.Place, error) {
+	switch {
+	case param(ctx, "team") != "":
+		return a.TeamPlace(ctx, param(ctx, "team"))
+	case param(ctx, "project") != "":
+		return a.ProjectPlace(ctx, param(ctx, "org"), param(ctx, "project"))
+	}
+	return a.OrgPlace(ctx, param(ctx, "org"))
+}
+
+// placed is the place of the request and then its body: what is wrong with that is nobody's business to whom
+// the place does not exist.
+func placed[B any](ctx context.Context, a *api) (at orgs.Place, in B, err error) {
+	if at, err = a.place(ctx); err != nil {
+		return at, in, err
+	}
+	in, err = read[B](ctx, a, false)
+	return at, in, err
+}
+
+// pathOf is the path of a place.
+func pathOf(at orgs.Place) string {
+	org := "/v1/organizations/" + at.OrgID
+	switch {
+	case at.TeamID == "":
+		return org
+	case at.IsProject():
+		return org + "/projects/" + at.TeamID
+	}
+	return "/v1/teams/" + at.TeamID
+}
+
+// problem is the problem of an error, of which the host hears if the caller is not to blame.
+func (a *api) problem(ctx context.Context, err error) *problemError {
+	p := problem(ctx, err)
+	if p.Internal() {
+		a.fail(request(ctx).Request, err)
+	}
+	return p
+}
+
+// operationID is made of the method and the fixed parts of the path.
+func operationID(method, path string) string {
+	parts := []string{strings.ToLower(method)}
+	for _, p := range strings.Split(strings.TrimPrefix(path, "/v1/"), "/") {
+		if !strings.HasPrefix(p, "{") {
+			parts = append(parts, p)
+		} else {
+			parts = append(parts, "by", strings.Trim(p, "{}"))
+		}
+	}
+	return strings.Join(parts, "-")
+}
