@@ -1,0 +1,265 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/orgkit/orgkit/store"
+	"github.com/stretchr/testify/require"
+)
+
+func rollback(t *testing.T, s *store.Store) {
+	boom := errors.New("boom")
+	w := &widget{OrgID: "o"}
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, w); err != nil {
+			return err
+		}
+		return boom
+	})
+	require.ErrorIs(t, err, boom)
+	requireNone(t, s)
+}
+
+func requireNone(t *testing.T, s *store.Store) {
+	t.Helper()
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		n, err := widgets.Count(ctx, tx)
+		require.Zero(t, n)
+		return err
+	})
+}
+
+func rollbackOnPanic(t *testing.T, s *store.Store) {
+	require.Panics(t, func() {
+		s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			widgets.Insert(ctx, tx, &widget{OrgID: "o"})
+			panic("boom")
+		})
+	})
+	requireNone(t, s)
+	insert(t, s, &widget{OrgID: "o"}) // nobody holds a lock
+}
+
+func doomed(t *testing.T, s *store.Store) {
+	boom := errors.New("boom")
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, &widget{OrgID: "o"}); err != nil {
+			return err
+		}
+		inner := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return boom })
+		require.ErrorIs(t, inner, boom)
+		_, err := widgets.Count(ctx, tx)
+		require.ErrorIs(t, err, boom)
+		return nil
+	})
+	require.ErrorIs(t, err, boom)
+	requireNone(t, s)
+}
+
+func doomedByWrite(t *testing.T, s *store.Store) {
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"}); err != nil {
+			return err
+		}
+		widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"})
+		return nil
+	})
+	require.ErrorIs(t, err, store.ErrExists)
+	requireNone(t, s)
+}
+
+// rowsAlone is the case of bulk calls: a row that fails takes nothing with it when each has a unit of its own,
+// and everything when an outer unit holds them together.
+func rowsAlone(t *testing.T, s *store.Store) {
+	rows := func(ctx context.Context, org string) (failed int) {
+		for _, name := range []string{"a", "b", "a", "c"} {
+			err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+				return widgets.Insert(ctx, tx, &widget{OrgID: org, Name: name})
+			})
+			if err != nil {
+				failed++
+			}
+		}
+		return failed
+	}
+	count := func(org string) (n int) {
+		view(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+			n, err = widgets.Count(ctx, tx, store.Eq("org_id", org))
+			return err
+		})
+		return n
+	}
+	require.Equal(t, 1, rows(t.Context(), "apart"))
+	require.Equal(t, 3, count("apart"))
+
+	failed := 0
+	err := s.Update(t.Context(), func(ctx context.Context, _ *store.Tx) error {
+		failed = rows(ctx, "together")
+		return nil
+	})
+	require.ErrorIs(t, err, store.ErrExists)
+	require.Equal(t, 2, failed, "what follows the failure is refused")
+	require.Zero(t, count("together"))
+}
+
+func viewInUpdate(t *testing.T, s *store.Store) {
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		w := &widget{OrgID: "o"}
+		if err := widgets.Insert(ctx, tx, w); err != nil {
+			return err
+		}
+		require.True(t, s.InUnit(ctx))
+		return s.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := widgets.Get(ctx, tx, w.ID)
+			return err
+		})
+	})
+}
+
+func updateInView(t *testing.T, s *store.Store) {
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		err := s.Update(ctx, func(context.Context, *store.Tx) error { return nil })
+		require.ErrorIs(t, err, store.ErrReadOnly)
+		require.ErrorIs(t, widgets.Insert(ctx, tx, &widget{}), store.ErrReadOnly)
+		_, err = widgets.Lock(ctx, tx, "wid_1")
+		require.ErrorIs(t, err, store.ErrReadOnly)
+		return nil
+	})
+}
+
+func useAfterEnd(t *testing.T, s *store.Store) {
+	var leaked *store.Tx
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		leaked = tx
+		return nil
+	})
+	require.ErrorIs(t, widgets.Insert(t.Context(), leaked, &widget{}), store.ErrTxDone)
+}
+
+func afterCommit(t *testing.T, s *store.Store) {
+	ran := 0
+	note := func(ctx context.Context, tx *store.Tx) { tx.AfterCommit(func() { ran++ }) }
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		note(ctx, tx)
+		require.Zero(t, ran)
+		return s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			note(ctx, tx)
+			return nil
+		})
+	})
+	require.Equal(t, 2, ran)
+	s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		note(ctx, tx)
+		return errors.New("boom")
+	})
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		note(ctx, tx)
+		return nil
+	})
+	require.Equal(t, 2, ran)
+}
+
+func retries(t *testing.T, s *store.Store) {
+	tries := 0
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		if err := widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"}); err != nil {
+			return err
+		}
+		if tries++; tries < 3 {
+			return fmt.Errorf("again: %w", store.ErrTransient)
+		}
+		return nil
+	})
+	require.Equal(t, 3, tries)
+}
+
+func lockedAdditions(t *testing.T, s *store.Store) {
+	add(t, s, func(ctx context.Context, tx *store.Tx, id string) error {
+		w, err := widgets.Lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		w.Size++
+		return widgets.Update(ctx, tx, &w)
+	})
+}
+
+func swappedAdditions(t *testing.T, s *store.Store) {
+	add(t, s, func(ctx context.Context, tx *store.Tx, id string) error {
+		w, err := widgets.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		w.Size++
+		return widgets.Update(ctx, tx, &w)
+	})
+}
+
+// add runs fifty concurrent units that add one; who meets a conflict tries again.
+func add(t *testing.T, s *store.Store, one func(ctx context.Context, tx *store.Tx, id string) error) {
+	w := &widget{OrgID: "o"}
+	insert(t, s, w)
+	var wg sync.WaitGroup
+	errs := make(chan error, 50)
+	for range 50 {
+		wg.Go(func() {
+			for {
+				err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return one(ctx, tx, w.ID) })
+				if !errors.Is(err, store.ErrConflict) {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 50, get(t, s, w.ID).Size)
+}
+
+func insertRace(t *testing.T, s *store.Store) {
+	var wg sync.WaitGroup
+	errs := make(chan error, 20)
+	for range 20 {
+		wg.Go(func() {
+			errs <- s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				return widgets.Insert(ctx, tx, &widget{OrgID: "o", Name: "n"})
+			})
+		})
+	}
+	wg.Wait()
+	close(errs)
+	won := 0
+	for err := range errs {
+		if err == nil {
+			won++
+		} else {
+			require.ErrorIs(t, err, store.ErrExists)
+		}
+	}
+	require.Equal(t, 1, won)
+}
+
+func cancelled(t *testing.T, s *store.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		cancel()
+		return widgets.Insert(ctx, tx, &widget{OrgID: "o"})
+	})
+	require.Error(t, err)
+	require.Error(t, s.View(ctx, func(context.Context, *store.Tx) error { return nil }))
+	requireNone(t, s)
+}
+
+func closed(t *testing.T, s *store.Store) {
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, s.View(t.Context(), func(context.Context, *store.Tx) error { return nil }), store.ErrClosed)
+	require.ErrorIs(t, s.Update(t.Context(), func(context.Context, *store.Tx) error { return nil }), store.ErrClosed)
+}
