@@ -150,7 +150,7 @@ func (a *api) keysPlace(ctx context.Context, q *keyQuery) (orgs.Place, error) {
 const keyPath = "/v1/api-keys"
 
 func (a *api) apiKeys() {
-	add[none, newAPIKey](a, http.MethodPost, keyPath, "Create an API key", func(ctx context.Context, _ *none) (*answer[apiKeyView], error) {
+	create[newAPIKey](a, keyPath, "Create an API key", func(ctx context.Context, _ *none) (*answer[apiKeyView], error) {
 		in, err := read[newAPIKey](ctx, a, false)
 		if err != nil {
 			return nil, err
@@ -158,7 +158,7 @@ func (a *api) apiKeys() {
 		k, secret, err := a.CreateAPIKey(ctx, in.input())
 		return made(a, keyPath+"/"+k.ID, k.Version, a.withSecret(orgs.CreatedAPIKey{Key: k, Secret: secret}), err)
 	})
-	add[none, many](a, http.MethodPost, keyPath+"/bulk", "Create many API keys", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
+	addBulk(a, keyPath+"/bulk", "Create many API keys", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
 		return bulk(ctx, a, newAPIKey.input, a.CreateAPIKeys, a.withSecret)
 	})
 	add[keyQuery, none](a, http.MethodGet, keyPath, "List API keys", func(ctx context.Context, q *keyQuery) (*answer[list[apiKeyView]], error) {

@@ -24,6 +24,11 @@ type rowsView struct {
 	Results []rowView `json:"results"`
 }
 
+// addBulk registers a call for many, which answers 207.
+func addBulk(a *api, path, summary string, fn func(ctx context.Context, _ *none) (*answer[rowsView], error)) {
+	register(a, describe[many](a, http.MethodPost, path, summary, http.StatusMultiStatus), fn)
+}
+
 // bulk reads the rows of a request, has them done and answers with a result for each. A row that cannot be
 // read fails alone, unless all belong together.
 func bulk[B, In, Out, View any](ctx context.Context, a *api, input func(B) In, do func(ctx context.Context, rows []In, atomic bool) ([]orgs.Row[Out], error), render func(Out) View) (*answer[rowsView], error) {

@@ -96,7 +96,7 @@ func (a *api) invitations() {
 }
 
 func (a *api) invitationsAt(path string) {
-	add[none, newInvitation](a, http.MethodPost, path, "Invite somebody", func(ctx context.Context, _ *none) (*answer[invitationView], error) {
+	create[newInvitation](a, path, "Invite somebody", func(ctx context.Context, _ *none) (*answer[invitationView], error) {
 		at, in, err := placed[newInvitation](ctx, a)
 		if err != nil {
 			return nil, err
@@ -104,7 +104,7 @@ func (a *api) invitationsAt(path string) {
 		i, token, err := a.Invite(ctx, at, in.input())
 		return made(a, pathOf(at)+"/invitations/"+i.ID, i.Version, a.renderInvited(orgs.Invited{Invitation: i, Token: token}), err)
 	})
-	add[none, many](a, http.MethodPost, path+"/bulk", "Invite many", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
+	addBulk(a, path+"/bulk", "Invite many", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
 		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err

@@ -101,7 +101,7 @@ func (a *api) membersAt(path string) {
 		page, err := a.Members(ctx, at, orgs.MemberFilter{Role: q.Role, Status: q.Status, Limit: q.Limit, After: q.After})
 		return listOf(page, err, always(renderMember))
 	})
-	add[none, newMember](a, http.MethodPost, path, "Add a member without an invitation", func(ctx context.Context, _ *none) (*answer[memberView], error) {
+	create[newMember](a, path, "Add a member without an invitation", func(ctx context.Context, _ *none) (*answer[memberView], error) {
 		at, in, err := placed[newMember](ctx, a)
 		if err != nil {
 			return nil, err
@@ -109,7 +109,7 @@ func (a *api) membersAt(path string) {
 		ms, err := a.AddMember(ctx, at, in.input())
 		return made(a, pathOf(at)+"/members/"+ms.User.ID, ms.Version, renderMember(ms), err)
 	})
-	add[none, many](a, http.MethodPost, path+"/bulk", "Add many members", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
+	addBulk(a, path+"/bulk", "Add many members", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
 		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err

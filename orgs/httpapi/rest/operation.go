@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 type exchangeKey struct{}
@@ -62,19 +64,18 @@ func (a *api) created(path string) string { return a.opt.PublicURL + a.opt.Prefi
 // none is the query or body of an operation that has none.
 type none = struct{}
 
-// add registers an operation. Q is its query, B the type of its body; what stands in its path is read by
-// [param], so that one function serves several paths.
+// add registers an operation that answers 200. Q is its query, B the type of its body; what stands in its
+// path is read by [param], so that one function serves several paths.
 func add[Q, B, Out any](a *api, method, path, summary string, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
-	op := huma.Operation{Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
-		Errors: []int{400, 401, 403, 404, 409, 412}}
-	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true,
-			Schema: &huma.Schema{Type: huma.TypeString}, Description: pathParams[m[1]]})
-	}
-	if t := reflect.TypeFor[B](); t != reflect.TypeFor[struct{}]() {
-		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{
-			"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(t, true, "")}}}
-	}
+	register(a, describe[B](a, method, path, summary, http.StatusOK), fn)
+}
+
+// create registers a POST that answers 201.
+func create[B, Out any](a *api, path, summary string, fn func(ctx context.Context, q *none) (*answer[Out], error)) {
+	register(a, describe[B](a, http.MethodPost, path, summary, http.StatusCreated), fn)
+}
+
+func register[Q, Out any](a *api, op huma.Operation, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
 	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
 		out, err := fn(ctx, q)
 		if err != nil {
@@ -82,6 +83,36 @@ func add[Q, B, Out any](a *api, method, path, summary string, fn func(ctx contex
 		}
 		return out, nil
 	})
+}
+
+// describe says of an operation what its types do not say by themselves.
+func describe[B any](a *api, method, path, summary string, status int) huma.Operation {
+	schemas := a.huma.OpenAPI().Components.Schemas
+	op := huma.Operation{Method: method, Path: path, Summary: summary, OperationID: operationID(method, path), DefaultStatus: status,
+		Responses: map[string]*huma.Response{}}
+	problem := map[string]*huma.MediaType{"application/problem+json": {Schema: schemas.Schema(reflect.TypeFor[httpapi.Problem](), true, "")}}
+	for _, code := range []int{400, 401, 403, 404, 409, 410, 412, 413, 415, 500, 503} {
+		op.Responses[strconv.Itoa(code)] = &huma.Response{Description: http.StatusText(code), Content: problem}
+	}
+	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true,
+			Schema: &huma.Schema{Type: huma.TypeString}, Description: pathParams[m[1]]})
+	}
+	t := reflect.TypeFor[B]()
+	if t == reflect.TypeFor[none]() {
+		return op
+	}
+	body := schemas.Schema(t, true, "")
+	content := map[string]*huma.MediaType{"application/json": {Schema: body}}
+	if method == http.MethodPatch { // any part of it, and null for what shall have its default
+		part := *schemas.SchemaFromRef(body.Ref)
+		part.Required = nil
+		part.Description = "a merge patch (RFC 7396): what is absent stays, null restores the default"
+		content["application/json"] = &huma.MediaType{Schema: &part}
+		content["application/merge-patch+json"] = content["application/json"]
+	}
+	op.RequestBody = &huma.RequestBody{Content: content}
+	return op
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)

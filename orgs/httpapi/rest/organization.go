@@ -92,7 +92,7 @@ func (q *organizationQuery) filter(ctx context.Context) orgs.OrganizationFilter 
 }
 
 func (a *api) organizations() {
-	add[none, newOrganization](a, http.MethodPost, "/v1/organizations", "Create an organization", func(ctx context.Context, _ *none) (*answer[organizationView], error) {
+	create[newOrganization](a, "/v1/organizations", "Create an organization", func(ctx context.Context, _ *none) (*answer[organizationView], error) {
 		in, err := read[newOrganization](ctx, a, false)
 		if err != nil {
 			return nil, err

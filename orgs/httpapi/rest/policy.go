@@ -53,7 +53,7 @@ func (a *api) policies() {
 }
 
 func (a *api) policiesAt(path string) {
-	add[none, policyBody](a, http.MethodPost, path, "Attach a policy", func(ctx context.Context, _ *none) (*answer[policyView], error) {
+	create[policyBody](a, path, "Attach a policy", func(ctx context.Context, _ *none) (*answer[policyView], error) {
 		at, in, err := placed[policyBody](ctx, a)
 		if err != nil {
 			return nil, err

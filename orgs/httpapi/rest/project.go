@@ -56,7 +56,7 @@ type projectChange struct {
 
 func (a *api) projects() {
 	const path = "/v1/organizations/{org}/projects"
-	add[none, ProjectBody](a, http.MethodPost, path, "Create a project", func(ctx context.Context, _ *none) (*answer[projectView], error) {
+	create[ProjectBody](a, path, "Create a project", func(ctx context.Context, _ *none) (*answer[projectView], error) {
 		at, in, err := placed[ProjectBody](ctx, a)
 		if err != nil {
 			return nil, err

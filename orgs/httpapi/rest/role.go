@@ -49,7 +49,7 @@ type newRole struct {
 
 func (a *api) roles() {
 	const path = "/v1/organizations/{org}/roles"
-	add[none, newRole](a, http.MethodPost, path, "Create a role", func(ctx context.Context, _ *none) (*answer[roleView], error) {
+	create[newRole](a, path, "Create a role", func(ctx context.Context, _ *none) (*answer[roleView], error) {
 		at, in, err := placed[newRole](ctx, a)
 		if err != nil {
 			return nil, err
@@ -130,7 +130,7 @@ type newOverride struct {
 
 func (a *api) overrides() {
 	const path = "/v1/teams/{team}/roles"
-	add[none, newOverride](a, http.MethodPost, path, "Set what a role means in a team", func(ctx context.Context, _ *none) (*answer[overrideView], error) {
+	create[newOverride](a, path, "Set what a role means in a team", func(ctx context.Context, _ *none) (*answer[overrideView], error) {
 		at, in, err := placed[newOverride](ctx, a)
 		if err != nil {
 			return nil, err

@@ -56,7 +56,7 @@ func (q *partQuery) filter() orgs.PartFilter {
 }
 
 func (a *api) teams() {
-	add[none, teamBody](a, http.MethodPost, "/v1/organizations/{org}/teams", "Create a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
+	create[teamBody](a, "/v1/organizations/{org}/teams", "Create a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
 		at, in, err := placed[teamBody](ctx, a)
 		if err != nil {
 			return nil, err

@@ -74,7 +74,7 @@ func (a *api) children(path string) {
 		f.Parent = param(ctx, "org")
 		return a.listOrganizations(ctx, f)
 	})
-	add[none, newOrganization](a, http.MethodPost, path+"/children", "Create an organization below", func(ctx context.Context, _ *none) (*answer[organizationView], error) {
+	create[newOrganization](a, path+"/children", "Create an organization below", func(ctx context.Context, _ *none) (*answer[organizationView], error) {
 		at, in, err := placed[newOrganization](ctx, a)
 		switch {
 		case err != nil:

@@ -61,7 +61,7 @@ type newToken struct {
 
 func (a *api) users() {
 	const path = "/v1/users/{user}"
-	add[none, newUser](a, http.MethodPost, "/v1/users", "Create a user", func(ctx context.Context, _ *none) (*answer[userView], error) {
+	create[newUser](a, "/v1/users", "Create a user", func(ctx context.Context, _ *none) (*answer[userView], error) {
 		in, err := read[newUser](ctx, a, false)
 		if err != nil {
 			return nil, err
@@ -107,7 +107,7 @@ func (a *api) users() {
 }
 
 func (a *api) tokens(path string) {
-	add[none, newToken](a, http.MethodPost, path, "Create a personal token", func(ctx context.Context, _ *none) (*answer[tokenView], error) {
+	create[newToken](a, path, "Create a personal token", func(ctx context.Context, _ *none) (*answer[tokenView], error) {
 		u, err := a.User(ctx, param(ctx, "user"))
 		if err != nil {
 			return nil, err
