@@ -60,6 +60,28 @@ func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err 
 	return c, nil
 }
 
+// Stopped answers nil, or why the key does nothing for the time being, by a credential that is good as such:
+// an *[AuthError] where its organization is deleted, else a *rbac.Denied with the code org_suspended,
+// team_archived or project_archived.
+func (c Caller) Stopped() error {
+	stopped := func(code, text string) error {
+		return &rbac.Denied{Code: code, Action: "api_keys.use", Resource: "api_key:" + c.Key.ID, TeamID: c.Key.Context(),
+			Decision: rbac.Decision{Code: code, Reasons: []rbac.Reason{{Kind: "state", ID: c.Key.OrgID, Text: text}},
+				Remedy: []string{"wait until it is active again"}}}
+	}
+	switch {
+	case c.Scope.State == rbac.Suspended:
+		return stopped("org_suspended", "the organization is suspended")
+	case c.Scope.State != rbac.Active:
+		return &AuthError{"invalid_api_key"}
+	case c.Team != nil && c.Team.State != rbac.Active:
+		return stopped("team_archived", "the team is archived")
+	case c.Project != nil && c.Project.State != rbac.Active:
+		return stopped("project_archived", "the project is archived")
+	}
+	return nil
+}
+
 // keyUse is when a key was used last. It has a record of its own, so that a use is no change of the key.
 type keyUse struct {
 	store.Meta // the id of the key

@@ -54,7 +54,8 @@ func (e *AuthError) Unwrap() error { return ErrUnauthenticated }
 
 const tokenPrefix = "ok_pat_"
 
-// Authenticate returns the actor of a personal token or API key. Secrets are looked up by their
+// Authenticate returns the actor of a personal token or API key. A key that is stopped is refused; see
+// [Caller.Stopped]. Secrets are looked up by their
 // hash, so that no comparison depends on how much of one was guessed. The address, agent and
 // request id of the actor are the caller's to fill in.
 func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Actor, err error) {
@@ -65,12 +66,14 @@ func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Acto
 	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if strings.HasPrefix(secret, tokenPrefix) {
 			a, err = tokenActor(ctx, tx, secret)
-		} else {
-			if key, err = keyBySecret(ctx, tx, secret); err == nil {
-				a, err = key.actor(ctx, tx)
-			}
+			return err
 		}
-		return err
+		c, err := KeyCaller(ctx, tx, secret)
+		if err != nil {
+			return err
+		}
+		a, key = c.Actor, c.Key
+		return c.Stopped()
 	})
 	if err == nil && key.ID != "" {
 		_ = m.Used(ctx, key.OrgID, key.ID) // what fails here must not fail the request

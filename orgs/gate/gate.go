@@ -165,15 +165,8 @@ func (g *Gate) caller(ctx context.Context, tx *store.Tx, c Call) (orgs.Caller, e
 	if err != nil {
 		return who, err
 	}
-	switch {
-	case who.Scope.State == rbac.Suspended:
-		return who, &Denied{Code: "org_suspended", Message: "the organization is suspended"}
-	case who.Scope.State != rbac.Active:
-		return who, &orgs.AuthError{Code: "invalid_api_key"}
-	case who.Team != nil && who.Team.State != rbac.Active:
-		return who, &Denied{Code: "team_archived", Message: "the team is archived"}
-	case who.Project != nil && who.Project.State != rbac.Active:
-		return who, &Denied{Code: "project_archived", Message: "the project is archived"}
+	if err := who.Stopped(); err != nil {
+		return who, err
 	}
 	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
 		return who, &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"}}
@@ -314,6 +307,10 @@ func refused(err error) error {
 	var auth *orgs.AuthError
 	if errors.As(err, &auth) {
 		return &Denied{Code: auth.Code, Message: auth.Error(), cause: err}
+	}
+	var stopped *rbac.Denied
+	if errors.As(err, &stopped) {
+		return &Denied{Code: stopped.Code, Message: message(stopped.Decision), Remedy: stopped.Decision.Remedy, cause: err}
 	}
 	var ex *billing.Exceeded
 	if errors.As(err, &ex) {
