@@ -1,59 +1,115 @@
 package store
 
-import "reflect"
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+)
 
 // Clone returns a deep copy of a record: nothing that can be changed through the one is seen
 // through the other. Structs with unexported fields (times, decimals, addresses) are values that
 // nobody can change and are copied as they are.
 func (k *Kind) Clone(rec any) any {
-	return cloneValue(reflect.ValueOf(rec)).Interface()
+	v := reflect.ValueOf(rec)
+	c := reflect.New(v.Type().Elem())
+	c.Elem().Set(v.Elem())
+	deepen(c.Elem())
+	return c.Interface()
 }
 
-func cloneValue(v reflect.Value) reflect.Value {
+// CloneInto is Clone into the record that dst points to.
+func (k *Kind) CloneInto(dst, rec any) {
+	v := reflect.ValueOf(dst).Elem()
+	v.Set(reflect.ValueOf(rec).Elem())
+	deepen(v)
+}
+
+// deepen replaces what v, a shallow copy, shares with its original by copies.
+func deepen(v reflect.Value) {
 	switch v.Kind() {
+	case reflect.Struct:
+		for _, i := range sharing(v.Type()) {
+			deepen(v.Field(i))
+		}
 	case reflect.Pointer:
 		if v.IsNil() {
-			return v
+			return
 		}
 		p := reflect.New(v.Type().Elem())
-		p.Elem().Set(cloneValue(v.Elem()))
-		return p
+		p.Elem().Set(v.Elem())
+		deepen(p.Elem())
+		v.Set(p)
 	case reflect.Interface:
 		if v.IsNil() {
-			return v
+			return
 		}
-		return cloneValue(v.Elem())
+		c := reflect.New(v.Elem().Type()).Elem()
+		c.Set(v.Elem())
+		deepen(c)
+		v.Set(c)
 	case reflect.Slice:
 		if v.IsNil() {
-			return v
+			return
+		}
+		if p, ok := v.Addr().Interface().(*[]string); ok {
+			*p = slices.Clone(*p)
+			return
 		}
 		s := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-		if e := v.Type().Elem().Kind(); e == reflect.String || e <= reflect.Complex128 {
-			reflect.Copy(s, v)
-			return s
+		reflect.Copy(s, v)
+		v.Set(s)
+		if shares(v.Type().Elem()) {
+			for i := range v.Len() {
+				deepen(v.Index(i))
+			}
 		}
-		for i := range v.Len() {
-			s.Index(i).Set(cloneValue(v.Index(i)))
-		}
-		return s
 	case reflect.Map:
 		if v.IsNil() {
-			return v
+			return
+		}
+		switch p := v.Addr().Interface().(type) {
+		case *map[string]string:
+			*p = maps.Clone(*p)
+			return
+		case *map[string]bool:
+			*p = maps.Clone(*p)
+			return
 		}
 		m := reflect.MakeMapWithSize(v.Type(), v.Len())
 		for it := v.MapRange(); it.Next(); {
-			m.SetMapIndex(it.Key(), cloneValue(it.Value()))
+			e := reflect.New(v.Type().Elem()).Elem()
+			e.Set(it.Value())
+			deepen(e)
+			m.SetMapIndex(it.Key(), e)
 		}
-		return m
-	case reflect.Struct:
-		c := reflect.New(v.Type()).Elem()
-		c.Set(v)
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				c.Field(i).Set(cloneValue(v.Field(i)))
-			}
-		}
-		return c
+		v.Set(m)
 	}
-	return v
+}
+
+var sharingFields sync.Map // reflect.Type -> []int
+
+// sharing are the fields of a struct type that a shallow copy shares with its original.
+func sharing(t reflect.Type) []int {
+	if f, ok := sharingFields.Load(t); ok {
+		return f.([]int)
+	}
+	var fields []int
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() && shares(f.Type) {
+			fields = append(fields, i)
+		}
+	}
+	sharingFields.Store(t, fields)
+	return fields
+}
+
+func shares(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
+		return true
+	case reflect.Struct:
+		return len(sharing(t)) > 0
+	}
+	return false
 }

@@ -8,7 +8,8 @@ import "context"
 //
 // Begin opens a transaction. A writable one is READ COMMITTED or stronger, and what it reads with
 // lock is not changed by others until it ends; another one is a snapshot: it sees one state of
-// all records, whatever is committed meanwhile. Begin and every method answer with the errors of
+// all records, not older than its beginning and fixed by its first read at the latest, whatever is
+// committed meanwhile. Begin and every method answer with the errors of
 // this package, and mark with [ErrTransient] what may pass on a second run of the whole unit.
 type Driver interface {
 	Begin(ctx context.Context, writable bool) (DriverTx, error)

@@ -10,7 +10,7 @@ import (
 // WriterLock lets one unit write at a time, for drivers of databases with one writer.
 type WriterLock struct {
 	held    chan struct{}
-	holder  atomic.Pointer[string]
+	holder  atomic.Value
 	timeout time.Duration
 }
 
@@ -31,16 +31,15 @@ func (l *WriterLock) Lock(ctx context.Context) error {
 	}
 	select {
 	case l.held <- struct{}{}:
-		caller := Caller(ctx)
-		l.holder.Store(&caller)
+		if u, ok := ctx.Value(unitKey{}).(*unit); ok {
+			l.holder.Store(*u)
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-late:
-		holder := "unknown"
-		if h := l.holder.Load(); h != nil {
-			holder = *h
-		}
+		u, _ := l.holder.Load().(unit)
+		holder := u.String()
 		return fmt.Errorf("the writer lock has been held for %v by %s; was a unit begun inside it with the outer context?", l.timeout, holder)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -27,19 +28,24 @@ func newLog(k *store.Kind) *table {
 
 // row returns the row with the key of rec.
 func (t *table) row(rec any) (any, bool) {
-	e, ok := t.indexes[0].tree.Get(entry{key: t.key(t.indexes[0], rec)})
+	key, _ := t.indexes[0].key(reflect.ValueOf(rec).Elem())
+	e, ok := t.indexes[0].tree.Get(entry{key: key})
 	return e.rec, ok
 }
 
 func (t *table) putRow(rec any) {
+	v := reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
-		ix.tree.Set(entry{key: t.key(ix, rec), rec: rec})
+		key, _ := ix.key(v)
+		ix.tree.Set(entry{key: key, rec: rec})
 	}
 }
 
 func (t *table) removeRow(rec any) {
+	v := reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
-		ix.tree.Delete(entry{key: t.key(ix, rec)})
+		key, _ := ix.key(v)
+		ix.tree.Delete(entry{key: key})
 	}
 }
 
@@ -94,29 +100,37 @@ func (t *tx) Add(ctx context.Context, k *store.Kind, rows any) error {
 // span calls yield for the rows of the span, in its order, until it returns false.
 func (t *table) span(s store.Span, yield func(rec any) bool) {
 	ix := t.indexes[slices.IndexFunc(t.indexes, func(ix *index) bool { return slices.Equal(ix.columns, s.Order) })]
-	n := len(s.Equal)
-	from := entry{key: slices.Clone(s.Equal)}
+	prefix := encode("", s.Equal...)
+	from, after := entry{key: prefix}, ""
 	switch {
 	case s.After != nil:
-		from.key = append(from.key, s.After...)
+		after = encode(prefix, s.After...)
+		from.key = after
 	case s.Desc && s.Below != nil:
-		from.key = append(from.key, s.Below)
+		from.key = encode(prefix, s.Below)
 	case s.Desc:
-		from.key = append(from.key, above{})
+		from.key = prefix + above
 	case s.From != nil:
-		from.key = append(from.key, s.From)
+		from.key = encode(prefix, s.From)
+	}
+	var low, high string
+	if s.From != nil {
+		low = encode(prefix, s.From)
+	}
+	if s.Below != nil {
+		high = encode(prefix, s.Below)
 	}
 	step := func(e entry) bool {
-		if !begins(e.key, s.Equal) {
+		if !strings.HasPrefix(e.key, prefix) {
 			return false
 		}
-		if s.After != nil && compareKeys(e.key[n:], s.After) == 0 {
+		if s.After != nil && e.key == after {
 			return true // strictly behind it
 		}
-		if s.Below != nil && store.Compare(e.key[n], s.Below) >= 0 {
+		if s.Below != nil && e.key >= high {
 			return s.Desc // it comes first in a walk downwards, and ends one upwards
 		}
-		if s.From != nil && store.Compare(e.key[n], s.From) < 0 {
+		if s.From != nil && e.key < low {
 			return !s.Desc
 		}
 		return yield(e.rec)

@@ -118,8 +118,9 @@ func (t *table) walk(s store.Selection, yield func(rec any) bool) {
 	}
 	var found []any
 	for _, prefix := range p.prefixes {
-		p.index.tree.Ascend(entry{key: prefix}, func(e entry) bool {
-			if !begins(e.key, prefix) {
+		from := encode("", prefix...)
+		p.index.tree.Ascend(entry{key: from}, func(e entry) bool {
+			if !strings.HasPrefix(e.key, from) {
 				return false
 			}
 			if matches(t.kind, e.rec, s.Where) && behind(t.kind, e.rec, s) {
@@ -138,9 +139,9 @@ func (t *table) walk(s store.Selection, yield func(rec any) bool) {
 
 // stream walks one prefix in the order of the index, from the cursor on.
 func (t *table) stream(p plan, s store.Selection, desc bool, yield func(rec any) bool) {
-	prefix := p.prefixes[0]
+	prefix := encode("", p.prefixes[0]...)
 	each := func(e entry) bool {
-		if !begins(e.key, prefix) {
+		if !strings.HasPrefix(e.key, prefix) {
 			return false
 		}
 		if !matches(t.kind, e.rec, s.Where) || !behind(t.kind, e.rec, s) {
@@ -150,14 +151,13 @@ func (t *table) stream(p plan, s store.Selection, desc bool, yield func(rec any)
 	}
 	from := entry{key: prefix}
 	if desc {
-		from.key = append(slices.Clone(prefix), above{})
+		from.key = prefix + above
 	}
 	if s.After != nil {
-		last := len(s.After) - 1
-		from.key = append(slices.Clone(prefix), s.After[:last]...)
-		from.id = s.After[last].(string)
 		if p.index.columns[0] == "id" {
-			from.key = []any{from.id}
+			from.key = encode("", s.After[len(s.After)-1])
+		} else {
+			from.key = encode(prefix, s.After...)
 		}
 	}
 	if desc {
@@ -165,10 +165,6 @@ func (t *table) stream(p plan, s store.Selection, desc bool, yield func(rec any)
 	} else {
 		p.index.tree.Ascend(from, each)
 	}
-}
-
-func begins(key, prefix []any) bool {
-	return len(key) >= len(prefix) && compareKeys(key[:len(prefix)], prefix) == 0
 }
 
 // behind says whether the record lies strictly behind the cursor.

@@ -1,9 +1,10 @@
 package memory
 
 import (
-	"cmp"
-	"slices"
+	"encoding/binary"
+	"reflect"
 	"strings"
+	"time"
 
 	"github.com/tidwall/btree"
 
@@ -19,51 +20,84 @@ type table struct {
 // index is a tree of entries in the order of its columns, then of the ids.
 type index struct {
 	columns []string
+	fields  []store.Column
 	unique  bool
 	tree    *btree.BTreeG[entry]
 }
 
-// entry is a record under its key. Records in a tree are never changed.
+// entry is a record under its key: the values of the index, encoded so that the order of the bytes is
+// theirs and a prefix of columns is a prefix of bytes. Records in a tree are never changed.
 type entry struct {
-	key []any
-	id  string
+	key string
 	rec any
 }
 
-// above is greater than every value of a column.
-type above struct{}
+const above = "\xff" // behind a prefix: greater than all that it begins
 
-func compareKeys(a, b []any) int {
-	for i := range min(len(a), len(b)) {
-		_, x := a[i].(above)
-		_, y := b[i].(above)
-		switch {
-		case x || y:
-			if x != y {
-				return cmp.Compare(btoi(x), btoi(y))
-			}
-		default:
-			if c := store.Compare(a[i], b[i]); c != 0 {
-				return c
-			}
+func appendValue(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case nil:
+		return append(b, 1)
+	case bool:
+		if v {
+			return append(b, 3)
 		}
+		return append(b, 2)
+	case int64:
+		return binary.BigEndian.AppendUint64(append(b, 4), uint64(v)^1<<63)
+	case time.Time:
+		return appendTime(b, v)
+	case string:
+		return appendText(b, v)
 	}
-	return cmp.Compare(len(a), len(b)) // a prefix comes before all that it begins
+	panic("memory: a value that no index holds")
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+func appendTime(b []byte, v time.Time) []byte {
+	b = binary.BigEndian.AppendUint64(append(b, 5), uint64(v.Unix())^1<<63)
+	return binary.BigEndian.AppendUint32(b, uint32(v.Nanosecond()))
 }
 
-func less(a, b entry) bool {
-	if c := compareKeys(a.key, b.key); c != 0 {
-		return c < 0
+func appendText(b []byte, v string) []byte {
+	b = append(b, 6)
+	for {
+		i := strings.IndexByte(v, 0)
+		if i < 0 {
+			return append(append(b, v...), 0, 1)
+		}
+		b = append(append(b, v[:i]...), 0, 0xff)
+		v = v[i+1:]
 	}
-	return strings.Compare(a.id, b.id) < 0
 }
+
+// appendField is appendValue of a column, without boxing it.
+func appendField(b []byte, v reflect.Value) (_ []byte, null bool) {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return append(b, 1), true
+		}
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return appendText(b, v.String()), false
+	case reflect.Bool:
+		return appendValue(b, v.Bool()), false
+	case reflect.Struct:
+		return appendTime(b, *v.Addr().Interface().(*time.Time)), false
+	}
+	return binary.BigEndian.AppendUint64(append(b, 4), uint64(v.Int())^1<<63), false
+}
+
+func encode(prefix string, values ...any) string {
+	b := []byte(prefix)
+	for _, v := range values {
+		b = appendValue(b, v)
+	}
+	return string(b)
+}
+
+func less(a, b entry) bool { return a.key < b.key }
 
 func newTable(k *store.Kind) *table {
 	if k.Key != nil {
@@ -81,45 +115,72 @@ func newTable(k *store.Kind) *table {
 }
 
 func (t *table) add(unique bool, columns []string) {
-	t.indexes = append(t.indexes, &index{columns, unique, btree.NewBTreeG(less)})
+	ix := &index{columns: columns, unique: unique, tree: btree.NewBTreeGOptions(less, btree.Options{Degree: degree, NoLocks: true})}
+	for _, name := range columns {
+		c, _ := t.kind.Column(name)
+		ix.fields = append(ix.fields, c)
+	}
+	t.indexes = append(t.indexes, ix)
 }
+
+const degree = 8
 
 // copy returns a table that can be changed; it shares all nodes with this one until then.
 func (t *table) copy() *table {
 	c := &table{kind: t.kind}
 	for _, ix := range t.indexes {
-		c.indexes = append(c.indexes, &index{ix.columns, ix.unique, ix.tree.Copy()})
+		c.indexes = append(c.indexes, &index{ix.columns, ix.fields, ix.unique, ix.tree.Copy()})
 	}
 	return c
 }
 
 func (t *table) get(id string) (any, bool) {
-	e, ok := t.indexes[0].tree.Get(entry{key: []any{id}, id: id})
+	var buf [64]byte
+	e, ok := t.indexes[0].tree.Get(entry{key: string(appendText(buf[:0], id))})
 	return e.rec, ok
 }
 
-func (t *table) key(ix *index, rec any) []any {
-	key := make([]any, len(ix.columns))
-	for i, c := range ix.columns {
-		key[i] = t.kind.Value(rec, c)
+// key is the prefix of the columns, and whether one of them is null.
+func (ix *index) key(v reflect.Value) (string, bool) {
+	var buf [128]byte
+	b, null := ix.append(buf[:0], v)
+	return string(b), null
+}
+
+func (ix *index) append(b []byte, v reflect.Value) ([]byte, bool) {
+	var null, any bool
+	for _, c := range ix.fields {
+		b, null = appendField(b, c.Field(v))
+		any = any || null
 	}
-	return key
+	return b, any
+}
+
+// place is the whole key: with the id behind the columns.
+func (t *table) place(ix *index, v reflect.Value, id string) string {
+	var buf [128]byte
+	b, _ := ix.append(buf[:0], v)
+	if ix != t.indexes[0] {
+		b = appendText(b, id)
+	}
+	return string(b)
 }
 
 // clash returns the unique set that the record would share with another one.
 func (t *table) clash(rec any) *store.UniqueError {
 	id := t.kind.Meta(rec).ID
+	v := reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
 		if !ix.unique {
 			continue
 		}
-		key := t.key(ix, rec)
-		if slices.Contains(key, nil) {
+		key, null := ix.key(v)
+		if null {
 			continue // as in SQL, null equals nothing
 		}
 		found := false
 		ix.tree.Ascend(entry{key: key}, func(e entry) bool {
-			found = compareKeys(e.key, key) == 0 && (e.id != id || ix.columns[0] == "id")
+			found = strings.HasPrefix(e.key, key) && (ix == t.indexes[0] || t.kind.Meta(e.rec).ID != id)
 			return false
 		})
 		if found {
@@ -130,15 +191,15 @@ func (t *table) clash(rec any) *store.UniqueError {
 }
 
 func (t *table) put(rec any) {
-	id := t.kind.Meta(rec).ID
+	id, v := t.kind.Meta(rec).ID, reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
-		ix.tree.Set(entry{t.key(ix, rec), id, rec})
+		ix.tree.Set(entry{t.place(ix, v, id), rec})
 	}
 }
 
 func (t *table) remove(rec any) {
-	id := t.kind.Meta(rec).ID
+	id, v := t.kind.Meta(rec).ID, reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
-		ix.tree.Delete(entry{key: t.key(ix, rec), id: id})
+		ix.tree.Delete(entry{key: t.place(ix, v, id)})
 	}
 }

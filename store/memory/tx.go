@@ -48,7 +48,7 @@ func (t *tx) Get(ctx context.Context, k *store.Kind, id string, _ bool, dst any)
 	if !ok {
 		return store.ErrNotFound
 	}
-	reflect.ValueOf(dst).Elem().Set(reflect.ValueOf(k.Clone(rec)).Elem())
+	k.CloneInto(dst, rec)
 	return nil
 }
 

@@ -59,7 +59,6 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 		WriteOptions: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		ReadOptions:  &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		RowLocks:     true,
-		Snapshot:     "SELECT 1", // the snapshot is that of the first statement
 		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Skips: true},
 		Feed:         newFeed(db, config),
 		Error:        classify,

@@ -13,7 +13,7 @@ import (
 
 // chunkCells is about how many values one INSERT carries. More make the statement cheaper by the row
 // and dearer to compile.
-const chunkCells = 1024
+const chunkCells = 256
 
 // insertion is the text of an INSERT of n rows.
 func insertion(k *store.Kind, n int, end string) string {

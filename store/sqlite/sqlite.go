@@ -63,11 +63,10 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 	}
 	return store.New(bunstore.New(bunstore.Dialect{
 		Writer: writer, Reader: reader,
-		Lock:     store.NewWriterLock(o.WriterTimeout),
-		Snapshot: "SELECT 1 FROM orgkit_migrations LIMIT 1",
-		Logs:     bunstore.Logs{Append: appendRows, Upsert: upsertRows},
-		Feed:     newFeed(writer),
-		Error:    classify,
+		Lock:  store.NewWriterLock(o.WriterTimeout),
+		Logs:  bunstore.Logs{Append: appendRows, Upsert: upsertRows},
+		Feed:  newFeed(writer),
+		Error: classify,
 	}), &o.Store), nil
 }
 

@@ -28,9 +28,6 @@ type Dialect struct {
 	Lock *store.WriterLock
 	// RowLocks says that SELECT ... FOR UPDATE exists.
 	RowLocks bool
-	// Snapshot is a statement that fixes the snapshot of a reading transaction; "" if it is fixed
-	// by its beginning.
-	Snapshot string
 	// Logs is how the database keeps logs.
 	Logs Logs
 	// Feed carries words between processes.
@@ -48,6 +45,7 @@ func New(d Dialect) store.Driver { return &driver{Dialect: d} }
 type driver struct {
 	Dialect
 	words words
+	gets  gets
 }
 
 func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
@@ -60,17 +58,17 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 			}
 		}
 	}
+	if err := d.gets.prepare(ctx, d, writable); err != nil {
+		if writable && d.Lock != nil {
+			d.Lock.Unlock()
+		}
+		return nil, d.Error(err)
+	}
 	t := &tx{driver: d, locked: writable && d.Lock != nil, reader: !writable}
 	var err error
 	if t.sql, err = db.BeginTx(ctx, o); err != nil {
 		t.unlock()
 		return nil, d.Error(err)
-	}
-	if !writable && d.Snapshot != "" {
-		if _, err := t.sql.ExecContext(ctx, d.Snapshot); err != nil {
-			t.Rollback()
-			return nil, d.Error(err)
-		}
 	}
 	return t, nil
 }
@@ -103,17 +101,22 @@ func (t *tx) unlock() {
 }
 
 func (t *tx) Get(ctx context.Context, k *store.Kind, id string, lock bool, dst any) error {
-	q := t.sql.NewSelect().Model(dst).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).Where("?TableAlias.id = ?", id)
-	if lock && t.RowLocks {
-		q = q.For("UPDATE")
+	rows, err := t.gets.query(ctx, t, k, id, lock && t.RowLocks)
+	if err != nil {
+		return t.Error(err)
 	}
-	if err := q.Scan(ctx); errors.Is(err, sql.ErrNoRows) {
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return t.Error(err)
+		}
 		return store.ErrNotFound
-	} else if err != nil {
+	}
+	if err := t.Reader.ScanRow(ctx, rows, dst); err != nil {
 		return t.Error(err)
 	}
 	k.InUTC(dst)
-	return nil
+	return t.Error(rows.Close())
 }
 
 func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst any) error {
