@@ -156,7 +156,7 @@ func (l *Ledger) DropAll(ctx context.Context, tx *store.Tx, orgID, id string) er
 // SetBudget is [Ledger.Put] for callers outside: it asks for budget.modify and leaves an event.
 func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	team := b.TeamID
-	if b.Scope == ScopeTeam {
+	if b.Scope == ScopeTeam || b.Scope == ScopeProject {
 		team = b.ScopeID
 	}
 	err := l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: b.OrgID, TeamID: team}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {

@@ -32,7 +32,17 @@ func each(t *testing.T, fn func(t *testing.T, b books, clock *storetest.Clock)) 
 		require.NoError(t, s.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
 			scope := rbac.Scope{Zone: "America/New_York", State: rbac.Active}
 			scope.ID = "org_1"
-			return rbac.Scopes.Insert(ctx, tx, &scope)
+			if err := rbac.Scopes.Insert(ctx, tx, &scope); err != nil {
+				return err
+			}
+			for _, id := range []string{"team_1", "proj_1"} {
+				part := rbac.Restriction{OrgID: "org_1", State: rbac.Active}
+				part.ID = id
+				if err := rbac.Restrictions.Insert(ctx, tx, &part); err != nil {
+					return err
+				}
+			}
+			return nil
 		}))
 		fn(t, books{billing.NewLedger(s, g), t, s}, clock)
 	})

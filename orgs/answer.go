@@ -101,6 +101,14 @@ func (m *Manager) join(ctx context.Context, tx *store.Tx, inv Invitation, u User
 	} else if err != nil {
 		return err
 	}
+	if inv.InvitedByType == audit.User {
+		inviter, err := users.Get(ctx, tx, inv.InvitedBy)
+		if errors.Is(err, store.ErrNotFound) || err == nil && inviter.State != rbac.Active {
+			return gone
+		} else if err != nil {
+			return err
+		}
+	}
 	if by := (audit.Actor{Type: inv.InvitedByType}); !by.Sovereign() {
 		err = m.CeilingOf(ctx, tx, inv.InvitedBy, Place{inv.OrgID, inv.TeamID}.roleHandout("role", role, inv.Permissions.Add...))
 		if errors.Is(err, rbac.ErrDenied) {
@@ -124,7 +132,11 @@ func (m *Manager) join(ctx context.Context, tx *store.Tx, inv Invitation, u User
 	return err
 }
 
+// admit makes a member of the user, who is locked: somebody who is deleted at the same time becomes none.
 func admit(ctx context.Context, tx *store.Tx, a rbac.Assignment) (rbac.Assignment, error) {
+	if _, err := users.Lock(ctx, tx, a.Subject); err != nil {
+		return a, err
+	}
 	a.Kind, a.State = rbac.Member, rbac.Active
 	fresh, err := rbac.Assignments.InsertNew(ctx, tx, &a)
 	if err == nil && !fresh {

@@ -112,13 +112,16 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 	if err != nil {
 		return k, "", err
 	}
-	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, CreatedBy: actor(ctx).Person(), Name: in.Name, Permissions: in.Permissions,
+	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Permissions: in.Permissions,
 		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: m.opt.KeyPrefix}
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
 	op := rbac.Op{Action: "api_keys.create", OrgID: at.OrgID, TeamID: at.TeamID}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		k.Meta = store.Meta{}
+		if k.CreatedBy, err = makerOf(ctx, tx, at.OrgID); err != nil {
+			return audit.Change{}, err
+		}
 		if err := k.validate(); err != nil {
 			return audit.Change{}, err
 		}
@@ -140,6 +143,19 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		return audit.Created(&k).In(k.TeamID), rbac.Assignments.Insert(ctx, tx, &grants)
 	})
 	return k, secret, err
+}
+
+// makerOf is on whose rights a new key rests: the actor's, or those of the maker of the acting key.
+func makerOf(ctx context.Context, tx *store.Tx, orgID string) (string, error) {
+	by := actor(ctx)
+	if by.Type != audit.APIKey {
+		return by.Person(), nil
+	}
+	held, err := rbac.Held(ctx, tx, orgID, by.ID)
+	if err != nil || len(held) == 0 {
+		return "", err
+	}
+	return held[0].CreatedBy, nil
 }
 
 // CreateAPIKeys makes keys, each by itself, or, with atomic, all or none.

@@ -39,7 +39,7 @@ func (m *Manager) keyOp(ctx context.Context, action, id string) (op rbac.Op, err
 		if err != nil {
 			return err
 		}
-		op = rbac.Op{Action: action, OrgID: k.OrgID, TeamID: k.Context(), Resource: "api_key:" + k.ID, Owner: k.UserID}
+		op = rbac.Op{Action: action, OrgID: k.OrgID, TeamID: k.Context(), Past: true, Resource: "api_key:" + k.ID, Owner: k.UserID}
 		return m.mustBelong(ctx, tx, by, k.OrgID)
 	})
 	return op, err
@@ -193,9 +193,12 @@ const MaxOverlap = 30 * 24 * time.Hour
 // RotateAPIKey gives a key a new secret, and returns it; id, rights and restrictions stay. The old secret
 // works until the overlap is over, exactly; one from a rotation before ends now.
 func (m *Manager) RotateAPIKey(ctx context.Context, id string, overlap time.Duration) (k APIKey, secret string, err error) {
-	k, err = m.changeKey(ctx, id, "api_keys.update", "api_key.rotated", "", func(_ context.Context, tx *store.Tx, k *APIKey) error {
+	k, err = m.changeKey(ctx, id, "api_keys.update", "api_key.rotated", "", func(ctx context.Context, tx *store.Tx, k *APIKey) error {
 		if overlap < 0 || overlap > MaxOverlap {
 			return store.Invalid("overlap_minutes", "range", "must be from 0 to %d", MaxOverlap/time.Minute)
+		}
+		if err := m.Ceiling(ctx, tx, Place{k.OrgID, k.Context()}.handout("", k.Permissions...)); err != nil {
+			return err
 		}
 		k.PreviousHash, k.PreviousExpiresAt = nil, nil
 		if overlap > 0 {

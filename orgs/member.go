@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -193,6 +194,9 @@ func (m *Manager) updateAssignment(ctx context.Context, tx *store.Tx, at Place, 
 		if err := m.Ceiling(ctx, tx, at.handout("permissions.add", in.Permissions.Add...)); err != nil {
 			return nil, err
 		}
+		if err := m.Ceiling(ctx, tx, at.handout("permissions.remove", slices.Concat(a.Remove, in.Permissions.Remove)...)); err != nil {
+			return nil, err
+		}
 		a.Add, a.Remove = in.Permissions.Add, in.Permissions.Remove
 	}
 	return data, rbac.Assignments.Update(ctx, tx, a)
@@ -262,6 +266,9 @@ func (m *Manager) AddMember(ctx context.Context, at Place, in NewMember) (ms Mem
 			return audit.Change{}, err
 		}
 		if err := m.Ceiling(ctx, tx, at.handout("permissions.add", in.Permissions.Add...)); err != nil {
+			return audit.Change{}, err
+		}
+		if err := m.Ceiling(ctx, tx, at.handout("permissions.remove", in.Permissions.Remove...)); err != nil {
 			return audit.Change{}, err
 		}
 		u, err := findUser(ctx, tx, in.User)

@@ -185,8 +185,8 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 	if err != nil || owner == "" {
 		return o, err
 	}
-	return o, rbac.Assignments.Insert(ctx, tx, &rbac.Assignment{OrgID: o.ID, Subject: owner, Kind: rbac.Member,
-		State: rbac.Active, RoleID: admin.ID, Source: "manual"})
+	_, err = admit(ctx, tx, rbac.Assignment{OrgID: o.ID, Subject: owner, RoleID: admin.ID, Source: "manual"})
+	return o, err
 }
 
 func (m *Manager) firstOwner(ctx context.Context, tx *store.Tx, o Organization, named string) (string, error) {

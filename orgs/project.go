@@ -77,6 +77,11 @@ func (m *Manager) CreateProject(ctx context.Context, org string, in NewProject) 
 		if err := slugTaken(projects.Insert(ctx, tx, &p), "project"); err != nil {
 			return audit.Change{}, err
 		}
+		part := rbac.Restriction{OrgID: p.OrgID, State: p.State}
+		part.ID = p.ID
+		if err := rbac.Restrictions.Insert(ctx, tx, &part); err != nil {
+			return audit.Change{}, err
+		}
 		return audit.Created(&p), m.applyBudget(ctx, tx, Place{p.OrgID, p.ID}, p.Settings.Budget)
 	})
 	return p, err
@@ -133,6 +138,14 @@ func (m *Manager) UpdateProject(ctx context.Context, org, ref string, in Project
 			return audit.Change{}, err
 		}
 		if err := slugTaken(projects.Update(ctx, tx, &p), "project"); err != nil {
+			return audit.Change{}, err
+		}
+		part, err := rbac.Restrictions.Get(ctx, tx, p.ID)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		part.State = p.State
+		if err := rbac.Restrictions.Update(ctx, tx, &part); err != nil {
 			return audit.Change{}, err
 		}
 		return audit.Updated(before, &p), m.applyBudget(ctx, tx, at, p.Settings.Budget)

@@ -36,7 +36,7 @@ type Removed struct {
 // last owner stays.
 func (m *Manager) RemoveMember(ctx context.Context, at Place, user string, in MemberRemoval) (r Removed, err error) {
 	by := actor(ctx)
-	self := user == "me" || user == by.Person() && user != ""
+	self := by.Type == audit.User && (user == "me" || user == by.ID)
 	op := rbac.Op{Action: "members.remove", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if err := rbac.CheckText("reason", in.Reason, 0, rbac.MaxDescription); err != nil {

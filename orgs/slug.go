@@ -74,7 +74,11 @@ func claimSlug(ctx context.Context, tx *store.Tx, orgID, slug string) error {
 		}
 	}
 	had.OrgID, had.Until = orgID, nil
-	return orgSlugs.Update(ctx, tx, &had)
+	err = orgSlugs.Update(ctx, tx, &had)
+	if errors.Is(err, store.ErrConflict) { // somebody took it over at this moment
+		return errSlugTaken
+	}
+	return err
 }
 
 // free says whether anybody may take the slug over.

@@ -95,6 +95,9 @@ func (m *Manager) Tokens(ctx context.Context, user string, limit int, after stri
 
 // RevokeToken ends a token at once.
 func (m *Manager) RevokeToken(ctx context.Context, user, id string) (t Token, err error) {
+	if by := actor(ctx); by.Type == audit.APIKey {
+		return t, store.ErrNotFound
+	}
 	u, err := m.User(ctx, user)
 	if err != nil {
 		return t, err

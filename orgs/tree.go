@@ -177,7 +177,7 @@ func (m *Manager) MoveOrganization(ctx context.Context, ref, parent string) (o O
 			return o, err
 		}
 	}
-	op := rbac.Op{Action: "organizations.move", OrgID: id, Platform: true}
+	op := rbac.Op{Action: "organizations.move", OrgID: id, Platform: true, Gone: true}
 	return m.transition(ctx, op, "organization.moved", "", func(ctx context.Context, tx *store.Tx, o *Organization) error {
 		if o.ParentID == parent {
 			return &store.ConflictError{Code: "conflict", Message: "the organization is there already"}

@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/mail"
 	"strings"
 
@@ -179,7 +180,18 @@ func (m *Manager) keepOwners(ctx context.Context, tx *store.Tx, userID string) e
 		return err
 	}
 	for _, a := range held {
+		if gone, err := isGone(ctx, tx, a.OrgID); err != nil {
+			return err
+		} else if gone {
+			continue
+		}
 		if _, err := rbac.Scopes.Lock(ctx, tx, a.OrgID); err != nil {
+			return err
+		}
+		a, err := rbac.Assignments.Get(ctx, tx, a.ID) // what it is by now
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
 			return err
 		}
 		if _, err := m.keepOwner(ctx, tx, a, false); err != nil {
@@ -189,30 +201,34 @@ func (m *Manager) keepOwners(ctx context.Context, tx *store.Tx, userID string) e
 	return nil
 }
 
-// everywhere returns the user's memberships at the level of organizations that are not deleted, in the order
-// in which organizations are locked.
+// everywhere returns the user's memberships at the level of organizations, deleted ones too, in the order in
+// which organizations are locked.
 func everywhere(ctx context.Context, tx *store.Tx, userID string) (held []rbac.Assignment, err error) {
 	for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", userID)},
 		Order: []store.Order{store.Asc("org_id")}}) {
 		if err != nil {
 			return nil, err
 		}
-		chain, err := rbac.Lineage(ctx, tx, a.OrgID)
-		if err != nil {
-			return nil, err
-		}
-		if a.TeamID == "" && rbac.Effective(chain) != rbac.Gone {
+		if a.TeamID == "" {
 			held = append(held, a)
 		}
 	}
 	return held, nil
 }
 
+func isGone(ctx context.Context, tx *store.Tx, orgID string) (bool, error) {
+	chain, err := rbac.Lineage(ctx, tx, orgID)
+	return rbac.Effective(chain) == rbac.Gone, err
+}
+
 // DeleteUser deletes a user for good: their memberships end as by [Manager.RemoveMember], with an event in
 // each organization, and their tokens and keys with them. Only the platform can. The last owner of an
-// organization stays: *store.ConflictError last_owner.
+// organization stays: *store.ConflictError last_owner; unless it is deleted, and the event says so.
 func (m *Manager) DeleteUser(ctx context.Context, ref, reason string) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.delete"}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if err := rbac.CheckText("reason", reason, 0, rbac.MaxDescription); err != nil {
+			return audit.Change{}, err
+		}
 		if u, err = findUser(ctx, tx, ref); err != nil {
 			return audit.Change{}, err
 		}
@@ -221,9 +237,19 @@ func (m *Manager) DeleteUser(ctx context.Context, ref, reason string) (u User, e
 			return audit.Change{}, err
 		}
 		for _, a := range held {
-			if _, err := m.RemoveMember(ctx, Place{OrgID: a.OrgID}, u.ID, MemberRemoval{Reason: reason}); err != nil {
+			if err := m.expel(ctx, Place{OrgID: a.OrgID}, u.ID, reason); err != nil {
 				return audit.Change{}, err
 			}
+		}
+		// Organizations are locked before people, here and where somebody joins. Who joined one meanwhile has
+		// not been expelled from it; from here on they cannot.
+		if _, err := users.Lock(ctx, tx, u.ID); err != nil {
+			return audit.Change{}, err
+		}
+		if held, err = everywhere(ctx, tx, u.ID); err != nil {
+			return audit.Change{}, err
+		} else if len(held) > 0 {
+			return audit.Change{}, fmt.Errorf("%w: the user has joined an organization", store.ErrTransient)
 		}
 		if err := forgetUser(ctx, tx, u.ID); err != nil {
 			return audit.Change{}, err
@@ -233,21 +259,30 @@ func (m *Manager) DeleteUser(ctx context.Context, ref, reason string) (u User, e
 	return u, err
 }
 
-// forgetUser removes what is left of a user: tokens, and memberships of what is deleted.
+// expel ends a membership of an organization, even of one that is deleted: it may be restored.
+func (m *Manager) expel(ctx context.Context, at Place, userID, reason string) error {
+	op := rbac.Op{Action: "members.remove", OrgID: at.OrgID, Gone: true}
+	return m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		a, _, err := findMember(ctx, tx, at, userID)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		gone, err := isGone(ctx, tx, at.OrgID)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		_, change, err := m.removeMember(ctx, tx, at, a, MemberRemoval{Reason: reason, AllowOwnerless: gone})
+		return change, err
+	})
+}
+
+// forgetUser removes what is left of a user: tokens.
 func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
 	for t, err := range tokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {
 		if err != nil {
 			return err
 		}
 		if err := tokens.Delete(ctx, tx, t.ID); err != nil {
-			return err
-		}
-	}
-	for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", userID)}}) {
-		if err != nil {
-			return err
-		}
-		if err := rbac.Assignments.Delete(ctx, tx, a.ID); err != nil {
 			return err
 		}
 	}

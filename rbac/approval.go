@@ -59,7 +59,8 @@ var approvals = store.Define[Approval]("approvals", "apr",
 	store.Index("team_id", "requester", "resource", "created_at"))
 
 // RequestApproval opens the request for what r was refused, or returns the one that is open. The
-// requester is r.Person. A recent denial of the same is a *[Denied] with code approval_denied; a
+// requester is r.Person, who is the actor or the person bound to it and holds something in the organization. A
+// recent denial of the same is a *[Denied] with code approval_denied; a
 // missing reason where one is asked for opens nothing and is store.ErrInvalid.
 func (g *Guard) RequestApproval(ctx context.Context, r Request, needs []ApprovalNeed, reason string) (a Approval, err error) {
 	if r.Person == "" {
@@ -73,10 +74,11 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, needs []Approval
 		return a, store.Invalid("reason", "required", "is required for this approval")
 	}
 	// A refused call is asked again and again; only the first one writes.
-	if a, err = g.openApproval(ctx, r); err != nil || a.ID != "" {
+	op := Op{Action: "approvals.create", OrgID: r.OrgID, TeamID: r.TeamID, Resource: r.Resource, Self: true}
+	if a, err = g.openApproval(ctx, op, r); err != nil || a.ID != "" {
 		return a, err
 	}
-	err = g.Change(ctx, Op{Action: "approvals.create", OrgID: r.OrgID, TeamID: r.TeamID, Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+	err = g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		open, err := latestApproval(ctx, tx, r)
 		if err != nil {
 			return audit.Change{}, err
@@ -91,13 +93,17 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, needs []Approval
 	})
 	var faster *store.ConflictError
 	if errors.As(err, &faster) {
-		return g.openApproval(ctx, r)
+		return g.openApproval(ctx, op, r)
 	}
 	return a, err
 }
 
-func (g *Guard) openApproval(ctx context.Context, r Request) (a Approval, err error) {
-	err = g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (g *Guard) openApproval(ctx context.Context, op Op, r Request) (a Approval, err error) {
+	err = g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
+		if by := actor(ctx); !by.Sovereign() && by.Person() != r.Person {
+			return &Denied{Code: "permission_denied", Action: op.Action, Resource: r.Resource, TeamID: r.TeamID,
+				Decision: Decision{Remedy: []string{"ask for yourself"}}}
+		}
 		last, err := latestApproval(ctx, tx, r)
 		switch {
 		case err != nil || !live(last, tx.Now()):
@@ -208,7 +214,7 @@ func (g *Guard) DecideApproval(ctx context.Context, orgID, id string, in Approva
 	}); err != nil {
 		return a, err
 	}
-	op := Op{Action: "members.approve_requests", OrgID: orgID, TeamID: team}
+	op := Op{Action: "members.approve_requests", OrgID: orgID, TeamID: team, Past: true}
 	err = g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if in.Lasts != 0 && (in.Lasts < time.Hour || in.Lasts > 365*24*time.Hour) {
 			return audit.Change{}, store.Invalid("expires_in_hours", "range", "must be from 1 to 8760")

@@ -2,7 +2,6 @@ package rbac
 
 import (
 	"context"
-	"errors"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -96,12 +95,6 @@ func ForgetTeam(ctx context.Context, tx *store.Tx, orgID, teamID string) error {
 		if err := policies.Delete(ctx, tx, p.ID); err != nil {
 			return err
 		}
-	}
-	_, err := Restrictions.Get(ctx, tx, teamID)
-	if errors.Is(err, store.ErrNotFound) { // a project has none
-		return nil
-	} else if err != nil {
-		return err
 	}
 	return Restrictions.Delete(ctx, tx, teamID)
 }

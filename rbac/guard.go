@@ -74,6 +74,9 @@ type Op struct {
 	// Gone lets the platform do it in a deleted organization, where else nothing can be changed.
 	Gone bool
 
+	// Past says that TeamID was read from a record: it may be of a team that is gone.
+	Past bool
+
 	// Answer is the id of what is read about. Whoever has just changed it, by the receipt of the context
 	// ([WithReceipt]), is let through: a change that was made is answered, whatever else its maker may read.
 	Answer string
@@ -283,7 +286,19 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	if Effective(chain) == Gone && !(by.Sovereign() && (op.Gone || !locked)) {
 		return store.ErrNotFound
 	}
-	if by.Sovereign() || op.Open || !locked && answers(ctx, op.Answer) {
+	if op.Open {
+		return nil
+	}
+	if op.TeamID != "" && !op.Past { // another organization's does not exist here
+		part, err := Restrictions.Get(ctx, tx, op.TeamID)
+		if err != nil {
+			return err
+		}
+		if part.OrgID != op.OrgID {
+			return store.ErrNotFound
+		}
+	}
+	if by.Sovereign() || !locked && answers(ctx, op.Answer) {
 		return nil
 	}
 	st, err := g.stand(ctx, tx, chain, by.ID, locked)

@@ -27,7 +27,10 @@ func (g *Guard) holdings(ctx context.Context, tx *store.Tx, orgID, teamID, subje
 	}
 	p := st.profile(teamID)
 	if key, ok := st.key(); ok {
-		p.Grants = []grant{{Key: true, Add: key.Add}}
+		p.Grants = nil
+		if key.State == Active {
+			p.Grants = []grant{{Key: true, Add: key.Add}}
+		}
 	}
 	if inherited {
 		p.Grants = slices.DeleteFunc(p.Grants, func(g grant) bool { return !st.snap.role(g.Role).Inherited })
@@ -90,6 +93,21 @@ func (g *Guard) CeilingOf(ctx context.Context, tx *store.Tx, subject string, h H
 	}
 	if err := g.covers(ctx, tx, subject, h, wanted, false); err != nil {
 		return err
+	}
+	// A key hands out no more than its maker and the person bound to it could.
+	key, err := Assignments.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", subject), store.Eq("org_id", h.OrgID), store.Eq("kind", Key)}, Limit: 1})
+	if err != nil {
+		return err
+	}
+	for _, a := range key.Items {
+		for _, person := range []string{a.CreatedBy, a.Bound} {
+			if person == "" {
+				continue
+			}
+			if err := g.covers(ctx, tx, person, h, wanted, false); err != nil {
+				return err
+			}
+		}
 	}
 	if h.Role == nil || !h.Role.Inherited || h.TeamID != "" {
 		return nil

@@ -24,7 +24,7 @@ var overrides = store.Define[Override]("overrides", "ovr",
 	store.Unique("team_id", "role_id"), store.Index("org_id", "created_at"))
 
 // SetOverride gives a role its override in a team, replacing the one before. It says whether it
-// is new. Nobody can add what they do not hold in the team.
+// is new. Nobody adds, removes or gives back by it what they do not hold in the team.
 func (g *Guard) SetOverride(ctx context.Context, orgID, teamID, role string, add, remove []string) (o Override, created bool, err error) {
 	err = g.Change(ctx, Op{Action: "roles.update", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if err := CheckPermissions("permissions_override.add", add); err != nil {
@@ -42,8 +42,17 @@ func (g *Guard) SetOverride(ctx context.Context, orgID, teamID, role string, add
 		if err := g.Ceiling(ctx, tx, Handout{OrgID: orgID, TeamID: teamID, Permissions: add, Field: "permissions_override.add"}); err != nil {
 			return audit.Change{}, err
 		}
+		if err := g.Ceiling(ctx, tx, Handout{OrgID: orgID, TeamID: teamID, Permissions: remove, Field: "permissions_override.remove"}); err != nil {
+			return audit.Change{}, err
+		}
 		change := audit.Change{Type: "team.role_override", Resource: audit.Resource{Type: "team", ID: teamID}, TeamID: teamID}
 		o, err = overrides.Find(ctx, tx, store.Eq("team_id", teamID), store.Eq("role_id", r.ID))
+		if err == nil { // what it removed is given back
+			err = g.Ceiling(ctx, tx, Handout{OrgID: orgID, TeamID: teamID, Permissions: o.Remove, Field: "permissions_override.remove"})
+			if err != nil {
+				return audit.Change{}, err
+			}
+		}
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			created = true
@@ -64,7 +73,7 @@ func (g *Guard) SetOverride(ctx context.Context, orgID, teamID, role string, add
 func (g *Guard) Overrides(ctx context.Context, orgID, teamID string, limit int, after string) (page store.Page[Override], err error) {
 	err = g.Read(ctx, Op{Action: "roles.read", OrgID: orgID, TeamID: teamID}, func(ctx context.Context, tx *store.Tx) error {
 		page, err = overrides.List(ctx, tx, store.Query{
-			Where: []store.Cond{store.Eq("team_id", teamID)}, Limit: limit, After: after})
+			Where: []store.Cond{store.Eq("org_id", orgID), store.Eq("team_id", teamID)}, Limit: limit, After: after})
 		return err
 	})
 	return page, err
@@ -95,6 +104,9 @@ func (g *Guard) DeleteOverride(ctx context.Context, orgID, teamID, role string) 
 func (g *Guard) OverrideMeans(ctx context.Context, o Override) (means []string, err error) {
 	err = g.Read(ctx, Op{Action: "roles.read", OrgID: o.OrgID, TeamID: o.TeamID, Answer: o.TeamID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
 		r, err := roles.Get(ctx, tx, o.RoleID)
+		if err == nil && r.OrgID != o.OrgID {
+			err = store.ErrNotFound
+		}
 		if err != nil {
 			return err
 		}

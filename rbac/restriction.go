@@ -4,9 +4,9 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Restriction is what the settings of a team, or of an organization with all below it, forbid, in the form
-// that decisions understand. Its id is theirs, and the floor above writes it in the unit that writes the
-// settings.
+// Restriction is what decisions know of a team or project: whose it is, its state, and what its settings
+// forbid. An organization whose settings forbid something has one too, which binds all below it. Its id is
+// theirs, and the floor above writes it in the unit that writes the settings.
 type Restriction struct {
 	store.Meta
 	OrgID           string   `json:"organization_id"`
@@ -18,7 +18,8 @@ type Restriction struct {
 	FeaturesOff     []string `json:"features_off"`     // names of features that are refused
 }
 
-// Restrictions holds one record per team, and one per organization that has such settings. Only the floor above writes it, inside [Guard.Change].
+// Restrictions holds one record per team and project, and one per organization that has such settings. Only
+// the floor above writes it, inside [Guard.Change].
 var Restrictions = store.Define[Restriction]("restrictions", "team",
 	store.Index("org_id"))
 

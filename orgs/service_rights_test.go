@@ -1,0 +1,251 @@
+package orgs_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+var keyMethods = []method{
+	{name: "CreateAPIKey",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "new", Team: f.id.Team})
+			return k, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Team: f.id.Team})
+			return k, err
+		}},
+	{name: "CreateAPIKey/of a project", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "new", Organization: f.id.Org, Project: f.id.Project})
+			return k, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "new", Organization: f.id.Org, Project: f.id.Team})
+			return k, err
+		}},
+	{name: "CreateAPIKey/for another", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "new", Organization: f.id.Org, User: &f.id.User})
+			return k, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "new", Organization: f.id.Org, User: &f.id.Coming})
+			return k, err
+		}},
+	{name: "CreateAPIKeys/each by itself", rows: 2, units: 2,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return several(f.CreateAPIKeys(ctx, []orgs.NewAPIKey{{Name: "a", Team: f.id.Team}, {Name: "b", Organization: f.id.Org}}, false))
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return several(f.CreateAPIKeys(ctx, []orgs.NewAPIKey{{Team: f.id.Team}}, false))
+		}},
+	{name: "CreateAPIKeys/all or none", rows: 2,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return several(f.CreateAPIKeys(ctx, []orgs.NewAPIKey{{Name: "a", Team: f.id.Team}, {Name: "b", Organization: f.id.Org}}, true))
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return several(f.CreateAPIKeys(ctx, []orgs.NewAPIKey{{Name: "a", Team: f.id.Team}, {Organization: f.id.Org}}, true))
+		}},
+	{name: "UpdateAPIKey",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.UpdateAPIKey(ctx, f.id.Key, orgs.KeyUpdate{Name: ptr("new")})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.UpdateAPIKey(ctx, f.id.Key, orgs.KeyUpdate{Name: ptr("")})
+		}},
+	{name: "RotateAPIKey",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.RotateAPIKey(ctx, f.id.Key, time.Hour)
+			return k, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			k, _, err := f.RotateAPIKey(ctx, f.id.Key, -time.Hour)
+			return k, err
+		}},
+	{name: "DisableAPIKey",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DisableAPIKey(ctx, f.id.Key, "leaked?")
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.DisableAPIKey(ctx, f.id.Key, long) }},
+	{name: "EnableAPIKey",
+		first: func(ctx context.Context, f *fixture) error {
+			_, err := f.DisableAPIKey(ctx, f.id.Key, "")
+			return err
+		},
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.EnableAPIKey(ctx, f.id.Key, "found") },
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.EnableAPIKey(ctx, f.id.Key, long) }},
+	{name: "RevokeAPIKey",
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.RevokeAPIKey(ctx, f.id.Key, "leaked") },
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.RevokeAPIKey(ctx, f.id.Key, long) }},
+	{name: "APIKey", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.APIKey(ctx, f.id.Key) }},
+	{name: "APIKeys", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.APIKeys(ctx, f.id.inTeam(), orgs.KeyFilter{})
+		}},
+	{name: "APIKeys/of a user", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.APIKeys(ctx, f.id.at(), orgs.KeyFilter{User: f.id.User})
+		}},
+	{name: "LastUsed", reads: true, nested: true, member: allowed, because: "it is for everybody who holds something there",
+		first: func(ctx context.Context, f *fixture) error { _, err := f.Authenticate(ctx, f.id.Secret); return err },
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.LastUsed(ctx, f.id.Org, f.id.Key) }},
+}
+
+var roleMethods = []method{
+	{name: "CreateRole",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.CreateRole(ctx, f.id.Org, rbac.NewRole{Name: "New", Permissions: []string{"teams.read"}})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.CreateRole(ctx, f.id.Org, rbac.NewRole{Name: "New", Permissions: []string{"!"}})
+		}},
+	{name: "UpdateRole", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.UpdateRole(ctx, f.id.Org, f.id.Role, rbac.RoleUpdate{Permissions: &[]string{"usage.read"}})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.UpdateRole(ctx, f.id.Org, f.id.Role, rbac.RoleUpdate{Permissions: &[]string{"!"}})
+		}},
+	{name: "DeleteRole", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteRole(ctx, f.id.Org, f.id.Role, "") },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteRole(ctx, f.id.Org, f.id.Role, f.id.Role)
+		}},
+	{name: "Role", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Manager.Role(ctx, f.id.Org, f.id.Role) }},
+	{name: "RoleHolders", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.RoleHolders(ctx, rbac.Role{Meta: store.Meta{ID: f.id.Role}, OrgID: f.id.Org})
+		}},
+	{name: "Roles", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Manager.Roles(ctx, f.id.Org, 0, "") }},
+	{name: "SetOverride", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			o, _, err := f.SetOverride(ctx, f.id.Org, f.id.Team, "member", []string{"billing.read"}, nil)
+			return o, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			o, _, err := f.SetOverride(ctx, f.id.Org, f.id.Team, "nobody", nil, nil)
+			return o, err
+		}},
+	{name: "DeleteOverride", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteOverride(ctx, f.id.Org, f.id.Team, "member")
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteOverride(ctx, f.id.Org, f.id.Team, f.id.Role)
+		}},
+	{name: "Overrides", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Overrides(ctx, f.id.Org, f.id.Team, 0, "")
+		}},
+	{name: "OverrideMeans", reads: true, nested: true, member: allowed, because: "it is for everybody who holds something there",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.OverrideMeans(ctx, rbac.Override{OrgID: f.id.Org, TeamID: f.id.Team, RoleID: f.id.Role})
+		}},
+}
+
+var somePolicy = rbac.NewPolicy{Name: "some", Statements: []rbac.Statement{
+	{Effect: rbac.EffectDeny, Actions: []string{"models.use"}, Resources: []string{"model:dear"}}}}
+
+var policyMethods = []method{
+	{name: "CreatePolicy", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.CreatePolicy(ctx, f.id.Org, f.id.Team, rbac.NewPolicy{Name: "new", Statements: somePolicy.Statements})
+			return p, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.CreatePolicy(ctx, f.id.Org, f.id.Team, rbac.NewPolicy{Name: "new"})
+			return p, err
+		}},
+	{name: "UpdatePolicy", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.UpdatePolicy(ctx, f.id.Org, f.id.Team, f.id.Policy, rbac.NewPolicy{Name: "new", Statements: somePolicy.Statements})
+			return p, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.UpdatePolicy(ctx, f.id.Org, f.id.Team, f.id.Policy, rbac.NewPolicy{Name: "new"})
+			return p, err
+		}},
+	{name: "UpdatePolicy/of the organization", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.UpdatePolicy(ctx, f.id.Org, "", f.id.Law, rbac.NewPolicy{Name: "new", Statements: somePolicy.Statements})
+			return p, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.UpdatePolicy(ctx, f.id.Org, "", f.id.Policy, rbac.NewPolicy{Name: "new", Statements: somePolicy.Statements})
+			return p, err
+		}},
+	{name: "DeletePolicy", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeletePolicy(ctx, f.id.Org, f.id.Team, f.id.Policy)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeletePolicy(ctx, f.id.Org, "", f.id.Policy)
+		}},
+	{name: "Policy", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Manager.Policy(ctx, f.id.Org, f.id.Team, f.id.Policy)
+		}},
+	{name: "Policy/of the organization", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Manager.Policy(ctx, f.id.Org, "", f.id.Law)
+		}},
+	{name: "Policies", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Policies(ctx, f.id.Org, f.id.Team, 0, "") }},
+}
+
+func someBudget(f *fixture) billing.Budget {
+	return billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeTeam, ScopeID: f.id.Team, Limit: decimal.NewFromInt(5), Window: "calendar_month"}
+}
+
+var otherMethods = []method{
+	{name: "RequestApproval", by: byMember, nested: true, member: allowed, guest: denied, because: "everybody asks for themselves",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Resource: "model:large", Person: f.id.Joining}, nil, "")
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Resource: "model:large", Person: f.id.Joining}, nil, long)
+		}},
+	{name: "DecideApproval", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DecideApproval(ctx, f.id.Org, f.id.Approval, rbac.ApprovalDecision{Approve: true})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DecideApproval(ctx, f.id.Org, f.id.Approval, rbac.ApprovalDecision{Approve: true, Lasts: time.Minute})
+		}},
+	{name: "SetBudget", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			b := someBudget(f)
+			b.Name = "new"
+			return f.SetBudget(ctx, b)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			b := someBudget(f)
+			b.Window = "never"
+			return f.SetBudget(ctx, b)
+		}},
+	{name: "SetBudget/of the organization",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetBudget(ctx, billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeOrg, ScopeID: f.id.Org, Window: "1d"})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetBudget(ctx, billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeOrg, ScopeID: f.id.Org, Window: "1d", Limit: decimal.NewFromInt(-1)})
+		}},
+	{name: "Overview", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
+	{name: "AuditLog", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditLog(ctx, f.id.Org, audit.Filter{}) }},
+	{name: "Authenticate", reads: true, nobody: allowed, member: allowed, foreign: allowed, because: "the secret is all that it asks for",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Authenticate(ctx, f.id.Secret) }},
+}
