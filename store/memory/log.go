@@ -29,15 +29,18 @@ func newLog(k *store.Kind) *table {
 // row returns the row with the key of rec.
 func (t *table) row(rec any) (any, bool) {
 	key, _ := t.indexes[0].key(reflect.ValueOf(rec).Elem())
-	e, ok := t.indexes[0].tree.Get(entry{key: key})
-	return e.rec, ok
+	e, ok := t.indexes[0].tree.Get(&entry{key: key})
+	if !ok {
+		return nil, false
+	}
+	return e.rec, true
 }
 
 func (t *table) putRow(rec any) {
 	v := reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
 		key, _ := ix.key(v)
-		ix.tree.Set(entry{key: key, rec: rec})
+		ix.tree.Set(&entry{key: key, rec: rec})
 	}
 }
 
@@ -45,7 +48,7 @@ func (t *table) removeRow(rec any) {
 	v := reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
 		key, _ := ix.key(v)
-		ix.tree.Delete(entry{key: key})
+		ix.tree.Delete(&entry{key: key})
 	}
 }
 
@@ -101,7 +104,7 @@ func (t *tx) Add(ctx context.Context, k *store.Kind, rows any) error {
 func (t *table) span(s store.Span, yield func(rec any) bool) {
 	ix := t.indexes[slices.IndexFunc(t.indexes, func(ix *index) bool { return slices.Equal(ix.columns, s.Order) })]
 	prefix := encode("", s.Equal...)
-	from, after := entry{key: prefix}, ""
+	from, after := &entry{key: prefix}, ""
 	switch {
 	case s.After != nil:
 		after = encode(prefix, s.After...)
@@ -120,7 +123,7 @@ func (t *table) span(s store.Span, yield func(rec any) bool) {
 	if s.Below != nil {
 		high = encode(prefix, s.Below)
 	}
-	step := func(e entry) bool {
+	step := func(e *entry) bool {
 		if !strings.HasPrefix(e.key, prefix) {
 			return false
 		}

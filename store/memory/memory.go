@@ -3,8 +3,9 @@
 //	s := memory.New(nil)
 //
 // Records lie in persistent ordered trees, one per kind and index: a snapshot is a pointer, a
-// writer works on copies that share what it does not touch, and a rollback drops them. There is one
-// writer at a time, as in SQLite. Nothing survives the process.
+// writer works on copies that share what it does not touch, and a rollback drops them. Beside the trees
+// the newest version of each record is found by its id at once. There is one writer at a time, as in
+// SQLite. Nothing survives the process.
 package memory
 
 import (
@@ -35,12 +36,16 @@ func New(o *Options) *store.Store {
 
 type driver struct {
 	state  atomic.Pointer[state]
+	newest newest
 	writer *store.WriterLock
 	closed atomic.Bool
 }
 
-// state is all tables at one moment. It never changes.
-type state struct{ tables map[string]*table }
+// state is all tables at one moment, counted from the first. It never changes.
+type state struct {
+	number uint64
+	tables map[string]*table
+}
 
 func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
 	if err := ctx.Err(); err != nil {
@@ -50,7 +55,7 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 		return nil, store.ErrClosed
 	}
 	if !writable {
-		return &tx{state: d.state.Load()}, nil
+		return &tx{driver: d, state: d.state.Load()}, nil
 	}
 	if err := d.writer.Lock(ctx); err != nil {
 		return nil, err
@@ -59,7 +64,7 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 		d.writer.Unlock()
 		return nil, store.ErrClosed
 	}
-	return &tx{driver: d, state: d.state.Load(), changed: map[string]*table{}}, nil
+	return &tx{driver: d, state: d.state.Load(), writable: true, changed: map[string]*table{}}, nil
 }
 
 func (d *driver) Close() error {

@@ -119,7 +119,7 @@ func (t *table) walk(s store.Selection, yield func(rec any) bool) {
 	var found []any
 	for _, prefix := range p.prefixes {
 		from := encode("", prefix...)
-		p.index.tree.Ascend(entry{key: from}, func(e entry) bool {
+		p.index.tree.Ascend(&entry{key: from}, func(e *entry) bool {
 			if !strings.HasPrefix(e.key, from) {
 				return false
 			}
@@ -140,7 +140,7 @@ func (t *table) walk(s store.Selection, yield func(rec any) bool) {
 // stream walks one prefix in the order of the index, from the cursor on.
 func (t *table) stream(p plan, s store.Selection, desc bool, yield func(rec any) bool) {
 	prefix := encode("", p.prefixes[0]...)
-	each := func(e entry) bool {
+	each := func(e *entry) bool {
 		if !strings.HasPrefix(e.key, prefix) {
 			return false
 		}
@@ -149,7 +149,7 @@ func (t *table) stream(p plan, s store.Selection, desc bool, yield func(rec any)
 		}
 		return yield(e.rec)
 	}
-	from := entry{key: prefix}
+	from := &entry{key: prefix}
 	if desc {
 		from.key = prefix + above
 	}

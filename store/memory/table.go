@@ -1,10 +1,8 @@
 package memory
 
 import (
-	"encoding/binary"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/tidwall/btree"
 
@@ -22,82 +20,18 @@ type index struct {
 	columns []string
 	fields  []store.Column
 	unique  bool
-	tree    *btree.BTreeG[entry]
+	tree    *btree.BTreeG[*entry]
 }
 
 // entry is a record under its key: the values of the index, encoded so that the order of the bytes is
-// theirs and a prefix of columns is a prefix of bytes. Records in a tree are never changed.
+// theirs and a prefix of columns is a prefix of bytes. Neither is ever changed: trees that share nodes share
+// entries too.
 type entry struct {
 	key string
 	rec any
 }
 
-const above = "\xff" // behind a prefix: greater than all that it begins
-
-func appendValue(b []byte, v any) []byte {
-	switch v := v.(type) {
-	case nil:
-		return append(b, 1)
-	case bool:
-		if v {
-			return append(b, 3)
-		}
-		return append(b, 2)
-	case int64:
-		return binary.BigEndian.AppendUint64(append(b, 4), uint64(v)^1<<63)
-	case time.Time:
-		return appendTime(b, v)
-	case string:
-		return appendText(b, v)
-	}
-	panic("memory: a value that no index holds")
-}
-
-func appendTime(b []byte, v time.Time) []byte {
-	b = binary.BigEndian.AppendUint64(append(b, 5), uint64(v.Unix())^1<<63)
-	return binary.BigEndian.AppendUint32(b, uint32(v.Nanosecond()))
-}
-
-func appendText(b []byte, v string) []byte {
-	b = append(b, 6)
-	for {
-		i := strings.IndexByte(v, 0)
-		if i < 0 {
-			return append(append(b, v...), 0, 1)
-		}
-		b = append(append(b, v[:i]...), 0, 0xff)
-		v = v[i+1:]
-	}
-}
-
-// appendField is appendValue of a column, without boxing it.
-func appendField(b []byte, v reflect.Value) (_ []byte, null bool) {
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return append(b, 1), true
-		}
-		v = v.Elem()
-	}
-	switch v.Kind() {
-	case reflect.String:
-		return appendText(b, v.String()), false
-	case reflect.Bool:
-		return appendValue(b, v.Bool()), false
-	case reflect.Struct:
-		return appendTime(b, *v.Addr().Interface().(*time.Time)), false
-	}
-	return binary.BigEndian.AppendUint64(append(b, 4), uint64(v.Int())^1<<63), false
-}
-
-func encode(prefix string, values ...any) string {
-	b := []byte(prefix)
-	for _, v := range values {
-		b = appendValue(b, v)
-	}
-	return string(b)
-}
-
-func less(a, b entry) bool { return a.key < b.key }
+func less(a, b *entry) bool { return a.key < b.key }
 
 func newTable(k *store.Kind) *table {
 	if k.Key != nil {
@@ -123,6 +57,7 @@ func (t *table) add(unique bool, columns []string) {
 	t.indexes = append(t.indexes, ix)
 }
 
+// degree is that of the trees: a writer copies a path of nodes, so that small ones cost it less.
 const degree = 8
 
 // copy returns a table that can be changed; it shares all nodes with this one until then.
@@ -136,8 +71,11 @@ func (t *table) copy() *table {
 
 func (t *table) get(id string) (any, bool) {
 	var buf [64]byte
-	e, ok := t.indexes[0].tree.Get(entry{key: string(appendText(buf[:0], id))})
-	return e.rec, ok
+	e, ok := t.indexes[0].tree.Get(&entry{key: string(appendText(buf[:0], id))})
+	if !ok {
+		return nil, false
+	}
+	return e.rec, true
 }
 
 // key is the prefix of the columns, and whether one of them is null.
@@ -166,11 +104,11 @@ func (t *table) place(ix *index, v reflect.Value, id string) string {
 	return string(b)
 }
 
-// clash returns the unique set that the record would share with another one.
+// clash returns the unique set, beside the id, that the record would share with another one.
 func (t *table) clash(rec any) *store.UniqueError {
 	id := t.kind.Meta(rec).ID
 	v := reflect.ValueOf(rec).Elem()
-	for _, ix := range t.indexes {
+	for _, ix := range t.indexes[1:] {
 		if !ix.unique {
 			continue
 		}
@@ -179,8 +117,8 @@ func (t *table) clash(rec any) *store.UniqueError {
 			continue // as in SQL, null equals nothing
 		}
 		found := false
-		ix.tree.Ascend(entry{key: key}, func(e entry) bool {
-			found = strings.HasPrefix(e.key, key) && (ix == t.indexes[0] || t.kind.Meta(e.rec).ID != id)
+		ix.tree.Ascend(&entry{key: key}, func(e *entry) bool {
+			found = strings.HasPrefix(e.key, key) && t.kind.Meta(e.rec).ID != id
 			return false
 		})
 		if found {
@@ -193,13 +131,13 @@ func (t *table) clash(rec any) *store.UniqueError {
 func (t *table) put(rec any) {
 	id, v := t.kind.Meta(rec).ID, reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
-		ix.tree.Set(entry{t.place(ix, v, id), rec})
+		ix.tree.Set(&entry{t.place(ix, v, id), rec})
 	}
 }
 
 func (t *table) remove(rec any) {
 	id, v := t.kind.Meta(rec).ID, reflect.ValueOf(rec).Elem()
 	for _, ix := range t.indexes {
-		ix.tree.Delete(entry{key: t.place(ix, v, id)})
+		ix.tree.Delete(&entry{key: t.place(ix, v, id)})
 	}
 }

@@ -10,10 +10,12 @@ import (
 
 // tx is a transaction: a snapshot, and for a writer the tables that it has changed.
 type tx struct {
-	driver  *driver // nil for a snapshot
-	state   *state
-	changed map[string]*table
-	over    bool
+	driver   *driver
+	state    *state
+	writable bool
+	changed  map[string]*table
+	touched  []touched
+	over     bool
 }
 
 func (t *tx) read(k *store.Kind) *table {
@@ -44,12 +46,30 @@ func (t *tx) Get(ctx context.Context, k *store.Kind, id string, _ bool, dst any)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	rec, ok := t.read(k).get(id)
+	rec, ok := t.find(k, id)
 	if !ok {
 		return store.ErrNotFound
 	}
 	k.CloneInto(dst, rec)
 	return nil
+}
+
+func (t *tx) find(k *store.Kind, id string) (any, bool) {
+	if t.changed[k.Name] == nil {
+		if rec, ok := t.driver.newest.at(k, id, t.state.number); ok {
+			return rec, true
+		}
+	}
+	return t.read(k).get(id)
+}
+
+// has is find for a writer who only wants to know.
+func (t *tx) has(k *store.Kind, id string) bool {
+	if c := t.changed[k.Name]; c != nil {
+		_, ok := c.get(id)
+		return ok
+	}
+	return t.driver.newest.has(k, id)
 }
 
 func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst any) error {
@@ -81,14 +101,23 @@ func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (boo
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
+	id := k.Meta(rec).ID
+	var clash *store.UniqueError
+	if t.has(k, id) {
+		clash = &store.UniqueError{Kind: k.Name, Columns: []string{"id"}}
+	}
 	table := t.write(k)
-	if clash := table.clash(rec); clash != nil {
-		if skip {
-			return false, nil
-		}
+	if clash == nil {
+		clash = table.clash(rec)
+	}
+	switch {
+	case clash != nil && skip:
+		return false, nil
+	case clash != nil:
 		return false, clash
 	}
 	table.put(k.Clone(rec))
+	t.touched = append(t.touched, touched{k, id})
 	return true, nil
 }
 
@@ -110,6 +139,7 @@ func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
 		return clash
 	}
 	table.put(k.Clone(rec))
+	t.touched = append(t.touched, touched{k, meta.ID})
 	return nil
 }
 
@@ -123,6 +153,7 @@ func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
 		return store.ErrNotFound
 	}
 	table.remove(old)
+	t.touched = append(t.touched, touched{k, id})
 	return nil
 }
 
@@ -133,11 +164,12 @@ func (t *tx) Commit(ctx context.Context) error {
 	if t.driver.closed.Load() {
 		return store.ErrClosed
 	}
-	next := &state{tables: maps.Clone(t.state.tables)}
+	next := &state{number: t.state.number + 1, tables: maps.Clone(t.state.tables)}
 	if next.tables == nil {
 		next.tables = map[string]*table{}
 	}
 	maps.Copy(next.tables, t.changed)
+	t.driver.newest.note(t.touched, t.changed, next.number)
 	t.driver.state.Store(next)
 	t.end()
 	return nil
@@ -149,7 +181,7 @@ func (t *tx) Rollback() error {
 }
 
 func (t *tx) end() {
-	if t.over || t.driver == nil {
+	if t.over || !t.writable {
 		return
 	}
 	t.over = true

@@ -1,0 +1,224 @@
+// Command bench measures orgkit and holds the figures against bars.
+//
+//	cd examples/bench
+//	go run . -only store
+//	go run . -only store -full
+//
+// -only names the groups to run, separated by commas; without it all run. -full adds the bars that
+// take minutes. A table for people comes first, then one line "bar NAME VALUE" per bar. A bar that is
+// missed is a measurement, not an error: the program ends with 0 unless it could not measure.
+//
+// It is a module of its own, so that the libraries it compares with never enter a host's module graph.
+//
+// # The databases
+//
+// Both are as a host gets them: SQLite with the default options of package sqlite (WAL,
+// synchronous=FULL), its file in the directory for temporary files; PostgreSQL as .ci/postgres starts it,
+// without a setting changed. With ORGKIT_POSTGRES, the DSN of a user who may create databases, it is that
+// server instead. Where there is none the bars of PostgreSQL are skipped, and a line says so. Where
+// temporary files are kept in memory (tmpfs), nothing is written to a disk and TMPDIR should say better.
+//
+// # Group store
+//
+//   - store.memory_insert_us, store.memory_get_us: an Update with one Insert and a View with one Get, in
+//     microseconds, in a memory store that holds 100,000 records with the columns and keys of a team. What the
+//     same costs where their settings, a slice and a map, are empty stands above the table.
+//   - store.sqlite_get_us, store.postgres_get_us: a View with one Get among 10,000 such records.
+//   - store.log_sqlite_rows_s, store.log_postgres_rows_s: rows a second of Log.AppendMany, which skips
+//     duplicates and says which rows were new, in batches of 10,000 rows of 16 columns, an Update each.
+//     All rows are new: what a few duplicates cost stands above the table.
+//   - store.change_ms_sqlite, store.change_ms_postgres: the median of Manager.UpdateTeam by the platform,
+//     in milliseconds: one Guard.Change with its event. What the same costs without a team's settings and
+//     budget, as a bare Guard.Change, stands above the table.
+//   - store.list_1m_ms (with -full): page 1 and page 10,000, of 100 records each, of an organization's
+//     1,000,000 records with the columns and keys of an API key, newest first; the slowest of the
+//     four on both databases, in milliseconds.
+//
+// # Reading the figures
+//
+// A figure is the median of several rounds, a round many calls where one call is short. Beside it the table
+// has the best round: where the two lie far apart the machine was busy, and the run says little.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// group is a set of bars that are measured together. A new one is a file and a line here.
+type group struct {
+	name string
+	bars []bar
+	run  func(ctx context.Context, b *bench) error
+}
+
+var groups = []group{
+	{"store", storeBars, benchStore},
+}
+
+// bar is a figure with a limit.
+type bar struct {
+	name  string
+	what  string
+	limit float64
+	least bool // the figure must be at least the limit; else at most
+	full  bool // only measured with -full
+}
+
+func (b bar) met(value float64) bool {
+	if b.least {
+		return value >= b.limit
+	}
+	return value <= b.limit
+}
+
+func (b bar) sign() string {
+	if b.least {
+		return ">="
+	}
+	return "<="
+}
+
+// bench is one run of the program.
+type bench struct {
+	full   bool
+	dir    string // for files, removed at the end
+	server server
+	values map[string]figure
+	notes  []string
+}
+
+// figure is what was measured for a bar.
+type figure struct {
+	value float64 // of the median round
+	best  float64
+}
+
+// set notes the figure of a bar, in the unit that of turns a duration into.
+func (b *bench) set(name string, s sample, of func(time.Duration) float64) {
+	b.values[name] = figure{of(s.median()), of(s.best())}
+}
+
+// note is a line above the table.
+func (b *bench) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+}
+
+// begin says what is measured next, on standard error: standard output holds results only. The garbage of
+// what was measured before is cleared away.
+func (b *bench) begin(what string) {
+	fmt.Fprintln(os.Stderr, "measuring", what)
+	runtime.GC()
+}
+
+func main() {
+	only := flag.String("only", "", "run these `groups` only, separated by commas: "+strings.Join(names(), ", "))
+	full := flag.Bool("full", false, "measure the bars too that take minutes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout, *only, *full, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func names() (all []string) {
+	for _, g := range groups {
+		all = append(all, g.name)
+	}
+	return all
+}
+
+func run(ctx context.Context, out io.Writer, only string, full bool, rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("unknown argument %q", rest[0])
+	}
+	chosen, err := choose(only)
+	if err != nil {
+		return err
+	}
+	b := &bench{full: full, values: map[string]figure{}}
+	if err := b.measure(ctx, chosen); err != nil {
+		return err
+	}
+	return b.print(out, chosen)
+}
+
+func choose(only string) (chosen []group, err error) {
+	if only == "" {
+		return groups, nil
+	}
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.Index(names(), name)
+		if i < 0 {
+			return nil, fmt.Errorf("no group is named %q; there are: %s", name, strings.Join(names(), ", "))
+		}
+		chosen = append(chosen, groups[i])
+	}
+	return chosen, nil
+}
+
+// measure runs the groups. All that they opened has ended when it returns.
+func (b *bench) measure(ctx context.Context, chosen []group) (err error) {
+	if b.dir, err = os.MkdirTemp("", "orgkit-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.server.stop(context.WithoutCancel(ctx)), os.RemoveAll(b.dir)) }()
+	for _, g := range chosen {
+		if err := g.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) print(out io.Writer, chosen []group) error {
+	for _, note := range b.notes {
+		fmt.Fprintln(out, note)
+	}
+	fmt.Fprintln(out)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "BAR\tVALUE\tLIMIT\tMET\tBEST ROUND\tWHAT")
+	var lines []string
+	for _, g := range chosen {
+		for _, bar := range g.bars {
+			if bar.full && !b.full {
+				continue
+			}
+			value, best, met := "-", "-", "skipped"
+			if f, measured := b.values[bar.name]; measured {
+				value, best, met = number(f.value), number(f.best), "no"
+				if bar.met(f.value) {
+					met = "yes"
+				}
+				lines = append(lines, "bar "+bar.name+" "+value)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s %s\t%s\t%s\t%s\n", bar.name, value, bar.sign(), number(bar.limit), met, best, bar.what)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\n%s\n", strings.Join(lines, "\n"))
+	return err
+}
+
+func number(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}

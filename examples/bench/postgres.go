@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // makes and drops the databases
+)
+
+// script starts and stops servers.
+const script = "../../.ci/postgres"
+
+// server is the PostgreSQL server of a run, started when it is first needed. Its zero value is one that
+// was not needed yet.
+type server struct {
+	asked     bool
+	dsn       string // "" when there is none
+	dir       string // of the server that was started here, "" when it was not
+	databases []string
+}
+
+// database makes an empty database and returns its DSN, "" where there is no server.
+func (s *server) database(ctx context.Context) (string, error) {
+	if !s.asked {
+		s.asked = true
+		if err := s.start(ctx); err != nil {
+			return "", err
+		}
+	}
+	if s.dsn == "" {
+		return "", nil
+	}
+	name := fmt.Sprintf("orgkit_bench_%d_%d", os.Getpid(), len(s.databases)+1)
+	if err := s.exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	s.databases = append(s.databases, name)
+	u, err := url.Parse(s.dsn)
+	if err != nil {
+		return "", errors.New("the DSN of the server is no URL") // it may hold a password
+	}
+	u.Path = "/" + name
+	return u.String(), nil
+}
+
+func (s *server) start(ctx context.Context) (err error) {
+	if s.dsn = os.Getenv("ORGKIT_POSTGRES"); s.dsn != "" {
+		return nil
+	}
+	var status *exec.ExitError
+	if err := exec.CommandContext(ctx, script, "bin").Run(); errors.As(err, &status) {
+		return ctx.Err() // not installed, which is no error
+	} else if err != nil {
+		return fmt.Errorf("run in the directory of the program: %w", err)
+	}
+	// Not below the directory of the run: the server's user has to reach it.
+	if s.dir, err = os.MkdirTemp("", "orgkit-bench-pg-"); err != nil {
+		return err
+	}
+	cmd := exec.Command(script, "start", s.dir) // without ctx: one that is ended half-way leaves a server
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	s.dsn = strings.TrimSpace(string(out))
+	return nil
+}
+
+func (s *server) exec(ctx context.Context, statement string) error {
+	admin, err := sql.Open("pgx", s.dsn)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	_, err = admin.ExecContext(ctx, statement)
+	return err
+}
+
+// stop drops the databases, or ends the server that was started for them.
+func (s *server) stop(ctx context.Context) error {
+	if s.dir == "" {
+		for _, name := range s.databases {
+			if err := s.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if out, err := exec.CommandContext(ctx, script, "stop", s.dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("stop PostgreSQL: %w: %s", err, out)
+	}
+	return os.RemoveAll(s.dir)
+}
