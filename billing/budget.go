@@ -65,6 +65,8 @@ func (b Budget) Validate() error {
 		return store.Invalid("scope_id", "required", "is required")
 	case b.OrgID == "" && b.Scope != ScopeUser:
 		return store.Invalid("organization_id", "required", "is required")
+	case b.Scope == ScopeOrg && b.ScopeID != b.OrgID:
+		return store.Invalid("scope_id", "range", "must be the organization itself")
 	case b.Limit.IsNegative():
 		return store.Invalid("limit", "range", "must not be negative")
 	case b.TeamID != "" && b.Scope != ScopeMember:

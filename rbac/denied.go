@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/orgkit/orgkit/audit"
 )
@@ -39,6 +40,7 @@ func (d *Denied) Unwrap() error { return ErrDenied }
 func (d *Denied) change() audit.Change {
 	c := audit.Change{Type: "authorization.denied", Outcome: audit.Denied, TeamID: d.TeamID,
 		Data: map[string]any{"code": d.Code, "reasons": d.Decision.Reasons, "decision_id": d.Decision.ID}}
+	c.Resource.Type, c.Resource.ID, _ = strings.Cut(d.Resource, ":")
 	if d.Code == "ip_denied" {
 		c.Type = "security.ip_denied"
 	}

@@ -11,18 +11,35 @@ import (
 // through the other. Structs with unexported fields (times, decimals, addresses) are values that
 // nobody can change and are copied as they are.
 func (k *Kind) Clone(rec any) any {
-	v := reflect.ValueOf(rec)
-	c := reflect.New(v.Type().Elem())
-	c.Elem().Set(v.Elem())
-	deepen(c.Elem())
+	c := reflect.New(k.typ)
+	k.cloneInto(c.Elem(), rec)
 	return c.Interface()
 }
 
 // CloneInto is Clone into the record that dst points to.
 func (k *Kind) CloneInto(dst, rec any) {
-	v := reflect.ValueOf(dst).Elem()
+	k.cloneInto(reflect.ValueOf(dst).Elem(), rec)
+}
+
+func (k *Kind) cloneInto(v reflect.Value, rec any) {
 	v.Set(reflect.ValueOf(rec).Elem())
-	deepen(v)
+	for _, path := range k.shared {
+		deepen(v.FieldByIndex(path))
+	}
+}
+
+// sharedBy are the fields, those of structs inside of the struct too, that a shallow copy shares with its
+// original.
+func sharedBy(t reflect.Type, at []int) (paths [][]int) {
+	for _, i := range sharing(t) {
+		path := append(slices.Clone(at), i)
+		if f := t.Field(i); f.Type.Kind() == reflect.Struct {
+			paths = append(paths, sharedBy(f.Type, path)...)
+		} else {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // deepen replaces what v, a shallow copy, shares with its original by copies.

@@ -21,7 +21,8 @@ type Kind struct {
 	Indexes [][]string
 	Key     []string // of a log: the clustering key; nil for records
 
-	typ reflect.Type // the record struct
+	typ    reflect.Type // the record struct
+	shared [][]int      // fields that a shallow copy would share; see sharedBy
 }
 
 // Class says how a column is kept and what can be asked of it.
@@ -70,7 +71,7 @@ var (
 )
 
 func newKind(typ reflect.Type, name, prefix string, keys []Key) *Kind {
-	k := &Kind{Name: name, Prefix: prefix, typ: typ}
+	k := &Kind{Name: name, Prefix: prefix, typ: typ, shared: sharedBy(typ, nil)}
 	k.addColumns(typ, nil)
 	for _, key := range keys {
 		for _, c := range key.columns {
@@ -86,7 +87,7 @@ func newKind(typ reflect.Type, name, prefix string, keys []Key) *Kind {
 }
 
 func newLogKind(typ reflect.Type, name string, key []string, indexes []Key) *Kind {
-	k := &Kind{Name: name, Key: key, typ: typ}
+	k := &Kind{Name: name, Key: key, typ: typ, shared: sharedBy(typ, nil)}
 	for i := range typ.NumField() {
 		f := typ.Field(i)
 		c := Column{Name: columnName(f.Name), index: f.Index, Word: f.Tag.Get("store") == "word"}

@@ -119,3 +119,29 @@ func TestNoSecretComesBack(t *testing.T) {
 		require.NotContains(t, strings.ToLower(string(text)), `"hash"`, path)
 	}
 }
+
+func TestAKeyThatInheritsActsAsItsTeam(t *testing.T) { // F472, F162, F163
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		c := newClient(t, s)
+		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
+		path := "/v1/organizations/" + org
+		team := c.post(path+"/teams", `{"name": "Lab"}`)["id"].(string)
+		c.post(path+"/roles", `{"name": "Key Maker", "permissions": ["api_keys.create", "api_keys.read"]}`)
+		id, maker := c.person(org, "maker@acme.com", "key-maker")
+		secret := maker.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`"}`)["key"].(string)
+		require.Empty(t, c.uses(secret), "its maker holds neither models.use nor api_keys.use")
+		c.as(secret, "").call(403, "GET", path+"/teams", "")
+		alone := maker.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "inherit_team_permissions": false}`)["key"].(string)
+		require.Equal(t, "permission_denied", c.uses(alone))
+		maker.call(403, "POST", "/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "permissions": ["models.use"]}`)
+
+		blocked := `{"settings": {"models": {"blocked": ["gpt-4-*"]}}}`
+		c.call(200, "PATCH", "/v1/teams/"+team, blocked)
+		require.Equal(t, "model_not_allowed", c.uses(secret), "live, no copy")
+		c.call(200, "PATCH", "/v1/teams/"+team, `{"settings": null}`)
+		c.call(200, "PATCH", path+"/members/"+id, `{"role": "member"}`)
+		require.Empty(t, c.uses(secret), "the bound person counts by state, not by role")
+		c.call(200, "PATCH", "/v1/users/"+id, `{"status": "suspended"}`)
+		require.Equal(t, "invalid_api_key", c.uses(secret))
+	})
+}
