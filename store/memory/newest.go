@@ -35,14 +35,15 @@ func (n *newest) has(k *store.Kind, id string) bool {
 	return ok
 }
 
-// touched is a record that a unit has written or deleted.
+// touched is a record as a unit has left it; nil where it was deleted.
 type touched struct {
 	kind *store.Kind
 	id   string
+	rec  any
 }
 
-// note takes over what a unit has changed, before the state of that number is there for anybody to read.
-func (n *newest) note(all []touched, changed map[string]*table, state uint64) {
+// note takes over what a unit has changed, in its order, before the state of that number is there for anybody to read.
+func (n *newest) note(all []touched, state uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.kept == nil {
@@ -52,8 +53,8 @@ func (n *newest) note(all []touched, changed map[string]*table, state uint64) {
 		if n.kept[t.kind] == nil {
 			n.kept[t.kind] = map[string]version{}
 		}
-		if rec, ok := changed[t.kind.Name].get(t.id); ok {
-			n.kept[t.kind][t.id] = version{rec, state}
+		if t.rec != nil {
+			n.kept[t.kind][t.id] = version{t.rec, state}
 		} else {
 			delete(n.kept[t.kind], t.id)
 		}

@@ -116,8 +116,7 @@ func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (boo
 	case clash != nil:
 		return false, clash
 	}
-	table.put(k.Clone(rec))
-	t.touched = append(t.touched, touched{k, id})
+	t.put(table, id, rec)
 	return true, nil
 }
 
@@ -138,9 +137,15 @@ func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
 		table.put(old)
 		return clash
 	}
-	table.put(k.Clone(rec))
-	t.touched = append(t.touched, touched{k, meta.ID})
+	t.put(table, meta.ID, rec)
 	return nil
+}
+
+// put keeps a copy of the record.
+func (t *tx) put(table *table, id string, rec any) {
+	kept := table.kind.Clone(rec)
+	table.put(kept)
+	t.touched = append(t.touched, touched{table.kind, id, kept})
 }
 
 func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
@@ -153,7 +158,7 @@ func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
 		return store.ErrNotFound
 	}
 	table.remove(old)
-	t.touched = append(t.touched, touched{k, id})
+	t.touched = append(t.touched, touched{k, id, nil})
 	return nil
 }
 
@@ -169,7 +174,7 @@ func (t *tx) Commit(ctx context.Context) error {
 		next.tables = map[string]*table{}
 	}
 	maps.Copy(next.tables, t.changed)
-	t.driver.newest.note(t.touched, t.changed, next.number)
+	t.driver.newest.note(t.touched, next.number)
 	t.driver.state.Store(next)
 	t.end()
 	return nil
