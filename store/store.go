@@ -200,15 +200,7 @@ func caller() uintptr {
 	return pcs[0]
 }
 
-// Caller names the place in the code that began the unit of ctx, for messages of drivers.
-func Caller(ctx context.Context) string {
-	u, _ := ctx.Value(unitKey{}).(*unit)
-	if u == nil {
-		return "unknown"
-	}
-	return u.String()
-}
-
+// String names the place in the code that began the unit.
 func (u unit) String() string {
 	if u.pc == 0 {
 		return "unknown"

@@ -8,7 +8,7 @@ import (
 
 // newest finds records by their ids without walking a tree: the newest version of each, and since which state
 // it is that. A snapshot that is older than the version asks its tree; so does one that finds nothing, since
-// the record may have been deleted meanwhile. What is here is therefore never wrong, only missing.
+// the record may have been deleted meanwhile. Of the newest state, which is what a writer sees, nothing is missing.
 type newest struct {
 	mu   sync.RWMutex
 	kept map[*store.Kind]map[string]version
@@ -27,7 +27,7 @@ func (n *newest) at(k *store.Kind, id string, state uint64) (any, bool) {
 	return v.rec, ok && v.since <= state
 }
 
-// has says whether there is such a record in the newest state, of which nothing is missing: for writers.
+// has says whether there is such a record in the newest state: for writers.
 func (n *newest) has(k *store.Kind, id string) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -42,7 +42,8 @@ type touched struct {
 	rec  any
 }
 
-// note takes over what a unit has changed, in its order, before the state of that number is there for anybody to read.
+// note takes over what a unit has changed, in its order, before the state of that number is there for anybody
+// to read.
 func (n *newest) note(all []touched, state uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

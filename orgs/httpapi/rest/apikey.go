@@ -136,11 +136,11 @@ type keyQuery struct {
 func (a *api) keysPlace(ctx context.Context, q *keyQuery) (orgs.Place, error) {
 	switch {
 	case q.TeamID != "" && (q.ProjectID != "" || q.OrganizationID != ""):
-		return orgs.Place{}, unasked("team_id", "range", "stands alone")
+		return orgs.Place{}, faulty("query.team_id", "range", "stands alone")
 	case q.TeamID != "":
 		return a.TeamPlace(ctx, q.TeamID)
 	case q.OrganizationID == "":
-		return orgs.Place{}, unasked("team_id", "required", "team_id or organization_id is required")
+		return orgs.Place{}, faulty("query.team_id", "required", "team_id or organization_id is required")
 	case q.ProjectID != "":
 		return a.ProjectPlace(ctx, q.OrganizationID, q.ProjectID)
 	}

@@ -164,14 +164,16 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 	invitation := c.post("/v1/teams/"+team+"/invitations", `{"email": "carol@acme.com", "role": "developer"}`)["id"].(string)
 	key := c.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`"}`)["id"].(string)
 
+	project := c.post("/v1/organizations/"+org+"/projects", `{"name": "Apollo"}`)["id"].(string)
+
 	// The stranger owns an organization of their own.
 	stranger, token := c.user("mallory@evil.example", time.Time{})
 	c.post("/v1/organizations", `{"name": "Evil", "owner": {"user_id": "`+stranger+`"}}`)
 	m := c.as(token, "")
 	ours := strings.NewReplacer("{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
-		"{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1")
+		"{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", project)
 	theirs := strings.NewReplacer("{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
-		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1")
+		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx")
 	for _, op := range operations(t, c) {
 		if !strings.Contains(op[1], "{") {
 			continue
@@ -180,6 +182,7 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 		if strings.HasSuffix(op[1], "/permissions") {
 			query = "?action=use&resource=model:x&organization_id=" + org
 		}
+		require.NotContains(t, ours.Replace(op[1]), "{", "what is there is asked for")
 		foreign := m.call(404, op[0], ours.Replace(op[1])+query, "")
 		unknown := m.call(404, op[0], theirs.Replace(op[1])+strings.ReplaceAll(query, org, "org_01hr00000000000000000000xx"), "")
 		delete(foreign, "request_id")

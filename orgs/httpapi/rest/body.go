@@ -62,6 +62,11 @@ func (s *statement) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// faulty is the error of one field, by where it stands: body.slug, query.limit, header.If-Match.
+func faulty(location, code, message string) error {
+	return &httpapi.Faults{List: []httpapi.Fault{{Location: location, Code: code, Message: message}}}
+}
+
 // read returns the body of the request, checked against the schema of B. Nulls are absent fields,
 // unless nulls says that they mean something. Errors name the field and repeat no value.
 func read[B any](ctx context.Context, a *api, nulls bool) (b B, err error) {
@@ -85,7 +90,7 @@ func read[B any](ctx context.Context, a *api, nulls bool) (b B, err error) {
 func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 	var parsed any
 	if err := json.Unmarshal(raw, &parsed); err != nil {
-		return b, &httpapi.Faults{List: []httpapi.Fault{{Location: "body", Code: "json", Message: "is not valid JSON"}}}
+		return b, faulty("body", "json", "is not valid JSON")
 	}
 	written := raw
 	if !nulls {

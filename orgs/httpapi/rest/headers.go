@@ -33,8 +33,7 @@ func (a *api) readable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			fault := httpapi.Fault{Location: "query", Code: "pattern", Message: "is not a well-formed query"}
-			httpapi.WriteError(w, r, &httpapi.Faults{List: []httpapi.Fault{fault}}, nil)
+			httpapi.WriteError(w, r, faulty("query", "pattern", "is not a well-formed query"), a.edge)
 			return
 		}
 		if r.Method == http.MethodGet && listsOrganizations.MatchString(strings.TrimPrefix(r.URL.Path, a.opt.Prefix)) {
@@ -65,8 +64,7 @@ func (a *api) conditional(next http.Handler) http.Handler {
 			if token := r.Header.Get(revisionHeader); token != "" {
 				least, err := rbac.ParseRevision("header."+revisionHeader, token)
 				if err != nil {
-					httpapi.WriteError(w, r, &httpapi.Faults{List: []httpapi.Fault{{Location: "header." + revisionHeader,
-						Code: "pattern", Message: "is not a revision token"}}}, a.edge)
+					httpapi.WriteError(w, r, faulty("header."+revisionHeader, "pattern", "is not a revision token"), a.edge)
 					return
 				}
 				ctx = rbac.WithRevision(ctx, least)

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -24,16 +23,6 @@ type editing[Rec, B any] struct {
 
 // fields are the names of the fields that a patch holds.
 type fields map[string]json.RawMessage
-
-// faulty is the error of one field of a body.
-func faulty(field, code, message string) error {
-	return &httpapi.Faults{List: []httpapi.Fault{{Location: "body." + field, Code: code, Message: message}}}
-}
-
-// unasked is the error of one field of a query.
-func unasked(field, code, message string) error {
-	return &httpapi.Faults{List: []httpapi.Fault{{Location: "query." + field, Code: code, Message: message}}}
-}
 
 // given is a pointer to the value if the patch holds the field, for inputs in which nil leaves as it is.
 func given[T any](has fields, name string, value T) *T {
@@ -93,7 +82,7 @@ func merged[B any](a *api, view any, body B, changes json.RawMessage) (b B, has 
 		case known && equal(now, value):
 			delete(has, name)
 		case known && !editable[name]:
-			return b, nil, faulty(name, "read_only", "is written by the server alone")
+			return b, nil, faulty("body."+name, "read_only", "is written by the server alone")
 		}
 	}
 	present, err := json.Marshal(body)

@@ -58,7 +58,7 @@ func (a *api) moves(path string) {
 		case err != nil:
 			return nil, err
 		case !in.named:
-			return nil, faulty("parent_id", "required", "is required; null makes it a root")
+			return nil, faulty("body.parent_id", "required", "is required; null makes it a root")
 		}
 		o, err := a.MoveOrganization(ctx, at.OrgID, orZero(in.ParentID))
 		return a.organization(ctx, o, err)
@@ -68,7 +68,7 @@ func (a *api) moves(path string) {
 func (a *api) children(path string) {
 	add[organizationQuery, none](a, http.MethodGet, path+"/children", "List the organizations directly below", func(ctx context.Context, q *organizationQuery) (*answer[list[organizationView]], error) {
 		if q.ParentID != "" {
-			return nil, faulty("parent_id", "range", "is that of the path")
+			return nil, faulty("query.parent_id", "range", "is that of the path")
 		}
 		f := q.filter(ctx)
 		f.Parent = param(ctx, "org")
@@ -80,7 +80,7 @@ func (a *api) children(path string) {
 		case err != nil:
 			return nil, err
 		case in.ParentID != "" && in.ParentID != at.OrgID:
-			return nil, faulty("parent_id", "range", "is that of the path")
+			return nil, faulty("body.parent_id", "range", "is that of the path")
 		}
 		in.ParentID = at.OrgID
 		return a.createOrganization(ctx, in)
