@@ -50,7 +50,7 @@ func (d dial) look(ctx context.Context, m *orgs.Manager, from, to int64) (n int6
 		n, rev = -1, nil
 		for step := from; step <= to; step++ {
 			answer, err := m.Check(ctx, tx, d.subject, rbac.Request{OrgID: d.orgID, TeamID: d.teamID, Action: shown(step),
-				Resource: "organization:" + d.orgID, Person: d.subject, At: tx.Now()})
+				Call: rbac.Call{Resource: "organization:" + d.orgID, At: tx.Now()}})
 			switch {
 			case err != nil:
 				return err
@@ -263,7 +263,7 @@ func TestAUnitDecidesByWhatItHasWritten(t *testing.T) {
 		u := w.Join(team, "u@acme.example", rbac.OwnerRole)
 		may := func(ctx context.Context) (allowed bool) {
 			require.NoError(t, w.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-				d, err := w.Check(ctx, tx, u.ID, rbac.Request{OrgID: org.ID, TeamID: team.ID, Action: "models.use", Resource: "model:m", Person: u.ID, At: tx.Now()})
+				d, err := w.Check(ctx, tx, u.ID, rbac.Request{OrgID: org.ID, TeamID: team.ID, Action: "models.use", Call: rbac.Call{Resource: "model:m", At: tx.Now()}})
 				allowed = d.Allowed
 				return err
 			}))

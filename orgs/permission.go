@@ -54,8 +54,8 @@ func (m *Manager) Permission(ctx context.Context, q PermissionQuery) (a Permissi
 		if a.User, err = findUser(ctx, tx, q.User); err != nil {
 			return err
 		}
-		r := rbac.Request{OrgID: at.OrgID, TeamID: at.TeamID, Action: a.Action, Resource: q.Resource,
-			Person: a.User.ID, At: q.At, IP: q.IP, Cost: q.Cost}
+		r := rbac.Request{OrgID: at.OrgID, TeamID: at.TeamID, Action: a.Action, Person: a.User.ID,
+			Call: rbac.Call{Resource: q.Resource, At: q.At, IP: q.IP, Cost: q.Cost}}
 		if r.At.IsZero() {
 			r.At = tx.Now()
 		}

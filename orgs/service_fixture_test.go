@@ -142,7 +142,7 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	_, err = f.SetBudget(ctx, someBudget(f))
 	require.NoError(t, err)
 	asked := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: f.id.User})
-	approval, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Resource: "model:large", Person: f.id.User},
+	approval, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.User, Call: rbac.Call{Resource: "model:large"}},
 		[]rbac.ApprovalNeed{{Approvers: []string{"org_admin"}}}, "research")
 	require.NoError(t, err)
 	f.id.Token, f.id.Key, f.id.Secret, f.id.Policy, f.id.Law, f.id.Approval = token.ID, key.ID, secret, policy.ID, law.ID, approval.ID

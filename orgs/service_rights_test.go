@@ -212,10 +212,10 @@ func someBudget(f *fixture) billing.Budget {
 var otherMethods = []method{
 	{name: "RequestApproval", by: byMember, nested: true, member: allowed, guest: denied, because: "everybody asks for themselves",
 		call: func(ctx context.Context, f *fixture) (any, error) {
-			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Resource: "model:large", Person: f.id.Joining}, nil, "")
+			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.Joining, Call: rbac.Call{Resource: "model:large"}}, nil, "")
 		},
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
-			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Resource: "model:large", Person: f.id.Joining}, nil, long)
+			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.Joining, Call: rbac.Call{Resource: "model:large"}}, nil, long)
 		}},
 	{name: "DecideApproval", nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) {

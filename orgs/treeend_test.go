@@ -151,7 +151,7 @@ func (s state) records(t *testing.T) map[string]string {
 		}
 		var columns map[string]any
 		require.NoError(t, json.Unmarshal([]byte(text), &columns))
-		for _, column := range []string{"version", "updated_at", "revision"} {
+		for _, column := range []string{"version", "updated_at", "revision", "trail"} {
 			delete(columns, column)
 		}
 		b, err := json.Marshal(columns)

@@ -21,11 +21,18 @@ var builtin = []string{
 
 // Vocabulary is the closed list of actions. What is not in it is refused, whatever a wildcard says.
 // It never changes and is safe for concurrent use.
-type Vocabulary struct{ actions []string }
+type Vocabulary struct {
+	actions []string // sorted; an Action is a place in it
+	index   map[string]Action
+}
+
+// Action is an action of a [Vocabulary], looked up once for many questions. The zero Action is none:
+// nobody may do it.
+type Action struct{ place uint32 } // from 1
 
 // NewVocabulary returns the library's actions and the host's own.
 func NewVocabulary(extra ...string) (*Vocabulary, error) {
-	v := &Vocabulary{slices.Clone(builtin)}
+	v := &Vocabulary{actions: slices.Clone(builtin)}
 	for _, s := range extra {
 		a, err := ParseAction(s)
 		if err != nil {
@@ -35,14 +42,42 @@ func NewVocabulary(extra ...string) (*Vocabulary, error) {
 	}
 	slices.Sort(v.actions)
 	v.actions = slices.Compact(v.actions)
+	v.index = make(map[string]Action, len(v.actions))
+	for i, a := range v.actions {
+		v.index[a] = Action{uint32(i + 1)}
+	}
 	return v, nil
 }
 
-// Known says whether the action (canonical) is registered.
-func (v *Vocabulary) Known(action string) bool {
-	_, ok := slices.BinarySearch(v.actions, action)
-	return ok
+// Action returns the action of that name in canonical form, the zero Action where there is none.
+func (v *Vocabulary) Action(name string) Action { return v.index[name] }
+
+// Name is the canonical form of an action of this vocabulary, "" for the zero Action.
+func (v *Vocabulary) Name(a Action) string {
+	if a.place == 0 {
+		return ""
+	}
+	return v.actions[a.place-1]
 }
+
+// Known says whether the action (canonical) is registered.
+func (v *Vocabulary) Known(action string) bool { return v.index[action] != Action{} }
 
 // Actions returns all of them, sorted.
 func (v *Vocabulary) Actions() []string { return slices.Clone(v.actions) }
+
+// actionSet is a set of actions of one vocabulary, a bit for each.
+type actionSet []uint64
+
+func (s actionSet) has(a Action) bool { return s[a.place/64]&(1<<(a.place%64)) != 0 }
+
+// set returns the actions that are meant.
+func (v *Vocabulary) set(means func(action string) bool) actionSet {
+	s := make(actionSet, len(v.actions)/64+1)
+	for i, name := range v.actions {
+		if place := uint32(i + 1); means(name) {
+			s[place/64] |= 1 << (place % 64)
+		}
+	}
+	return s
+}

@@ -55,8 +55,8 @@ func (a Approval) AuditResource() audit.Resource {
 	return audit.Resource{Type: "approval", ID: a.ID}
 }
 
-var approvals = store.Define[Approval]("approvals", "apr",
-	store.Index("team_id", "requester", "resource", "created_at"))
+var approvals = store.Define[Approval]("approvals", "apr", store.Traced("id"),
+	store.Index("team_id", "requester", "resource", "created_at"), store.Index("org_id", "status", "ends_at"))
 
 // RequestApproval opens the request for what r was refused, or returns the one that is open. The
 // requester is r.Person, who is the actor or the person bound to it and holds something in the organization. A
@@ -83,7 +83,7 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, needs []Approval
 		if err != nil {
 			return audit.Change{}, err
 		}
-		if live(open, tx.Now()) && open.Status == ApprovalPending { // somebody was faster
+		if live(&open, tx.Now()) && open.Status == ApprovalPending { // somebody was faster
 			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "a request is open already", ID: open.ID}
 		}
 		a = Approval{OrgID: r.OrgID, TeamID: r.TeamID, Requester: r.Person, Action: r.Action, Resource: r.Resource,
@@ -106,7 +106,7 @@ func (g *Guard) openApproval(ctx context.Context, op Op, r Request) (a Approval,
 		}
 		last, err := latestApproval(ctx, tx, r)
 		switch {
-		case err != nil || !live(last, tx.Now()):
+		case err != nil || !live(&last, tx.Now()):
 			return err
 		case last.Status == ApprovalDenied:
 			return &Denied{Code: "approval_denied", Action: r.Action, Resource: r.Resource, TeamID: r.TeamID,
@@ -119,65 +119,36 @@ func (g *Guard) openApproval(ctx context.Context, op Op, r Request) (a Approval,
 	return a, err
 }
 
-func live(a Approval, now time.Time) bool { return a.ID != "" && now.Before(a.EndsAt) }
+func live(a *Approval, now time.Time) bool { return a.ID != "" && now.Before(a.EndsAt) }
 
-// requests returns the requests of the same thing, newest first. More than a few are only there
-// after as many grants have lapsed or been outgrown.
-func requests(ctx context.Context, tx *store.Tx, r Request) ([]Approval, error) {
+// requests returns the newest requests of the same thing.
+func requests(ctx context.Context, tx *store.Tx, orgID string, w wish) ([]Approval, error) {
 	page, err := approvals.List(ctx, tx, store.Query{
-		Where: []store.Cond{store.Eq("team_id", r.TeamID), store.Eq("requester", r.Person),
-			store.Eq("resource", r.Resource), store.Eq("action", r.Action), store.Eq("org_id", r.OrgID)},
+		Where: []store.Cond{store.Eq("team_id", w.team), store.Eq("requester", w.requester),
+			store.Eq("resource", w.resource), store.Eq("action", w.action), store.Eq("org_id", orgID)},
 		Order: []store.Order{store.Desc("created_at")}, Limit: 20})
 	return page.Items, err
 }
 
 // latestApproval returns the newest request of the same thing; its id is empty if there is none.
 func latestApproval(ctx context.Context, tx *store.Tx, r Request) (Approval, error) {
-	all, err := requests(ctx, tx, r)
+	all, err := requests(ctx, tx, r.OrgID, wish{r.TeamID, r.Person, r.Action, r.Resource})
 	if err != nil || len(all) == 0 {
 		return Approval{}, err
 	}
 	return all[0], nil
 }
 
-// approved says whether a live grant opens the call: not lapsed, within its cost cap, and given by
-// somebody who still qualifies (S17).
-func (g *Guard) approved(ctx context.Context, tx *store.Tx, r Request, need ApprovalNeed) (Truth, error) {
-	if r.Person == "" {
-		return False, nil
-	}
-	all, err := requests(ctx, tx, r)
-	if err != nil {
-		return Unknown, err
-	}
-	for _, a := range all {
-		if a.Status != ApprovalApproved || !live(a, r.At) {
-			continue
-		}
-		if a.MaxAmount != nil && (r.Cost == nil || r.Cost.GreaterThan(*a.MaxAmount)) {
-			continue // a newer request may be open for more; this grant stays good for less
-		}
-		ok, err := g.qualifies(ctx, tx, a.OrgID, a.TeamID, a.Approver, need)
-		if err != nil {
-			return Unknown, err
-		}
-		if ok {
-			return True, nil
-		}
-	}
-	return False, nil
-}
-
 // qualifies says whether the user may decide: holds members.approve_requests in the team and one
 // of the roles, in the team or at the level of the organization.
-func (g *Guard) qualifies(ctx context.Context, tx *store.Tx, orgID, teamID, user string, need ApprovalNeed) (bool, error) {
-	st, err := g.standingOf(ctx, tx, orgID, user)
+func qualifies(ctx context.Context, w world, team, user string, need *ApprovalNeed) (bool, error) {
+	st, err := w.stand(ctx, user)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	fits := slices.ContainsFunc(in(st.held, teamID), func(a Assignment) bool {
+	fits := slices.ContainsFunc(in(st.held, team), func(a Assignment) bool {
 		role := store.SlugKey(st.snap.role(a.RoleID).Slug)
 		return slices.ContainsFunc(need.Approvers, func(who string) bool {
 			return store.SlugKey(who) == role || who == "user:"+user
@@ -186,13 +157,12 @@ func (g *Guard) qualifies(ctx context.Context, tx *store.Tx, orgID, teamID, user
 	if !fits {
 		return false, nil
 	}
-	h, err := g.holdings(ctx, tx, orgID, teamID, user, false)
-	if err != nil {
-		return false, err
-	}
-	want, err := ParsePermission("members.approve_requests")
-	return h.contain(want), err
+	h, err := st.holdings(team, false)
+	return h.contain(approving), err
 }
+
+// approving is what an approver holds.
+var approving = Permission{pattern: "members.approve_requests"}
 
 // ApprovalDecision is the input of [Guard.DecideApproval].
 type ApprovalDecision struct {
@@ -225,7 +195,7 @@ func (g *Guard) DecideApproval(ctx context.Context, orgID, id string, in Approva
 		if a, err = ownApproval(ctx, tx, orgID, id); err != nil {
 			return audit.Change{}, err
 		}
-		if a.Status != ApprovalPending || !live(a, tx.Now()) {
+		if a.Status != ApprovalPending || !live(&a, tx.Now()) {
 			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "the request is not pending any more", ID: a.ID}
 		}
 		before, by := a, actor(ctx)
@@ -276,8 +246,12 @@ func (g *Guard) mayDecide(ctx context.Context, tx *store.Tx, a Approval, by audi
 		refused.Decision.Remedy = []string{"let an approver decide who is not the requester"}
 		return refused
 	}
+	chain, err := Lineage(ctx, tx, a.OrgID)
+	if err != nil {
+		return err
+	}
 	for _, need := range a.Requirements {
-		ok, err := g.qualifies(ctx, tx, a.OrgID, a.TeamID, by.ID, need)
+		ok, err := qualifies(ctx, &records{guard: g, tx: tx, chain: chain, locked: true}, a.TeamID, by.ID, &need)
 		if err != nil {
 			return err
 		}

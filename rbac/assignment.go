@@ -38,7 +38,7 @@ type Assignment struct {
 }
 
 // Assignments holds all of them. Only the floor above writes it, inside [Guard.Change].
-var Assignments = store.Define[Assignment]("assignments", "mem",
+var Assignments = store.Define[Assignment]("assignments", "mem", store.Traced("subject"),
 	store.Unique("subject", "org_id", "team_id"),
 	store.Index("org_id", "team_id", "kind", "created_at"), store.Index("org_id", "role_id"))
 

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -226,25 +224,6 @@ func (c Conditions) validate(at string) error {
 	return nil
 }
 
-// Inputs are what is known of a call. What is unknown is left at its zero value.
-type Inputs struct {
-	Now      time.Time
-	IP       netip.Addr
-	MFAAt    *time.Time       // when the acting person last proved a second factor
-	MFAKnown bool             // there is a person, so that a nil MFAAt means never
-	Cost     *decimal.Decimal // upper bound in USD
-	Anomaly  Anomaly
-	Approved func(ApprovalNeed) Truth // nil: unknown
-	Own      Truth                    // whether the resource belongs to the person
-}
-
-// Anomaly is the score of the caller. Without a registered detector there is no anomaly: 0.
-type Anomaly struct {
-	Registered bool
-	Score      float64 // 0 to 1
-	Err        error   // the detector failed: unknown
-}
-
 // ApprovalNeed is what an approval has to meet.
 type ApprovalNeed struct {
 	Approvers      []string `json:"approvers"`
@@ -257,93 +236,4 @@ func (a ApprovalCondition) need() ApprovalNeed {
 		n.Approvers = []string{"team_lead", OwnerRole}
 	}
 	return n
-}
-
-// part is one condition of a statement, by itself: what can fail, and what would mend it.
-type part struct {
-	input string // name of the condition
-	truth Truth
-	code  string // refusal code when only this fails
-	fix   string
-}
-
-// test evaluates every condition.
-func (c Conditions) test(in Inputs, zone *time.Location) (all Truth, parts []part) {
-	if ip := c.IPAddress; ip != nil {
-		t := Unknown
-		if in.IP.IsValid() {
-			t = truth(InRanges(in.IP, ip.Value.Ranges) == (ip.Type == IPInRange))
-		}
-		verb := "call from "
-		if ip.Type == IPNotInRange {
-			verb = "call from outside of "
-		}
-		parts = append(parts, part{"ip_address", t, "policy_denied", verb + strings.Join(ip.Value.Ranges, " or ")})
-	}
-	if c.Time != nil {
-		parts = append(parts, part{"time", c.Time.test(in.Now, zone), "policy_denied", "call within " + c.Time.describe(zone)})
-	}
-	if c.MFA != nil {
-		parts = append(parts, part{"mfa", c.MFA.test(in), "mfa_required", c.MFA.describe()})
-	}
-	if a := c.Approval; a != nil {
-		t := Unknown
-		if in.Approved != nil {
-			t = in.Approved(a.need())
-		}
-		if a.Type == ApprovalMissing && t != Unknown {
-			t = True - t
-		}
-		parts = append(parts, part{"approval", t, "approval_required", "obtain an approval from " + strings.Join(a.need().Approvers, " or ")})
-	}
-	if l := c.CostLimit; l != nil {
-		t := Unknown
-		if in.Cost != nil && !in.Cost.IsNegative() {
-			t = truth(in.Cost.LessThanOrEqual(l.MaxAmount))
-		}
-		parts = append(parts, part{"cost_limit", t, "cost_limit_exceeded", "keep the call at or below " + l.MaxAmount.String() + " USD"})
-	}
-	if s := c.AnomalyScore; s != nil {
-		parts = append(parts, part{"anomaly_score", s.test(in.Anomaly), "policy_denied", "wait until the anomaly score is judged normal"})
-	}
-	all = True
-	for _, p := range parts {
-		all = all.and(p.truth)
-	}
-	return all, parts
-}
-
-func (m MFACondition) test(in Inputs) Truth {
-	switch {
-	case in.MFAAt == nil:
-		if in.MFAKnown {
-			return False
-		}
-		return Unknown
-	case in.Now.IsZero() || in.MFAAt.After(in.Now): // the future cannot be judged
-		return Unknown
-	case m.MaxAgeMinutes == nil:
-		return True
-	}
-	return truth(in.Now.Sub(*in.MFAAt) <= time.Duration(*m.MaxAgeMinutes)*time.Minute)
-}
-
-func (m MFACondition) describe() string {
-	if m.MaxAgeMinutes == nil {
-		return "verify a second factor"
-	}
-	return fmt.Sprintf("verify a second factor, not longer than %d minutes ago", *m.MaxAgeMinutes)
-}
-
-func (s ScoreCondition) test(a Anomaly) Truth {
-	if a.Registered && (a.Err != nil || math.IsNaN(a.Score) || a.Score < 0 || a.Score > 1) {
-		return Unknown
-	}
-	switch s.Type {
-	case GreaterThan:
-		return truth(a.Score > s.Value)
-	case LessThan:
-		return truth(a.Score < s.Value)
-	}
-	return truth(a.Score == s.Value)
 }

@@ -1,8 +1,10 @@
 package rbac
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Question is what a ruleset is asked.
@@ -17,7 +19,7 @@ type Verdict string
 
 // The verdicts.
 const (
-	VerdictAllow       Verdict = "allow"       // whatever the call is like
+	VerdictAllow       Verdict = "allow"       // unless the conditions of a deny hold
 	VerdictConditional Verdict = "conditional" // if conditions hold
 	VerdictDeny        Verdict = "deny"        // whatever the call is like
 )
@@ -27,8 +29,11 @@ type Decision struct {
 	ID       string
 	Revision Revision // of the rules that it rests on
 	Verdict  Verdict
-	Allowed  bool   // this very call, now
-	Code     string // why not; "" when allowed
+	Allowed  bool // this very call, now
+	// Until is the first moment at which the answer to the very same call may be another although no rule
+	// was changed: business hours end, a second factor grows too old. Zero is never.
+	Until time.Time
+	Code  string // why not; "" when allowed
 
 	Reasons    []Reason
 	Conditions Conditions   // of the alternative that comes closest; what a conditional verdict asks
@@ -49,64 +54,67 @@ type Reason struct {
 	Text string `json:"text"`
 }
 
-// Decide answers a question for one call.
+// Decide answers a question for one call. An action that the vocabulary does not have is refused.
 func (rs *Ruleset) Decide(q Question, in Inputs) Decision {
-	s, err := rs.casbin.ask(rs, q)
-	if err != nil {
-		return Decision{Verdict: VerdictDeny, Code: "permission_denied", Alarm: err,
+	e := in.evaluation()
+	return rs.decide(&question{rs.vocabulary.Action(q.Action), q.Resource, q.Asked}, &e)
+}
+
+// Allows is Decide without reasons, and without an allocation.
+func (rs *Ruleset) Allows(q Question, in *Inputs) bool {
+	e := in.evaluation()
+	return rs.find(&question{rs.vocabulary.Action(q.Action), q.Resource, q.Asked}).holds(&e)
+}
+
+// decide answers with reasons. Whether it allows is what cell.holds says, and when that may change is noted
+// in the evaluation.
+func (rs *Ruleset) decide(q *question, e *evaluation) Decision {
+	c, action := rs.find(q), rs.vocabulary.Name(q.action)
+	switch {
+	case q.action == Action{}:
+		return Decision{Verdict: VerdictDeny, Code: "permission_denied",
+			Reasons: []Reason{{Kind: "unknown_action", Text: "no such action is registered"}}}
+	case c.deny != nil:
+		return denied(c.deny, nil, VerdictDeny)
+	case c.failed != nil:
+		return Decision{Verdict: VerdictDeny, Code: "permission_denied", Alarm: c.failed,
 			Reasons: []Reason{{Kind: "none", Text: "the rules could not be evaluated"}}}
+	case len(c.pool) == 0:
+		return Decision{Verdict: VerdictDeny, Code: "permission_denied", MissingPermission: action,
+			Reasons: []Reason{{Kind: "none", Text: "no role, grant or policy gives " + action}},
+			Remedy:  []string{"have somebody grant " + action}}
 	}
-	defer rs.casbin.done(s)
-	if s.deny != nil {
-		return denied(s.deny, nil, VerdictDeny)
-	}
-	speaking, granted := alternatives(s)
-	pool := granted
-	if len(speaking) > 0 { // a policy speaks, so it decides
-		pool = speaking
-	}
-	if len(pool) == 0 {
-		return Decision{Verdict: VerdictDeny, Code: "permission_denied", MissingPermission: q.Action,
-			Reasons: []Reason{{Kind: "none", Text: "no role, grant or policy gives " + q.Action}},
-			Remedy:  []string{"have somebody grant " + q.Action}}
-	}
-	d := rs.choose(q, in, pool)
-	rs.forbid(&d, s, q, in)
+	d := c.choose(action, e)
+	c.forbid(&d, e)
+	d.Until = moment(e.until)
 	return d
 }
 
-// alternatives are the allows of attached policies and those of grants.
-func alternatives(s *sink) (speaking, granted []*rule) {
-	for _, r := range slices.Concat(s.allow, s.live) {
-		switch {
-		case r.Statement.Effect == EffectDeny:
-		case r.Pool == PoolPolicy:
-			speaking = append(speaking, r)
-		default:
-			granted = append(granted, r)
-		}
+// open are the conditions of an alternative that do not hold.
+func (e *evaluation) open(a alternative) []part {
+	parts := a.rule.tests.parts(e)
+	if a.own {
+		parts = append(parts, part{"own", e.own(), "permission_denied", "ask for what is your own", ""})
 	}
-	return speaking, granted
+	return slices.DeleteFunc(parts, func(p part) bool { return p.truth == True })
 }
 
 // choose takes the first alternative that holds, else the one with the fewest conditions open.
-func (rs *Ruleset) choose(q Question, in Inputs, pool []*rule) Decision {
+func (c *cell) choose(action string, e *evaluation) Decision {
 	type option struct {
-		rule *rule
+		alternative
 		open []part
-		t    Truth
 	}
 	var options []option
-	for _, r := range pool {
-		t, parts := r.test(q, in, rs.zone)
-		open := slices.DeleteFunc(parts, func(p part) bool { return p.truth == True })
-		options = append(options, option{r, open, t})
+	for _, a := range c.pool {
+		options = append(options, option{a, e.open(a)})
 	}
-	slices.SortStableFunc(options, func(a, b option) int { return len(a.open) - len(b.open) })
+	slices.SortStableFunc(options, func(a, b option) int {
+		return cmp.Or(cmp.Compare(len(a.open), len(b.open)), cmp.Compare(number(a.live()), number(b.live())))
+	})
 	best := options[0]
-	d := Decision{Verdict: VerdictAllow, Allowed: best.t == True, Reasons: []Reason{reason(best.rule)}}
-	free := slices.ContainsFunc(pool, func(r *rule) bool { return !r.live(q) })
-	if !free {
+	d := Decision{Verdict: VerdictAllow, Allowed: len(best.open) == 0, Reasons: []Reason{reason(best.rule)}}
+	if !c.free {
 		d.Verdict, d.Conditions = VerdictConditional, best.rule.Statement.Conditions
 		for _, o := range options[1:] {
 			d.Others = append(d.Others, o.rule.Statement.Conditions)
@@ -119,19 +127,23 @@ func (rs *Ruleset) choose(q Question, in Inputs, pool []*rule) Decision {
 		d.NotOwn = slices.ContainsFunc(best.open, func(p part) bool { return p.input == "own" })
 		d.explain(best.open)
 		if d.Code == "permission_denied" {
-			d.MissingPermission = q.Action
+			d.MissingPermission = action
 		}
 	}
 	return d
 }
 
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // forbid applies the denies that depend on the call: one that holds, or cannot be judged, refuses.
-func (rs *Ruleset) forbid(d *Decision, s *sink, q Question, in Inputs) {
-	for _, r := range s.live {
-		if r.Statement.Effect != EffectDeny {
-			continue
-		}
-		t, parts := r.test(q, in, rs.zone)
+func (c *cell) forbid(d *Decision, e *evaluation) {
+	for _, a := range c.denies {
+		r, t := a.rule, e.truth(a)
 		if a := r.Statement.Conditions.Approval; a != nil && a.Type == ApprovalMissing {
 			// The team asks for approval: a condition of the call, whether or not it is met.
 			if d.Verdict == VerdictAllow {
@@ -144,7 +156,7 @@ func (rs *Ruleset) forbid(d *Decision, s *sink, q Question, in Inputs) {
 		if t == False {
 			continue
 		}
-		refused := denied(r, parts, d.Verdict)
+		refused := denied(r, r.tests.parts(e), d.Verdict)
 		refused.Conditions, refused.Others = d.Conditions, d.Others
 		if r.Code != "approval_required" {
 			*d = refused
@@ -173,8 +185,8 @@ func denied(r *rule, parts []part, v Verdict) Decision {
 		if p.truth == Unknown {
 			d.Missing = append(d.Missing, p.input)
 		}
-		if p.truth != False {
-			d.Remedy = append(d.Remedy, p.fix)
+		if p.truth != False && p.undo != "" {
+			d.Remedy = append(d.Remedy, p.undo)
 		}
 	}
 	return d
@@ -187,7 +199,9 @@ func (d *Decision) explain(open []part) {
 		if p.truth == Unknown {
 			d.Missing = append(d.Missing, p.input)
 		}
-		d.Remedy = append(d.Remedy, p.fix)
+		if p.fix != "" {
+			d.Remedy = append(d.Remedy, p.fix)
+		}
 		if p.input == "approval" && d.Conditions.Approval != nil {
 			d.Approvals = append(d.Approvals, d.Conditions.Approval.need())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,11 @@ type Guard struct {
 	store      *store.Store
 	vocabulary *Vocabulary
 	opt        Options
-	snapshots  snapshots
+	memory     memory
+	live       freshness
+
+	asTeam  actionSet // what a key may do as its team
+	editing actionSet // what no policy takes from an owner
 }
 
 // Options of a [Guard]; the zero value works.
@@ -31,6 +36,9 @@ type Options struct {
 	// MFA returns when a person last proved a second factor, nil for never. It is asked when the
 	// credential itself does not say. Nil: nobody is asked.
 	MFA func(ctx context.Context, person string) (*time.Time, error)
+	// Alarm is told when rules could not be evaluated, which refuses: it should wake somebody. Nil: nobody.
+	Alarm  func(err error)
+	Memory MemoryOptions
 }
 
 // NewGuard returns a guard over the records of the store. A host action that cannot be one is an
@@ -43,7 +51,13 @@ func NewGuard(s *store.Store, o *Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{store: s, vocabulary: v, opt: *o}, nil
+	g := &Guard{store: s, vocabulary: v, opt: *o, editing: v.set(isPolicyEditing),
+		asTeam: v.set(func(action string) bool { return slices.Contains(teamActions, action) })}
+	g.opt.Memory = o.Memory.orDefaults()
+	g.memory = memory{vocabulary: v, compile: RulesetOptions{Resolve: o.Resolve, Alarm: o.Alarm},
+		limit: g.opt.Memory.Organizations, loading: map[*loading]struct{}{}}
+	g.memory.nodes.Store(&table[*node]{})
+	return g, nil
 }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
@@ -180,6 +194,7 @@ func bump(ctx context.Context, tx *store.Tx, orgID string, e audit.Event) error 
 		return err
 	}
 	scope.Revision++
+	scope.Trail = extend(scope.Trail, scope.Revision, tx.Traces())
 	announce(ctx, tx, orgID, scope.Revision, e)
 	return Scopes.Update(ctx, tx, &scope)
 }
@@ -333,9 +348,9 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	case op.Self:
 		return nil
 	}
-	d, err := g.decide(ctx, tx, st, Request{
-		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Resource: resource, Owner: op.Owner,
-		Person: by.Person(), At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt,
+	d, err := g.decide(ctx, &records{guard: g, tx: tx, chain: chain, locked: locked}, st, by.ID, &Request{
+		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Person: by.Person(),
+		Call: Call{Resource: resource, Owner: op.Owner, At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt},
 	})
 	if err != nil {
 		return err

@@ -25,6 +25,10 @@ func (g *Guard) holdings(ctx context.Context, tx *store.Tx, orgID, teamID, subje
 	} else if err != nil {
 		return nil, err
 	}
+	return st.holdings(teamID, inherited)
+}
+
+func (st standing) holdings(teamID string, inherited bool) (holdings, error) {
 	p := st.profile(teamID)
 	if key, ok := st.key(); ok {
 		p.Grants = nil
@@ -146,19 +150,12 @@ func roleGrants(ctx context.Context, tx *store.Tx, role Role, teamID string) ([]
 	return slices.Concat(role.Permissions, o.Add), err
 }
 
+// newHolding reads permissions that were checked when they were written.
 func newHolding(granted, removed []string) (h holding, err error) {
-	parse := func(in []string) []Permission {
-		var out []Permission
-		for _, s := range in {
-			p, perr := ParsePermission(s)
-			if perr != nil {
-				err = perr // cannot happen: they were parsed when they were written
-			}
-			out = append(out, p)
-		}
-		return out
+	if h.granted, err = parsePermissions(granted); err == nil {
+		h.removed, err = parsePermissions(removed)
 	}
-	return holding{parse(granted), parse(removed)}, err
+	return h, err
 }
 
 // contain says whether one grant holds all that the permission holds. A removal that touches the

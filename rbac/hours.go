@@ -65,56 +65,6 @@ func minuteOf(s string) (int, error) {
 	return t.Hour()*60 + t.Minute(), nil
 }
 
-// test judges by the wall clock of the zone, so that it is right on the days on which clocks are
-// changed: a window from 09:00 to 18:00 opens and closes at these times of that day.
-func (c *TimeCondition) test(now time.Time, zone *time.Location) Truth {
-	if now.IsZero() {
-		return Unknown
-	}
-	if c.Type == TimeBetween {
-		start, err1 := time.Parse(time.RFC3339, c.Start)
-		end, err2 := time.Parse(time.RFC3339, c.End)
-		if err1 != nil || err2 != nil {
-			return Unknown
-		}
-		return truth(!now.Before(start) && now.Before(end))
-	}
-	zone, err := c.location(zone)
-	if err != nil || c.Hours == nil {
-		return Unknown
-	}
-	start, err1 := minuteOf(c.Hours.Start)
-	end, err2 := minuteOf(c.Hours.End)
-	if err1 != nil || err2 != nil {
-		return Unknown
-	}
-	local := now.In(zone)
-	minute, day := local.Hour()*60+local.Minute(), local.Weekday()
-	if start < end {
-		return truth(c.on(day) && start <= minute && minute < end)
-	}
-	// Past midnight the window belongs to the day on which it opened.
-	yesterday := (day + 6) % 7
-	return truth(c.on(day) && minute >= start || c.on(yesterday) && minute < end)
-}
-
-func (c *TimeCondition) location(orgZone *time.Location) (*time.Location, error) {
-	if c.Timezone != "" {
-		return time.LoadLocation(c.Timezone)
-	}
-	if orgZone == nil {
-		return time.UTC, nil
-	}
-	return orgZone, nil
-}
-
-func (c *TimeCondition) on(d time.Weekday) bool {
-	if len(c.Days) == 0 {
-		return d != time.Saturday && d != time.Sunday
-	}
-	return slices.Contains(c.Days, weekdays[d])
-}
-
 func (c *TimeCondition) describe(zone *time.Location) string {
 	if c.Type == TimeBetween {
 		return c.Start + " to " + c.End
@@ -128,4 +78,11 @@ func (c *TimeCondition) describe(zone *time.Location) string {
 		where = zone.String()
 	}
 	return fmt.Sprintf("%s to %s %s, %s", c.Hours.Start, c.Hours.End, where, strings.Join(days, " "))
+}
+
+func (c *TimeCondition) on(d time.Weekday) bool {
+	if len(c.Days) == 0 {
+		return d != time.Saturday && d != time.Sunday
+	}
+	return slices.Contains(c.Days, weekdays[d])
 }

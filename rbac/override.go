@@ -20,7 +20,7 @@ type Override struct {
 	Remove []string `json:"remove"`
 }
 
-var overrides = store.Define[Override]("overrides", "ovr",
+var overrides = store.Define[Override]("overrides", "ovr", store.Traced("id"),
 	store.Unique("team_id", "role_id"), store.Index("org_id", "created_at"))
 
 // SetOverride gives a role its override in a team, replacing the one before. It says whether it

@@ -24,7 +24,7 @@ type Policy struct {
 // AuditResource is how the log names the policy.
 func (p Policy) AuditResource() audit.Resource { return audit.Resource{Type: "policy", ID: p.ID} }
 
-var policies = store.Define[Policy]("policies", "pol",
+var policies = store.Define[Policy]("policies", "pol", store.Traced("id"),
 	store.Unique("org_id", "team_id", "name"))
 
 // MaxStatements is the most statements of one policy.

@@ -20,7 +20,7 @@ type Restriction struct {
 
 // Restrictions holds one record per team and project, and one per organization that has such settings. Only
 // the floor above writes it, inside [Guard.Change].
-var Restrictions = store.Define[Restriction]("restrictions", "team",
+var Restrictions = store.Define[Restriction]("restrictions", "team", store.Traced("id"),
 	store.Index("org_id"))
 
 // rules compiles the settings to statements, so that one engine decides and explains everything.

@@ -25,7 +25,7 @@ type Role struct {
 	Adopted     bool     `json:"-"` // a seeded role that the platform has taken over (F456)
 }
 
-var roles = store.Define[Role]("roles", "role", store.Unique("org_id", "slug_key"))
+var roles = store.Define[Role]("roles", "role", store.Traced("id"), store.Unique("org_id", "slug_key"))
 
 // AuditResource is how the log names the role.
 func (r Role) AuditResource() audit.Resource {

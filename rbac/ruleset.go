@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,130 +36,184 @@ type Rule struct {
 
 // Ruleset is everything that speaks in one context for one profile of roles and grants. It never
 // changes and is safe for concurrent use.
+//
+// Casbin is asked once for each action and set of resource patterns that match; what is left of the
+// question then, the residual, is kept. Nothing is kept of a resource itself, so that no client can fill the
+// memory by asking for ever other ones.
 type Ruleset struct {
-	rules  []*rule
-	byID   map[string]*rule
-	zone   *time.Location
-	casbin *evaluator
+	vocabulary *Vocabulary
+	rules      []*rule // the denies first
+	denies     int
+	shape      *shape
+	cells      []atomic.Pointer[cell] // by action
+	alarm      func(error)
+
+	mu   sync.Mutex
+	kept map[string]*cell // residuals by what they are made of: most actions share one
 }
 
-// rule is a Rule whose patterns are parsed.
+// rule is a Rule that was compiled for a vocabulary. It never changes; many rulesets share it.
 type rule struct {
 	Rule
-	actions []Permission
-	except  []Permission
-	globs   []ResourcePattern // aliases and the models behind them
-	not     []ResourcePattern
+	named  actionSet // the actions of which it speaks
+	scoped actionSet // those of them that it gives for one's own only
+	where  *target   // nil: every resource
+	tests  tests
 }
 
 // RulesetOptions say what statements leave open.
 type RulesetOptions struct {
-	Zone    *time.Location                    // of business hours without a zone; nil is UTC
-	Resolve func(model string) (string, bool) // model names to ids; nil: all are ids
+	Vocabulary *Vocabulary                       // of the actions that exist; nil is the library's
+	Zone       *time.Location                    // of business hours without a zone; nil is UTC
+	Resolve    func(model string) (string, bool) // model names to ids; nil: all are ids
+	Alarm      func(error)                       // called when Casbin fails, which refuses; nil: nobody
 }
+
+// library is the vocabulary without actions of a host.
+var library = sync.OnceValues(func() (*Vocabulary, error) { return NewVocabulary() })
 
 // NewRuleset compiles rules. What was checked when it was written always compiles.
 func NewRuleset(rules []Rule, o *RulesetOptions) (*Ruleset, error) {
 	if o == nil {
 		o = &RulesetOptions{}
 	}
-	rs := &Ruleset{byID: make(map[string]*rule, len(rules)), zone: o.Zone}
-	for _, r := range rules {
-		c, err := compile(r, o)
-		if err != nil {
+	v := o.Vocabulary
+	if v == nil {
+		var err error
+		if v, err = library(); err != nil {
+			return nil, err
+		}
+	}
+	c := newCompiler(v, o)
+	compiled := make([]*rule, len(rules))
+	for i, r := range rules {
+		var err error
+		if compiled[i], err = c.compile(r); err != nil {
 			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
 		}
-		if r.ID == "" || rs.byID[r.ID] != nil {
+	}
+	return c.ruleset(compiled)
+}
+
+// compiler turns rules into what is fast to ask. It is not safe for concurrent use; what it makes is.
+type compiler struct {
+	vocabulary *Vocabulary
+	opt        *RulesetOptions
+	targets    map[string]*target // equal ones are one
+}
+
+func newCompiler(v *Vocabulary, o *RulesetOptions) *compiler {
+	return &compiler{v, o, map[string]*target{}}
+}
+
+func (c *compiler) ruleset(rules []*rule) (*Ruleset, error) {
+	rs := &Ruleset{vocabulary: c.vocabulary, rules: slices.Clone(rules), alarm: c.opt.Alarm, cells: make([]atomic.Pointer[cell], len(c.vocabulary.actions)+1)}
+	ids := make(map[string]bool, len(rules))
+	for _, r := range rules {
+		if r.ID == "" || ids[r.ID] {
 			return nil, fmt.Errorf("rule id %q is empty or not unique", r.ID)
 		}
-		rs.rules = append(rs.rules, c)
-		rs.byID[r.ID] = c
+		ids[r.ID] = true
+		if r.Statement.Effect == EffectDeny {
+			rs.denies++
+		}
 	}
 	// An unconditional deny that comes first ends Casbin's scan.
 	slices.SortStableFunc(rs.rules, func(a, b *rule) int { return strings.Compare(string(b.Statement.Effect), string(a.Statement.Effect)) })
 	var err error
-	rs.casbin, err = newEvaluator(rs)
+	rs.shape, err = shapes.get(rs.denies, len(rules)-rs.denies)
 	return rs, err
 }
 
-func compile(r Rule, o *RulesetOptions) (*rule, error) {
-	c := &rule{Rule: r}
+func (c *compiler) compile(r Rule) (*rule, error) {
 	st := r.Statement
 	if st.Effect != EffectAllow && st.Effect != EffectDeny {
 		return nil, fmt.Errorf("effect %q", st.Effect)
 	}
-	for _, s := range st.Actions {
+	actions, err := parsePermissions(st.Actions)
+	if err != nil {
+		return nil, err
+	}
+	except, err := parsePermissions(r.Except)
+	if err != nil {
+		return nil, err
+	}
+	out := &rule{Rule: r}
+	covered := func(list []Permission, action string, meant func(Permission) bool) bool {
+		return slices.ContainsFunc(list, func(p Permission) bool { return meant(p) && p.Covers(action) })
+	}
+	each := func(Permission) bool { return true }
+	out.named = c.vocabulary.set(func(action string) bool { return covered(actions, action, each) && !covered(except, action, each) })
+	// An unscoped grant beside one that ends in :own gives the action for everything.
+	out.scoped = c.vocabulary.set(func(action string) bool {
+		return !covered(actions, action, func(p Permission) bool { return !p.own })
+	})
+	if out.where, err = c.target(st); err != nil {
+		return nil, err
+	}
+	zone := r.Zone
+	if zone == nil {
+		zone = c.opt.Zone
+	}
+	out.tests, err = st.Conditions.compile(zone)
+	return out, err
+}
+
+func parsePermissions(in []string) ([]Permission, error) {
+	out := make([]Permission, 0, len(in))
+	for _, s := range in {
 		p, err := ParsePermission(s)
 		if err != nil {
 			return nil, err
 		}
-		c.actions = append(c.actions, p)
+		out = append(out, p)
 	}
-	for _, s := range r.Except {
-		p, err := ParsePermission(s)
-		if err != nil {
-			return nil, err
-		}
-		c.except = append(c.except, p)
-	}
+	return out, nil
+}
+
+// target reads the resources of a statement; nil is every resource.
+func (c *compiler) target(st Statement) (*target, error) {
+	t := target{asked: st.Effect == EffectDeny && len(st.NotResources) == 0}
+	key := strings.Builder{}
+	fmt.Fprintf(&key, "%t", t.asked)
 	for _, list := range []struct {
 		from []string
-		to   *[]ResourcePattern
-	}{{st.Resources, &c.globs}, {st.NotResources, &c.not}} {
+		to   *globs
+	}{{st.Resources, &t.on}, {st.NotResources, &t.not}} {
+		var patterns []ResourcePattern
 		for _, s := range list.from {
 			p, err := ParseResource(s)
 			if err != nil {
 				return nil, err
 			}
-			*list.to = append(*list.to, p)
+			patterns = append(patterns, p)
 			// An entry that is an alias stands for the model behind it too (F328).
-			if name, ok := strings.CutPrefix(s, "model:"); ok && o.Resolve != nil && !strings.Contains(name, "*") {
-				if id, known := o.Resolve(name); known && id != name {
-					*list.to = append(*list.to, ResourcePattern{ModelPattern(id)})
+			if name, ok := strings.CutPrefix(s, "model:"); ok && c.opt.Resolve != nil && !strings.Contains(name, "*") {
+				if id, known := c.opt.Resolve(name); known && id != name {
+					patterns = append(patterns, ResourcePattern{ModelPattern(id)})
 				}
 			}
 		}
+		for _, p := range patterns {
+			fmt.Fprintf(&key, " %q", p.glob)
+		}
+		key.WriteByte('/')
+		*list.to = newGlobs(patterns)
 	}
-	return c, nil
+	if t.on.any && len(st.NotResources) == 0 {
+		return nil, nil
+	}
+	if same := c.targets[key.String()]; same != nil {
+		return same, nil
+	}
+	c.targets[key.String()] = &t
+	return &t, nil
 }
 
 // names says whether the rule speaks of the question, conditions aside.
-func (r *rule) names(q Question) bool {
-	if !slices.ContainsFunc(r.actions, func(p Permission) bool { return p.Covers(q.Action) }) ||
-		slices.ContainsFunc(r.except, func(p Permission) bool { return p.Covers(q.Action) }) {
-		return false
-	}
-	hit := matchAny(r.globs, q.Resource)
-	if !hit && r.Statement.Effect == EffectDeny && len(r.not) == 0 && q.Asked != "" {
-		hit = matchAny(r.globs, q.Asked) // no alias gets round a block
-	}
-	return hit && !matchAny(r.not, q.Resource)
-}
-
-func matchAny(globs []ResourcePattern, resource string) bool {
-	return slices.ContainsFunc(globs, func(p ResourcePattern) bool { return p.Match(resource) })
-}
-
-// scoped says whether only grants that end in :own give the action: an unscoped one beside them
-// gives it for everything.
-func (r *rule) scoped(q Question) bool {
-	return !slices.ContainsFunc(r.actions, func(p Permission) bool { return p.Covers(q.Action) && !p.own })
+func (r *rule) names(q *question) bool {
+	return r.named.has(q.action) && (r.where == nil || r.where.match(q.resource, q.asked))
 }
 
 // live says whether the rule's truth depends on the call.
-func (r *rule) live(q Question) bool {
-	return r.Statement.Conditions != (Conditions{}) || r.scoped(q)
-}
-
-// test is the truth of the rule for a question that it names.
-func (r *rule) test(q Question, in Inputs, zone *time.Location) (Truth, []part) {
-	if r.Zone != nil {
-		zone = r.Zone
-	}
-	t, parts := r.Statement.Conditions.test(in, zone)
-	if r.scoped(q) {
-		parts = append(parts, part{"own", in.Own, "permission_denied", "ask for what is your own"})
-		t = t.and(in.Own)
-	}
-	return t, parts
-}
+func (r *rule) live(a Action) bool { return r.tests.some || r.scoped.has(a) }

@@ -32,6 +32,7 @@ type Scope struct {
 	Zone     string `json:"zone"`      // IANA name
 	State    State  `json:"state"`
 	Revision int64  `json:"revision"`
+	Trail    string `json:"-"` // what the last revisions changed
 
 	// The organization's rules for people who sign in (F322): addresses that management calls must
 	// come from, none for no limit; whether the data plane is bound by them too; and whether a
@@ -128,6 +129,17 @@ func InRanges(ip netip.Addr, ranges []string) bool {
 	ip = ip.Unmap().WithZone("")
 	for _, r := range ranges {
 		if p, err := ParseRange(r); err == nil && p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// inPrefixes is [InRanges] for ranges that were read before.
+func inPrefixes(ip netip.Addr, ranges []netip.Prefix) bool {
+	ip = ip.Unmap().WithZone("")
+	for _, p := range ranges {
+		if p.Contains(ip) {
 			return true
 		}
 	}

@@ -1,32 +1,19 @@
 package rbac
 
 import (
-	"context"
 	"encoding/json"
 	"slices"
 	"sync"
-	"time"
-
-	"github.com/orgkit/orgkit/store"
 )
 
-// layer is everything of one organization that statements are made of, at one revision. It never changes.
-type layer struct {
-	orgID        string
-	revision     int64
-	zone         *time.Location
-	roles        map[string]Role        // by id
-	overrides    map[[2]string]Override // by team and role id
-	policies     map[string][]Policy    // by team id, "" for the organization's
-	restrictions map[string]Restriction // by team id, and by its own for the organization's
-}
-
 // snapshot is what decides in one organization: its layer and those above it. The compiled rulesets hang on
-// it and die with it, so none outlives its revision.
+// it and die with it, so none outlives the rules that it was made of.
 type snapshot struct {
 	layers []*layer
 
 	mu       sync.Mutex
+	compiler *compiler
+	parts    map[string][]*rule // policies and settings, by where they are attached: many profiles share them
 	rulesets map[string]*Ruleset
 }
 
@@ -34,132 +21,12 @@ type snapshot struct {
 // is only met by organizations in which nearly everybody has grants of their own.
 const maxRulesets = 4096
 
-// snapshots holds the newest layer and snapshot of each organization that was asked about.
-type snapshots struct {
-	mu     sync.Mutex
-	layers map[string]*layer
-	whole  map[string]*snapshot
+func newSnapshot(v *Vocabulary, o RulesetOptions, layers []*layer) *snapshot {
+	o.Zone = layers[0].zone
+	return &snapshot{layers: layers, compiler: newCompiler(v, &o), parts: map[string][]*rule{}, rulesets: map[string]*Ruleset{}}
 }
 
-// maxSnapshots bounds the organizations that are kept ready.
-const maxSnapshots = 4096
-
-// get returns the snapshot of the scopes' revisions, which the caller has read in tx: a role that was
-// revoked is refused by the very next check, in every process. locked says that the first of the scopes is
-// locked by the unit.
-func (c *snapshots) get(ctx context.Context, tx *store.Tx, chain []Scope, locked bool) (*snapshot, error) {
-	layers := make([]*layer, len(chain))
-	for i, scope := range chain {
-		var err error
-		if layers[i], err = c.layer(ctx, tx, scope, locked && i == 0); err != nil {
-			return nil, err
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.whole[chain[0].ID]; s != nil && slices.Equal(s.layers, layers) {
-		return s, nil
-	}
-	s := &snapshot{layers: layers, rulesets: map[string]*Ruleset{}}
-	for _, l := range layers {
-		if c.layers[l.orgID] != l { // older than what is kept, or made of what is not committed
-			return s, nil
-		}
-	}
-	c.whole = keep(c.whole, chain[0].ID, s)
-	return s, nil
-}
-
-// layer returns the layer of a scope. In an Update that has written, the records may be ahead of the
-// revision, which is raised last: what is loaded there is used there and never kept. In one that has not
-// written yet, what is loaded is kept only if the scope is locked: else a commit may come in between.
-func (c *snapshots) layer(ctx context.Context, tx *store.Tx, scope Scope, locked bool) (*layer, error) {
-	c.mu.Lock()
-	l := c.layers[scope.ID]
-	c.mu.Unlock()
-	settled := !tx.Writable() || tx.Clean()
-	if l != nil && l.revision == scope.Revision && settled {
-		return l, nil
-	}
-	l, err := load(ctx, tx, scope)
-	if err != nil || !settled || tx.Writable() && !locked {
-		return l, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch old := c.layers[scope.ID]; {
-	case old == nil || old.revision < l.revision: // the pointer only moves forward
-		c.layers = keep(c.layers, scope.ID, l)
-	case old.revision == l.revision: // somebody was faster
-		l = old
-	}
-	return l, nil
-}
-
-func keep[T any](m map[string]T, id string, v T) map[string]T {
-	if m == nil {
-		m = map[string]T{}
-	}
-	if _, there := m[id]; !there && len(m) >= maxSnapshots {
-		for some := range m { // any one: the map's order is random
-			delete(m, some)
-			break
-		}
-	}
-	m[id] = v
-	return m
-}
-
-// resident are the revisions of the layers that are kept.
-func (c *snapshots) resident() Revision {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := make(Revision, len(c.layers))
-	for id, l := range c.layers {
-		r[id] = l.revision
-	}
-	return r
-}
-
-func load(ctx context.Context, tx *store.Tx, scope Scope) (*layer, error) {
-	zone, err := time.LoadLocation(scope.Zone)
-	if err != nil {
-		return nil, err
-	}
-	l := &layer{
-		orgID: scope.ID, revision: scope.Revision, zone: zone,
-		roles: map[string]Role{}, overrides: map[[2]string]Override{},
-		policies: map[string][]Policy{}, restrictions: map[string]Restriction{},
-	}
-	q := store.Query{Where: []store.Cond{store.Eq("org_id", scope.ID)}}
-	for r, err := range roles.All(ctx, tx, q) {
-		if err != nil {
-			return nil, err
-		}
-		l.roles[r.ID] = r
-	}
-	for o, err := range overrides.All(ctx, tx, q) {
-		if err != nil {
-			return nil, err
-		}
-		l.overrides[[2]string{o.TeamID, o.RoleID}] = o
-	}
-	for p, err := range policies.All(ctx, tx, q) {
-		if err != nil {
-			return nil, err
-		}
-		if p.Enabled {
-			l.policies[p.TeamID] = append(l.policies[p.TeamID], p)
-		}
-	}
-	for r, err := range Restrictions.All(ctx, tx, q) {
-		if err != nil {
-			return nil, err
-		}
-		l.restrictions[r.ID] = r
-	}
-	return l, nil
-}
+func (s *snapshot) orgID() string { return s.layers[0].orgID }
 
 // role returns a role of the organization or of one above it, zero when there is none.
 func (s *snapshot) role(id string) Role {
@@ -173,24 +40,25 @@ func (s *snapshot) role(id string) Role {
 
 // ruleset compiles a profile, or returns what was compiled before. The key is JSON, which keeps
 // every part apart from every other (C9).
-func (s *snapshot) ruleset(p profile, resolve func(string) (string, bool)) (*Ruleset, error) {
+func (s *snapshot) ruleset(p profile) (*Ruleset, error) {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
 	}
 	key := string(b)
 	s.mu.Lock()
-	rs := s.rulesets[key]
-	s.mu.Unlock()
-	if rs != nil {
+	defer s.mu.Unlock()
+	if rs := s.rulesets[key]; rs != nil {
 		return rs, nil
 	}
-	rs, err = NewRuleset(s.rules(p), &RulesetOptions{Zone: s.layers[0].zone, Resolve: resolve})
+	rules, err := s.rules(p)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	rs, err := s.compiler.ruleset(rules)
+	if err != nil {
+		return nil, err
+	}
 	if len(s.rulesets) >= maxRulesets {
 		clear(s.rulesets)
 	}
@@ -198,27 +66,54 @@ func (s *snapshot) ruleset(p profile, resolve func(string) (string, bool)) (*Rul
 	return rs, nil
 }
 
-func (s *snapshot) rules(p profile) []Rule {
-	var rules []Rule
+func (s *snapshot) rules(p profile) (rules []*rule, err error) {
 	for i, g := range p.Grants {
-		rules = append(rules, s.grantRules(p.Team, i, g, p.Removed)...)
+		for _, r := range s.grantRules(p.Team, i, g, p.Removed) {
+			c, err := s.compiler.compile(r)
+			if err != nil {
+				return nil, err
+			}
+			rules = append(rules, c)
+		}
+	}
+	add := func(place string, make func() []Rule) {
+		if err == nil {
+			var part []*rule
+			part, err = s.part(place, make)
+			rules = append(rules, part...)
+		}
 	}
 	for i, l := range s.layers {
 		if i >= p.Skip {
-			rules = append(rules, l.policyRules("")...)
+			add("policies "+l.orgID, func() []Rule { return l.policyRules("") })
 			if i == 0 && p.Team != "" {
-				rules = append(rules, l.policyRules(p.Team)...)
+				add("policies "+p.Team, func() []Rule { return l.policyRules(p.Team) })
 			}
 		}
 		// What an organization's settings forbid binds everything below it.
-		if r, ok := l.restrictions[l.orgID]; ok {
-			rules = append(rules, r.rules("organization settings")...)
+		add("settings "+l.orgID, func() []Rule { return l.settingsRules(l.orgID, "organization settings") })
+	}
+	if p.Team != "" {
+		add("settings "+p.Team, func() []Rule { return s.layers[0].settingsRules(p.Team, "team settings") })
+	}
+	return rules, err
+}
+
+// part compiles the rules of one place, or returns what was compiled before.
+func (s *snapshot) part(place string, make func() []Rule) ([]*rule, error) {
+	if part, ok := s.parts[place]; ok {
+		return part, nil
+	}
+	var part []*rule
+	for _, r := range make() {
+		c, err := s.compiler.compile(r)
+		if err != nil {
+			return nil, err
 		}
+		part = append(part, c)
 	}
-	if r, ok := s.layers[0].restrictions[p.Team]; ok && p.Team != "" {
-		rules = append(rules, r.rules("team settings")...)
-	}
-	return rules
+	s.parts[place] = part
+	return part, nil
 }
 
 func (l *layer) policyRules(team string) []Rule {
@@ -230,6 +125,13 @@ func (l *layer) policyRules(team string) []Rule {
 		}
 	}
 	return rules
+}
+
+func (l *layer) settingsRules(id, source string) []Rule {
+	if r, ok := l.restrictions[id]; ok {
+		return r.rules(source)
+	}
+	return nil
 }
 
 // grantRules compiles one grant. The index keeps the ids apart when a role is held twice, at the

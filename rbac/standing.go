@@ -39,7 +39,7 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 		return st, store.ErrNotFound
 	}
 	var err error
-	if st.snap, err = g.snapshots.get(ctx, tx, chain, locked); err != nil {
+	if st.snap, err = g.memory.of(ctx, tx, chain, locked); err != nil {
 		return st, err
 	}
 	for _, a := range above {

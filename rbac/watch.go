@@ -46,7 +46,7 @@ type WatchOptions struct {
 //
 // fn returns soon and changes nothing itself. It may be called by several goroutines at once.
 func (g *Guard) Watch(o *WatchOptions, fn func(Changed)) (stop func()) {
-	w := &watcher{guard: g, tell: fn, seen: g.snapshots.resident(), gap: make(chan struct{}, 1), end: make(chan struct{})}
+	w := &watcher{guard: g, tell: fn, seen: g.memory.resident(), gap: make(chan struct{}, 1), end: make(chan struct{})}
 	every := time.Second
 	if o != nil && o.Poll > 0 {
 		every = o.Poll
@@ -117,7 +117,7 @@ func (w *watcher) poll(every time.Duration) {
 // compare asks for the revisions of everything in memory: values, never times, since the order of commits is
 // not that of time.
 func (w *watcher) compare() {
-	resident := w.guard.snapshots.resident()
+	resident := w.guard.memory.resident()
 	ids := make([]string, 0, len(resident))
 	w.mu.Lock()
 	for id, revision := range resident {
@@ -127,18 +127,9 @@ func (w *watcher) compare() {
 		}
 	}
 	w.mu.Unlock()
-	for len(ids) > 0 {
-		some := ids[:min(len(ids), store.MaxLimit)]
-		ids = ids[len(some):]
-		// What fails now is compared at the next tick.
-		_ = w.guard.store.View(context.Background(), func(ctx context.Context, tx *store.Tx) error {
-			for s, err := range Scopes.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", some)}}) {
-				if err != nil {
-					return err
-				}
-				w.report(Changed{OrgID: s.ID, Revision: s.Revision})
-			}
-			return nil
-		})
-	}
+	// What fails now is compared at the next tick.
+	_ = w.guard.newer(context.Background(), ids, func(s Scope) error {
+		w.report(Changed{OrgID: s.ID, Revision: s.Revision})
+		return nil
+	})
 }

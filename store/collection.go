@@ -205,6 +205,9 @@ func (c Collection[T, P]) insert(ctx context.Context, tx *Tx, rec P, skip bool) 
 	}
 	m.Version, m.CreatedAt, m.UpdatedAt = 1, tx.Now(), tx.Now()
 	fresh, err := tx.driver.Insert(ctx, c.kind, rec, skip)
+	if fresh {
+		tx.trace(c.kind, rec)
+	}
 	return fresh, tx.doom(err)
 }
 
@@ -222,6 +225,7 @@ func (c Collection[T, P]) Update(ctx context.Context, tx *Tx, rec P) error {
 		*m = before
 		return tx.doom(err)
 	}
+	tx.trace(c.kind, rec)
 	return nil
 }
 
@@ -230,5 +234,16 @@ func (c Collection[T, P]) Delete(ctx context.Context, tx *Tx, id string) error {
 	if err := tx.write(); err != nil {
 		return err
 	}
-	return tx.doom(tx.driver.Delete(ctx, c.kind, id))
+	var rec T
+	P(&rec).meta().ID = id
+	if c.kind.traced != "" && c.kind.traced != "id" {
+		if err := tx.driver.Get(ctx, c.kind, id, true, P(&rec)); err != nil {
+			return tx.doom(err)
+		}
+	}
+	if err := tx.driver.Delete(ctx, c.kind, id); err != nil {
+		return tx.doom(err)
+	}
+	tx.trace(c.kind, P(&rec))
+	return nil
 }

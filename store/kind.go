@@ -21,6 +21,7 @@ type Kind struct {
 	Indexes [][]string
 	Key     []string // of a log: the clustering key; nil for records
 
+	traced string       // the column whose values a unit remembers, see Traced; "" for none
 	typ    reflect.Type // the record struct
 	shared [][]int      // fields that a shallow copy would share; see sharedBy
 }
@@ -51,9 +52,10 @@ type Column struct {
 	index []int
 }
 
-// Key declares a unique set or an index of a kind.
+// Key declares a unique set or an index of a kind, or what is traced of it.
 type Key struct {
 	unique  bool
+	traced  bool
 	columns []string
 }
 
@@ -63,6 +65,10 @@ func Unique(columns ...string) Key { return Key{unique: true, columns: columns} 
 
 // Index declares an order in which records are often listed.
 func Index(columns ...string) Key { return Key{columns: columns} }
+
+// Traced declares that a unit remembers what it writes of this kind, by a text column that never
+// changes: see [Tx.Traces]. A delete reads the record first unless the column is the id.
+func Traced(column string) Key { return Key{traced: true, columns: []string{column}} }
 
 var (
 	timeType   = reflect.TypeFor[time.Time]()
@@ -77,9 +83,15 @@ func newKind(typ reflect.Type, name, prefix string, keys []Key) *Kind {
 		for _, c := range key.columns {
 			k.queryable(c) // panics on a typing error in the declaration
 		}
-		if key.unique {
+		switch {
+		case key.traced:
+			if c := k.queryable(key.columns[0]); c.Class != Text || c.Nullable {
+				panic(fmt.Sprintf("store: %s cannot be traced by %s", name, c.Name))
+			}
+			k.traced = key.columns[0]
+		case key.unique:
 			k.Unique = append(k.Unique, key.columns)
-		} else {
+		default:
 			k.Indexes = append(k.Indexes, key.columns)
 		}
 	}
@@ -119,8 +131,8 @@ func newLogKind(typ reflect.Type, name string, key []string, indexes []Key) *Kin
 		for _, c := range ix.columns {
 			k.queryable(c)
 		}
-		if ix.unique {
-			panic("store: a log has one unique set, its key")
+		if ix.unique || ix.traced {
+			panic("store: a log has one unique set, its key, and no traces")
 		}
 		k.Indexes = append(k.Indexes, ix.columns)
 	}

@@ -90,6 +90,9 @@ func (s *Store) Close() error { return s.driver.Close() }
 // Now is the time by the clock of the store, as a unit begun now would see it.
 func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
+// NewID returns a fresh id as [Tx.NewID] does, for what is no record.
+func (s *Store) NewID(prefix string) string { return s.newID(prefix, s.Now()) }
+
 type txKey struct{ store *Store }
 
 // InUnit says whether ctx belongs to a unit of this store, that is, whether an Update or View

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type Tx struct {
 	now      time.Time
 	after    []func()
 	words    []string
+	traces   []Trace
 	wrote    bool
 	doomed   error
 	done     bool
@@ -33,6 +35,22 @@ func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 // Notify tells the listeners of [Store.Listen], in every process on the same database, the word once
 // the unit was committed and its callbacks have run. A word is short and has no line break.
 func (tx *Tx) Notify(word string) { tx.words = append(tx.words, word) }
+
+// Trace is one write of a kind that is [Traced].
+type Trace struct {
+	Kind  *Kind
+	Value string // of the traced column
+}
+
+// Traces returns what the unit has written up to now of the kinds that are [Traced], in that order.
+func (tx *Tx) Traces() []Trace { return slices.Clone(tx.traces) }
+
+// trace remembers the write of a record.
+func (tx *Tx) trace(k *Kind, rec any) {
+	if k.traced != "" {
+		tx.traces = append(tx.traces, Trace{k, k.Value(rec, k.traced).(string)})
+	}
+}
 
 // Writable says whether the unit can write.
 func (tx *Tx) Writable() bool { return tx.writable }

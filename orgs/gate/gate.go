@@ -237,8 +237,8 @@ func cost(model billing.Model, c Call) (*decimal.Decimal, error) {
 
 func request(adm Admission, c Call) rbac.Request {
 	key := adm.Caller.Key
-	r := rbac.Request{OrgID: key.OrgID, TeamID: key.Context(), Action: c.Action, Resource: rbac.ModelPattern(adm.Model.ID),
-		Person: adm.Caller.Actor.Person(), At: c.Now, IP: c.IP, MFAAt: adm.Caller.Actor.MFAAt, Cost: adm.Cost}
+	r := rbac.Request{OrgID: key.OrgID, TeamID: key.Context(), Action: c.Action, Person: adm.Caller.Actor.Person(),
+		Call: rbac.Call{Resource: rbac.ModelPattern(adm.Model.ID), At: c.Now, IP: c.IP, MFAAt: adm.Caller.Actor.MFAAt, Cost: adm.Cost}}
 	if c.Model != adm.Model.ID {
 		r.Asked = rbac.ModelPattern(c.Model)
 	}

@@ -181,6 +181,7 @@ CREATE TABLE scopes (
 	zone TEXT NOT NULL,
 	state TEXT NOT NULL,
 	revision BIGINT NOT NULL,
+	trail TEXT NOT NULL,
 	allowed_i_ps JSONB,
 	allowed_i_ps_data BOOLEAN NOT NULL,
 	require_mfa BOOLEAN NOT NULL,
@@ -296,6 +297,7 @@ CREATE TABLE approvals (
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
+CREATE INDEX approvals_org_id_status_ends_at_idx ON approvals (org_id, status, ends_at, id);
 
 CREATE TABLE budgets (
 	id TEXT NOT NULL,

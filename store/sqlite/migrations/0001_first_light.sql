@@ -182,6 +182,7 @@ CREATE TABLE scopes (
 	zone TEXT NOT NULL,
 	state TEXT NOT NULL,
 	revision INTEGER NOT NULL,
+	trail TEXT NOT NULL,
 	allowed_i_ps TEXT,
 	allowed_i_ps_data BOOLEAN NOT NULL,
 	require_mfa BOOLEAN NOT NULL,
@@ -297,6 +298,7 @@ CREATE TABLE approvals (
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
+CREATE INDEX approvals_org_id_status_ends_at_idx ON approvals (org_id, status, ends_at, id);
 
 CREATE TABLE budgets (
 	id TEXT NOT NULL,

@@ -1,0 +1,184 @@
+package rbac
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// memory holds what decisions are made of, one node for each organization that was asked about. Units, which
+// read the revision of what they decide by, use what is kept where it is of that revision. Questions that are
+// answered from memory alone use a view, which the feed and the poll keep fresh.
+type memory struct {
+	vocabulary *Vocabulary
+	compile    RulesetOptions
+	limit      int // organizations
+
+	nodes atomic.Pointer[table[*node]] // read without a lock, written with it
+
+	mu      sync.Mutex
+	loading map[*loading]struct{}
+	serial  uint64
+}
+
+// node is one organization in memory.
+type node struct {
+	id   string
+	view atomic.Pointer[view] // nil: to be put together again
+
+	// Under the lock of the memory:
+	state *state    // the newest
+	snap  *snapshot // the newest
+	below map[*node]struct{}
+
+	refreshing sync.Mutex // one goroutine at a time brings it forward
+}
+
+// loading is a load under way: what is heard of meanwhile it has perhaps not seen.
+type loading struct{ heard Revision }
+
+func (m *memory) node(orgID string) *node {
+	n, _ := m.nodes.Load().get(orgID)
+	return n
+}
+
+// keep moves an organization forward to a state, or takes it in. It answers the state that is kept.
+func (m *memory) keep(st *state) *state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keepLocked(st)
+}
+
+func (m *memory) keepLocked(st *state) *state {
+	n := m.node(st.scope.ID)
+	if n == nil {
+		nodes := m.nodes.Load()
+		if nodes.size >= m.limit {
+			for _, some := range nodes.all { // any one: the order is random
+				m.dropLocked(some)
+				break
+			}
+		}
+		n = &node{id: st.scope.ID}
+		m.nodes.Store(m.nodes.Load().with(n.id, n))
+	}
+	if old := n.state; old != nil {
+		switch {
+		case old.scope.Revision > st.scope.Revision: // what an older snapshot of the store sees
+			return st
+		case old.scope.Revision == st.scope.Revision && (old.members != nil || st.members == nil): // somebody was faster
+			return old
+		case old.members != nil && st.members == nil:
+			return st // good for its unit; what is kept is brought forward with its members
+		case old.scope.Revision == st.scope.Revision:
+			st.layer = old.layer // the same, and compiled already
+		}
+	}
+	n.state = st
+	n.stir()
+	return st
+}
+
+// stir has the views that rest on the node put together again.
+func (n *node) stir() {
+	n.view.Store(nil)
+	for b := range n.below {
+		b.view.Store(nil)
+	}
+	clear(n.below)
+}
+
+func (m *memory) drop(n *node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dropLocked(n)
+}
+
+func (m *memory) dropLocked(n *node) {
+	n.stir()
+	n.state = nil
+	m.nodes.Store(m.nodes.Load().without(n.id))
+}
+
+// snapshot returns the snapshot of layers, kept for the first of them as long as it has no newer one.
+func (m *memory) snapshot(layers []*layer) *snapshot {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.snapshotLocked(layers)
+}
+
+func (m *memory) snapshotLocked(layers []*layer) *snapshot {
+	n := m.node(layers[0].orgID)
+	if n != nil && n.snap != nil && slices.Equal(n.snap.layers, layers) {
+		return n.snap
+	}
+	s := newSnapshot(m.vocabulary, m.compile, layers)
+	for _, l := range layers {
+		if at := m.node(l.orgID); at == nil || at.state == nil || at.state.layer != l { // older, or made of what is not committed
+			return s
+		}
+	}
+	n.snap = s
+	return s
+}
+
+// of returns the snapshot of the scopes' revisions, which the caller has read in tx: a role that was
+// revoked is refused by the very next check, in every process. locked says that the first of the scopes is
+// locked by the unit.
+func (m *memory) of(ctx context.Context, tx *store.Tx, chain []Scope, locked bool) (*snapshot, error) {
+	layers := make([]*layer, len(chain))
+	for i, scope := range chain {
+		st, err := m.state(ctx, tx, scope, locked && i == 0)
+		if err != nil {
+			return nil, err
+		}
+		layers[i] = st.layer
+	}
+	return m.snapshot(layers), nil
+}
+
+// state returns the rules of a scope. In an Update that has written, the records may be ahead of the
+// revision, which is raised last: what is loaded there is used there and never kept. In one that has not
+// written yet, what is loaded is kept only if the scope is locked: else a commit may come in between.
+func (m *memory) state(ctx context.Context, tx *store.Tx, scope Scope, locked bool) (*state, error) {
+	settled := !tx.Writable() || tx.Clean()
+	if !settled {
+		return load(ctx, tx, scope, false)
+	}
+	m.mu.Lock()
+	var old *state
+	if n := m.node(scope.ID); n != nil {
+		old = n.state
+	}
+	m.mu.Unlock()
+	var st *state
+	var err error
+	switch {
+	case old != nil && old.scope.Revision == scope.Revision:
+		return old, nil
+	case old != nil && old.reaches(scope): // with its members, so that what is kept stays whole
+		st, err = old.advance(ctx, tx, scope)
+	default:
+		st, err = load(ctx, tx, scope, false)
+	}
+	if err != nil || tx.Writable() && !locked {
+		return st, err
+	}
+	return m.keep(st), nil
+}
+
+// resident are the revisions of the organizations that are kept.
+func (m *memory) resident() Revision {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := Revision{}
+	for id, n := range m.nodes.Load().all {
+		if n.state != nil {
+			r[id] = n.state.scope.Revision
+		}
+	}
+	return r
+}

@@ -1,0 +1,370 @@
+package rbac
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// tests are conditions, compiled. They never change; what they remember is only how they were judged last.
+type tests struct {
+	some     bool // there is one
+	ip       *ipTest
+	time     *timeTest
+	mfa      *mfaTest
+	approval *approvalTest
+	cost     *costTest
+	score    *ScoreCondition
+}
+
+// compile reads conditions; zone is that of business hours without one, nil for UTC.
+func (c Conditions) compile(zone *time.Location) (t tests, err error) {
+	t.some = c != Conditions{}
+	if c.IPAddress != nil {
+		if t.ip, err = c.IPAddress.compile(); err != nil {
+			return t, err
+		}
+	}
+	if c.Time != nil {
+		if t.time, err = c.Time.compile(zone); err != nil {
+			return t, err
+		}
+	}
+	if c.MFA != nil {
+		t.mfa = &mfaTest{MFACondition: *c.MFA, age: math.MaxInt64}
+		if m := c.MFA.MaxAgeMinutes; m != nil {
+			t.mfa.age = time.Duration(*m) * time.Minute
+		}
+	}
+	if c.Approval != nil {
+		t.approval = &approvalTest{c.Approval.need(), c.Approval.Type == ApprovalMissing}
+	}
+	if c.CostLimit != nil {
+		t.cost = newCostTest(c.CostLimit.MaxAmount)
+	}
+	t.score = c.AnomalyScore
+	return t, nil
+}
+
+// truth judges all of them, up to the first that is false.
+func (t *tests) truth(e *evaluation) Truth {
+	all := True
+	if t.ip != nil {
+		if all = t.ip.truth(e); all == False {
+			return False
+		}
+	}
+	if t.time != nil {
+		if all = all.and(t.time.truth(e)); all == False {
+			return False
+		}
+	}
+	if t.score != nil {
+		if all = all.and(t.score.truth(e)); all == False {
+			return False
+		}
+	}
+	if t.cost != nil {
+		if all = all.and(t.cost.truth(e)); all == False {
+			return False
+		}
+	}
+	if t.mfa != nil {
+		if all = all.and(t.mfa.truth(e)); all == False {
+			return False
+		}
+	}
+	if t.approval != nil {
+		all = all.and(t.approval.truth(e))
+	}
+	return all
+}
+
+// part is one condition of a statement, by itself: what can fail, and what would mend it.
+type part struct {
+	input string // name of the condition
+	truth Truth
+	code  string // refusal code when only this fails
+	fix   string // what makes it true
+	undo  string // what makes it false, "" where no caller would want to
+}
+
+// parts judges every condition, for an explanation.
+func (t *tests) parts(e *evaluation) (parts []part) {
+	if t.ip != nil {
+		parts = append(parts, part{"ip_address", t.ip.truth(e), "policy_denied", t.ip.from(t.ip.inside), t.ip.from(!t.ip.inside)})
+	}
+	if t.time != nil {
+		parts = append(parts, part{"time", t.time.truth(e), "policy_denied", "call within " + t.time.text, "call outside of " + t.time.text})
+	}
+	if t.mfa != nil {
+		parts = append(parts, part{"mfa", t.mfa.truth(e), "mfa_required", t.mfa.fix(), ""})
+	}
+	if t.approval != nil {
+		fix, undo := "obtain an approval from "+strings.Join(t.approval.need.Approvers, " or "), ""
+		if t.approval.missing {
+			fix, undo = undo, fix
+		}
+		parts = append(parts, part{"approval", t.approval.truth(e), "approval_required", fix, undo})
+	}
+	if t.cost != nil {
+		parts = append(parts, part{"cost_limit", t.cost.truth(e), "cost_limit_exceeded", "keep the call at or below " + t.cost.most.String() + " USD", ""})
+	}
+	if t.score != nil {
+		wait := "wait until the anomaly score is judged normal"
+		parts = append(parts, part{"anomaly_score", t.score.truth(e), "policy_denied", wait, wait})
+	}
+	return parts
+}
+
+type ipTest struct {
+	ranges []netip.Prefix
+	inside bool   // the address has to lie in one of them; else in none
+	text   string // the ranges as written
+}
+
+func (c *IPCondition) compile() (*ipTest, error) {
+	t := &ipTest{inside: c.Type == IPInRange, text: strings.Join(c.Value.Ranges, " or ")}
+	for _, r := range c.Value.Ranges {
+		p, err := ParseRange(r)
+		if err != nil {
+			return nil, err
+		}
+		t.ranges = append(t.ranges, p)
+	}
+	return t, nil
+}
+
+func (t *ipTest) truth(e *evaluation) Truth {
+	if !e.ip.IsValid() {
+		return Unknown
+	}
+	return truth(inPrefixes(e.ip, t.ranges) == t.inside)
+}
+
+func (t *ipTest) from(inside bool) string {
+	if inside {
+		return "call from " + t.text
+	}
+	return "call from outside of " + t.text
+}
+
+type mfaTest struct {
+	MFACondition
+	age time.Duration
+}
+
+func (t *mfaTest) truth(e *evaluation) Truth {
+	at, known := e.mfa()
+	switch {
+	case at == nil && known:
+		return False
+	case at == nil || e.now.IsZero():
+		return Unknown
+	case at.After(e.now): // the future cannot be judged
+		e.holdsUntilTime(*at)
+		return Unknown
+	case t.age == math.MaxInt64:
+		return True
+	case e.now.Sub(*at) > t.age:
+		return False
+	}
+	e.holdsUntilTime(at.Add(t.age + 1)) // at exactly this age it still holds
+	return True
+}
+
+func (t *mfaTest) fix() string {
+	if t.MaxAgeMinutes == nil {
+		return "verify a second factor"
+	}
+	return fmt.Sprintf("verify a second factor, not longer than %d minutes ago", *t.MaxAgeMinutes)
+}
+
+type approvalTest struct {
+	need    ApprovalNeed
+	missing bool // true while there is none
+}
+
+func (t *approvalTest) truth(e *evaluation) Truth {
+	is := e.approved(&t.need)
+	if t.missing && is != Unknown {
+		return True - is
+	}
+	return is
+}
+
+// costTest compares amounts without making any: the limit is kept once for each number of decimals that an
+// amount may have, cut off to it, which for amounts of that many decimals says the same.
+type costTest struct {
+	most decimal.Decimal
+	cut  [13]decimal.Decimal // by the number of decimals
+}
+
+func newCostTest(most decimal.Decimal) *costTest {
+	t := &costTest{most: most}
+	for i := range t.cut {
+		cut := most.Truncate(int32(i))
+		// Rescaled to exactly i decimals: an exponent alike is what spares the comparison a rescaling.
+		t.cut[i] = decimal.NewFromBigInt(cut.Shift(int32(i)).BigInt(), -int32(i))
+	}
+	return t
+}
+
+func (t *costTest) truth(e *evaluation) Truth {
+	if e.cost == nil || e.cost.IsNegative() {
+		return Unknown
+	}
+	if i := -int(e.cost.Exponent()); i >= 0 && i < len(t.cut) {
+		return truth(e.cost.Cmp(t.cut[i]) <= 0)
+	}
+	return truth(e.cost.Cmp(t.most) <= 0)
+}
+
+func (s *ScoreCondition) truth(e *evaluation) Truth {
+	a := e.anomaly()
+	if a.Registered && (a.Err != nil || math.IsNaN(a.Score) || a.Score < 0 || a.Score > 1) {
+		return Unknown
+	}
+	switch s.Type {
+	case GreaterThan:
+		return truth(a.Score > s.Value)
+	case LessThan:
+		return truth(a.Score < s.Value)
+	}
+	return truth(a.Score == s.Value)
+}
+
+// timeTest judges by the wall clock of its zone, so that it is right on the days on which clocks are
+// changed: a window from 09:00 to 18:00 opens and closes at these times of that day.
+type timeTest struct {
+	text string
+
+	between    bool
+	start, end time.Time // of time_between
+
+	zone     *time.Location
+	days     [7]bool
+	from, to int64 // seconds of the day; to before from is on the next day
+
+	last atomic.Pointer[window]
+}
+
+// window is a time, in seconds since 1970, in which the hours are open or closed throughout. The next call
+// mostly falls into the window of the last one, and then asks no calendar.
+type window struct {
+	from, until int64
+	open        bool
+}
+
+func (c *TimeCondition) compile(zone *time.Location) (t *timeTest, err error) {
+	t = &timeTest{text: c.describe(zone), between: c.Type == TimeBetween, zone: zone}
+	if t.between {
+		if t.start, err = time.Parse(time.RFC3339, c.Start); err != nil {
+			return nil, err
+		}
+		t.end, err = time.Parse(time.RFC3339, c.End)
+		return t, err
+	}
+	if c.Timezone != "" {
+		if t.zone, err = time.LoadLocation(c.Timezone); err != nil {
+			return nil, err
+		}
+	}
+	if t.zone == nil {
+		t.zone = time.UTC
+	}
+	for d := range t.days {
+		t.days[d] = c.on(time.Weekday(d))
+	}
+	if c.Hours == nil {
+		return nil, ErrPattern
+	}
+	start, err := minuteOf(c.Hours.Start)
+	if err != nil {
+		return nil, err
+	}
+	end, err := minuteOf(c.Hours.End)
+	t.from, t.to = int64(start)*60, int64(end)*60
+	return t, err
+}
+
+func (t *timeTest) truth(e *evaluation) Truth {
+	if e.now.IsZero() {
+		return Unknown
+	}
+	if t.between {
+		switch {
+		case e.now.Before(t.start):
+			e.holdsUntilTime(t.start)
+			return False
+		case e.now.Before(t.end):
+			e.holdsUntilTime(t.end)
+			return True
+		}
+		return False
+	}
+	now := e.now.Unix()
+	w := t.last.Load()
+	if w == nil || now < w.from || now >= w.until {
+		w = t.windowAt(now)
+		t.last.Store(w)
+	}
+	e.holdsUntil(w.until, 0)
+	return truth(w.open)
+}
+
+const day = 24 * 60 * 60
+
+// windowAt finds the window around a time. Between two changes of the zone's offset its wall clock runs
+// evenly, so a window ends there at the latest and what lies within is arithmetic.
+func (t *timeTest) windowAt(now int64) *window {
+	local := time.Unix(now, 0).In(t.zone)
+	_, offset := local.Zone()
+	wall := now + int64(offset) // seconds on the wall clock since 1970
+	w := &window{from: math.MinInt64, until: math.MaxInt64, open: t.open(wall)}
+	today := floor(wall, day)
+	for d := today; d <= today+8*day && w.until == math.MaxInt64; d += day {
+		for _, edge := range [...]int64{d, d + min(t.from, t.to), d + max(t.from, t.to)} {
+			if edge > wall && t.open(edge) != w.open {
+				w.until = edge - int64(offset)
+				break
+			}
+		}
+	}
+	for d := today; d >= today-8*day && w.from == math.MinInt64; d -= day {
+		for _, edge := range [...]int64{d + max(t.from, t.to), d + min(t.from, t.to), d} {
+			if edge <= wall && t.open(edge-1) != w.open {
+				w.from = edge - int64(offset)
+				break
+			}
+		}
+	}
+	begin, end := local.ZoneBounds()
+	if !begin.IsZero() {
+		w.from = max(w.from, begin.Unix())
+	}
+	if !end.IsZero() {
+		w.until = min(w.until, end.Unix())
+	}
+	return w
+}
+
+// open says whether the hours are open at a time of the wall clock. Past midnight a window belongs to the
+// day on which it opened.
+func (t *timeTest) open(wall int64) bool {
+	date := floor(wall, day)
+	second := wall - date
+	weekday := ((date/day+4)%7 + 7) % 7 // 1 January 1970 was a Thursday
+	if t.from < t.to {
+		return t.days[weekday] && t.from <= second && second < t.to
+	}
+	return t.days[weekday] && second >= t.from || t.days[(weekday+6)%7] && second < t.to
+}
+
+// floor rounds down to a multiple.
+func floor(n, unit int64) int64 { return n - ((n%unit)+unit)%unit }

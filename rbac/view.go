@@ -1,0 +1,264 @@
+package rbac
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// view is an organization and those above it in memory, as they are now. It never changes.
+type view struct {
+	guard  *Guard
+	node   *node
+	serial uint64   // of this process; a later view of an organization has a higher one
+	states []*state // the organization, then those above it
+	snap   *snapshot
+	gone   bool
+}
+
+// viewOf returns the view of an organization, or store.ErrNotFound. It asks the store only for an
+// organization that is not in memory, or while memory cannot be trusted.
+func (g *Guard) viewOf(ctx context.Context, orgID string, least Revision) (*view, error) {
+	if n := g.memory.node(orgID); n != nil && least == nil && g.live.trusted.Load() {
+		if v := n.view.Load(); v != nil {
+			return v, nil
+		}
+	}
+	return g.assemble(ctx, orgID, least)
+}
+
+// assemble puts a view together, and loads what is missing for it.
+func (g *Guard) assemble(ctx context.Context, orgID string, least Revision) (*view, error) {
+	if err := g.live.begin(g); err != nil {
+		return nil, err
+	}
+	if !g.live.trusted.Load() {
+		if err := g.confirm(ctx, orgID); err != nil {
+			return nil, err
+		}
+	}
+	for id, revision := range least {
+		if st := g.memory.peek(id); st != nil && st.scope.Revision < revision {
+			if err := g.refresh(ctx, id); err != nil {
+				return nil, err
+			}
+			if st := g.memory.peek(id); st != nil && st.scope.Revision < revision {
+				return nil, fmt.Errorf("%w: the revision that was asked for is not here yet", store.ErrTransient)
+			}
+		}
+	}
+	for range 4 * MaxDepth { // each round loads one organization; one more when they move or are evicted meanwhile
+		v, missing := g.memory.assemble(g, orgID)
+		switch {
+		case v != nil && v.gone:
+			return nil, store.ErrNotFound
+		case v != nil:
+			return v, nil
+		}
+		if err := g.take(ctx, missing); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("organization %s does not come to rest", orgID)
+}
+
+// assemble returns the view of an organization, or which one has to be loaded for it.
+func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v = &view{guard: g}
+	var nodes []*node
+	var layers []*layer
+	var chain []Scope
+	for id := orgID; id != ""; {
+		n := m.node(id)
+		if n == nil || n.state == nil || n.state.members == nil || len(nodes) > 2*MaxDepth {
+			return nil, id
+		}
+		nodes, layers, chain = append(nodes, n), append(layers, n.state.layer), append(chain, n.state.scope)
+		v.states = append(v.states, n.state)
+		id = n.state.scope.ParentID
+	}
+	if have := nodes[0].view.Load(); have != nil {
+		return have, ""
+	}
+	v.snap, v.gone = m.snapshotLocked(layers), Effective(chain) == Gone
+	m.serial++
+	v.serial, v.node = m.serial, nodes[0]
+	for _, n := range nodes[1:] {
+		if n.below == nil {
+			n.below = map[*node]struct{}{}
+		}
+		n.below[nodes[0]] = struct{}{}
+	}
+	nodes[0].view.Store(v)
+	return v, ""
+}
+
+func (m *memory) peek(orgID string) *state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.node(orgID); n != nil {
+		return n.state
+	}
+	return nil
+}
+
+// take loads one organization with its members.
+func (g *Guard) take(ctx context.Context, orgID string) error {
+	m := &g.memory
+	l := &loading{heard: Revision{}}
+	m.mu.Lock()
+	m.loading[l] = struct{}{}
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		delete(m.loading, l)
+		m.mu.Unlock()
+	}()
+	for {
+		var st *state
+		err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			scope, err := Scopes.Get(ctx, tx, orgID)
+			if err != nil {
+				return err
+			}
+			st, err = load(ctx, tx, scope, true)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		seen := st.scope.Revision >= l.heard[orgID]
+		if seen {
+			m.keepLocked(st)
+		}
+		m.mu.Unlock()
+		if seen {
+			return nil
+		}
+	}
+}
+
+// refresh brings an organization in memory forward to what the store has. What cannot be read is dropped: it
+// is asked for again by the next question, and refuses if it is still not there.
+func (g *Guard) refresh(ctx context.Context, orgID string) error {
+	n := g.memory.node(orgID)
+	if n == nil {
+		return nil
+	}
+	n.refreshing.Lock()
+	defer n.refreshing.Unlock()
+	old := g.memory.peek(orgID)
+	if old == nil {
+		return nil
+	}
+	var st *state
+	err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		scope, err := Scopes.Get(ctx, tx, orgID)
+		if err != nil || scope.Revision == old.scope.Revision {
+			return err
+		}
+		st, err = old.advance(ctx, tx, scope)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		g.memory.drop(n)
+		return nil
+	case err != nil:
+		g.memory.drop(n)
+		return err
+	case st != nil:
+		g.memory.keep(st)
+	}
+	return nil
+}
+
+// stand is where a subject stands; see [world].
+func (v *view) stand(_ context.Context, subject string) (standing, error) {
+	st := standing{snap: v.snap}
+	for i, s := range v.states {
+		st.chain = append(st.chain, s.scope)
+		stake := s.members.get(subject)
+		if stake == nil {
+			continue
+		}
+		for _, a := range stake.held {
+			if i == 0 || a.TeamID == "" && a.State == Active && a.Kind == Member && v.snap.role(a.RoleID).Inherited {
+				st.held = append(st.held, a)
+			}
+		}
+	}
+	if len(st.held) == 0 {
+		return st, store.ErrNotFound
+	}
+	return st, nil
+}
+
+// grants are those of the organization; see [world].
+func (v *view) grants(_ context.Context, w wish) ([]Approval, error) {
+	return v.states[0].granted[w], nil
+}
+
+// bound returns what a subject decides by in a context of the organization, or store.ErrNotFound.
+func (v *view) bound(ctx context.Context, subject, team string) (*bound, error) {
+	own := v.states[0].members.get(subject)
+	if len(v.states) == 1 {
+		if own == nil {
+			return nil, store.ErrNotFound
+		}
+		if b := own.find(v.snap, team, own, nil); b != nil {
+			return b, nil
+		}
+		return v.bind(ctx, subject, team, own, nil)
+	}
+	return v.boundBelow(ctx, subject, team, own)
+}
+
+// boundBelow is bound where there are organizations above.
+func (v *view) boundBelow(ctx context.Context, subject, team string, own *stake) (*bound, error) {
+	var room [2*MaxDepth + 1]*stake
+	above := room[:0]
+	for _, s := range v.states[1:] {
+		if stake := s.members.get(subject); stake != nil {
+			above = append(above, stake)
+		}
+	}
+	keeper := own
+	if keeper == nil {
+		if len(above) == 0 {
+			return nil, store.ErrNotFound
+		}
+		keeper = above[0]
+	}
+	if b := keeper.find(v.snap, team, own, above); b != nil {
+		return b, nil
+	}
+	return v.bind(ctx, subject, team, own, append([]*stake(nil), above...))
+}
+
+func (v *view) bind(ctx context.Context, subject, team string, own *stake, above []*stake) (*bound, error) {
+	st, err := v.stand(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	if _, there := v.snap.layers[0].restrictions[team]; team != "" && (!there || team == v.snap.orgID()) {
+		return nil, store.ErrNotFound // another organization's team does not exist here
+	}
+	b, err := v.guard.bind(ctx, v, st, team)
+	if err != nil {
+		return nil, err
+	}
+	if _, key := st.key(); !key { // what a key may do depends on others as well
+		keeper := own
+		if keeper == nil {
+			keeper = above[0]
+		}
+		keeper.remember(binding{v.snap, team, own, above, b})
+	}
+	return b, nil
+}
