@@ -66,10 +66,13 @@ func (v *Vocabulary) Known(action string) bool { return v.index[action] != Actio
 // Actions returns all of them, sorted.
 func (v *Vocabulary) Actions() []string { return slices.Clone(v.actions) }
 
-// actionSet is a set of actions of one vocabulary, a bit for each.
+// actionSet is a set of actions of one vocabulary, a bit for each; nil is empty.
 type actionSet []uint64
 
-func (s actionSet) has(a Action) bool { return s[a.place/64]&(1<<(a.place%64)) != 0 }
+func (s actionSet) has(a Action) bool {
+	i := a.place / 64
+	return i < uint32(len(s)) && s[i]&(1<<(a.place%64)) != 0
+}
 
 // set returns the actions that are meant.
 func (v *Vocabulary) set(means func(action string) bool) actionSet {

@@ -148,8 +148,8 @@ func qualifies(ctx context.Context, w world, team, user string, need *ApprovalNe
 	} else if err != nil {
 		return false, err
 	}
-	fits := slices.ContainsFunc(in(st.held, team), func(a Assignment) bool {
-		role := store.SlugKey(st.snap.role(a.RoleID).Slug)
+	fits := slices.ContainsFunc(in(st.held, team), func(a seat) bool {
+		role := store.SlugKey(st.snap.role(a.roleID).Slug)
 		return slices.ContainsFunc(need.Approvers, func(who string) bool {
 			return store.SlugKey(who) == role || who == "user:"+user
 		})

@@ -56,13 +56,36 @@ func Held(ctx context.Context, tx *store.Tx, orgID, subject string) ([]Assignmen
 	return held, nil
 }
 
-// in returns the active assignments that act in the context: those at the level of the
-// organization and, in a team, those of the team.
-func in(held []Assignment, teamID string) []Assignment {
-	var act []Assignment
-	for _, a := range held {
-		if a.State == Active && (a.TeamID == "" || a.TeamID == teamID) {
-			act = append(act, a)
+// seat is what decisions know of an assignment: nothing that tells those apart who hold the same.
+type seat struct {
+	teamID, roleID string
+	level          int32 // of the organization above whose seat it is, 0 for the organization itself
+	active         bool
+	add, remove    []string
+	key            *keySeat // nil: of a member
+}
+
+// keySeat is what only keys have.
+type keySeat struct {
+	bound, createdBy string
+	actsAsTeam       bool
+}
+
+func (a *Assignment) seat() seat {
+	s := seat{teamID: a.TeamID, roleID: a.RoleID, active: a.State == Active, add: a.Add, remove: a.Remove}
+	if a.Kind == Key {
+		s.key = &keySeat{a.Bound, a.CreatedBy, a.ActsAsTeam}
+	}
+	return s
+}
+
+// in returns the active seats that act in the context: those at the level of the organization and, in a
+// team, those of the team.
+func in(held []seat, teamID string) []seat {
+	var act []seat
+	for _, s := range held {
+		if s.active && (s.teamID == "" || s.teamID == teamID) {
+			act = append(act, s)
 		}
 	}
 	return act

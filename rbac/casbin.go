@@ -97,20 +97,14 @@ func newShape(denies, allows int) (*shape, error) {
 type sink struct {
 	rules    *Ruleset
 	question question
-	hits     []hit // the rules that name it, in Casbin's order
-	key      []byte
-}
-
-// hit is a rule that names the question, and its place in the ruleset.
-type hit struct {
-	alternative
-	place int
+	hits     []alternative // the rules that name it, in Casbin's order
+	all      []alternative // room for those that count
 }
 
 var sinks = sync.Pool{New: func() any { return new(sink) }}
 
 func (s *sink) free() {
-	*s = sink{hits: s.hits[:0], key: s.key[:0]}
+	*s = sink{hits: s.hits[:0], all: s.all[:0]}
 	sinks.Put(s)
 }
 
@@ -141,8 +135,9 @@ func collect(args ...any) (any, error) {
 	if !r.names(&s.question) {
 		return false, nil
 	}
-	s.hits = append(s.hits, hit{alternative{r, r.scoped.has(s.question.action)}, place})
-	return !r.live(s.question.action), nil
+	a := alternative{r, r.scoped.has(s.question.action)}
+	s.hits = append(s.hits, a)
+	return !a.live(), nil
 }
 
 // ask fills the sink, or says why Casbin could not. An error is a refusal: nothing that Casbin fails
@@ -164,8 +159,8 @@ func (s *sink) ask(rs *Ruleset, q *question) (err error) {
 	allow, deny := false, false
 	for _, h := range s.hits {
 		if !h.live() {
-			allow = allow || h.rule.Statement.Effect == EffectAllow
-			deny = deny || h.rule.Statement.Effect == EffectDeny
+			allow = allow || !h.rule.deny
+			deny = deny || h.rule.deny
 		}
 	}
 	if allowed != (allow && !deny) {

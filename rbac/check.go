@@ -56,11 +56,11 @@ func (g *Guard) Check(ctx context.Context, tx *store.Tx, subject string, r Reque
 
 // decide is the one place where a decision is made with its reasons.
 func (g *Guard) decide(ctx context.Context, w world, st standing, subject string, r *Request) (Decision, error) {
-	b, err := g.bind(ctx, w, st, r.TeamID)
-	if err != nil {
+	var b bound
+	if err := g.bind(ctx, w, st, r.TeamID, &b); err != nil {
 		return Decision{}, err
 	}
-	return g.explain(ctx, w, b, subject, r, st.chain)
+	return g.explain(ctx, w, &b, subject, r, st.chain)
 }
 
 // explain answers for a bound with reasons.
@@ -78,5 +78,5 @@ func (g *Guard) explain(ctx context.Context, w world, b *bound, subject string, 
 }
 
 func (c *Call) evaluation() evaluation {
-	return evaluation{now: c.At, ip: c.IP, mfaAt: c.MFAAt, cost: c.Cost, until: never}
+	return evaluation{now: c.At, ip: c.IP, mfaAt: c.MFAAt, cost: c.Cost, lasts: forever}
 }

@@ -79,14 +79,14 @@ func (rs *Ruleset) decide(q *question, e *evaluation) Decision {
 	case c.failed != nil:
 		return Decision{Verdict: VerdictDeny, Code: "permission_denied", Alarm: c.failed,
 			Reasons: []Reason{{Kind: "none", Text: "the rules could not be evaluated"}}}
-	case len(c.pool) == 0:
+	case len(c.pool()) == 0:
 		return Decision{Verdict: VerdictDeny, Code: "permission_denied", MissingPermission: action,
 			Reasons: []Reason{{Kind: "none", Text: "no role, grant or policy gives " + action}},
 			Remedy:  []string{"have somebody grant " + action}}
 	}
 	d := c.choose(action, e)
 	c.forbid(&d, e)
-	d.Until = moment(e.until)
+	d.Until = until(e.now, e.lasts)
 	return d
 }
 
@@ -106,7 +106,7 @@ func (c *cell) choose(action string, e *evaluation) Decision {
 		open []part
 	}
 	var options []option
-	for _, a := range c.pool {
+	for _, a := range c.pool() {
 		options = append(options, option{a, e.open(a)})
 	}
 	slices.SortStableFunc(options, func(a, b option) int {
@@ -115,9 +115,9 @@ func (c *cell) choose(action string, e *evaluation) Decision {
 	best := options[0]
 	d := Decision{Verdict: VerdictAllow, Allowed: len(best.open) == 0, Reasons: []Reason{reason(best.rule)}}
 	if !c.free {
-		d.Verdict, d.Conditions = VerdictConditional, best.rule.Statement.Conditions
+		d.Verdict, d.Conditions = VerdictConditional, best.rule.asked()
 		for _, o := range options[1:] {
-			d.Others = append(d.Others, o.rule.Statement.Conditions)
+			d.Others = append(d.Others, o.rule.asked())
 		}
 		if d.Conditions == (Conditions{}) && !d.Allowed { // only :own is open, and that is no input of the call
 			d.Verdict = VerdictDeny
@@ -142,9 +142,9 @@ func number(b bool) int {
 
 // forbid applies the denies that depend on the call: one that holds, or cannot be judged, refuses.
 func (c *cell) forbid(d *Decision, e *evaluation) {
-	for _, a := range c.denies {
+	for _, a := range c.all[:c.denies] {
 		r, t := a.rule, e.truth(a)
-		if a := r.Statement.Conditions.Approval; a != nil && a.Type == ApprovalMissing {
+		if a := r.asked().Approval; a != nil && a.Type == ApprovalMissing {
 			// The team asks for approval: a condition of the call, whether or not it is met.
 			if d.Verdict == VerdictAllow {
 				d.Verdict = VerdictConditional
@@ -166,7 +166,7 @@ func (c *cell) forbid(d *Decision, e *evaluation) {
 			continue // something else is missing as well, and is said first
 		}
 		// The settings and the policies may ask for different approvals: both are needed.
-		need := r.Statement.Conditions.Approval.need()
+		need := r.asked().Approval.need()
 		refused.Remedy, refused.Approvals = d.Remedy, d.Approvals
 		if !slices.ContainsFunc(d.Approvals, func(n ApprovalNeed) bool { return slices.Equal(n.Approvers, need.Approvers) }) {
 			refused.Approvals = append(refused.Approvals, need)
@@ -215,9 +215,17 @@ func (d *Decision) explain(open []part) {
 	d.Code = "permission_denied"
 }
 
+// asked are the conditions as they were written.
+func (r *rule) asked() Conditions {
+	if r.conditions == nil {
+		return Conditions{}
+	}
+	return *r.conditions
+}
+
 func reason(r *rule) Reason {
 	verb := "allowed"
-	if r.Statement.Effect == EffectDeny {
+	if r.deny {
 		verb = "denied"
 	}
 	return Reason{Kind: string(r.Pool), ID: r.ID, Text: verb + " by " + string(r.Pool) + " (" + r.Source + ")"}

@@ -2,7 +2,6 @@ package rbac
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"sync"
@@ -35,54 +34,59 @@ func (d *directory) with(subject string, held []Assignment) *directory {
 
 // stake is what a subject holds in an organization. Those who hold the same share it.
 type stake struct {
-	held []Assignment // sorted by team, without what tells the holders apart
+	held []seat // sorted by team
 
-	mu     sync.Mutex
-	bounds atomic.Pointer[[]binding]
+	mu    sync.Mutex // of writers
+	first atomic.Pointer[binding]
 }
 
-// binding remembers what a stake comes to under some rules, in one context.
+// binding remembers what a stake comes to under some rules, in one context. Only its next changes. What a
+// question needs fills the first 64 bytes.
 type binding struct {
+	next  atomic.Pointer[binding]
 	snap  *snapshot
 	team  string
-	own   *stake   // nil: only what comes from above
-	above []*stake // in the organizations above
-	bound *bound
+	above *[]*stake // those that count beside it, in the organizations above; nil for none
+	bound bound
 }
 
 // maxBindings bounds what a stake remembers.
 const maxBindings = 256
 
-func (s *stake) find(snap *snapshot, team string, own *stake, above []*stake) *bound {
-	list := s.bounds.Load()
-	if list == nil {
-		return nil
-	}
-	for i := range *list {
-		if b := &(*list)[i]; b.snap == snap && b.team == team && b.own == own && slices.Equal(b.above, above) {
-			return b.bound
+// find returns what was remembered. Where the subject holds nothing in the organization itself, the stake is
+// the first of those above.
+func (s *stake) find(snap *snapshot, team string, above []*stake) *bound {
+	for b := s.first.Load(); b != nil; b = b.next.Load() {
+		if b.snap == snap && b.team == team && b.rests(above) {
+			return &b.bound
 		}
 	}
 	return nil
 }
 
-func (s *stake) remember(b binding) {
+func (b *binding) rests(above []*stake) bool {
+	if b.above == nil {
+		return len(above) == 0
+	}
+	return slices.Equal(*b.above, above)
+}
+
+// remember puts a binding first. What rested on other rules of the same organization is forgotten, and what is
+// beyond the bound.
+func (s *stake) remember(fresh *binding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []binding
-	if old := s.bounds.Load(); old != nil {
-		for _, o := range *old {
-			// What rested on other rules of the same organization is over.
-			if o.snap == b.snap || o.snap.orgID() != b.snap.orgID() {
-				list = append(list, o)
-			}
+	fresh.next.Store(s.first.Load())
+	n := 1
+	for last, b := fresh, fresh.next.Load(); b != nil; b = b.next.Load() {
+		if over := b.snap != fresh.snap && b.snap.orgID() == fresh.snap.orgID(); over || n == maxBindings {
+			last.next.Store(b.next.Load())
+			continue
 		}
+		last = b
+		n++
 	}
-	if len(list) >= maxBindings {
-		list = slices.Delete(list, 0, maxBindings/2)
-	}
-	list = append(list, b)
-	s.bounds.Store(&list)
+	s.first.Store(fresh)
 }
 
 // stakes finds the stake of those who hold the same. What nobody holds any more is forgotten.
@@ -94,32 +98,21 @@ type stakes struct {
 }
 
 func (s *stakes) of(held []Assignment) *stake {
-	held = slices.Clone(held)
-	slices.SortFunc(held, func(a, b Assignment) int { return cmp.Compare(a.TeamID, b.TeamID) })
+	seats := make([]seat, len(held))
+	for i := range held {
+		seats[i] = held[i].seat()
+	}
+	slices.SortFunc(seats, func(a, b seat) int { return cmp.Compare(a.teamID, b.teamID) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.key = s.key[:0]
-	for i := range held {
-		a := &held[i]
-		for _, text := range [...]string{a.OrgID, a.TeamID, string(a.Kind), string(a.State), a.RoleID, a.Bound, a.CreatedBy} {
-			s.key = append(binary.AppendUvarint(s.key, uint64(len(text))), text...)
-		}
-		for _, list := range [...][]string{a.Add, a.Remove} {
-			s.key = binary.AppendUvarint(s.key, uint64(len(list)))
-			for _, text := range list {
-				s.key = append(binary.AppendUvarint(s.key, uint64(len(text))), text...)
-			}
-		}
-		s.key = append(s.key, byte(number(a.ActsAsTeam)))
+	for i := range seats {
+		s.key = seats[i].append(s.key)
 	}
 	if st := s.known[string(s.key)].Value(); st != nil {
 		return st
 	}
-	for i, a := range held {
-		held[i] = Assignment{OrgID: a.OrgID, TeamID: a.TeamID, Kind: a.Kind, State: a.State, RoleID: a.RoleID,
-			Add: a.Add, Remove: a.Remove, Bound: a.Bound, CreatedBy: a.CreatedBy, ActsAsTeam: a.ActsAsTeam}
-	}
-	st := &stake{held: held}
+	st := &stake{held: seats}
 	s.known[string(s.key)] = weak.Make(st)
 	if len(s.known) > s.sweep {
 		for key, p := range s.known {
@@ -132,12 +125,22 @@ func (s *stakes) of(held []Assignment) *stake {
 	return st
 }
 
+// append writes the seat, each part apart from every other. The organization is that of the directory.
+func (s *seat) append(b []byte) []byte {
+	flags, bound, createdBy := byte(number(s.active)), "", ""
+	if s.key != nil {
+		flags |= 2 | byte(number(s.key.actsAsTeam))<<2
+		bound, createdBy = s.key.bound, s.key.createdBy
+	}
+	b = appendTexts(append(b, flags), s.teamID, s.roleID, bound, createdBy)
+	return appendTexts(appendTexts(b, s.add...), s.remove...)
+}
+
 // directoryBuilder makes a directory from assignments in any order.
-type directoryBuilder struct{ all []Assignment }
-
-func newDirectoryBuilder() *directoryBuilder { return &directoryBuilder{} }
-
-func (b *directoryBuilder) add(a Assignment) { b.all = append(b.all, a) }
+type directoryBuilder struct {
+	layer *layer
+	all   []Assignment
+}
 
 func (b *directoryBuilder) directory() *directory {
 	slices.SortFunc(b.all, func(a, b Assignment) int { return strings.Compare(a.Subject, b.Subject) })
@@ -146,6 +149,10 @@ func (b *directoryBuilder) directory() *directory {
 		if i == 0 || b.all[i].Subject != b.all[i-1].Subject {
 			subjects++
 		}
+	}
+	for i := range b.all {
+		a := &b.all[i]
+		a.TeamID, a.RoleID = b.layer.same(a.TeamID), b.layer.same(a.RoleID)
 	}
 	d := &directory{subjects: *new(table[*stake]).grown(subjects), stakes: &stakes{known: map[string]weak.Pointer[stake]{}, sweep: 64}}
 	d.subjects.size = subjects

@@ -38,32 +38,26 @@ type evaluation struct {
 	given *Inputs // the rest, when it was given
 	asker *asker  // else who finds it out
 
-	// until is the first moment, in nanoseconds since 1970, at which time alone may change what was judged.
-	until int64
+	// lasts is how long after now time alone changes nothing of what was judged.
+	lasts time.Duration
 }
 
-// never is the until of what time does not change.
-const never = math.MaxInt64
+// forever is how long what time does not change lasts.
+const forever = time.Duration(math.MaxInt64)
 
 func (in *Inputs) evaluation() evaluation {
-	return evaluation{now: in.Now, ip: in.IP, mfaAt: in.MFAAt, cost: in.Cost, given: in, until: never}
+	return evaluation{now: in.Now, ip: in.IP, mfaAt: in.MFAAt, cost: in.Cost, given: in, lasts: forever}
 }
 
-// holdsUntil notes that something judged may change at that moment.
-func (e *evaluation) holdsUntil(seconds, nanos int64) {
-	if seconds < math.MaxInt64/1_000_000_000 && seconds > math.MinInt64/1_000_000_000 {
-		e.until = min(e.until, seconds*1e9+nanos)
-	}
-}
+// holdsFor notes that something judged may change in so long.
+func (e *evaluation) holdsFor(d time.Duration) { e.lasts = min(e.lasts, d) }
 
-func (e *evaluation) holdsUntilTime(t time.Time) { e.holdsUntil(t.Unix(), int64(t.Nanosecond())) }
-
-// moment turns an until into a time, zero for never.
-func moment(until int64) time.Time {
-	if until == never {
+// until is the first moment at which time alone may change what was judged, zero for never.
+func until(now time.Time, lasts time.Duration) time.Time {
+	if lasts == forever {
 		return time.Time{}
 	}
-	return time.Unix(0, until).UTC()
+	return now.Add(lasts).UTC()
 }
 
 func (e *evaluation) approved(need *ApprovalNeed) Truth {
@@ -109,7 +103,7 @@ func (e *evaluation) truth(a alternative) Truth {
 			return False
 		}
 	}
-	if a.rule.tests.some {
+	if a.rule.tests != nil {
 		t = t.and(a.rule.tests.truth(e))
 	}
 	return t

@@ -32,8 +32,8 @@ func (st standing) holdings(teamID string, inherited bool) (holdings, error) {
 	p := st.profile(teamID)
 	if key, ok := st.key(); ok {
 		p.Grants = nil
-		if key.State == Active {
-			p.Grants = []grant{{Key: true, Add: key.Add}}
+		if key.active {
+			p.Grants = []grant{{Key: true, Add: key.add}}
 		}
 	}
 	if inherited {

@@ -16,9 +16,15 @@ type layer struct {
 	orgID        string
 	zone         *time.Location
 	roles        map[string]Role        // by id
-	overrides    map[[2]string]Override // by team and role id
+	overrides    map[[2]string]meaning  // by team and role id
 	policies     map[string][]Policy    // by team id, "" for the organization's; the enabled ones, by id
 	restrictions map[string]Restriction // by team id, and by its own for the organization's
+}
+
+// meaning is what an override does.
+type meaning struct {
+	id          string
+	add, remove []string
 }
 
 // state is what is kept of an organization at one revision. It never changes.
@@ -37,7 +43,7 @@ func load(ctx context.Context, tx *store.Tx, scope Scope, members bool) (*state,
 	}
 	l := &layer{
 		orgID: scope.ID, zone: zone,
-		roles: map[string]Role{}, overrides: map[[2]string]Override{},
+		roles: map[string]Role{}, overrides: map[[2]string]meaning{},
 		policies: map[string][]Policy{}, restrictions: map[string]Restriction{},
 	}
 	q := store.Query{Where: []store.Cond{store.Eq("org_id", scope.ID)}}
@@ -46,12 +52,6 @@ func load(ctx context.Context, tx *store.Tx, scope Scope, members bool) (*state,
 			return nil, err
 		}
 		l.roles[r.ID] = r
-	}
-	for o, err := range overrides.All(ctx, tx, q) {
-		if err != nil {
-			return nil, err
-		}
-		l.overrides[[2]string{o.TeamID, o.RoleID}] = o
 	}
 	for p, err := range policies.All(ctx, tx, q) {
 		if err != nil {
@@ -65,20 +65,48 @@ func load(ctx context.Context, tx *store.Tx, scope Scope, members bool) (*state,
 		}
 		l.restrictions[r.ID] = r
 	}
-	st := &state{scope: scope, layer: l}
+	for o, err := range overrides.All(ctx, tx, q) {
+		if err != nil {
+			return nil, err
+		}
+		l.overrides[l.key(o)] = meaning{o.ID, o.Add, o.Remove}
+	}
+	st := newState(scope, l)
 	if members {
 		err = st.loadMembers(ctx, tx)
 	}
 	return st, err
 }
 
+// key is where an override is kept; its texts are those of the team and role themselves.
+func (l *layer) key(o Override) [2]string {
+	return [2]string{l.same(o.TeamID), l.same(o.RoleID)}
+}
+
+// same returns the very text that the layer already holds, so that many records share one.
+func (l *layer) same(id string) string {
+	if r, ok := l.restrictions[id]; ok {
+		return r.ID
+	}
+	if r, ok := l.roles[id]; ok {
+		return r.ID
+	}
+	return id
+}
+
+// newState leaves out the trail, which has led to it.
+func newState(scope Scope, l *layer) *state {
+	scope.Trail = ""
+	return &state{scope: scope, layer: l}
+}
+
 func (st *state) loadMembers(ctx context.Context, tx *store.Tx) error {
-	build := newDirectoryBuilder()
+	build := directoryBuilder{layer: st.layer}
 	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", st.scope.ID)}}) {
 		if err != nil {
 			return err
 		}
-		build.add(a)
+		build.all = append(build.all, a)
 	}
 	st.members, st.granted = build.directory(), map[wish][]Approval{}
 	for a, err := range approvals.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", st.scope.ID),
@@ -98,7 +126,8 @@ func (st *state) advance(ctx context.Context, tx *store.Tx, scope Scope) (*state
 	if !ok {
 		return load(ctx, tx, scope, st.members != nil)
 	}
-	next := &state{scope: scope, layer: st.layer, members: st.members, granted: st.granted}
+	next := newState(scope, st.layer)
+	next.members, next.granted = st.members, st.granted
 	edit := layerEdit{next: next}
 	if scope.Zone != st.scope.Zone {
 		zone, err := time.LoadLocation(scope.Zone)
@@ -179,9 +208,9 @@ func (e *layerEdit) read(ctx context.Context, tx *store.Tx, t touch) error {
 			if e.first(t.kind) {
 				l.overrides = maps.Clone(l.overrides)
 			}
-			maps.DeleteFunc(l.overrides, func(_ [2]string, old Override) bool { return old.ID == t.value })
+			maps.DeleteFunc(l.overrides, func(_ [2]string, old meaning) bool { return old.id == t.value })
 			if o != nil {
-				l.overrides[[2]string{o.TeamID, o.RoleID}] = *o
+				l.overrides[l.key(*o)] = meaning{o.ID, o.Add, o.Remove}
 			}
 		})
 	case touchedPolicy:

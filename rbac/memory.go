@@ -26,8 +26,10 @@ type memory struct {
 
 // node is one organization in memory.
 type node struct {
-	id   string
-	view atomic.Pointer[view] // nil: to be put together again
+	id string
+	// serial is that of the view, stored after it; while there is none it is 0, and stored before.
+	serial atomic.Uint64
+	view   atomic.Pointer[view]
 
 	// Under the lock of the memory:
 	state *state    // the newest
@@ -84,8 +86,10 @@ func (m *memory) keepLocked(st *state) *state {
 
 // stir has the views that rest on the node put together again.
 func (n *node) stir() {
+	n.serial.Store(0)
 	n.view.Store(nil)
 	for b := range n.below {
+		b.serial.Store(0)
 		b.view.Store(nil)
 	}
 	clear(n.below)

@@ -10,12 +10,11 @@ import (
 // Answer is whether a call is allowed, and how long that answer holds.
 type Answer struct {
 	Allowed bool
-	until   int64
+	// Lasts is how long after the time of the call the answer to the very same call stays the same while no
+	// rule is changed: until business hours end, or a second factor grows too old. The longest duration is
+	// for ever.
+	Lasts time.Duration
 }
-
-// Until is the first moment at which the answer to the very same call may be another although no rule was
-// changed; zero is never.
-func (a Answer) Until() time.Time { return moment(a.until) }
 
 // Allows answers a question from memory, without an allocation. A subject that holds nothing in the
 // organization is store.ErrNotFound, as is an organization or team that is not there; so is every other
@@ -35,7 +34,11 @@ func (g *Guard) Allows(ctx context.Context, subject string, r *Request) (Answer,
 	if err != nil {
 		return Answer{}, err
 	}
-	return v.answer(ctx, b, g.vocabulary.Action(r.Action), r.TeamID, subject, b.person(subject, r.Person), &r.Call)
+	a := g.vocabulary.Action(r.Action)
+	if code := codeIn(b.codes, a); code >= codeSettled {
+		return Answer{code&codeAllows != 0, forever}, nil
+	}
+	return v.answer(ctx, b, a, r.TeamID, subject, b.person(subject, r.Person), &r.Call)
 }
 
 // Decide is [Guard.Allows] with the reasons. Each answer has an id of its own.
@@ -56,12 +59,8 @@ func (v *view) answer(ctx context.Context, b *bound, a Action, teamID, subject, 
 	q := question{a, c.Resource, c.Asked}
 	rs, alone := b.by(v.guard, a)
 	found := rs.find(&q)
-	// Most questions do not depend on the call at all.
-	switch {
-	case found.verdict == VerdictDeny:
-		return Answer{false, never}, nil
-	case found.verdict == VerdictAllow && alone:
-		return Answer{true, never}, nil
+	if found.settled && (alone || !found.allows) {
+		return Answer{found.allows, forever}, nil
 	}
 	return v.judge(ctx, b, found, alone, &q, teamID, subject, person, c)
 }
@@ -71,9 +70,9 @@ func (v *view) answer(ctx context.Context, b *bound, a Action, teamID, subject, 
 func (v *view) judge(ctx context.Context, b *bound, found *cell, alone bool, q *question, teamID, subject, person string, c *Call) (Answer, error) {
 	asks := asker{ctx: ctx, guard: v.guard, world: v, bound: b, orgID: v.snap.orgID(), teamID: teamID, action: q.action,
 		resource: c.Resource, owner: c.Owner, subject: subject, person: person}
-	e := evaluation{now: c.At, ip: c.IP, mfaAt: c.MFAAt, cost: c.Cost, until: never, asker: &asks}
+	e := evaluation{now: c.At, ip: c.IP, mfaAt: c.MFAAt, cost: c.Cost, lasts: forever, asker: &asks}
 	allowed := found.holds(&e) && (alone || b.others(q, &e))
-	return Answer{allowed && asks.failed == nil, e.until}, asks.failed
+	return Answer{allowed && asks.failed == nil, e.lasts}, asks.failed
 }
 
 func (v *view) explain(ctx context.Context, b *bound, subject string, r *Request) (Decision, error) {
@@ -87,13 +86,13 @@ func (v *view) explain(ctx context.Context, b *bound, subject string, r *Request
 // Principal is a subject in one context, resolved once for many questions, such as when a credential was
 // authenticated. It sees every change that [Guard.Allows] sees. It is safe for concurrent use.
 type Principal struct {
-	guard                  *Guard
-	orgID, teamID, subject string
-
 	node   atomic.Pointer[node]
 	serial atomic.Uint64 // of the view that bound was resolved in; read before it and written after it
 	bound  atomic.Pointer[bound]
-	mu     sync.Mutex // of writers
+
+	guard                  *Guard
+	orgID, teamID, subject string
+	mu                     sync.Mutex // of writers
 }
 
 // Principal resolves a subject in a context of an organization: a team or project, "" for that of the
@@ -119,10 +118,13 @@ func (g *Guard) Action(name string) Action {
 
 // Allows is [Guard.Allows] for the principal.
 func (p *Principal) Allows(ctx context.Context, a Action, c *Call) (Answer, error) {
-	if c.Least == nil && p.guard.live.trusted.Load() {
-		// A bound that is read after its serial is of that view or of a later one.
-		if v := p.node.Load().view.Load(); v != nil && v.serial == p.serial.Load() {
-			b := p.bound.Load()
+	// A bound that is read after its serial is of that view or of a later one.
+	if p.node.Load().serial.Load() == p.serial.Load() && c.Least == nil && p.guard.live.trusted.Load() {
+		b := p.bound.Load()
+		if code := codeIn(b.codes, a); code >= codeSettled { // most questions do not depend on the call at all
+			return Answer{code&codeAllows != 0, forever}, nil
+		}
+		if v := p.node.Load().view.Load(); v != nil {
 			return v.answer(ctx, b, a, p.teamID, p.subject, b.person(p.subject, ""), c)
 		}
 	}

@@ -1,7 +1,6 @@
 package rbac
 
 import (
-	"encoding/binary"
 	"slices"
 	"sync/atomic"
 )
@@ -15,17 +14,18 @@ type question struct {
 
 // cell is the answer to the questions of one action: a residual, which is what is left when everything but
 // the call is known; or, where it matters which patterns match the resource, one residual for each class of
-// resources. Resources that the same patterns match are of one class: no rule tells them apart.
+// resources. It never changes; what it remembers are classes.
 type cell struct {
-	verdict Verdict
-	deny    *rule         // the unconditional deny that matched
-	pool    []alternative // the allows that count: of policies, if one speaks, else of grants
-	free    bool          // one of them has no conditions
-	denies  []alternative // denies whose conditions remain to be tested
-	failed  error         // Casbin could not be asked: refused
+	settled bool // the answer is the same whatever the call
+	allows  bool // it is yes, if it is settled
+	free    bool // an allow has no conditions
 
-	targets []*target // not nil: look into the classes
-	classes []atomic.Pointer[class]
+	denies int32         // how many of the alternatives are denies, which come first
+	all    []alternative // what depends on the call, and the allows that count: of policies, if one speaks, else of grants
+	deny   *rule         // the deny that settled it
+
+	classes *classes // not nil: look there
+	failed  error    // Casbin could not be asked: refused
 }
 
 // alternative is a rule that names the question.
@@ -34,41 +34,124 @@ type alternative struct {
 	own  bool // it speaks only of what is one's own
 }
 
-func (a alternative) live() bool { return a.own || a.rule.tests.some }
+func (a alternative) live() bool { return a.own || a.rule.tests != nil }
 
-// class is the residual for the resources that are matched by the same targets of the cell, a bit for each.
+func (c *cell) pool() []alternative { return c.all[c.denies:] }
+
+func (c *cell) equal(d *cell) bool {
+	return c.classes == nil && d.classes == nil && c.deny == d.deny && c.denies == d.denies && slices.Equal(c.all, d.all)
+}
+
+// classes are the residuals of one action by which targets match the resource. Resources that the same targets
+// match are of one class: no rule tells them apart.
+type classes struct {
+	targets []*target
+	slots   []atomic.Pointer[class] // a power of two of them; classes that meet in one take turns
+}
+
+// class is one of them, a bit for each target.
 type class struct {
 	bits uint64
-	rest []uint64 // of targets beyond the first 64
+	rest *[]uint64 // of targets beyond the first 64
 	cell *cell
 }
 
 const (
 	maxTargets = 1024 // beyond that nothing is kept and Casbin is asked each time
-	maxClasses = 64   // slots of a cell; classes that meet in one take turns
+	maxClasses = 64
 )
 
-// refusal is the answer where nothing is known or nothing can be found out.
-var refusal = &cell{verdict: VerdictDeny}
+// refusal is the answer where nothing is known.
+var refusal = &cell{settled: true}
+
+// A code says which cell an action has. It is a number of 16 bits, two in a word; 0 is that of an action that
+// was not asked for yet. Of cells that are settled it says the answer as well, so that most questions look at
+// nothing else.
+const (
+	codeSettled = 1 << 15
+	codeAllows  = 1 << 14
+	codeCell    = codeAllows - 1 // the place of the cell, from 1
+)
+
+func codeIn(codes []atomic.Uint32, a Action) uint32 {
+	if i := a.place / 2; i < uint32(len(codes)) {
+		return codes[i].Load() >> (a.place % 2 * 16) & 0xffff
+	}
+	return 0
+}
 
 // find returns the residual of a question.
 func (rs *Ruleset) find(q *question) *cell {
-	if int(q.action.place) >= len(rs.cells) || q.action.place == 0 {
-		return refusal
+	code := codeIn(rs.codes, q.action) & codeCell
+	if code == 0 {
+		return rs.findFirst(q)
 	}
-	c := rs.cells[q.action.place].Load()
-	if c != nil && c.targets == nil {
+	c := (*rs.cells.Load())[code-1]
+	if c.classes == nil {
 		return c
 	}
-	return rs.findClass(c, q)
+	return rs.findClass(c.classes, q)
 }
 
-func (rs *Ruleset) findClass(c *cell, q *question) *cell {
-	if c == nil {
-		if c = rs.cellOf(q); c.targets == nil {
-			return c
+// findFirst makes the cell of the question's action.
+func (rs *Ruleset) findFirst(q *question) *cell {
+	if a := int(q.action.place); a == 0 || a > len(rs.vocabulary.actions) {
+		return refusal
+	}
+	var targets []*target
+	for _, r := range rs.rules {
+		if r.where != nil && r.named.has(q.action) && !slices.Contains(targets, r.where) {
+			targets = append(targets, r.where)
 		}
 	}
+	if targets == nil {
+		c, err := rs.ask(q)
+		if err == nil {
+			rs.keep(q.action, c)
+		}
+		return c
+	}
+	slots := min(maxClasses, 1<<min(len(targets), 10))
+	c := rs.keep(q.action, &cell{classes: &classes{slices.Clip(targets), make([]atomic.Pointer[class], slots)}})
+	return rs.findClass(c.classes, q)
+}
+
+// keep gives an action its cell, unless it has one by now.
+func (rs *Ruleset) keep(a Action, c *cell) *cell {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	cells := *rs.cells.Load()
+	if code := codeIn(rs.codes, a) & codeCell; code != 0 {
+		return cells[code-1]
+	}
+	place := slices.Index(cells, c)
+	if place < 0 {
+		if place = len(cells); place >= codeCell {
+			return c
+		}
+		rs.put(c)
+	}
+	code := uint32(place + 1)
+	if c.settled {
+		code |= codeSettled
+		if c.allows {
+			code |= codeAllows
+		}
+	}
+	rs.codes[a.place/2].Or(code << (a.place % 2 * 16))
+	return c
+}
+
+// put appends to the cells.
+func (rs *Ruleset) put(c *cell) {
+	cells := *rs.cells.Load()
+	more := make([]*cell, len(cells), len(cells)+1)
+	copy(more, cells)
+	more = append(more, c)
+	rs.cells.Store(&more)
+}
+
+func (rs *Ruleset) findClass(c *classes, q *question) *cell {
 	if len(c.targets) > 64 {
 		return rs.findWide(c, q)
 	}
@@ -78,19 +161,19 @@ func (rs *Ruleset) findClass(c *cell, q *question) *cell {
 			bits |= 1 << i
 		}
 	}
-	slot := &c.classes[bits*0x9e3779b97f4a7c15>>32&uint64(len(c.classes)-1)]
+	slot := &c.slots[bits*0x9e3779b97f4a7c15>>32&uint64(len(c.slots)-1)]
 	if have := slot.Load(); have != nil && have.bits == bits {
 		return have.cell
 	}
 	answer, err := rs.ask(q)
 	if err == nil {
-		slot.Store(&class{bits: bits, cell: answer})
+		slot.Store(&class{bits, nil, answer})
 	}
 	return answer
 }
 
 // findWide is findClass for more targets than a word has bits.
-func (rs *Ruleset) findWide(c *cell, q *question) *cell {
+func (rs *Ruleset) findWide(c *classes, q *question) *cell {
 	if len(c.targets) > maxTargets {
 		answer, _ := rs.ask(q)
 		return answer
@@ -104,38 +187,20 @@ func (rs *Ruleset) findWide(c *cell, q *question) *cell {
 		}
 	}
 	words := bits[:(len(c.targets)+63)/64]
-	slot := &c.classes[hash>>32&uint64(len(c.classes)-1)]
-	if have := slot.Load(); have != nil && have.bits == words[0] && slices.Equal(have.rest, words[1:]) {
+	slot := &c.slots[hash>>32&uint64(len(c.slots)-1)]
+	if have := slot.Load(); have != nil && have.bits == words[0] && slices.Equal(*have.rest, words[1:]) {
 		return have.cell
 	}
 	answer, err := rs.ask(q)
 	if err == nil {
-		slot.Store(&class{bits: words[0], rest: slices.Clone(words[1:]), cell: answer})
+		rest := slices.Clone(words[1:])
+		slot.Store(&class{words[0], &rest, answer})
 	}
 	return answer
 }
 
-// cellOf makes the cell of the question's action.
-func (rs *Ruleset) cellOf(q *question) *cell {
-	var targets []*target
-	for _, r := range rs.rules {
-		if r.where != nil && r.named.has(q.action) && !slices.Contains(targets, r.where) {
-			targets = append(targets, r.where)
-		}
-	}
-	if targets == nil {
-		c, err := rs.ask(q)
-		if err == nil {
-			rs.cells[q.action.place].Store(c)
-		}
-		return c
-	}
-	c := &cell{targets: targets, classes: make([]atomic.Pointer[class], min(maxClasses, 1<<min(len(targets), 10)))}
-	if !rs.cells[q.action.place].CompareAndSwap(nil, c) {
-		c = rs.cells[q.action.place].Load()
-	}
-	return c
-}
+// maxShared is among how many cells of a ruleset an equal one is looked for.
+const maxShared = 64
 
 // ask has Casbin say which rules name the question, and makes the residual of them. An error is a refusal
 // that is not kept, and an alarm.
@@ -146,70 +211,61 @@ func (rs *Ruleset) ask(q *question) (*cell, error) {
 		if rs.alarm != nil {
 			rs.alarm(err)
 		}
-		return &cell{verdict: VerdictDeny, failed: err}, err
+		return &cell{settled: true, failed: err}, err
 	}
+	c := s.residual()
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	s.key = s.key[:0]
-	for _, h := range s.hits {
-		s.key = binary.AppendUvarint(s.key, uint64(h.place)<<1|uint64(number(h.own)))
-	}
-	if c := rs.kept[string(s.key)]; c != nil {
+	cells := *rs.cells.Load()
+	if len(cells) < maxShared {
+		if i := slices.IndexFunc(cells, c.equal); i >= 0 {
+			return cells[i], nil
+		}
+		c.all = slices.Clone(c.all)
+		rs.put(c)
 		return c, nil
 	}
-	c := residualOf(s)
-	if rs.kept == nil {
-		rs.kept = map[string]*cell{}
-	}
-	if len(rs.kept) < maxKept {
-		rs.kept[string(s.key)] = c
-	}
+	c.all = slices.Clone(c.all)
 	return c, nil
 }
 
-// maxKept is how many residuals a ruleset shares; further ones are kept by their cells alone.
-const maxKept = 256
-
-func residualOf(s *sink) *cell {
+// residual makes the residual of what was collected. Its alternatives are those of the sink.
+func (s *sink) residual() *cell {
 	c := &cell{}
-	var granted []alternative
-	for _, h := range s.hits {
-		switch a := h.alternative; {
-		case a.rule.Statement.Effect == EffectDeny && !a.live():
-			return &cell{verdict: VerdictDeny, deny: a.rule}
-		case a.rule.Statement.Effect == EffectDeny:
-			c.denies = append(c.denies, a)
-		case a.rule.Pool == PoolPolicy:
-			c.pool = append(c.pool, a)
+	speaks := false
+	s.all = s.all[:0]
+	for _, a := range s.hits {
+		switch {
+		case a.rule.deny && !a.live():
+			return &cell{settled: true, deny: a.rule}
+		case a.rule.deny:
+			s.all = append(s.all, a)
 		default:
-			granted = append(granted, a)
+			speaks = speaks || a.rule.Pool == PoolPolicy
 		}
 	}
-	if len(c.pool) == 0 { // no policy speaks
-		c.pool = granted
+	c.denies = int32(len(s.all))
+	for _, a := range s.hits {
+		if !a.rule.deny && (a.rule.Pool == PoolPolicy) == speaks { // where a policy speaks, it decides
+			s.all = append(s.all, a)
+			c.free = c.free || !a.live()
+		}
 	}
-	c.pool, c.denies = slices.Clip(c.pool), slices.Clip(c.denies)
-	c.free = slices.ContainsFunc(c.pool, func(a alternative) bool { return !a.live() })
-	switch {
-	case len(c.pool) == 0:
+	if len(s.all) == int(c.denies) {
 		return refusal
-	case c.free && len(c.denies) == 0:
-		c.verdict = VerdictAllow
-	default:
-		c.verdict = VerdictConditional
 	}
+	c.all = s.all
+	c.settled = c.free && c.denies == 0
+	c.allows = c.settled
 	return c
 }
 
 // holds decides for one call.
 func (c *cell) holds(e *evaluation) bool {
-	switch c.verdict {
-	case VerdictAllow:
-		return true
-	case VerdictDeny:
-		return false
+	if c.settled {
+		return c.allows
 	}
-	for _, d := range c.denies {
+	for _, d := range c.all[:c.denies] {
 		if e.truth(d) != False { // an unknown condition of a deny holds
 			return false
 		}
@@ -217,7 +273,7 @@ func (c *cell) holds(e *evaluation) bool {
 	if c.free {
 		return true
 	}
-	for _, a := range c.pool {
+	for _, a := range c.pool() {
 		if e.truth(a) == True {
 			return true
 		}

@@ -45,20 +45,26 @@ type Ruleset struct {
 	rules      []*rule // the denies first
 	denies     int
 	shape      *shape
-	cells      []atomic.Pointer[cell] // by action
 	alarm      func(error)
 
-	mu   sync.Mutex
-	kept map[string]*cell // residuals by what they are made of: most actions share one
+	codes []atomic.Uint32 // of all actions, see codeSettled
+	cells atomic.Pointer[[]*cell]
+	mu    sync.Mutex // of writers
 }
 
 // rule is a Rule that was compiled for a vocabulary. It never changes; many rulesets share it.
 type rule struct {
-	Rule
+	ID         string
+	Pool       Pool
+	Source     string
+	Code       string
+	deny       bool
+	conditions *Conditions // nil: none
+
 	named  actionSet // the actions of which it speaks
 	scoped actionSet // those of them that it gives for one's own only
 	where  *target   // nil: every resource
-	tests  tests
+	tests  *tests    // nil: none
 }
 
 // RulesetOptions say what statements leave open.
@@ -107,19 +113,20 @@ func newCompiler(v *Vocabulary, o *RulesetOptions) *compiler {
 }
 
 func (c *compiler) ruleset(rules []*rule) (*Ruleset, error) {
-	rs := &Ruleset{vocabulary: c.vocabulary, rules: slices.Clone(rules), alarm: c.opt.Alarm, cells: make([]atomic.Pointer[cell], len(c.vocabulary.actions)+1)}
+	rs := &Ruleset{vocabulary: c.vocabulary, rules: slices.Clone(rules), alarm: c.opt.Alarm, codes: make([]atomic.Uint32, len(c.vocabulary.actions)/2+1)}
+	rs.cells.Store(&[]*cell{})
 	ids := make(map[string]bool, len(rules))
 	for _, r := range rules {
 		if r.ID == "" || ids[r.ID] {
 			return nil, fmt.Errorf("rule id %q is empty or not unique", r.ID)
 		}
 		ids[r.ID] = true
-		if r.Statement.Effect == EffectDeny {
+		if r.deny {
 			rs.denies++
 		}
 	}
 	// An unconditional deny that comes first ends Casbin's scan.
-	slices.SortStableFunc(rs.rules, func(a, b *rule) int { return strings.Compare(string(b.Statement.Effect), string(a.Statement.Effect)) })
+	slices.SortStableFunc(rs.rules, func(a, b *rule) int { return number(b.deny) - number(a.deny) })
 	var err error
 	rs.shape, err = shapes.get(rs.denies, len(rules)-rs.denies)
 	return rs, err
@@ -138,16 +145,18 @@ func (c *compiler) compile(r Rule) (*rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &rule{Rule: r}
+	out := &rule{ID: r.ID, Pool: r.Pool, Source: r.Source, Code: r.Code, deny: st.Effect == EffectDeny}
 	covered := func(list []Permission, action string, meant func(Permission) bool) bool {
 		return slices.ContainsFunc(list, func(p Permission) bool { return meant(p) && p.Covers(action) })
 	}
 	each := func(Permission) bool { return true }
 	out.named = c.vocabulary.set(func(action string) bool { return covered(actions, action, each) && !covered(except, action, each) })
-	// An unscoped grant beside one that ends in :own gives the action for everything.
-	out.scoped = c.vocabulary.set(func(action string) bool {
-		return !covered(actions, action, func(p Permission) bool { return !p.own })
-	})
+	if slices.ContainsFunc(actions, Permission.Own) {
+		// An unscoped grant beside one that ends in :own gives the action for everything.
+		out.scoped = c.vocabulary.set(func(action string) bool {
+			return !covered(actions, action, func(p Permission) bool { return !p.own })
+		})
+	}
 	if out.where, err = c.target(st); err != nil {
 		return nil, err
 	}
@@ -155,7 +164,10 @@ func (c *compiler) compile(r Rule) (*rule, error) {
 	if zone == nil {
 		zone = c.opt.Zone
 	}
-	out.tests, err = st.Conditions.compile(zone)
+	if st.Conditions != (Conditions{}) {
+		out.conditions = &st.Conditions
+		out.tests, err = st.Conditions.compile(zone)
+	}
 	return out, err
 }
 
@@ -214,6 +226,3 @@ func (c *compiler) target(st Statement) (*target, error) {
 func (r *rule) names(q *question) bool {
 	return r.named.has(q.action) && (r.where == nil || r.where.match(q.resource, q.asked))
 }
-
-// live says whether the rule's truth depends on the call.
-func (r *rule) live(a Action) bool { return r.tests.some || r.scoped.has(a) }

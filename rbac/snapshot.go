@@ -1,7 +1,6 @@
 package rbac
 
 import (
-	"encoding/json"
 	"slices"
 	"sync"
 )
@@ -38,14 +37,9 @@ func (s *snapshot) role(id string) Role {
 	return Role{}
 }
 
-// ruleset compiles a profile, or returns what was compiled before. The key is JSON, which keeps
-// every part apart from every other (C9).
+// ruleset compiles a profile, or returns what was compiled before.
 func (s *snapshot) ruleset(p profile) (*Ruleset, error) {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	key := string(b)
+	key := p.key()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if rs := s.rulesets[key]; rs != nil {
@@ -134,11 +128,14 @@ func (l *layer) settingsRules(id, source string) []Rule {
 	return nil
 }
 
-// grantRules compiles one grant. The index keeps the ids apart when a role is held twice, at the
+// grantRules are those of one grant. The index keeps the ids apart when a role is held twice, at the
 // level of the organization and in the team.
 func (s *snapshot) grantRules(team string, i int, g grant, removed []string) []Rule {
 	rule := func(id string, pool Pool, source string, actions, except []string) Rule {
-		return Rule{ID: indexed(id, i), Pool: pool, Source: source, Team: team, Except: except,
+		if i > 0 {
+			id = indexed(id, i)
+		}
+		return Rule{ID: id, Pool: pool, Source: source, Team: team, Except: except,
 			Statement: Statement{Effect: EffectAllow, Actions: actions, Resources: []string{"*"}}}
 	}
 	if g.Key {
@@ -146,11 +143,11 @@ func (s *snapshot) grantRules(team string, i int, g grant, removed []string) []R
 	}
 	var rules []Rule
 	role, over := s.role(g.Role), s.layers[0].overrides[[2]string{team, g.Role}]
-	except := slices.Concat(over.Remove, removed)
+	except := slices.Concat(over.remove, removed)
 	if g.Above {
 		except = g.Less
 	}
-	if actions := slices.Concat(role.Permissions, over.Add); len(actions) > 0 {
+	if actions := slices.Concat(role.Permissions, over.add); len(actions) > 0 {
 		rules = append(rules, rule(role.ID, PoolRole, role.Slug, actions, except))
 	}
 	if len(g.Add) > 0 {

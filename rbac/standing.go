@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 
 	"github.com/orgkit/orgkit/store"
@@ -9,8 +10,8 @@ import (
 
 // standing is a subject in an organization, with the rules there.
 type standing struct {
-	chain []Scope      // the organization, then those above it
-	held  []Assignment // there, suspended included, and what inherited roles give from above
+	chain []Scope // the organization, then those above it
+	held  []seat  // there, suspended included, and what inherited roles give from above
 	snap  *snapshot
 }
 
@@ -18,21 +19,24 @@ type standing struct {
 // more than this. locked says that the organization is locked by the unit.
 func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject string, locked bool) (standing, error) {
 	st := standing{chain: chain}
-	orgID, ids := chain[0].ID, make([]string, len(chain))
+	ids := make([]string, len(chain))
 	for i, s := range chain {
 		ids[i] = s.ID
 	}
-	var above []Assignment
+	var above []seat
 	for a, err := range Assignments.All(ctx, tx, store.Query{
 		Where: []store.Cond{store.Eq("subject", subject), store.In("org_id", ids)},
 	}) {
-		switch {
-		case err != nil:
+		if err != nil {
 			return st, err
-		case a.OrgID == orgID:
-			st.held = append(st.held, a)
-		case a.TeamID == "" && a.State == Active && a.Kind == Member:
-			above = append(above, a)
+		}
+		held := a.seat()
+		held.level = int32(slices.Index(ids, a.OrgID))
+		switch {
+		case held.level == 0:
+			st.held = append(st.held, held)
+		case held.flowsDown():
+			above = append(above, held)
 		}
 	}
 	if len(st.held)+len(above) == 0 {
@@ -43,7 +47,7 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 		return st, err
 	}
 	for _, a := range above {
-		if st.snap.role(a.RoleID).Inherited {
+		if st.snap.role(a.roleID).Inherited {
 			st.held = append(st.held, a)
 		}
 	}
@@ -76,17 +80,18 @@ func (g *Guard) Belongs(ctx context.Context, tx *store.Tx, orgID, subject string
 	return err
 }
 
-func (st standing) org() string { return st.chain[0].ID }
+// flowsDown says whether the seat acts in the organizations below, if its role is inherited.
+func (s *seat) flowsDown() bool { return s.teamID == "" && s.active && s.key == nil }
 
-// key is the assignment of an API key, if the subject is one.
-func (st standing) key() (Assignment, bool) { return st.held[0], st.held[0].Kind == Key }
+// key is the seat of an API key, if the subject is one.
+func (st standing) key() (seat, bool) { return st.held[0], st.held[0].key != nil }
 
 // rulesApply are the scopes whose rules for signed-in people bind the subject: the organization itself, and
 // those above in which it holds what acts here.
 func (st standing) rulesApply() []Scope {
 	bound := st.chain[:1:1]
-	for _, s := range st.chain[1:] {
-		if slices.ContainsFunc(st.held, func(a Assignment) bool { return a.OrgID == s.ID }) {
+	for i, s := range st.chain[1:] {
+		if slices.ContainsFunc(st.held, func(a seat) bool { return int(a.level) == i+1 }) {
 			bound = append(bound, s)
 		}
 	}
@@ -114,15 +119,39 @@ type grant struct {
 	Less  []string // removed from this grant alone
 }
 
+// key tells profiles apart: every part of it is kept apart from every other (C9).
+func (p *profile) key() string {
+	b := make([]byte, 0, 128)
+	b = appendTexts(b, p.Team)
+	b = binary.AppendUvarint(b, uint64(p.Skip))
+	b = appendTexts(b, p.Removed...)
+	for _, g := range p.Grants {
+		b = append(b, byte(number(g.Key)|number(g.Above)<<1))
+		b = appendTexts(b, g.Role)
+		b = appendTexts(b, g.Add...)
+		b = appendTexts(b, g.Less...)
+	}
+	return string(b)
+}
+
+// appendTexts writes texts so that no other list of texts is written alike.
+func appendTexts(b []byte, texts ...string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(texts)))
+	for _, text := range texts {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return b
+}
+
 func (st standing) profile(team string) profile {
 	p := profile{Team: team}
 	for _, a := range in(st.held, team) {
-		if a.OrgID != st.org() {
-			p.Grants = append(p.Grants, grant{Role: a.RoleID, Above: true, Less: a.Remove})
+		if a.level > 0 {
+			p.Grants = append(p.Grants, grant{Role: a.roleID, Above: true, Less: a.remove})
 			continue
 		}
-		p.Grants = append(p.Grants, grant{Role: a.RoleID, Add: a.Add})
-		p.Removed = append(p.Removed, a.Remove...)
+		p.Grants = append(p.Grants, grant{Role: a.roleID, Add: a.add})
+		p.Removed = append(p.Removed, a.remove...)
 	}
 	return p
 }
@@ -130,14 +159,10 @@ func (st standing) profile(team string) profile {
 // ownerOf is how many organizations, from this one upwards, the subject owns by one of its roles.
 func (st standing) ownerOf() (levels int) {
 	for _, a := range in(st.held, "") {
-		if a.Kind != Member || st.snap.role(a.RoleID).Slug != OwnerRole {
+		if a.key != nil || st.snap.role(a.roleID).Slug != OwnerRole {
 			continue
 		}
-		for i, s := range st.chain {
-			if s.ID == a.OrgID {
-				levels = max(levels, i+1)
-			}
-		}
+		levels = max(levels, int(a.level)+1)
 	}
 	return levels
 }

@@ -13,7 +13,6 @@ import (
 
 // tests are conditions, compiled. They never change; what they remember is only how they were judged last.
 type tests struct {
-	some     bool // there is one
 	ip       *ipTest
 	time     *timeTest
 	mfa      *mfaTest
@@ -23,8 +22,8 @@ type tests struct {
 }
 
 // compile reads conditions; zone is that of business hours without one, nil for UTC.
-func (c Conditions) compile(zone *time.Location) (t tests, err error) {
-	t.some = c != Conditions{}
+func (c Conditions) compile(zone *time.Location) (t *tests, err error) {
+	t = &tests{}
 	if c.IPAddress != nil {
 		if t.ip, err = c.IPAddress.compile(); err != nil {
 			return t, err
@@ -96,6 +95,9 @@ type part struct {
 
 // parts judges every condition, for an explanation.
 func (t *tests) parts(e *evaluation) (parts []part) {
+	if t == nil {
+		return nil
+	}
 	if t.ip != nil {
 		parts = append(parts, part{"ip_address", t.ip.truth(e), "policy_denied", t.ip.from(t.ip.inside), t.ip.from(!t.ip.inside)})
 	}
@@ -166,15 +168,18 @@ func (t *mfaTest) truth(e *evaluation) Truth {
 		return False
 	case at == nil || e.now.IsZero():
 		return Unknown
-	case at.After(e.now): // the future cannot be judged
-		e.holdsUntilTime(*at)
+	}
+	age := e.now.Sub(*at)
+	switch {
+	case age < 0: // the future cannot be judged
+		e.holdsFor(-age)
 		return Unknown
 	case t.age == math.MaxInt64:
 		return True
-	case e.now.Sub(*at) > t.age:
+	case age > t.age:
 		return False
 	}
-	e.holdsUntilTime(at.Add(t.age + 1)) // at exactly this age it still holds
+	e.holdsFor(t.age - age + 1) // at exactly this age it still holds
 	return True
 }
 
@@ -245,7 +250,7 @@ type timeTest struct {
 	text string
 
 	between    bool
-	start, end time.Time // of time_between
+	start, end int64 // of time_between, in nanoseconds since 1970
 
 	zone     *time.Location
 	days     [7]bool
@@ -264,10 +269,12 @@ type window struct {
 func (c *TimeCondition) compile(zone *time.Location) (t *timeTest, err error) {
 	t = &timeTest{text: c.describe(zone), between: c.Type == TimeBetween, zone: zone}
 	if t.between {
-		if t.start, err = time.Parse(time.RFC3339, c.Start); err != nil {
+		start, err := time.Parse(time.RFC3339, c.Start)
+		if err != nil {
 			return nil, err
 		}
-		t.end, err = time.Parse(time.RFC3339, c.End)
+		end, err := time.Parse(time.RFC3339, c.End)
+		t.start, t.end = nanosOf(start), nanosOf(end)
 		return t, err
 	}
 	if c.Timezone != "" {
@@ -298,12 +305,12 @@ func (t *timeTest) truth(e *evaluation) Truth {
 		return Unknown
 	}
 	if t.between {
-		switch {
-		case e.now.Before(t.start):
-			e.holdsUntilTime(t.start)
+		switch now := nanosOf(e.now); {
+		case now < t.start:
+			e.holdsFor(time.Duration(t.start - now))
 			return False
-		case e.now.Before(t.end):
-			e.holdsUntilTime(t.end)
+		case now < t.end:
+			e.holdsFor(time.Duration(t.end - now))
 			return True
 		}
 		return False
@@ -314,8 +321,20 @@ func (t *timeTest) truth(e *evaluation) Truth {
 		w = t.windowAt(now)
 		t.last.Store(w)
 	}
-	e.holdsUntil(w.until, 0)
+	if left := w.until - now; left < int64(forever/time.Second) {
+		e.holdsFor(time.Duration(left)*time.Second - time.Duration(e.now.Nanosecond()))
+	}
 	return truth(w.open)
+}
+
+// nanosOf is the time in nanoseconds since 1970, up to a century and a half from there at most, so that no two
+// lie too far apart to be subtracted.
+func nanosOf(t time.Time) int64 {
+	const most = 146 * 365 * 24 * 60 * 60
+	if s := t.Unix(); s < -most || s > most {
+		return max(-most, min(most, s)) * 1e9
+	}
+	return t.UnixNano()
 }
 
 const day = 24 * 60 * 60

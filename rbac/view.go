@@ -10,12 +10,13 @@ import (
 
 // view is an organization and those above it in memory, as they are now. It never changes.
 type view struct {
-	guard  *Guard
-	node   *node
-	serial uint64   // of this process; a later view of an organization has a higher one
-	states []*state // the organization, then those above it
-	snap   *snapshot
-	gone   bool
+	guard   *Guard
+	node    *node
+	serial  uint64     // of this process; a later view of an organization has a higher one
+	members *directory // of the organization
+	snap    *snapshot
+	states  []*state // the organization, then those above it
+	gone    bool
 }
 
 // viewOf returns the view of an organization, or store.ErrNotFound. It asks the store only for an
@@ -85,6 +86,7 @@ func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
 		return have, ""
 	}
 	v.snap, v.gone = m.snapshotLocked(layers), Effective(chain) == Gone
+	v.members = v.states[0].members
 	m.serial++
 	v.serial, v.node = m.serial, nodes[0]
 	for _, n := range nodes[1:] {
@@ -94,6 +96,7 @@ func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
 		n.below[nodes[0]] = struct{}{}
 	}
 	nodes[0].view.Store(v)
+	nodes[0].serial.Store(v.serial)
 	return v, ""
 }
 
@@ -188,7 +191,8 @@ func (v *view) stand(_ context.Context, subject string) (standing, error) {
 			continue
 		}
 		for _, a := range stake.held {
-			if i == 0 || a.TeamID == "" && a.State == Active && a.Kind == Member && v.snap.role(a.RoleID).Inherited {
+			if i == 0 || a.flowsDown() && v.snap.role(a.roleID).Inherited {
+				a.level = int32(i)
 				st.held = append(st.held, a)
 			}
 		}
@@ -206,17 +210,17 @@ func (v *view) grants(_ context.Context, w wish) ([]Approval, error) {
 
 // bound returns what a subject decides by in a context of the organization, or store.ErrNotFound.
 func (v *view) bound(ctx context.Context, subject, team string) (*bound, error) {
-	own := v.states[0].members.get(subject)
-	if len(v.states) == 1 {
-		if own == nil {
-			return nil, store.ErrNotFound
-		}
-		if b := own.find(v.snap, team, own, nil); b != nil {
-			return b, nil
-		}
-		return v.bind(ctx, subject, team, own, nil)
+	own := v.members.get(subject)
+	if len(v.states) > 1 {
+		return v.boundBelow(ctx, subject, team, own)
 	}
-	return v.boundBelow(ctx, subject, team, own)
+	if own == nil {
+		return nil, store.ErrNotFound
+	}
+	if b := own.find(v.snap, team, nil); b != nil {
+		return b, nil
+	}
+	return v.bind(ctx, subject, team, own, nil)
 }
 
 // boundBelow is bound where there are organizations above.
@@ -235,13 +239,13 @@ func (v *view) boundBelow(ctx context.Context, subject, team string, own *stake)
 		}
 		keeper = above[0]
 	}
-	if b := keeper.find(v.snap, team, own, above); b != nil {
+	if b := keeper.find(v.snap, team, above); b != nil {
 		return b, nil
 	}
-	return v.bind(ctx, subject, team, own, append([]*stake(nil), above...))
+	return v.bind(ctx, subject, team, keeper, append([]*stake(nil), above...))
 }
 
-func (v *view) bind(ctx context.Context, subject, team string, own *stake, above []*stake) (*bound, error) {
+func (v *view) bind(ctx context.Context, subject, team string, keeper *stake, above []*stake) (*bound, error) {
 	st, err := v.stand(ctx, subject)
 	if err != nil {
 		return nil, err
@@ -249,16 +253,15 @@ func (v *view) bind(ctx context.Context, subject, team string, own *stake, above
 	if _, there := v.snap.layers[0].restrictions[team]; team != "" && (!there || team == v.snap.orgID()) {
 		return nil, store.ErrNotFound // another organization's team does not exist here
 	}
-	b, err := v.guard.bind(ctx, v, st, team)
-	if err != nil {
+	fresh := &binding{snap: v.snap, team: team}
+	if len(above) > 0 {
+		fresh.above = &above
+	}
+	if err := v.guard.bind(ctx, v, st, team, &fresh.bound); err != nil {
 		return nil, err
 	}
-	if _, key := st.key(); !key { // what a key may do depends on others as well
-		keeper := own
-		if keeper == nil {
-			keeper = above[0]
-		}
-		keeper.remember(binding{v.snap, team, own, above, b})
+	if fresh.bound.key == nil { // what a key may do depends on others as well
+		keeper.remember(fresh)
 	}
-	return b, nil
+	return &fresh.bound, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -45,14 +46,19 @@ func (r *records) grants(ctx context.Context, w wish) ([]Approval, error) {
 
 // bound is what a subject decides by in one context.
 type bound struct {
+	codes   []atomic.Uint32 // of the rules, if they alone decide
 	rules   *Ruleset
-	editing *Ruleset // of an owner, for the editing of policies; nil is rules
-	asTeam  *Ruleset // of a key that acts as its team, for what it does so; nil is rules
-	persons []*bound // as far as whose rights the explicit grants of a key reach
+	editing *Ruleset  // of an owner, for the editing of policies; nil is rules
+	key     *boundKey // nil: of a member
+	places  []string  // teams and projects in which the subject is active
+}
+
+// boundKey is what only keys have.
+type boundKey struct {
+	asTeam  *Ruleset // for what the key does as its team; nil is rules
+	persons []*bound // as far as whose rights the explicit grants reach
 	orphan  bool     // one of those is no member any more
-	places  []string // teams and projects in which the subject is active
-	key     bool
-	user    string // of a key, the user bound to it
+	user    string   // bound to the key
 }
 
 // person is the user who acts: who was named, else the subject, or the user bound to the key.
@@ -60,69 +66,73 @@ func (b *bound) person(subject, named string) string {
 	switch {
 	case named != "":
 		return named
-	case b.key:
-		return b.user
+	case b.key != nil:
+		return b.key.user
 	}
 	return subject
 }
 
 // bind selects the statements for a subject in a context, "" for that of the organization.
-func (g *Guard) bind(ctx context.Context, w world, st standing, team string) (b *bound, err error) {
-	b = &bound{}
+func (g *Guard) bind(ctx context.Context, w world, st standing, team string, b *bound) (err error) {
 	for _, a := range st.held {
-		if a.State == Active && a.TeamID != "" {
-			b.places = append(b.places, a.TeamID)
+		if a.active && a.teamID != "" {
+			b.places = append(b.places, a.teamID)
 		}
 	}
-	key, ok := st.key()
-	if !ok {
-		p := st.profile(team)
-		if b.rules, err = st.snap.ruleset(p); err != nil {
-			return nil, err
-		}
-		if p.Skip = st.ownerOf(); p.Skip > 0 {
-			b.editing, err = st.snap.ruleset(p)
-		}
-		return b, err
+	if key, ok := st.key(); ok {
+		return g.bindKey(ctx, w, st, key, team, b)
 	}
-	// What the key acts for as its team needs no role of anybody. What it was granted explicitly holds only
-	// as far as its maker and the person bound to it hold the same, now.
-	b.key, b.user = true, key.Bound
-	p := profile{Team: team, Removed: key.Remove}
-	acts := key.State == Active && (key.TeamID == "" || key.TeamID == team)
-	if key.ActsAsTeam {
+	p := st.profile(team)
+	if b.rules, err = st.snap.ruleset(p); err != nil {
+		return err
+	}
+	if p.Skip = st.ownerOf(); p.Skip > 0 {
+		b.editing, err = st.snap.ruleset(p)
+		return err
+	}
+	b.codes = b.rules.codes
+	return nil
+}
+
+// bindKey is bind for an API key. What it acts for as its team needs no role of anybody. What it was granted
+// explicitly holds only as far as its maker and the person bound to it hold the same, now.
+func (g *Guard) bindKey(ctx context.Context, w world, st standing, key seat, team string, b *bound) (err error) {
+	b.key = &boundKey{user: key.key.bound}
+	p := profile{Team: team, Removed: key.remove}
+	acts := key.active && (key.teamID == "" || key.teamID == team)
+	if key.key.actsAsTeam {
 		as := p
 		if acts {
 			as.Grants = []grant{{Key: true, Add: teamActions}}
 		}
-		if b.asTeam, err = st.snap.ruleset(as); err != nil {
-			return nil, err
+		if b.key.asTeam, err = st.snap.ruleset(as); err != nil {
+			return err
 		}
 	}
-	if acts && len(key.Add) > 0 {
-		p.Grants = []grant{{Key: true, Add: key.Add}}
+	if acts && len(key.add) > 0 {
+		p.Grants = []grant{{Key: true, Add: key.add}}
 	}
 	if b.rules, err = st.snap.ruleset(p); err != nil {
-		return nil, err
+		return err
 	}
-	for _, user := range []string{key.CreatedBy, key.Bound} {
+	for _, user := range []string{key.key.createdBy, key.key.bound} {
 		if user == "" {
 			continue
 		}
 		person, err := w.stand(ctx, user)
 		if errors.Is(err, store.ErrNotFound) {
-			b.orphan = true
+			b.key.orphan = true
 			continue
 		} else if err != nil {
-			return nil, err
+			return err
 		}
-		one, err := g.bind(ctx, w, person, team)
-		if err != nil {
-			return nil, err
+		one := new(bound)
+		if err := g.bind(ctx, w, person, team, one); err != nil {
+			return err
 		}
-		b.persons = append(b.persons, one)
+		b.key.persons = append(b.key.persons, one)
 	}
-	return b, nil
+	return nil
 }
 
 // teamActions is what a key with inherit_team_permissions may do: act as its team on the data
@@ -132,12 +142,14 @@ var teamActions = []string{"models.use", "models.read", "api_keys.use"}
 // by is the ruleset for an action, and whether nobody else's rights count beside it.
 func (b *bound) by(g *Guard, a Action) (rs *Ruleset, alone bool) {
 	switch {
-	case b.asTeam != nil && g.asTeam.has(a):
-		return b.asTeam, true
 	case b.editing != nil && g.editing.has(a):
 		return b.editing, true
+	case b.key == nil:
+		return b.rules, true
+	case b.key.asTeam != nil && g.asTeam.has(a):
+		return b.key.asTeam, true
 	}
-	return b.rules, len(b.persons) == 0 && !b.orphan
+	return b.rules, len(b.key.persons) == 0 && !b.key.orphan
 }
 
 // holds decides for one call.
@@ -149,12 +161,12 @@ func (b *bound) holds(q *question, e *evaluation) bool {
 
 // others says whether those whose rights count beside the bound's may do the same.
 func (b *bound) others(q *question, e *evaluation) bool {
-	for _, p := range b.persons {
+	for _, p := range b.key.persons {
 		if !p.holds(q, e) {
 			return false
 		}
 	}
-	return !b.orphan
+	return !b.key.orphan
 }
 
 // decide is holds with reasons.
@@ -165,16 +177,16 @@ func (b *bound) decide(q *question, e *evaluation) Decision {
 	if alone || d.Verdict == VerdictDeny {
 		return d
 	}
-	if b.orphan {
+	if b.key.orphan {
 		return Decision{Verdict: VerdictDeny, Code: "permission_denied", MissingPermission: rs.vocabulary.Name(q.action),
 			Reasons: []Reason{{Kind: "key", ID: e.asker.subject, Text: "the key's maker or bound person is no member any more"}}}
 	}
-	for _, p := range b.persons {
+	for _, p := range b.key.persons {
 		if u := p.decide(q, e); !u.Allowed {
 			return u
 		}
 	}
-	d.Until = moment(e.until)
+	d.Until = until(e.now, e.lasts)
 	return d
 }
 
@@ -252,7 +264,7 @@ func (a *asker) approved(e *evaluation, need *ApprovalNeed) Truth {
 			return Unknown
 		}
 		if ok {
-			e.holdsUntilTime(given.EndsAt)
+			e.holdsFor(given.EndsAt.Sub(e.now))
 			return True
 		}
 	}

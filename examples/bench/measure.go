@@ -5,18 +5,29 @@ import (
 	"time"
 )
 
-// sample is how long the rounds of one measurement took, a call of each.
-type sample []time.Duration
+// sample is what the rounds of one measurement took, in nanoseconds a call.
+type sample []float64
 
 // median is the middle of the rounds: as long as others on the machine disturb fewer than half of them it
 // stands.
-func (s sample) median() time.Duration {
+func (s sample) median() float64 {
 	sorted := slices.Sorted(slices.Values(s))
 	return sorted[len(sorted)/2]
 }
 
 // best is the round that was disturbed least. Far below the median it says that the machine was busy.
-func (s sample) best() time.Duration { return slices.Min(s) }
+func (s sample) best() float64 { return slices.Min(s) }
+
+// worst of a hundred is what 99 of them do not exceed.
+func (s sample) p99() float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	return sorted[(len(sorted)*99+99)/100-1]
+}
+
+// add notes a round of n calls.
+func (s *sample) add(took time.Duration, n int) {
+	*s = append(*s, float64(took.Nanoseconds())/float64(n))
+}
 
 // each measures rounds of n calls of fn, behind one round that only warms up.
 func each(rounds, n int, fn func() error) (sample, error) {
@@ -29,12 +40,13 @@ func each(rounds, n int, fn func() error) (sample, error) {
 			}
 		}
 		if round > 0 {
-			s = append(s, time.Since(begin)/time.Duration(n))
+			s.add(time.Since(begin), n)
 		}
 	}
 	return s, nil
 }
 
 // Units of figures.
-func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
-func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+func nanos(ns float64) float64  { return ns }
+func micros(ns float64) float64 { return ns / 1e3 }
+func millis(ns float64) float64 { return ns / 1e6 }

@@ -71,7 +71,7 @@ func TestWorkloadIsTheSameEachTime(t *testing.T) {
 // What the sizes of the peers' rule sets were when their figures were taken first.
 func TestPeersHaveAsManyRulesAsTheirFiguresSay(t *testing.T) {
 	w := newWorkload(small)
-	m, err := w.casbinModel(w.orgs[0])
+	m, err := w.casbinModel(w.orgs[0], casbinPlain)
 	require.NoError(t, err)
 	require.Len(t, m["p"]["p"].Policy, 33)
 	require.Len(t, m["g"]["g"].Policy, 2*small.users)

@@ -191,10 +191,10 @@ func benchLog(ctx context.Context, b *bench, name string, s *store.Store) error 
 			return fmt.Errorf("%d of %d new rows were new", fresh, batch)
 		}
 		if i >= warm {
-			times = append(times, took)
+			times.add(took, 1)
 		}
 	}
-	rate := func(d time.Duration) float64 { return batch / d.Seconds() }
+	rate := func(ns float64) float64 { return batch * 1e9 / ns }
 	b.set("store.log_"+name+"_rows_s", times, rate)
 
 	const repeated = batch / 100
@@ -211,7 +211,7 @@ func benchLog(ctx context.Context, b *bench, name string, s *store.Store) error 
 		if fresh != batch-repeated {
 			return fmt.Errorf("%d rows were new, not %d", fresh, batch-repeated)
 		}
-		times = append(times, took)
+		times.add(took, 1)
 	}
 	b.note("%s: Log.AppendMany where one row in 100 is there already: %.0f rows/s", name, rate(times.median()))
 	return nil

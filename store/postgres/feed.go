@@ -20,6 +20,7 @@ type feed struct {
 	db     *bun.DB
 	config *pgx.ConnConfig
 	self   string // begins what this process sends, which it need not hear
+	off    bool   // neither sends nor hears
 
 	once sync.Once
 	out  chan string
@@ -48,6 +49,9 @@ func newFeed(db *bun.DB, config *pgx.ConnConfig) *feed {
 
 // Publish implements store.Feed.
 func (f *feed) Publish(words []string) {
+	if f.off {
+		return
+	}
 	f.once.Do(func() { f.running.Go(f.send) })
 	for _, w := range words {
 		select {
@@ -111,6 +115,10 @@ func (f *feed) notify(ctx context.Context, words []string) bool {
 
 // Subscribe implements store.Feed.
 func (f *feed) Subscribe(deliver func(store.Notice)) {
+	if f.off {
+		deliver(store.Notice{Gap: true})
+		return
+	}
 	f.running.Go(func() {
 		for wait := 50 * time.Millisecond; f.ctx.Err() == nil; wait = min(2*wait, maxBackoff) {
 			if f.listen(deliver) {

@@ -38,6 +38,9 @@ type Options struct {
 	Migrations map[string]fs.FS
 	// CheckOnly applies no migration; a schema that is behind is store.ErrSchema.
 	CheckOnly bool
+	// NoFeed neither sends nor hears words of changes, as where a pooler passes no LISTEN on. Who listens
+	// finds changes by comparing.
+	NoFeed bool
 }
 
 // Open connects to the database and brings its schema up to this version. A schema of a newer
@@ -54,13 +57,15 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 		db.Close()
 		return nil, fmt.Errorf("open postgres store: %w", conceal(err))
 	}
+	words := newFeed(db, config)
+	words.off = o.NoFeed
 	return store.New(bunstore.New(bunstore.Dialect{
 		Writer: db, Reader: db,
 		WriteOptions: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		ReadOptions:  &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		RowLocks:     true,
 		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Skips: true},
-		Feed:         newFeed(db, config),
+		Feed:         words,
 		Error:        classify,
 	}), &o.Store), nil
 }
