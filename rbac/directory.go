@@ -27,7 +27,11 @@ func (d *directory) with(subject string, held []Assignment) *directory {
 	if len(held) == 0 {
 		next.subjects = *d.subjects.without(subject)
 	} else {
-		next.subjects = *d.subjects.with(subject, d.stakes.of(held))
+		seats := make([]seat, len(held))
+		for i := range held {
+			seats[i] = held[i].seat()
+		}
+		next.subjects = *d.subjects.with(subject, d.stakes.of(seats))
 	}
 	return &next
 }
@@ -97,11 +101,8 @@ type stakes struct {
 	key   []byte
 }
 
-func (s *stakes) of(held []Assignment) *stake {
-	seats := make([]seat, len(held))
-	for i := range held {
-		seats[i] = held[i].seat()
-	}
+// of returns the stake of those who have these seats, which it sorts and does not keep.
+func (s *stakes) of(seats []seat) *stake {
 	slices.SortFunc(seats, func(a, b seat) int { return cmp.Compare(a.teamID, b.teamID) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +113,7 @@ func (s *stakes) of(held []Assignment) *stake {
 	if st := s.known[string(s.key)].Value(); st != nil {
 		return st
 	}
-	st := &stake{held: seats}
+	st := &stake{held: slices.Clone(seats)}
 	s.known[string(s.key)] = weak.Make(st)
 	if len(s.known) > s.sweep {
 		for key, p := range s.known {
@@ -139,30 +140,39 @@ func (s *seat) append(b []byte) []byte {
 // directoryBuilder makes a directory from assignments in any order.
 type directoryBuilder struct {
 	layer *layer
-	all   []Assignment
+	all   []taken
+}
+
+// taken is a seat and who has it.
+type taken struct {
+	subject string
+	seat
+}
+
+func (b *directoryBuilder) add(a *Assignment) {
+	s := a.seat()
+	s.teamID, s.roleID = b.layer.same(s.teamID), b.layer.same(s.roleID)
+	b.all = append(b.all, taken{a.Subject, s})
 }
 
 func (b *directoryBuilder) directory() *directory {
-	slices.SortFunc(b.all, func(a, b Assignment) int { return strings.Compare(a.Subject, b.Subject) })
+	slices.SortFunc(b.all, func(a, b taken) int { return strings.Compare(a.subject, b.subject) })
 	subjects := 0
 	for i := range b.all {
-		if i == 0 || b.all[i].Subject != b.all[i-1].Subject {
+		if i == 0 || b.all[i].subject != b.all[i-1].subject {
 			subjects++
 		}
 	}
-	for i := range b.all {
-		a := &b.all[i]
-		a.TeamID, a.RoleID = b.layer.same(a.TeamID), b.layer.same(a.RoleID)
-	}
 	d := &directory{subjects: *new(table[*stake]).grown(subjects), stakes: &stakes{known: map[string]weak.Pointer[stake]{}, sweep: 64}}
 	d.subjects.size = subjects
+	var held []seat
 	for rest := b.all; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].Subject == rest[0].Subject {
-			n++
+		held = held[:0]
+		for len(held) < len(rest) && rest[len(held)].subject == rest[0].subject {
+			held = append(held, rest[len(held)].seat)
 		}
-		d.subjects.put(rest[0].Subject, d.stakes.of(rest[:n]))
-		rest = rest[n:]
+		d.subjects.put(rest[0].subject, d.stakes.of(held))
+		rest = rest[len(held):]
 	}
 	return d
 }

@@ -102,11 +102,12 @@ func newState(scope Scope, l *layer) *state {
 
 func (st *state) loadMembers(ctx context.Context, tx *store.Tx) error {
 	build := directoryBuilder{layer: st.layer}
-	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", st.scope.ID)}}) {
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", st.scope.ID)},
+		Order: []store.Order{store.Asc("team_id"), store.Asc("kind"), store.Asc("created_at")}}) { // the order of an index
 		if err != nil {
 			return err
 		}
-		build.all = append(build.all, a)
+		build.add(&a)
 	}
 	st.members, st.granted = build.directory(), map[wish][]Approval{}
 	for a, err := range approvals.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", st.scope.ID),

@@ -2,7 +2,6 @@ package rbac
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -86,13 +85,18 @@ func (v *view) explain(ctx context.Context, b *bound, subject string, r *Request
 // Principal is a subject in one context, resolved once for many questions, such as when a credential was
 // authenticated. It sees every change that [Guard.Allows] sees. It is safe for concurrent use.
 type Principal struct {
-	node   atomic.Pointer[node]
-	serial atomic.Uint64 // of the view that bound was resolved in; read before it and written after it
-	bound  atomic.Pointer[bound]
+	node atomic.Pointer[node]
+	now  atomic.Pointer[resolved]
 
 	guard                  *Guard
 	orgID, teamID, subject string
-	mu                     sync.Mutex // of writers
+}
+
+// resolved is a principal in one view.
+type resolved struct {
+	serial uint64
+	codes  []atomic.Uint32 // of the bound
+	bound  *bound
 }
 
 // Principal resolves a subject in a context of an organization: a team or project, "" for that of the
@@ -118,14 +122,12 @@ func (g *Guard) Action(name string) Action {
 
 // Allows is [Guard.Allows] for the principal.
 func (p *Principal) Allows(ctx context.Context, a Action, c *Call) (Answer, error) {
-	// A bound that is read after its serial is of that view or of a later one.
-	if p.node.Load().serial.Load() == p.serial.Load() && c.Least == nil && p.guard.live.trusted.Load() {
-		b := p.bound.Load()
-		if code := codeIn(b.codes, a); code >= codeSettled { // most questions do not depend on the call at all
+	if r := p.now.Load(); r.serial == p.node.Load().serial.Load() && c.Least == nil && p.guard.live.trusted.Load() {
+		if code := codeIn(r.codes, a); code >= codeSettled { // most questions do not depend on the call at all
 			return Answer{code&codeAllows != 0, forever}, nil
 		}
 		if v := p.node.Load().view.Load(); v != nil {
-			return v.answer(ctx, b, a, p.teamID, p.subject, b.person(p.subject, ""), c)
+			return v.answer(ctx, r.bound, a, p.teamID, p.subject, r.bound.person(p.subject, ""), c)
 		}
 	}
 	v, b, err := p.resolve(ctx, c.Least)
@@ -154,12 +156,7 @@ func (p *Principal) resolve(ctx context.Context, least Revision) (*view, *bound,
 	if err != nil {
 		return nil, nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if v.serial > p.serial.Load() {
-		p.bound.Store(b)
-		p.serial.Store(v.serial)
-		p.node.Store(v.node)
-	}
+	p.node.Store(v.node)
+	p.now.Store(&resolved{v.serial, b.codes, b})
 	return v, b, nil
 }

@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/ast"
@@ -185,23 +187,55 @@ func naive(rules []oracleRule, q oracleQuestion) (allow bool) {
 	return allow
 }
 
-func TestCedarOracleAgreesWithTheRules(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	const sets, questions = 1000, 20
+// TestOrgkitAgreesWithCedar asks the same of compiled rules, of Cedar and of the rules themselves.
+func TestOrgkitAgreesWithCedar(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 2))
+	v, err := rbac.NewVocabulary(oracleActions...)
+	require.NoError(t, err)
+	const sets, questions = 4000, 25
 	allows := 0
 	for range sets {
 		rules := randomRules(r)
 		oracle, err := newCedarOracle(rules, oracleActions)
 		require.NoError(t, err)
+		compiled, err := rbac.NewRuleset(orgkitRules(rules), &rbac.RulesetOptions{Vocabulary: v})
+		require.NoError(t, err)
 		for range questions {
 			q := randomQuestion(r)
-			got, err := oracle.allowed(q)
+			byCedar, err := oracle.allowed(q)
 			require.NoError(t, err)
-			require.Equal(t, naive(rules, q), got, "%+v asked %+v", rules, q)
-			if got {
+			in := q.in.inputs()
+			ours := compiled.Allows(rbac.Question{Action: q.action, Resource: q.resource}, &in)
+			if want := naive(rules, q); byCedar != want || ours != want {
+				t.Fatalf("seed %d: cedar %t, orgkit %t, by the rules %t\n%+v\nasked %+v", seed, byCedar, ours, want, rules, q)
+			}
+			if ours {
 				allows++
 			}
 		}
 	}
 	require.InDelta(t, 0.4, float64(allows)/(sets*questions), 0.25, "both answers occur")
+}
+
+func orgkitRules(rules []oracleRule) []rbac.Rule {
+	var all []rbac.Rule
+	for i, r := range rules {
+		pool := rbac.PoolRole
+		if r.policy {
+			pool = rbac.PoolPolicy
+		}
+		all = append(all, rbac.Rule{ID: strconv.Itoa(i), Pool: pool, Statement: r.statement, Except: r.except})
+	}
+	return all
+}
+
+// inputs are what orgkit is told.
+func (in loadInputs) inputs() rbac.Inputs {
+	own := rbac.False
+	if in.own {
+		own = rbac.True
+	}
+	return rbac.Inputs{Now: in.now, IP: in.ip, Own: own, Anomaly: rbac.Anomaly{Registered: true, Score: in.anomaly}}
 }

@@ -47,6 +47,7 @@ func each(rounds, n int, fn func() error) (sample, error) {
 }
 
 // Units of figures.
-func nanos(ns float64) float64  { return ns }
-func micros(ns float64) float64 { return ns / 1e3 }
-func millis(ns float64) float64 { return ns / 1e6 }
+func nanos(ns float64) float64   { return ns }
+func micros(ns float64) float64  { return ns / 1e3 }
+func millis(ns float64) float64  { return ns / 1e6 }
+func seconds(ns float64) float64 { return ns / 1e9 }

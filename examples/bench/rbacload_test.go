@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -138,6 +139,11 @@ func benchmarkPeer(b *testing.B, name string) {
 	c, err := peers[i].load(w)
 	require.NoError(b, err)
 	require.NoError(b, w.verify(c))
+	ask(b, w, c)
+}
+
+// ask asks all queries of a workload, again and again.
+func ask(b *testing.B, w *workload, c check) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		if n == len(w.queries) {
@@ -150,8 +156,25 @@ func benchmarkPeer(b *testing.B, name string) {
 }
 
 func BenchmarkCasbin(b *testing.B)       { benchmarkPeer(b, "casbin") }
-func BenchmarkCasbinCached(b *testing.B) { benchmarkPeer(b, "casbin cached") }
+func BenchmarkCasbinTuned(b *testing.B)  { benchmarkPeer(b, "casbin, tuned matcher") }
+func BenchmarkCasbinCached(b *testing.B) { benchmarkPeer(b, "casbin, cached") }
 func BenchmarkCedar(b *testing.B)        { benchmarkPeer(b, "cedar") }
+
+func BenchmarkHandle(b *testing.B) { benchmarkOrgkit(b, (*orgkit).handles) }
+func BenchmarkStrings(b *testing.B) {
+	benchmarkOrgkit(b, func(o *orgkit, ctx context.Context) (check, error) { return o.strings(ctx), nil })
+}
+
+func benchmarkOrgkit(b *testing.B, by func(*orgkit, context.Context) (check, error)) {
+	w := newWorkload(oneOrg)
+	o, err := loadOrgkit(b.Context(), w)
+	require.NoError(b, err)
+	defer o.close()
+	c, err := by(o, b.Context())
+	require.NoError(b, err)
+	require.NoError(b, w.verify(c))
+	ask(b, w, c)
+}
 
 func BenchmarkWorkload(b *testing.B) {
 	for b.Loop() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -131,4 +132,26 @@ func heap() float64 {
 	}
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
+}
+
+// memoryWait is how long the processor waits for a place in memory that is in none of its own caches: what
+// figures of cold memory are multiples of. It differs between machines and moments.
+func memoryWait() float64 {
+	const places, apart = 1 << 19, 8 // 64 bytes apart: 32 MB
+	next := make([]int32, places*apart*2)
+	order := rand.Perm(places)
+	for i, place := range order {
+		next[place*apart*2] = int32(order[(i+1)%places] * apart * 2)
+	}
+	var s sample
+	at := int32(0)
+	for range 5 {
+		begin := time.Now()
+		for range places {
+			at = next[at]
+		}
+		s.add(time.Since(begin), places)
+	}
+	runtime.KeepAlive(at)
+	return s.best()
 }

@@ -21,12 +21,9 @@ type orgkit struct {
 // newOrgkit writes the records of a workload into a store.
 func newOrgkit(ctx context.Context, w *workload, s *store.Store) (*orgkit, error) {
 	o := &orgkit{w: w, store: s}
-	g, err := rbac.NewGuard(s, &rbac.Options{Actions: w.actions,
-		Anomaly: func(context.Context, string, string) (float64, error) { return o.score, nil }})
-	if err != nil {
+	if err := o.forget(); err != nil {
 		return nil, err
 	}
-	o.Guard = g
 	ctx = audit.WithActor(ctx, audit.PlatformAdmin())
 	for _, org := range w.orgs {
 		if err := o.write(ctx, org); err != nil {
@@ -34,6 +31,16 @@ func newOrgkit(ctx context.Context, w *workload, s *store.Store) (*orgkit, error
 		}
 	}
 	return o, nil
+}
+
+// forget begins anew with nothing in memory.
+func (o *orgkit) forget() (err error) {
+	if o.Guard != nil {
+		o.Guard.Close()
+	}
+	o.Guard, err = rbac.NewGuard(o.store, &rbac.Options{Actions: o.w.actions,
+		Anomaly: func(context.Context, string, string) (float64, error) { return o.score, nil }})
+	return err
 }
 
 func (o *orgkit) write(ctx context.Context, org loadOrg) error {

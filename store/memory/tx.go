@@ -77,11 +77,20 @@ func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst a
 		return err
 	}
 	out := reflect.ValueOf(dst).Elem()
-	n := 0
+	n := out.Len()
+	most := n + s.Limit
 	t.read(k).walk(s, func(rec any) bool {
-		out.Set(reflect.Append(out, reflect.ValueOf(k.Clone(rec)).Elem()))
+		if n == out.Cap() {
+			grow := max(4, n)
+			if s.Limit > 0 && n >= 64 { // what is long becomes as long as it may
+				grow = most - n
+			}
+			out.Grow(grow)
+		}
 		n++
-		return s.Limit == 0 || n < s.Limit
+		out.SetLen(n)
+		k.CloneInto(out.Index(n-1).Addr().Interface(), rec)
+		return s.Limit == 0 || n < most
 	})
 	return nil
 }
