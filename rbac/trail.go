@@ -57,16 +57,18 @@ const (
 // extend adds a revision to a trail, and drops the oldest ones beyond its length.
 func extend(trail string, revision int64, traces []store.Trace) string {
 	var touched []string
+	odd := false // a value that a trail cannot hold
 	for _, t := range traces {
 		if kind, ok := kindOf(t.Kind); ok {
 			touched = append(touched, string(kind)+":"+t.Value)
+			odd = odd || t.Value == "" || strings.ContainsAny(t.Value, "; ,*")
 		}
 	}
 	slices.Sort(touched)
 	touched = slices.Compact(touched)
 	entry := strconv.FormatInt(revision, 10)
 	switch list := strings.Join(touched, ","); {
-	case len(touched) > maxTouches || len(list) > maxTrail || strings.ContainsAny(list, "; *"):
+	case len(touched) > maxTouches || len(list) > maxTrail/2 || odd:
 		entry += " *"
 	case len(touched) > 0:
 		entry += " " + list

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"a panic keeps nothing":                    rollbackOnPanic,
 		"a failed joined unit dooms the outer one": doomed,
 		"a failed write dooms the unit":            doomedByWrite,
+		"a unit remembers what it wrote":           traces,
 		"rows in units of their own fail alone":    rowsAlone,
 		"a view inside an update sees its writes":  viewInUpdate,
 		"an update inside a view is refused":       updateInView,

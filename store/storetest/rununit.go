@@ -263,3 +263,41 @@ func closed(t *testing.T, s *store.Store) {
 	require.ErrorIs(t, s.View(t.Context(), func(context.Context, *store.Tx) error { return nil }), store.ErrClosed)
 	require.ErrorIs(t, s.Update(t.Context(), func(context.Context, *store.Tx) error { return nil }), store.ErrClosed)
 }
+
+func traces(t *testing.T, s *store.Store) {
+	old := &widget{OrgID: "old", Name: "w"}
+	insert(t, s, old)
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		var seen []string
+		expect := func(orgs ...string) {
+			t.Helper()
+			seen = append(seen, orgs...)
+			var got []string
+			for _, trace := range tx.Traces() {
+				require.Equal(t, widgets.Kind(), trace.Kind)
+				got = append(got, trace.Value)
+			}
+			require.Equal(t, seen, got)
+		}
+		require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error { // joined
+			return widgets.Insert(ctx, tx, &widget{OrgID: "new", Name: "a"})
+		}))
+		expect("new")
+		fresh, err := widgets.InsertNew(ctx, tx, &widget{OrgID: "old", Name: "w"})
+		require.NoError(t, err)
+		require.False(t, fresh)
+		expect() // nothing was written
+		w, err := widgets.Get(ctx, tx, old.ID)
+		require.NoError(t, err)
+		w.Size++
+		require.NoError(t, widgets.Update(ctx, tx, &w))
+		expect("old")
+		require.NoError(t, widgets.Delete(ctx, tx, old.ID))
+		expect("old")
+		return nil
+	})
+	view(t, s, func(_ context.Context, tx *store.Tx) error {
+		require.Empty(t, tx.Traces())
+		return nil
+	})
+}

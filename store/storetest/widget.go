@@ -34,7 +34,7 @@ type detail struct {
 }
 
 var widgets = store.Define[widget]("storetest_widgets", "wid",
-	store.Unique("org_id", "name"), store.Unique("code"), store.Index("org_id", "size"), store.Index("org_id", "seen"))
+	store.Unique("org_id", "name"), store.Unique("code"), store.Index("org_id", "size"), store.Index("org_id", "seen"), store.Traced("org_id"))
 
 // tick is a row of a log with a column of every class.
 type tick struct {
