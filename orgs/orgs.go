@@ -160,6 +160,7 @@ type Policies interface {
 	DeletePolicy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policies(ctx context.Context, orgID, teamID string, limit int, after string) (store.Page[rbac.Policy], error)
+	CasbinExport(ctx context.Context, orgID string) (rbac.CasbinExport, error)
 }
 
 // Approvals open what needs somebody's word.

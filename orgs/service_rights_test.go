@@ -203,6 +203,8 @@ var policyMethods = []method{
 		}},
 	{name: "Policies", reads: true, nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Policies(ctx, f.id.Org, f.id.Team, 0, "") }},
+	{name: "CasbinExport", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.CasbinExport(ctx, f.id.Org) }},
 }
 
 func someBudget(f *fixture) billing.Budget {

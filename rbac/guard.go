@@ -66,10 +66,6 @@ func Kinds() []*store.Kind {
 		overrides.Kind(), policies.Kind(), approvals.Kind()}
 }
 
-func (g *Guard) knowledge() Knowledge {
-	return Knowledge{Vocabulary: g.vocabulary, AnomalySource: g.opt.Anomaly != nil}
-}
-
 // Op is what somebody wants to do.
 type Op struct {
 	Action   string // dot form, such as teams.create

@@ -101,7 +101,8 @@ func (g *Guard) fill(ctx context.Context, tx *store.Tx, p *Policy, in NewPolicy)
 		}
 	}
 	p.Name, p.Description, p.Statements, p.Enabled = in.Name, in.Description, in.Statements, !in.Disabled
-	return Lint(in.Statements, g.knowledge()), nil
+	known, err := g.knowledge(ctx, tx, p.OrgID, p.TeamID)
+	return Lint(in.Statements, known), err
 }
 
 func named(err error) error {

@@ -21,7 +21,7 @@ type Answer struct {
 //
 // In this process the answer rests on every change that has returned. Changes by other processes on the same
 // database count as soon as they are told of, or found by comparing: see [MemoryOptions]. Call.Least demands
-// more.
+// more. What a unit has written that is not committed yet is not seen, in that unit either.
 //
 // The first question about an organization reads all that it consists of; the first of a kind asks Casbin.
 func (g *Guard) Allows(ctx context.Context, subject string, r *Request) (Answer, error) {

@@ -1,8 +1,9 @@
 // Package rbac decides whether an actor may do something here and now, and says why.
 //
-// [Guard.Check] answers a question; [Guard.Change] is the one way to change anything: it asks,
-// does, records and raises the revision of the organization in one transaction. Roles, overrides,
-// policies and approvals, which decisions are made of, are kept here too.
+// [Guard.Check] answers by what a unit sees, [Guard.Allows] and [Guard.Decide] from memory;
+// [Guard.Change] is the one way to change anything: it asks, does, records and raises the revision of the
+// organization in one transaction. Roles, overrides, policies and approvals, which decisions are made of, are
+// kept here too.
 //
 // # How a decision is made
 //
@@ -26,6 +27,23 @@
 // Casbin evaluates; everything it is fed is compiled by this package. Its model has one matcher,
 // our function over precompiled patterns, so none of its own pattern dialects decides anything
 // (keyMatch("billing.delete", "*.read") is true), no rule can fail, and no enforcer is ever changed
-// once it was built. Conditions are not in the matcher: it collects the statements that name the
-// question, and this package tests their conditions for the call.
+// once it was built. A line of its policy is a place in a ruleset and an effect, not a rule, so that all
+// rulesets of one shape share an enforcer: it is told no more than it needs, and costs no memory per tenant.
+//
+// Conditions are not in the matcher. Casbin says once which rules name an action and a class of resources,
+// those that the same patterns match; what is left of the question then, the residual, is kept, and its
+// conditions are tested for each call. Where nothing is left the answer is a bit. Nothing is kept of a
+// resource or of a subject that holds nothing.
+//
+// # Memory and freshness
+//
+// An organization that is asked about is held in memory: its rules, and who holds what. Every change names in
+// the trail of its [Scope] what it touched; those records are read again, in one View, and the next state
+// shares the rest with the one before. In this process that has happened before the change returns. Other
+// processes hear of it by [store.Store.Listen], or find it by comparing revisions ([MemoryOptions]), which
+// needs no feed. While the database cannot be reached memory is trusted for a moment only; then questions fail.
+// A token that a change answered ([Revision]) can be demanded of an answer by [Call].Least.
+//
+// Rights flow down the tree: the organizations above are in memory each by itself, and a view of them is put
+// together again when one has changed.
 package rbac

@@ -214,18 +214,22 @@ func (rs *Ruleset) ask(q *question) (*cell, error) {
 		return &cell{settled: true, failed: err}, err
 	}
 	c := s.residual()
+	if c == refusal { // of everybody
+		return c, nil
+	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	cells := *rs.cells.Load()
-	if len(cells) < maxShared {
+	share := len(cells) < maxShared
+	if share {
 		if i := slices.IndexFunc(cells, c.equal); i >= 0 {
 			return cells[i], nil
 		}
-		c.all = slices.Clone(c.all)
-		rs.put(c)
-		return c, nil
 	}
-	c.all = slices.Clone(c.all)
+	c.all = slices.Clone(c.all) // the sink has room for others
+	if share {
+		rs.put(c)
+	}
 	return c, nil
 }
 

@@ -45,5 +45,10 @@ func (p ResourcePattern) Match(resource string) bool {
 	return strings.Trim(glob[i:], "*") == ""
 }
 
+// Contains says whether p matches all that q matches. Where it says no, p may still do so.
+func (p ResourcePattern) Contains(q ResourcePattern) bool {
+	return p.Match(q.glob) // a * of q is a character that only a * of p takes
+}
+
 // ModelPattern is the resource of a model, or the pattern of models for a glob of ids.
 func ModelPattern(model string) string { return "model:" + model }

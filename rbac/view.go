@@ -30,8 +30,14 @@ func (g *Guard) viewOf(ctx context.Context, orgID string, least Revision) (*view
 	return g.assemble(ctx, orgID, least)
 }
 
+// outside is a context outside of any unit: what is kept is what was committed.
+type outside struct{ context.Context }
+
+func (outside) Value(any) any { return nil }
+
 // assemble puts a view together, and loads what is missing for it.
 func (g *Guard) assemble(ctx context.Context, orgID string, least Revision) (*view, error) {
+	ctx = outside{ctx}
 	if err := g.live.begin(g); err != nil {
 		return nil, err
 	}
@@ -53,9 +59,10 @@ func (g *Guard) assemble(ctx context.Context, orgID string, least Revision) (*vi
 	for range 4 * MaxDepth { // each round loads one organization; one more when they move or are evicted meanwhile
 		v, missing := g.memory.assemble(g, orgID)
 		switch {
-		case v != nil && v.gone:
+		case v == nil:
+		case v.gone:
 			return nil, store.ErrNotFound
-		case v != nil:
+		default:
 			return v, nil
 		}
 		if err := g.take(ctx, missing); err != nil {
@@ -85,7 +92,10 @@ func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
 	if have := nodes[0].view.Load(); have != nil {
 		return have, ""
 	}
-	v.snap, v.gone = m.snapshotLocked(layers), Effective(chain) == Gone
+	if Effective(chain) == Gone { // never kept: to whom it is asked about it does not exist
+		return &view{gone: true}, ""
+	}
+	v.snap = m.snapshotLocked(layers)
 	v.members = v.states[0].members
 	m.serial++
 	v.serial, v.node = m.serial, nodes[0]
@@ -164,6 +174,9 @@ func (g *Guard) refresh(ctx context.Context, orgID string) error {
 		scope, err := Scopes.Get(ctx, tx, orgID)
 		if err != nil || scope.Revision == old.scope.Revision {
 			return err
+		}
+		if scope.Revision < old.scope.Revision { // the database was set back
+			return store.ErrNotFound
 		}
 		st, err = old.advance(ctx, tx, scope)
 		return err
