@@ -161,6 +161,8 @@ type Policies interface {
 	Policy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policies(ctx context.Context, orgID, teamID string, limit int, after string) (store.Page[rbac.Policy], error)
 	CasbinExport(ctx context.Context, orgID string) (rbac.CasbinExport, error)
+	WhoCan(ctx context.Context, q rbac.AccessQuery) (rbac.Holders, error)
+	WhatCan(ctx context.Context, subject string, q rbac.AccessQuery) ([]rbac.Permitted, error)
 }
 
 // Approvals open what needs somebody's word.

@@ -205,6 +205,14 @@ var policyMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Policies(ctx, f.id.Org, f.id.Team, 0, "") }},
 	{name: "CasbinExport", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.CasbinExport(ctx, f.id.Org) }},
+	{name: "WhoCan", reads: true, nested: true, member: hidden, guest: denied, because: "who may read members:own only knows of nobody else",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.WhoCan(ctx, rbac.AccessQuery{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Resource: "model:large"})
+		}},
+	{name: "WhatCan", reads: true, nested: true, member: hidden, guest: denied, because: "who may read members:own only knows of nobody else",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.WhatCan(ctx, f.id.User, rbac.AccessQuery{OrgID: f.id.Org, TeamID: f.id.Team, Resource: "model:large"})
+		}},
 }
 
 func someBudget(f *fixture) billing.Budget {

@@ -38,7 +38,8 @@ func (d *directory) with(subject string, held []Assignment) *directory {
 
 // stake is what a subject holds in an organization. Those who hold the same share it.
 type stake struct {
-	held []seat // sorted by team
+	held   []seat // sorted by team
+	number uint32 // of the stakes of its organization, some of which are gone
 
 	mu    sync.Mutex // of writers
 	first atomic.Pointer[binding]
@@ -97,6 +98,7 @@ func (s *stake) remember(fresh *binding) {
 type stakes struct {
 	mu    sync.Mutex
 	known map[string]weak.Pointer[stake]
+	last  uint32
 	sweep int // the size at which what is gone is looked for
 	key   []byte
 }
@@ -113,7 +115,8 @@ func (s *stakes) of(seats []seat) *stake {
 	if st := s.known[string(s.key)].Value(); st != nil {
 		return st
 	}
-	st := &stake{held: slices.Clone(seats)}
+	s.last++
+	st := &stake{held: slices.Clone(seats), number: s.last}
 	s.known[string(s.key)] = weak.Make(st)
 	if len(s.known) > s.sweep {
 		for key, p := range s.known {

@@ -104,8 +104,8 @@ func (g *Guard) hear(n store.Notice) {
 	}
 	m := &g.memory
 	m.mu.Lock()
-	for l := range m.loading {
-		l.heard[c.OrgID] = max(c.Revision, l.heard[c.OrgID])
+	if l := m.loading[c.OrgID]; l != nil {
+		l.heard = max(c.Revision, l.heard)
 	}
 	m.mu.Unlock()
 	// What fails was dropped from memory: the next question will say so.

@@ -20,7 +20,7 @@ type memory struct {
 	nodes atomic.Pointer[table[*node]] // read without a lock, written with it
 
 	mu      sync.Mutex
-	loading map[*loading]struct{}
+	loading map[string]*loading // by organization
 	serial  uint64
 }
 
@@ -39,8 +39,11 @@ type node struct {
 	refreshing sync.Mutex // one goroutine at a time brings it forward
 }
 
-// loading is a load under way: what is heard of meanwhile it has perhaps not seen.
-type loading struct{ heard Revision }
+// loading is a load under way, which others wait for.
+type loading struct {
+	heard int64 // the revision that was heard of meanwhile, which it has perhaps not seen
+	done  chan struct{}
+}
 
 func (m *memory) node(orgID string) *node {
 	n, _ := m.nodes.Load().get(orgID)

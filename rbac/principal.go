@@ -16,8 +16,8 @@ type Answer struct {
 }
 
 // Allows answers a question from memory, without an allocation. A subject that holds nothing in the
-// organization is store.ErrNotFound, as is an organization or team that is not there; so is every other
-// error a refusal.
+// organization is store.ErrNotFound, as is an organization or team that is not there. Every error is a
+// refusal.
 //
 // In this process the answer rests on every change that has returned. Changes by other processes on the same
 // database count as soon as they are told of, or found by comparing: see [MemoryOptions]. Call.Least demands

@@ -56,7 +56,7 @@ func (g *Guard) assemble(ctx context.Context, orgID string, least Revision) (*vi
 			}
 		}
 	}
-	for range 4 * MaxDepth { // each round loads one organization; one more when they move or are evicted meanwhile
+	for range 64 * MaxDepth { // each round loads one organization; more when they move or are evicted meanwhile, or a load that was waited for has failed
 		v, missing := g.memory.assemble(g, orgID)
 		switch {
 		case v == nil:
@@ -119,17 +119,29 @@ func (m *memory) peek(orgID string) *state {
 	return nil
 }
 
-// take loads one organization with its members.
+// take loads one organization with its members. Of those who ask at once one loads and the others wait; who
+// has waited looks again.
 func (g *Guard) take(ctx context.Context, orgID string) error {
 	m := &g.memory
-	l := &loading{heard: Revision{}}
 	m.mu.Lock()
-	m.loading[l] = struct{}{}
+	l := m.loading[orgID]
+	if l != nil {
+		m.mu.Unlock()
+		select {
+		case <-l.done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	l = &loading{done: make(chan struct{})}
+	m.loading[orgID] = l
 	m.mu.Unlock()
 	defer func() {
 		m.mu.Lock()
-		delete(m.loading, l)
+		delete(m.loading, orgID)
 		m.mu.Unlock()
+		close(l.done)
 	}()
 	for {
 		var st *state
@@ -145,7 +157,7 @@ func (g *Guard) take(ctx context.Context, orgID string) error {
 			return err
 		}
 		m.mu.Lock()
-		seen := st.scope.Revision >= l.heard[orgID]
+		seen := st.scope.Revision >= l.heard
 		if seen {
 			m.keepLocked(st)
 		}

@@ -56,6 +56,7 @@
 //     rests on it, in an organization of 1,000 users on the memory store; the 99th of a hundred.
 //   - rbac.change_remote_ms, rbac.change_polled_ms: the same in another process on one PostgreSQL, which
 //     asks every 0.1 ms: with notifications and without.
+//   - rbac.who_can_us: Guard.WhoCan by the platform, with its own permission check, the best round.
 //   - rbac.vs_casbin, rbac.vs_cedar: their time over that by handle. Casbin's matcher is in the order that its
 //     documentation has; how much a tuned one gains stands in the table.
 //   - rbac.load_1m_s, rbac.handle_1m_ns (with -full): 1,000 organizations with 1,000 users each, loaded from

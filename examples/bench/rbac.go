@@ -25,6 +25,7 @@ var rbacBars = []bar{
 	{name: "rbac.change_local_us", what: "from commit to visible in this process, p99", limit: 250},
 	{name: "rbac.change_remote_ms", what: "from commit to visible in another process, PostgreSQL, p99", limit: 25},
 	{name: "rbac.change_polled_ms", what: "the same without notifications, p99", limit: 1000},
+	{name: "rbac.who_can_us", what: "who may use a model, among 1,000 users", limit: 20},
 	{name: "rbac.vs_casbin", what: "time of Casbin, one enforcer per org, over that by handle", limit: 1000, least: true},
 	{name: "rbac.vs_cedar", what: "time of cedar-go, one policy set per org, over that by handle", limit: 150, least: true},
 }
@@ -39,7 +40,7 @@ var (
 
 func benchRBAC(ctx context.Context, b *bench) error {
 	for _, measure := range []func(context.Context, *bench) error{
-		benchOneOrg, benchConditions, benchMisses, benchMemoryUse, benchManyOrgs, benchChanges, benchManyUsers,
+		benchOneOrg, benchConditions, benchMisses, benchMemoryUse, benchManyOrgs, benchChanges, benchAccess, benchManyUsers,
 	} {
 		if err := measure(ctx, b); err != nil {
 			return err
