@@ -76,6 +76,32 @@ func (d dial) must(ctx context.Context, m *orgs.Manager, n int64) (rbac.Revision
 	return rev, err
 }
 
+// recall asks memory, step by step from one on that the dial does not lie behind: a dial only goes up, so
+// that one which does not show a step has passed it. It answers -1 for none.
+func (d dial) recall(from int64, allows func(action string) (bool, error)) (int64, error) {
+	for n := from; n < from+steps-1; n++ {
+		if is, err := allows(shown(n)); err != nil || is {
+			return n, err
+		}
+	}
+	return -1, nil
+}
+
+// memory is who answers for the dial: by ids, or a principal that was resolved once.
+func (d dial) memory(ctx context.Context, m *orgs.Manager) (byID, kept func(action string) (bool, error), err error) {
+	p, err := m.Principal(ctx, d.orgID, d.teamID, d.subject)
+	call := rbac.Call{Resource: "organization:" + d.orgID}
+	byID = func(action string) (bool, error) {
+		a, err := m.Allows(ctx, d.subject, &rbac.Request{OrgID: d.orgID, TeamID: d.teamID, Action: action, Call: call})
+		return a.Allowed, err
+	}
+	kept = func(action string) (bool, error) {
+		a, err := p.Allows(ctx, m.Action(action), &call)
+		return a.Allowed, err
+	}
+	return byID, kept, err
+}
+
 // newDials makes one of each kind of rule: a role, a member's own grants, an override of a team, and a policy.
 func newDials(t *testing.T, w *orgstest.World) (dials []dial, org orgs.Organization, owner orgs.User) {
 	org, owner = w.Org("dials")
@@ -137,6 +163,9 @@ func TestNoCheckIsOlderThanACommittedChange(t *testing.T) {
 		for i, d := range dials {
 			race.dials[i].dial = d
 			require.NoError(t, d.turn(race.ctx, w.Manager, 0))
+			byID, kept, err := d.memory(race.ctx, w.Manager)
+			require.NoError(t, err)
+			race.dials[i].memory = []func(string) (bool, error){byID, kept}
 			writers.Go(func() {
 				for n := range last {
 					if err := race.write(&race.dials[i], n+1); err != nil {
@@ -190,6 +219,18 @@ type turning struct {
 	dial
 	begun, done atomic.Int64
 	token       atomic.Value
+	memory      []func(action string) (bool, error)
+}
+
+// remembers is an error unless memory shows the step, and not the one before.
+func (d *turning) remembers(n int64) error {
+	for i, allows := range d.memory {
+		is, err := d.recall(max(0, n-1), allows)
+		if err != nil || is != n {
+			return fmt.Errorf("memory %d of dial %s shows %d instead of %d: %w", i, d.name, is, n, err)
+		}
+	}
+	return nil
 }
 
 var errUndone = errors.New("undone")
@@ -211,6 +252,9 @@ func (r *race) write(d *turning, n int64) error {
 		if _, err := d.must(r.ctx, r.Manager, n-1); err != nil {
 			return fmt.Errorf("after it was undone: %w", err)
 		}
+		if err := d.remembers(n - 1); err != nil {
+			return fmt.Errorf("after it was undone: %w", err)
+		}
 	}
 	d.begun.Store(n)
 	r.move(d)
@@ -225,6 +269,9 @@ func (r *race) write(d *turning, n int64) error {
 	}
 	if rev[r.org] < token[r.org] {
 		return fmt.Errorf("is answered %s and decides by %s", token, rev)
+	}
+	if err := d.remembers(n); err != nil {
+		return err
 	}
 	d.token.Store(token)
 	d.done.Store(n)
@@ -251,6 +298,13 @@ func (r *race) read(d *turning, seen *int64) error {
 		return fmt.Errorf("decides by %s after %d and with %s", rev, *seen, token)
 	}
 	*seen = rev[r.org]
+	for i, allows := range d.memory { // what is committed is there when the change returns
+		n, err := d.recall(least, allows)
+		if most := d.begun.Load(); err != nil || n < least || n > most {
+			return fmt.Errorf("memory %d of %s shows %d where %d was seen and %d begun: %w", i, d.name, n, least, most, err)
+		}
+		least = n
+	}
 	r.reads.Add(1)
 	return nil
 }

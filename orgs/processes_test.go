@@ -70,6 +70,7 @@ func (h *heard) await(orgID string, revision int64) error {
 //	turn ORG STEP TO             turns the role's dial, from step to step; answers "turned STEP TOKEN" for each
 //	look ORG SUBJECT STEP TOKEN  answers what is shown to a reader who demands the token
 //	await ORG REVISION           answers when its watch, which does not poll, has heard of it
+//	recall ORG SUBJECT STEP TOKEN  looks into memory, which has to be of the token; "-" waits until it shows the step
 func peerProgram(ctx context.Context, m *orgs.Manager, input *bufio.Scanner) error {
 	ctx = audit.WithActor(ctx, audit.PlatformAdmin())
 	hears, stop := watch(m, never)
@@ -103,6 +104,25 @@ func peerProgram(ctx context.Context, m *orgs.Manager, input *bufio.Scanner) err
 				return err
 			}
 			say("shows %d", is)
+		case "recall":
+			fmt.Sscanf(input.Text(), "recall %s %s %d %s", &org, &subject, &n, &token)
+			request := rbac.Request{OrgID: org, Action: shown(n), Call: rbac.Call{Resource: "organization:" + org}}
+			if token != "-" {
+				var err error
+				if request.Least, err = rbac.ParseRevision("revision", token); err != nil {
+					return err
+				}
+			}
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+				a, err := m.Allows(ctx, subject, &request)
+				if err != nil {
+					return err
+				}
+				if a.Allowed || token != "-" || time.Now().After(end) {
+					say("recalls %d %t", n, a.Allowed)
+					break
+				}
+			}
 		case "await":
 			fmt.Sscanf(input.Text(), "await %s %d", &org, &n)
 			if err := hears.await(org, n); err != nil {
@@ -242,6 +262,45 @@ func TestTwoProcessesThatChangeAtOnceAreNeverStale(t *testing.T) {
 		_, after, err := role.look(w.Platform(), w.Manager, turns, turns)
 		require.NoError(t, err)
 		require.Equal(t, before[org]+2*turns, after[org], "no change is lost and none counts twice")
+	})
+}
+
+// What another process has changed is in memory at once for who has its token, and soon for everybody: by being
+// told, or, where nothing is told, by comparing.
+func TestMemoryFollowsOtherProcesses(t *testing.T) {
+	shared(t, func(t *testing.T, fresh func() string) {
+		database := fresh()
+		w, dials, other := neighbours(t, database)
+		member, org := dials[1], dials[1].orgID
+		var inner store.Driver
+		s, err := openDatabase(t.Context(), database, func(d store.Driver) store.Driver { inner = d; return d })
+		require.NoError(t, err)
+		defer s.Close()
+		o := withDials()
+		o.Memory.Poll = 5 * time.Millisecond
+		deaf := orgstest.New(t, store.New(silent{inner}, nil), o)
+		defer deaf.Close()
+		byID, kept, err := member.memory(t.Context(), deaf.Manager)
+		require.NoError(t, err)
+		for n := int64(1); n <= 6; n++ {
+			ctx, receipt := rbac.WithReceipt(w.Platform())
+			require.NoError(t, member.turn(ctx, w.Manager, n))
+			token := receipt.Revision()
+			if n%2 == 0 {
+				require.Equal(t, fmt.Sprintf("recalls %d true", n), other.ask("recall %s %s %d %s", org, member.subject, n, token))
+				a, err := deaf.Allows(ctx, member.subject, &rbac.Request{OrgID: org, Action: shown(n), Call: rbac.Call{Resource: "organization:" + org, Least: token}})
+				require.NoError(t, err)
+				require.True(t, a.Allowed)
+				continue
+			}
+			require.Equal(t, fmt.Sprintf("recalls %d true", n), other.ask("recall %s %s %d -", org, member.subject, n))
+			for _, allows := range []func(string) (bool, error){byID, kept} {
+				require.Eventually(t, func() bool {
+					is, err := allows(shown(n))
+					return err == nil && is
+				}, 20*time.Second, time.Millisecond)
+			}
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -54,6 +55,7 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 	if len(st.held) == 0 {
 		return st, store.ErrNotFound
 	}
+	slices.SortFunc(st.held, func(a, b seat) int { return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.teamID, b.teamID)) })
 	return st, nil
 }
 
