@@ -188,21 +188,9 @@ func (e *layerEdit) read(ctx context.Context, tx *store.Tx, t touch) error {
 		}
 		return err
 	case touchedRole:
-		return again(ctx, tx, roles, t.value, e.next.scope.ID, func(r *Role) string { return r.OrgID }, func(r *Role) {
-			l := e.layer()
-			if e.first(t.kind) {
-				l.roles = maps.Clone(l.roles)
-			}
-			put(l.roles, t.value, r)
-		})
+		return againIn(ctx, tx, e, t, roles, func(r *Role) string { return r.OrgID }, func(l *layer) *map[string]Role { return &l.roles })
 	case touchedRestriction:
-		return again(ctx, tx, Restrictions, t.value, e.next.scope.ID, func(r *Restriction) string { return r.OrgID }, func(r *Restriction) {
-			l := e.layer()
-			if e.first(t.kind) {
-				l.restrictions = maps.Clone(l.restrictions)
-			}
-			put(l.restrictions, t.value, r)
-		})
+		return againIn(ctx, tx, e, t, Restrictions, func(r *Restriction) string { return r.OrgID }, func(l *layer) *map[string]Restriction { return &l.restrictions })
 	case touchedOverride:
 		return again(ctx, tx, overrides, t.value, e.next.scope.ID, func(o *Override) string { return o.OrgID }, func(o *Override) {
 			l := e.layer()
@@ -264,12 +252,20 @@ func again[T any, P store.Record[T]](ctx context.Context, tx *store.Tx, c store.
 	return nil
 }
 
-func put[T any](m map[string]T, id string, rec *T) {
-	if rec == nil {
-		delete(m, id)
-	} else {
-		m[id] = *rec
-	}
+// againIn is again for a map of the layer by id.
+func againIn[T any, P store.Record[T]](ctx context.Context, tx *store.Tx, e *layerEdit, t touch, c store.Collection[T, P],
+	owner func(*T) string, in func(*layer) *map[string]T) error {
+	return again(ctx, tx, c, t.value, e.next.scope.ID, owner, func(rec *T) {
+		m := in(e.layer())
+		if e.first(t.kind) {
+			*m = maps.Clone(*m)
+		}
+		if rec == nil {
+			delete(*m, t.value)
+		} else {
+			(*m)[t.value] = *rec
+		}
+	})
 }
 
 func (l *layer) put(p Policy) {
