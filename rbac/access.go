@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"context"
+	"strings"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -17,9 +18,35 @@ type Holders struct {
 type AccessQuery struct {
 	OrgID    string
 	TeamID   string // the context, a team or project; "" for the organization's
-	Action   string // dot form
-	Resource string // "type:name"
-	Asked    string // the resource as it was named, where an alias was resolved
+	Action   string // models.use, models:use, or a bare verb that joins the resource's type
+	Resource string // "type:name", a model also by an alias
+}
+
+// question reads the question; the resource is that behind an alias.
+func (g *Guard) question(action, resource string) (q question, err error) {
+	if resource == "" {
+		return q, store.Invalid("resource", "required", "is required")
+	}
+	if action == "" {
+		return q, store.Invalid("action", "required", "is required")
+	}
+	name, err := JoinAction(action, resource)
+	if err != nil {
+		return q, store.Invalid("action", "pattern", "must be an action such as models.use, or a verb")
+	}
+	q = question{action: g.vocabulary.Action(name)}
+	q.resource, q.asked = g.named(resource)
+	return q, nil
+}
+
+// named returns the resource of a name, and the name where it is an alias.
+func (g *Guard) named(name string) (resource, asked string) {
+	if alias, ok := strings.CutPrefix(name, "model:"); ok && g.opt.Resolve != nil {
+		if id, known := g.opt.Resolve(alias); known && id != alias {
+			return ModelPattern(id), name
+		}
+	}
+	return name, ""
 }
 
 // WhoCan answers who may do an action on a resource in a context, from memory and by the code that decides.
@@ -28,11 +55,14 @@ func (g *Guard) WhoCan(ctx context.Context, q AccessQuery) (h Holders, err error
 	if err = g.mayAsk(ctx, q); err != nil {
 		return h, err
 	}
+	ask, err := g.question(q.Action, q.Resource)
+	if err != nil {
+		return h, err
+	}
 	v, err := g.viewOf(ctx, q.OrgID, nil)
 	if err != nil {
 		return h, err
 	}
-	ask := question{g.vocabulary.Action(q.Action), q.Resource, q.Asked}
 	if len(v.states) == 1 {
 		err = v.holders(ctx, q.TeamID, &ask, &h)
 		return h, err
@@ -159,8 +189,12 @@ func (g *Guard) WhatCan(ctx context.Context, subject string, q AccessQuery) (lis
 	if err != nil {
 		return nil, err
 	}
+	if q.Resource == "" {
+		return nil, store.Invalid("resource", "required", "is required")
+	}
+	resource, asked := g.named(q.Resource)
 	for i, name := range g.vocabulary.actions {
-		switch b.access(g, &question{Action{uint32(i + 1)}, q.Resource, q.Asked}) {
+		switch b.access(g, &question{Action{uint32(i + 1)}, resource, asked}) {
 		case accessAlways:
 			list = append(list, Permitted{name, VerdictAllow})
 		case accessConditional:

@@ -87,6 +87,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.invitations()
 	a.members()
 	a.policies()
+	a.access()
 	a.apiKeys()
 	a.approvals()
 	a.auditLog()

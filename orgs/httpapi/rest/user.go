@@ -160,6 +160,7 @@ type permissionView struct {
 	Remedy            []string          `json:"remedy"`
 	DecisionID        string            `json:"decision_id"`
 	Revision          string            `json:"revision"`
+	ValidUntil        *string           `json:"valid_until"` // when the same call may be answered otherwise though no rule is changed; null: never
 }
 
 func (a *api) permissions() {
@@ -177,6 +178,9 @@ func (a *api) permissions() {
 			Allowed: d.Verdict != rbac.VerdictDeny, AllowedNow: d.Allowed, Decision: d.Verdict, Conditions: d.Conditions,
 			Alternatives: d.Others, Code: optional(d.Code), Reasons: d.Reasons, Missing: filled(d.Missing), MissingPermission: optional(d.MissingPermission),
 			Remedy: filled(d.Remedy), DecisionID: d.ID, Revision: d.Revision.String()}
+		if !d.Until.IsZero() {
+			v.ValidUntil = optional(stamp(d.Until))
+		}
 		if v.Alternatives == nil {
 			v.Alternatives = []rbac.Conditions{}
 		}
