@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
@@ -51,4 +53,45 @@ func ExampleManager_Invite() {
 	// Output:
 	// accepted member
 	// permission_denied teams.create
+}
+
+// A gateway resolves a caller once, when the credential is authenticated, and asks as often as it likes.
+func ExampleManager_Principal() {
+	m, _ := orgs.New(memory.New(nil), nil)
+	defer m.Close()
+	platform := audit.WithActor(context.Background(), audit.PlatformAdmin())
+	alice, _ := m.CreateUser(platform, orgs.NewUser{Email: "alice@acme.example", EmailVerified: true})
+	acme, _ := m.CreateOrganization(platform, orgs.NewOrganization{Name: "Acme", Owner: alice.ID})
+
+	caller, _ := m.Principal(context.Background(), acme.ID, "", alice.ID)
+	use, call := m.Action("models.use"), &rbac.Call{Resource: "model:gpt-4o", At: time.Now(), IP: netip.MustParseAddr("192.0.2.7")}
+	answer, _ := caller.Allows(context.Background(), use, call)
+	fmt.Println(answer.Allowed)
+
+	office := rbac.Statement{Effect: rbac.EffectAllow, Actions: []string{"models.use"}, Resources: []string{"model:gpt-*"}}
+	office.Conditions.IPAddress = &rbac.IPCondition{Type: rbac.IPInRange, Value: rbac.IPRanges{Ranges: []string{"10.0.0.0/8"}}}
+	m.CreatePolicy(platform, acme.ID, "", rbac.NewPolicy{Name: "office only", Statements: []rbac.Statement{office}})
+
+	answer, _ = caller.Allows(context.Background(), use, call) // the very next one knows
+	why, _ := caller.Decide(context.Background(), use, call)
+	fmt.Println(answer.Allowed, why.Code, why.Reasons[0].Text, why.Remedy)
+	// Output:
+	// true
+	// false policy_denied allowed under conditions only, by policy (office only) [call from 10.0.0.0/8]
+}
+
+func ExampleManager_WhoCan() {
+	m, _ := orgs.New(memory.New(nil), nil)
+	defer m.Close()
+	platform := audit.WithActor(context.Background(), audit.PlatformAdmin())
+	alice, _ := m.CreateUser(platform, orgs.NewUser{Email: "alice@acme.example", EmailVerified: true})
+	acme, _ := m.CreateOrganization(platform, orgs.NewOrganization{Name: "Acme", Owner: alice.ID})
+
+	who, _ := m.WhoCan(platform, rbac.AccessQuery{OrgID: acme.ID, Action: "use", Resource: "model:gpt-4o"})
+	fmt.Println(len(who.Always), len(who.Conditional), who.Never)
+	what, _ := m.WhatCan(platform, alice.ID, rbac.AccessQuery{OrgID: acme.ID, Resource: "model:gpt-4o"})
+	fmt.Println(what[0])
+	// Output:
+	// 1 0 0
+	// {analytics.read allow}
 }

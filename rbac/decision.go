@@ -124,6 +124,7 @@ func (c *cell) choose(action string, e *evaluation) Decision {
 		}
 	}
 	if !d.Allowed {
+		d.Reasons[0].Text = "allowed under conditions only, by " + string(best.rule.Pool) + " (" + best.rule.Source + ")"
 		d.NotOwn = slices.ContainsFunc(best.open, func(p part) bool { return p.input == "own" })
 		d.explain(best.open)
 		if d.Code == "permission_denied" {

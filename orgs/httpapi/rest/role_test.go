@@ -122,7 +122,7 @@ func existing(c *client, org, team string) *strings.Replacer {
 	}
 	c.post(teamPath+"/roles", `{"role": "developer", "permissions_override": {"add": ["usage.read"]}}`)
 	key := c.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "user_id": null}`)["id"].(string)
-	return strings.NewReplacer("/access", "/access?action=models.use&resource=model:x", 
+	return strings.NewReplacer("/access", "/access?action=models.use&resource=model:x",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],
 		"{org}/policies/{policy}", org+"/policies/"+at[orgPath][1], "{team}/policies/{policy}", team+"/policies/"+at[teamPath][1],
