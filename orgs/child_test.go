@@ -34,6 +34,10 @@ const (
 var programs = map[string]func(ctx context.Context, m *orgs.Manager, input *bufio.Scanner) error{
 	"crash": crashProgram,
 	"peer":  peerProgram,
+
+	"remembers a token":          remember(false, time.Hour),
+	"remembers what it is told":  remember(true, time.Hour),
+	"remembers what it compares": remember(false, 100*time.Millisecond),
 }
 
 func TestMain(m *testing.M) {

@@ -121,22 +121,24 @@ func (g *Guard) openApproval(ctx context.Context, op Op, r Request) (a Approval,
 
 func live(a *Approval, now time.Time) bool { return a.ID != "" && now.Before(a.EndsAt) }
 
-// requests returns the newest requests of the same thing.
-func requests(ctx context.Context, tx *store.Tx, orgID string, w wish) ([]Approval, error) {
-	page, err := approvals.List(ctx, tx, store.Query{
+// of selects the requests of this in an organization, the newest first.
+func (w wish) of(orgID string) store.Query {
+	return store.Query{
 		Where: []store.Cond{store.Eq("team_id", w.team), store.Eq("requester", w.requester),
 			store.Eq("resource", w.resource), store.Eq("action", w.action), store.Eq("org_id", orgID)},
-		Order: []store.Order{store.Desc("created_at")}, Limit: 20})
-	return page.Items, err
+		Order: []store.Order{store.Desc("created_at")},
+	}
 }
 
 // latestApproval returns the newest request of the same thing; its id is empty if there is none.
-func latestApproval(ctx context.Context, tx *store.Tx, r Request) (Approval, error) {
-	all, err := requests(ctx, tx, r.OrgID, wish{r.TeamID, r.Person, r.Action, r.Resource})
-	if err != nil || len(all) == 0 {
-		return Approval{}, err
+func latestApproval(ctx context.Context, tx *store.Tx, r Request) (a Approval, err error) {
+	q := wish{r.TeamID, r.Person, r.Action, r.Resource}.of(r.OrgID)
+	q.Limit = 1
+	page, err := approvals.List(ctx, tx, q)
+	if err == nil && len(page.Items) > 0 {
+		a = page.Items[0]
 	}
-	return all[0], nil
+	return a, err
 }
 
 // qualifies says whether the user may decide: holds members.approve_requests in the team and one

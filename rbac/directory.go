@@ -41,12 +41,17 @@ type stake struct {
 	held   []seat // sorted by team
 	number uint32 // of the stakes of its organization, some of which are gone
 
+	bindings
+}
+
+// bindings remember what a stake comes to.
+type bindings struct {
 	mu    sync.Mutex // of writers
 	first atomic.Pointer[binding]
 }
 
-// binding remembers what a stake comes to under some rules, in one context. Only its next changes. What a
-// question needs fills the first 64 bytes.
+// binding is what a stake comes to under some rules, in one context. Only its next changes. What a question
+// needs fills the first 64 bytes.
 type binding struct {
 	next  atomic.Pointer[binding]
 	snap  *snapshot
@@ -55,12 +60,11 @@ type binding struct {
 	bound bound
 }
 
-// maxBindings bounds what a stake remembers.
+// maxBindings bounds what is remembered of a stake.
 const maxBindings = 256
 
-// find returns what was remembered. Where the subject holds nothing in the organization itself, the stake is
-// the first of those above.
-func (s *stake) find(snap *snapshot, team string, above []*stake) *bound {
+// find returns what was remembered.
+func (s *bindings) find(snap *snapshot, team string, above []*stake) *bound {
 	for b := s.first.Load(); b != nil; b = b.next.Load() {
 		if b.snap == snap && b.team == team && b.rests(above) {
 			return &b.bound
@@ -78,7 +82,7 @@ func (b *binding) rests(above []*stake) bool {
 
 // remember puts a binding first. What rested on other rules of the same organization is forgotten, and what is
 // beyond the bound.
-func (s *stake) remember(fresh *binding) {
+func (s *bindings) remember(fresh *binding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fresh.next.Store(s.first.Load())

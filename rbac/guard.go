@@ -55,7 +55,7 @@ func NewGuard(s *store.Store, o *Options) (*Guard, error) {
 		asTeam: v.set(func(action string) bool { return slices.Contains(teamActions, action) })}
 	g.opt.Memory = o.Memory.orDefaults()
 	g.memory = memory{vocabulary: v, compile: RulesetOptions{Resolve: o.Resolve, Alarm: o.Alarm},
-		limit: g.opt.Memory.Organizations, loading: map[string]*loading{}}
+		limit: g.opt.Memory.Organizations, loading: map[string]*loading{}, pinned: map[string]int{}}
 	g.memory.nodes.Store(&table[*node]{})
 	return g, nil
 }

@@ -185,7 +185,7 @@ func (g *Guard) confirm(ctx context.Context, orgID string) error {
 		return err
 	}
 	for _, s := range chain {
-		if st := g.memory.peek(s.ID); st != nil && st.scope.Revision < s.Revision {
+		if _, st := g.memory.peek(s.ID); st != nil && st.scope.Revision < s.Revision {
 			if err := g.refresh(ctx, s.ID); err != nil {
 				return err
 			}

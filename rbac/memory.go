@@ -21,6 +21,7 @@ type memory struct {
 
 	mu      sync.Mutex
 	loading map[string]*loading // by organization
+	pinned  map[string]int      // how many are putting together a view that rests on an organization
 	serial  uint64
 }
 
@@ -35,6 +36,7 @@ type node struct {
 	state *state    // the newest
 	snap  *snapshot // the newest
 	below map[*node]struct{}
+	above []*node // those which have it below them
 
 	refreshing sync.Mutex // one goroutine at a time brings it forward
 }
@@ -50,8 +52,19 @@ func (m *memory) node(orgID string) *node {
 	return n
 }
 
-// keep moves an organization forward to a state, or takes it in. It answers the state that is kept.
-func (m *memory) keep(st *state) *state {
+// keep moves the organization of a node forward to a state that was made of the node's. It answers the state
+// that is kept. Where the node was evicted meanwhile nothing is: what has happened since it does not know.
+func (m *memory) keep(n *node, st *state) *state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.node(n.id) != n {
+		return st
+	}
+	return m.keepLocked(st)
+}
+
+// takeIn is keep for rules that were read without members. No view rests on those.
+func (m *memory) takeIn(st *state) *state {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.keepLocked(st)
@@ -60,13 +73,7 @@ func (m *memory) keep(st *state) *state {
 func (m *memory) keepLocked(st *state) *state {
 	n := m.node(st.scope.ID)
 	if n == nil {
-		nodes := m.nodes.Load()
-		if nodes.size >= m.limit {
-			for _, some := range nodes.all { // any one: the order is random
-				m.dropLocked(some)
-				break
-			}
-		}
+		m.evictLocked()
 		n = &node{id: st.scope.ID}
 		m.nodes.Store(m.nodes.Load().with(n.id, n))
 	}
@@ -85,6 +92,34 @@ func (m *memory) keepLocked(st *state) *state {
 	n.state = st
 	n.stir()
 	return st
+}
+
+// evictLocked makes room for one more organization. Those that somebody needs just now stay, even if they are
+// more than there is room for.
+func (m *memory) evictLocked() {
+	for nodes := m.nodes.Load(); nodes.size >= m.limit; nodes = m.nodes.Load() {
+		some, ok := nodes.random(func(n *node) bool { return m.pinned[n.id] == 0 })
+		if !ok {
+			return
+		}
+		m.dropLocked(some)
+	}
+}
+
+func (m *memory) pin(orgID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pinned[orgID]++
+}
+
+func (m *memory) unpin(orgIDs []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range orgIDs {
+		if m.pinned[id]--; m.pinned[id] == 0 {
+			delete(m.pinned, id)
+		}
+	}
 }
 
 // stir has the views that rest on the node put together again.
@@ -106,8 +141,13 @@ func (m *memory) drop(n *node) {
 
 func (m *memory) dropLocked(n *node) {
 	n.stir()
-	n.state = nil
-	m.nodes.Store(m.nodes.Load().without(n.id))
+	for _, a := range n.above {
+		delete(a.below, n)
+	}
+	n.state, n.snap, n.above = nil, nil, nil
+	if m.node(n.id) == n { // and not one that has come after it
+		m.nodes.Store(m.nodes.Load().without(n.id))
+	}
 }
 
 // snapshot returns the snapshot of layers, kept for the first of them as long as it has no newer one.
@@ -155,26 +195,32 @@ func (m *memory) state(ctx context.Context, tx *store.Tx, scope Scope, locked bo
 	if !settled {
 		return load(ctx, tx, scope, false)
 	}
-	m.mu.Lock()
-	var old *state
-	if n := m.node(scope.ID); n != nil {
-		old = n.state
-	}
-	m.mu.Unlock()
-	var st *state
-	var err error
+	n, old := m.peek(scope.ID)
 	switch {
 	case old != nil && old.scope.Revision == scope.Revision:
 		return old, nil
 	case old != nil && old.reaches(scope): // with its members, so that what is kept stays whole
-		st, err = old.advance(ctx, tx, scope)
-	default:
-		st, err = load(ctx, tx, scope, false)
+		st, err := old.advance(ctx, tx, scope)
+		if err != nil || tx.Writable() && !locked {
+			return st, err
+		}
+		return m.keep(n, st), nil
 	}
+	st, err := load(ctx, tx, scope, false)
 	if err != nil || tx.Writable() && !locked {
 		return st, err
 	}
-	return m.keep(st), nil
+	return m.takeIn(st), nil
+}
+
+// peek returns the node and the newest state of an organization, nil if there is none.
+func (m *memory) peek(orgID string) (*node, *state) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.node(orgID); n != nil {
+		return n, n.state
+	}
+	return nil, nil
 }
 
 // resident are the revisions of the organizations that are kept.

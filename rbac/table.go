@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -151,4 +152,25 @@ func (t *table[V]) all(yield func(string, V) bool) {
 			}
 		}
 	}
+}
+
+// random returns any entry that fits, not the same one each time.
+func (t *table[V]) random(fits func(V) bool) (v V, ok bool) {
+	if len(t.shards) == 0 {
+		return v, false
+	}
+	first := rand.IntN(len(t.shards))
+	for i := range t.shards {
+		slots := t.shards[(first+i)%len(t.shards)].slots
+		if len(slots) == 0 {
+			continue
+		}
+		at := rand.IntN(len(slots))
+		for j := range slots {
+			if s := &slots[(at+j)%len(slots)]; s.hash != 0 && fits(s.value) {
+				return s.value, true
+			}
+		}
+	}
+	return v, false
 }

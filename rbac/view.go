@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -17,6 +19,8 @@ type view struct {
 	snap    *snapshot
 	states  []*state // the organization, then those above it
 	gone    bool
+
+	visitors sync.Map // *bindings by the *stake that counts first, of those who hold something above only
 }
 
 // viewOf returns the view of an organization, or store.ErrNotFound. It asks the store only for an
@@ -46,30 +50,47 @@ func (g *Guard) assemble(ctx context.Context, orgID string, least Revision) (*vi
 			return nil, err
 		}
 	}
-	for id, revision := range least {
-		if st := g.memory.peek(id); st != nil && st.scope.Revision < revision {
-			if err := g.refresh(ctx, id); err != nil {
+	var pinned []string
+	defer func() { g.memory.unpin(pinned) }()
+	for range 64 * MaxDepth { // each round loads one organization; more when they move meanwhile, or a load that was waited for has failed
+		v, missing := g.memory.assemble(g, orgID)
+		switch {
+		case v == nil:
+			if !slices.Contains(pinned, missing) {
+				pinned = append(pinned, missing)
+				g.memory.pin(missing)
+			}
+			if err := g.take(ctx, missing); err != nil {
 				return nil, err
 			}
-			if st := g.memory.peek(id); st != nil && st.scope.Revision < revision {
+		case v.gone:
+			return nil, store.ErrNotFound
+		default:
+			older := v.olderThan(least)
+			if older == "" {
+				return v, nil
+			}
+			if err := g.refresh(ctx, older); err != nil {
+				return nil, err
+			}
+			if _, st := g.memory.peek(older); st != nil && st.scope.Revision < least[older] {
 				return nil, fmt.Errorf("%w: the revision that was asked for is not here yet", store.ErrTransient)
 			}
 		}
 	}
-	for range 64 * MaxDepth { // each round loads one organization; more when they move or are evicted meanwhile, or a load that was waited for has failed
-		v, missing := g.memory.assemble(g, orgID)
-		switch {
-		case v == nil:
-		case v.gone:
-			return nil, store.ErrNotFound
-		default:
-			return v, nil
-		}
-		if err := g.take(ctx, missing); err != nil {
-			return nil, err
+	return nil, fmt.Errorf("organization %s does not come to rest", orgID)
+}
+
+// olderThan names an organization of the view that has not come as far as is demanded, "" for none.
+func (v *view) olderThan(least Revision) string {
+	if len(least) > 0 {
+		for _, s := range v.states {
+			if s.scope.Revision < least[s.scope.ID] {
+				return s.scope.ID
+			}
 		}
 	}
-	return nil, fmt.Errorf("organization %s does not come to rest", orgID)
+	return ""
 }
 
 // assemble returns the view of an organization, or which one has to be loaded for it.
@@ -99,6 +120,7 @@ func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
 	v.members = v.states[0].members
 	m.serial++
 	v.serial, v.node = m.serial, nodes[0]
+	nodes[0].above = nodes[1:]
 	for _, n := range nodes[1:] {
 		if n.below == nil {
 			n.below = map[*node]struct{}{}
@@ -108,15 +130,6 @@ func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
 	nodes[0].view.Store(v)
 	nodes[0].serial.Store(v.serial)
 	return v, ""
-}
-
-func (m *memory) peek(orgID string) *state {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if n := m.node(orgID); n != nil {
-		return n.state
-	}
-	return nil
 }
 
 // take loads one organization with its members. Of those who ask at once one loads and the others wait; who
@@ -177,9 +190,9 @@ func (g *Guard) refresh(ctx context.Context, orgID string) error {
 	}
 	n.refreshing.Lock()
 	defer n.refreshing.Unlock()
-	old := g.memory.peek(orgID)
-	if old == nil {
-		return nil
+	at, old := g.memory.peek(orgID)
+	if at != n { // evicted, and perhaps read again since
+		return g.refresh(ctx, orgID)
 	}
 	var st *state
 	err := g.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -201,7 +214,7 @@ func (g *Guard) refresh(ctx context.Context, orgID string) error {
 		g.memory.drop(n)
 		return err
 	case st != nil:
-		g.memory.keep(st)
+		g.memory.keep(n, st)
 	}
 	return nil
 }
@@ -245,7 +258,7 @@ func (v *view) bound(ctx context.Context, subject, team string) (*bound, error) 
 	if b := own.find(v.snap, team, nil); b != nil {
 		return b, nil
 	}
-	return v.bind(ctx, subject, team, own, nil)
+	return v.bind(ctx, subject, team, &own.bindings, nil)
 }
 
 // boundBelow is bound where there are organizations above.
@@ -257,20 +270,26 @@ func (v *view) boundBelow(ctx context.Context, subject, team string, own *stake)
 			above = append(above, stake)
 		}
 	}
-	keeper := own
-	if keeper == nil {
-		if len(above) == 0 {
-			return nil, store.ErrNotFound
+	var known *bindings
+	switch {
+	case own != nil:
+		known = &own.bindings
+	case len(above) == 0:
+		return nil, store.ErrNotFound
+	default: // not with the stake, which outlives this organization in memory
+		at, ok := v.visitors.Load(above[0])
+		if !ok {
+			at, _ = v.visitors.LoadOrStore(above[0], new(bindings))
 		}
-		keeper = above[0]
+		known = at.(*bindings)
 	}
-	if b := keeper.find(v.snap, team, above); b != nil {
+	if b := known.find(v.snap, team, above); b != nil {
 		return b, nil
 	}
-	return v.bind(ctx, subject, team, keeper, append([]*stake(nil), above...))
+	return v.bind(ctx, subject, team, known, slices.Clone(above))
 }
 
-func (v *view) bind(ctx context.Context, subject, team string, keeper *stake, above []*stake) (*bound, error) {
+func (v *view) bind(ctx context.Context, subject, team string, known *bindings, above []*stake) (*bound, error) {
 	st, err := v.stand(ctx, subject)
 	if err != nil {
 		return nil, err
@@ -286,7 +305,7 @@ func (v *view) bind(ctx context.Context, subject, team string, keeper *stake, ab
 		return nil, err
 	}
 	if fresh.bound.key == nil { // what a key may do depends on others as well
-		keeper.remember(fresh)
+		known.remember(fresh)
 	}
 	return &fresh.bound, nil
 }

@@ -35,11 +35,16 @@ func (r *records) stand(ctx context.Context, subject string) (standing, error) {
 	return r.guard.stand(ctx, r.tx, r.chain, subject, r.locked)
 }
 
-// grants reads the newest requests. More than a few are only there after as many grants have lapsed or been
-// outgrown.
-func (r *records) grants(ctx context.Context, w wish) ([]Approval, error) {
-	all, err := requests(ctx, r.tx, r.chain[0].ID, w)
-	return slices.DeleteFunc(all, func(a Approval) bool { return a.Status != ApprovalApproved }), err
+func (r *records) grants(ctx context.Context, w wish) (given []Approval, err error) {
+	q := w.of(r.chain[0].ID)
+	q.Where = append(q.Where, store.Eq("status", ApprovalApproved), store.From("ends_at", r.tx.Now()))
+	for a, err := range approvals.All(ctx, r.tx, q) {
+		if err != nil {
+			return nil, err
+		}
+		given = append(given, a)
+	}
+	return given, nil
 }
 
 // asker finds out what a call does not say. It holds values only: what it points to would have to be on the
