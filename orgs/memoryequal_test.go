@@ -255,7 +255,7 @@ var changes = map[string]func(m *realm, ctx context.Context, s spot) error{
 				return err
 			}
 		}
-		a, err := m.RequestApproval(ctx, r, nil, "")
+		a, _, err := m.RequestApproval(ctx, r, "")
 		if err != nil {
 			return err
 		}

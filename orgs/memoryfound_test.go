@@ -118,15 +118,17 @@ func TestAGrantOutlastsTheRequestsThatWereDeniedAfterIt(t *testing.T) {
 		dev := w.Join(team, "dev@acme.example", "developer")
 		request := rbac.Request{OrgID: org.ID, TeamID: team.ID, Action: "models.use", Person: dev.ID,
 			Call: rbac.Call{Resource: "model:o3", Cost: ptr(decimal.NewFromInt(1))}}
-		decide := func(d rbac.ApprovalDecision) {
-			a, err := w.RequestApproval(w.As(dev), request, []rbac.ApprovalNeed{{Approvers: []string{rbac.OwnerRole}}}, "more")
+		decide := func(cost int64, d rbac.ApprovalDecision) {
+			r := request
+			r.Cost = ptr(decimal.NewFromInt(cost))
+			a, _, err := w.RequestApproval(w.As(dev), r, "more")
 			require.NoError(t, err)
 			_, err = w.DecideApproval(w.As(owner), org.ID, a.ID, d)
 			require.NoError(t, err)
 		}
-		decide(rbac.ApprovalDecision{Approve: true, Lasts: 300 * 24 * time.Hour, MaxAmount: ptr(decimal.NewFromInt(2))})
+		decide(1, rbac.ApprovalDecision{Approve: true, Lasts: 300 * 24 * time.Hour, MaxAmount: ptr(decimal.NewFromInt(2))})
 		for range 20 {
-			decide(rbac.ApprovalDecision{})
+			decide(3, rbac.ApprovalDecision{})
 			clock.Advance(25 * time.Hour)
 		}
 		request.At = clock.Now()

@@ -167,8 +167,11 @@ type Policies interface {
 
 // Approvals open what needs somebody's word.
 type Approvals interface {
-	RequestApproval(ctx context.Context, r rbac.Request, needs []rbac.ApprovalNeed, reason string) (rbac.Approval, error)
+	RequestApproval(ctx context.Context, r rbac.Request, reason string) (rbac.Approval, bool, error)
 	DecideApproval(ctx context.Context, orgID, id string, in rbac.ApprovalDecision) (rbac.Approval, error)
+	WithdrawApproval(ctx context.Context, orgID, id, reason string) (rbac.Approval, error)
+	Approval(ctx context.Context, orgID, id string) (rbac.Approval, error)
+	Approvals(ctx context.Context, orgID, teamID string, f rbac.ApprovalFilter) (store.Page[rbac.Approval], error)
 }
 
 // Budgets limit spending.
@@ -203,7 +206,7 @@ var _ Service = (*Manager)(nil)
 type Options struct {
 	// Catalogue is the models that the host serves. Patterns of models see resolved ids.
 	Catalogue *billing.Catalogue
-	// Actions, Anomaly and MFA are as in rbac.Options.
+	// Notify, if it is set, takes the place of Notifier for approvals.
 	rbac.Options
 	// KeyPrefix begins every API key; "" is "ok_live_".
 	KeyPrefix string
@@ -212,6 +215,8 @@ type Options struct {
 	// Mailed says that the host mails invitations: their token is then in the mail only and no
 	// answer shows it. Mail is called after the invitation was stored.
 	Mail func(ctx context.Context, inv Invitation, token string) error
+	// Notifier takes what people should be told; nil: nobody is told anything.
+	Notifier Notifier
 }
 
 // New returns a manager over the store. The store has the kinds of [Kinds].
@@ -231,6 +236,9 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 			model, ok := m.opt.Catalogue.Resolve(name)
 			return model.ID, ok
 		}
+	}
+	if m.opt.Notifier != nil && m.opt.Notify == nil {
+		m.opt.Notify = m.approvalStep
 	}
 	guard, err := rbac.NewGuard(s, &m.opt.Options)
 	if err != nil {

@@ -121,5 +121,8 @@ func (m *Manager) endPlace(ctx context.Context, tx *store.Tx, at Place, keys []s
 	if err := revokePending(ctx, tx, at); err != nil {
 		return err
 	}
+	if err := m.EndApprovals(ctx, tx, at.OrgID, at.TeamID, "", "the place is gone"); err != nil {
+		return err
+	}
 	return rbac.ForgetTeam(ctx, tx, at.OrgID, at.TeamID)
 }

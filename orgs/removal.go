@@ -77,6 +77,9 @@ func (m *Manager) removeMember(ctx context.Context, tx *store.Tx, at Place, a rb
 	}
 	c = audit.Deleted(memberEvent(before)).As("member.removed").In(at.TeamID).Because(in.Reason)
 	c.Data = ownerless
+	if err := m.EndApprovals(ctx, tx, at.OrgID, at.TeamID, a.Subject, "the membership has ended"); err != nil {
+		return r, c, err
+	}
 	return r, c, endAssignments(ctx, tx, at, a.Subject)
 }
 

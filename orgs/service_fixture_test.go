@@ -135,15 +135,15 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	require.NoError(t, err)
 	policy, _, err := f.CreatePolicy(ctx, f.id.Org, f.id.Team, somePolicy)
 	require.NoError(t, err)
-	law, _, err := f.CreatePolicy(ctx, f.id.Org, "", somePolicy)
+	law, _, err := f.CreatePolicy(ctx, f.id.Org, "", rbac.NewPolicy{Name: "law", Statements: []rbac.Statement{{Effect: rbac.EffectAllow, Actions: []string{"models.use"},
+		Resources: []string{"model:large"}, Conditions: rbac.Conditions{Approval: &rbac.ApprovalCondition{Type: rbac.Required, Approvers: []string{"org_admin"}}}}}})
 	require.NoError(t, err)
 	_, _, err = f.SetOverride(ctx, f.id.Org, f.id.Team, "member", []string{"usage.read"}, []string{"usage.write"})
 	require.NoError(t, err)
 	_, err = f.SetBudget(ctx, someBudget(f))
 	require.NoError(t, err)
 	asked := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: f.id.User})
-	approval, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.User, Call: rbac.Call{Resource: "model:large"}},
-		[]rbac.ApprovalNeed{{Approvers: []string{"org_admin"}}}, "research")
+	approval, _, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Call: rbac.Call{Resource: "model:large"}}, "research")
 	require.NoError(t, err)
 	f.id.Token, f.id.Key, f.id.Secret, f.id.Policy, f.id.Law, f.id.Approval = token.ID, key.ID, secret, policy.ID, law.ID, approval.ID
 }

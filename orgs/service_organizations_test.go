@@ -33,8 +33,8 @@ var userMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.UpdateUser(ctx, f.id.Joining, orgs.UserUpdate{Email: ptr("nobody")})
 		}},
-	{name: "DeleteUser", by: byPlatform, global: true, more: 1, foreign: denied,
-		because: "the platform alone can, refused before anybody is looked for; the membership that ends has an event of its own",
+	{name: "DeleteUser", by: byPlatform, global: true, more: 2, foreign: denied,
+		because: "the platform alone can, refused before anybody is looked for; the membership and the approval request that end have events of their own",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.DeleteUser(ctx, f.id.User, "gone")
 		},

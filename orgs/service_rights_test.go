@@ -222,10 +222,12 @@ func someBudget(f *fixture) billing.Budget {
 var otherMethods = []method{
 	{name: "RequestApproval", by: byMember, nested: true, member: allowed, guest: denied, because: "everybody asks for themselves",
 		call: func(ctx context.Context, f *fixture) (any, error) {
-			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.Joining, Call: rbac.Call{Resource: "model:large"}}, nil, "")
+			a, _, err := f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.Joining, Call: rbac.Call{Resource: "model:large"}}, "")
+			return a, err
 		},
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
-			return f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.Joining, Call: rbac.Call{Resource: "model:large"}}, nil, long)
+			a, _, err := f.RequestApproval(ctx, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Person: f.id.Joining, Call: rbac.Call{Resource: "model:large"}}, long)
+			return a, err
 		}},
 	{name: "DecideApproval", nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) {
@@ -233,6 +235,21 @@ var otherMethods = []method{
 		},
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.DecideApproval(ctx, f.id.Org, f.id.Approval, rbac.ApprovalDecision{Approve: true, Lasts: time.Minute})
+		}},
+	{name: "WithdrawApproval", by: byPlatform, nested: true, member: hidden, guest: hidden, because: "to others than the requester and the approvers a request does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.WithdrawApproval(ctx, f.id.Org, f.id.Approval, "")
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.WithdrawApproval(ctx, f.id.Org, f.id.Approval, long)
+		}},
+	{name: "Approval", reads: true, nested: true, member: hidden, guest: hidden, because: "to others than the requester and the approvers a request does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Manager.Approval(ctx, f.id.Org, f.id.Approval)
+		}},
+	{name: "Approvals", reads: true, nested: true, member: allowed, guest: allowed, because: "everybody sees their own",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Approvals(ctx, f.id.Org, f.id.Team, rbac.ApprovalFilter{})
 		}},
 	{name: "SetBudget", nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) {

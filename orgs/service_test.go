@@ -111,8 +111,8 @@ var outside = map[string]string{
 	"Principal": "the data path, which asks for others", "Action": "looks up a word",
 	"OrgID": "resolves a name for whoever belongs there", "OrgPlace": "resolves a name for whoever belongs there",
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
-	"ApprovalOrg": "resolves a name for whoever belongs there",
-	"Reserve":     "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided",
+	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then",
+	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided",
 }
 
 func TestNothingElseOfTheManagerIsOpen(t *testing.T) {

@@ -88,8 +88,8 @@ type part struct {
 	input string // name of the condition
 	truth Truth
 	code  string // refusal code when only this fails
-	fix   string // what makes it true
-	undo  string // what makes it false, "" where no caller would want to
+	fix   way    // what makes it true
+	undo  way    // what makes it false; without a step where nobody would be told to
 }
 
 // parts judges every condition, for an explanation.
@@ -101,24 +101,26 @@ func (t *tests) parts(e *evaluation) (parts []part) {
 		parts = append(parts, part{"ip_address", t.ip.truth(e), "policy_denied", t.ip.from(t.ip.inside), t.ip.from(!t.ip.inside)})
 	}
 	if t.time != nil {
-		parts = append(parts, part{"time", t.time.truth(e), "policy_denied", "call within " + t.time.text, "call outside of " + t.time.text})
+		parts = append(parts, part{"time", t.time.truth(e), "policy_denied",
+			way{"call within " + t.time.text, "within " + t.time.text}, way{"call outside of " + t.time.text, "outside of " + t.time.text}})
 	}
 	if t.mfa != nil {
-		parts = append(parts, part{"mfa", t.mfa.truth(e), "mfa_required", t.mfa.fix(), ""})
+		parts = append(parts, part{"mfa", t.mfa.truth(e), "mfa_required", t.mfa.fix(), way{phrase: "without MFA"}})
 	}
 	if t.approval != nil {
-		fix, undo := "obtain an approval from "+strings.Join(t.approval.need.Approvers, " or "), ""
+		fix, undo := t.approval.need.way(), way{phrase: "without an approval"}
 		if t.approval.missing {
 			fix, undo = undo, fix
 		}
 		parts = append(parts, part{"approval", t.approval.truth(e), "approval_required", fix, undo})
 	}
 	if t.cost != nil {
-		parts = append(parts, part{"cost_limit", t.cost.truth(e), "cost_limit_exceeded", "keep the call at or below " + t.cost.most.String() + " USD", ""})
+		parts = append(parts, part{"cost_limit", t.cost.truth(e), "cost_limit_exceeded",
+			way{"keep the call at or below " + t.cost.most.String() + " USD", "at up to " + t.cost.most.String() + " USD per call"},
+			way{phrase: "above " + t.cost.most.String() + " USD per call"}})
 	}
 	if t.score != nil {
-		wait := "wait until the anomaly score is judged normal"
-		parts = append(parts, part{"anomaly_score", t.score.truth(e), "policy_denied", wait, wait})
+		parts = append(parts, part{"anomaly_score", t.score.truth(e), "policy_denied", t.score.way(true), t.score.way(false)})
 	}
 	return parts
 }
@@ -148,11 +150,12 @@ func (t *ipTest) truth(e *evaluation) Truth {
 	return truth(inPrefixes(e.ip, t.ranges) == t.inside)
 }
 
-func (t *ipTest) from(inside bool) string {
-	if inside {
-		return "call from " + t.text
+func (t *ipTest) from(inside bool) way {
+	from := "from " + t.text
+	if !inside {
+		from = "from outside of " + t.text
 	}
-	return "call from outside of " + t.text
+	return way{"call " + from, from}
 }
 
 type mfaTest struct {
@@ -182,11 +185,17 @@ func (t *mfaTest) truth(e *evaluation) Truth {
 	return True
 }
 
-func (t *mfaTest) fix() string {
+func (t *mfaTest) fix() way {
 	if t.MaxAgeMinutes == nil {
-		return "verify a second factor"
+		return way{"verify a second factor", "with MFA"}
 	}
-	return fmt.Sprintf("verify a second factor, not longer than %d minutes ago", *t.MaxAgeMinutes)
+	return way{fmt.Sprintf("verify a second factor, not longer than %d minutes ago", *t.MaxAgeMinutes),
+		fmt.Sprintf("with MFA under %d minutes", *t.MaxAgeMinutes)}
+}
+
+func (n ApprovalNeed) way() way {
+	who := strings.Join(n.Approvers, " or ")
+	return way{"obtain an approval from " + who, "after one approval by " + who}
 }
 
 type approvalTest struct {
@@ -241,4 +250,13 @@ func (s *ScoreCondition) truth(e *evaluation) Truth {
 		return truth(a.Score < s.Value)
 	}
 	return truth(a.Score == s.Value)
+}
+
+// way leads to a score for which the test comes out so.
+func (s *ScoreCondition) way(is bool) way {
+	relations := map[bool]map[string]string{
+		true:  {GreaterThan: "above", LessThan: "below", Equals: "exactly"},
+		false: {GreaterThan: "at most", LessThan: "at least", Equals: "not"},
+	}
+	return way{"wait until the anomaly score is judged normal", fmt.Sprintf("while the anomaly score is %s %v", relations[is][s.Type], s.Value)}
 }

@@ -3,7 +3,6 @@ package rbac
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -39,8 +38,11 @@ type Decision struct {
 	Conditions Conditions   // of the alternative that comes closest; what a conditional verdict asks
 	Others     []Conditions // further alternatives: any one will do
 	Missing    []string     // inputs that were unknown
-	Remedy     []string     // what would make the call pass
-	Approvals  []ApprovalNeed
+	Remedy     []string     // what somebody has to do to make the call pass, step by step
+	// Would is that as one sentence, with the alternatives: "allowed with MFA under 480 minutes". "" when the
+	// call is allowed, and when no call like it would be.
+	Would     string
+	Approvals []ApprovalNeed // what rules want of an approval that the call lacks
 
 	NotOwn            bool   // what was asked for is somebody else's, and only one's own is granted
 	MissingPermission string // no role, grant or policy gives it
@@ -84,8 +86,12 @@ func (rs *Ruleset) decide(q *question, e *evaluation) Decision {
 			Reasons: []Reason{{Kind: "none", Text: "no role, grant or policy gives " + action}},
 			Remedy:  []string{"have somebody grant " + action}}
 	}
-	d := c.choose(action, e)
-	c.forbid(&d, e)
+	var says sentence
+	d := c.choose(action, e, &says)
+	c.forbid(&d, e, &says)
+	if !d.Allowed {
+		d.Would = says.String()
+	}
 	d.Until = until(e.now, e.lasts)
 	return d
 }
@@ -94,13 +100,13 @@ func (rs *Ruleset) decide(q *question, e *evaluation) Decision {
 func (e *evaluation) open(a alternative) []part {
 	parts := a.rule.tests.parts(e)
 	if a.own {
-		parts = append(parts, part{"own", e.own(), "permission_denied", "ask for what is your own", ""})
+		parts = append(parts, part{"own", e.own(), "permission_denied", way{"ask for what is your own", "on what is your own"}, way{}})
 	}
 	return slices.DeleteFunc(parts, func(p part) bool { return p.truth == True })
 }
 
 // choose takes the first alternative that holds, else the one with the fewest conditions open.
-func (c *cell) choose(action string, e *evaluation) Decision {
+func (c *cell) choose(action string, e *evaluation, says *sentence) Decision {
 	type option struct {
 		alternative
 		open []part
@@ -127,6 +133,9 @@ func (c *cell) choose(action string, e *evaluation) Decision {
 		d.Reasons[0].Text = "allowed under conditions only, by " + string(best.rule.Pool) + " (" + best.rule.Source + ")"
 		d.NotOwn = slices.ContainsFunc(best.open, func(p part) bool { return p.input == "own" })
 		d.explain(best.open)
+		for _, o := range options {
+			says.way(o.open)
+		}
 		if d.Code == "permission_denied" {
 			d.MissingPermission = action
 		}
@@ -142,38 +151,54 @@ func number(b bool) int {
 }
 
 // forbid applies the denies that depend on the call: one that holds, or cannot be judged, refuses.
-func (c *cell) forbid(d *Decision, e *evaluation) {
+func (c *cell) forbid(d *Decision, e *evaluation, says *sentence) {
+	asked, outright := *d, false // as it was chosen; a deny refuses that no approval undoes
 	for _, a := range c.all[:c.denies] {
 		r, t := a.rule, e.truth(a)
 		if a := r.asked().Approval; a != nil && a.Type == ApprovalMissing {
 			// The team asks for approval: a condition of the call, whether or not it is met.
-			if d.Verdict == VerdictAllow {
-				d.Verdict = VerdictConditional
+			if asked.Verdict == VerdictAllow {
+				asked.Verdict = VerdictConditional
 			}
-			if d.Conditions.Approval == nil {
-				d.Conditions.Approval = &ApprovalCondition{Type: Required, Approvers: a.need().Approvers}
+			if asked.Conditions.Approval == nil {
+				asked.Conditions.Approval = &ApprovalCondition{Type: Required, Approvers: a.need().Approvers}
 			}
+			d.Verdict, d.Conditions = asked.Verdict, asked.Conditions
 		}
 		if t == False {
 			continue
 		}
-		refused := denied(r, r.tests.parts(e), d.Verdict)
-		refused.Conditions, refused.Others = d.Conditions, d.Others
-		if r.Code != "approval_required" {
+		parts := r.tests.parts(e)
+		says.out(parts)
+		refused := denied(r, parts, asked.Verdict)
+		refused.Conditions, refused.Others = asked.Conditions, asked.Others
+		refused.Approvals = d.Approvals
+		switch {
+		case r.Code != "approval_required" && !outright:
+			*d, outright = refused, true
+		case r.Code != "approval_required": // what refuses first is the answer
+			d.Remedy, d.Missing = append(d.Remedy, refused.Remedy...), append(d.Missing, refused.Missing...)
+		case !d.Allowed && d.Code != "approval_required": // something else is missing as well, and is said first
+			d.lack(r.asked().Approval.need())
+		default: // the settings and the policies may ask for different approvals: both are needed
+			refused.Remedy = d.Remedy
 			*d = refused
+			d.lack(r.asked().Approval.need())
+		}
+	}
+}
+
+// lack notes an approval that is missing.
+func (d *Decision) lack(need ApprovalNeed) {
+	for i, n := range d.Approvals {
+		if slices.Equal(n.Approvers, need.Approvers) {
+			d.Approvals[i].ReasonRequired = n.ReasonRequired || need.ReasonRequired
 			return
 		}
-		if !d.Allowed && d.Code != "approval_required" {
-			continue // something else is missing as well, and is said first
-		}
-		// The settings and the policies may ask for different approvals: both are needed.
-		need := r.asked().Approval.need()
-		refused.Remedy, refused.Approvals = d.Remedy, d.Approvals
-		if !slices.ContainsFunc(d.Approvals, func(n ApprovalNeed) bool { return slices.Equal(n.Approvers, need.Approvers) }) {
-			refused.Approvals = append(refused.Approvals, need)
-			refused.Remedy = append(refused.Remedy, "obtain an approval from "+strings.Join(need.Approvers, " or "))
-		}
-		*d = refused
+	}
+	d.Approvals = append(d.Approvals, need)
+	if step := need.way().step; !slices.Contains(d.Remedy, step) {
+		d.Remedy = append(d.Remedy, step)
 	}
 }
 
@@ -186,8 +211,8 @@ func denied(r *rule, parts []part, v Verdict) Decision {
 		if p.truth == Unknown {
 			d.Missing = append(d.Missing, p.input)
 		}
-		if p.truth != False && p.undo != "" {
-			d.Remedy = append(d.Remedy, p.undo)
+		if p.truth != False && p.undo.step != "" {
+			d.Remedy = append(d.Remedy, p.undo.step)
 		}
 	}
 	return d
@@ -200,8 +225,8 @@ func (d *Decision) explain(open []part) {
 		if p.truth == Unknown {
 			d.Missing = append(d.Missing, p.input)
 		}
-		if p.fix != "" {
-			d.Remedy = append(d.Remedy, p.fix)
+		if p.fix.step != "" {
+			d.Remedy = append(d.Remedy, p.fix.step)
 		}
 		if p.input == "approval" && d.Conditions.Approval != nil {
 			d.Approvals = append(d.Approvals, d.Conditions.Approval.need())

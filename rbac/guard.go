@@ -37,7 +37,11 @@ type Options struct {
 	// credential itself does not say. Nil: nobody is asked.
 	MFA func(ctx context.Context, person string) (*time.Time, error)
 	// Alarm is told when rules could not be evaluated, which refuses: it should wake somebody. Nil: nobody.
-	Alarm  func(err error)
+	Alarm func(err error)
+	// Notify is told of every step of an approval request inside the unit of that step: what it writes to tx,
+	// such as a message to be sent, is stored with the step or not at all. Its error undoes the step. Nil:
+	// nobody.
+	Notify func(ctx context.Context, tx *store.Tx, n ApprovalNotice) error
 	Memory MemoryOptions
 }
 

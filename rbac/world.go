@@ -115,7 +115,7 @@ func (a *asker) approved(e *evaluation, need *ApprovalNeed) Truth {
 		if given.MaxAmount != nil && (e.cost == nil || e.cost.GreaterThan(*given.MaxAmount)) {
 			continue // a newer request may be open for more; this grant stays good for less
 		}
-		ok, err := qualifies(a.ctx, a.world, given.TeamID, given.Approver, need)
+		ok, err := given.met(a.ctx, a.world, need)
 		if err != nil {
 			a.failed = err
 			return Unknown

@@ -139,7 +139,7 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 			return err
 		}
 		ask = request(adm, c)
-		dec, err = g.decide(ctx, tx, adm.Caller, ask, c.Features)
+		dec, err = g.decide(ctx, tx, adm.Caller, &ask, c.Features)
 		return err
 	})
 	if err != nil {
@@ -245,19 +245,21 @@ func request(adm Admission, c Call) rbac.Request {
 	return r
 }
 
-// decide asks for the model and for every feature; the first refusal is the answer.
-func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask rbac.Request, features []string) (rbac.Decision, error) {
-	d, err := g.m.Check(ctx, tx, who.Key.ID, ask)
-	if err != nil || !d.Allowed {
-		return d, err
-	}
+// decide asks for the model and for every feature; the first refusal is the answer, and ask what was refused.
+func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask *rbac.Request, features []string) (rbac.Decision, error) {
+	d, err := g.m.Check(ctx, tx, who.Key.ID, *ask)
 	for _, f := range features {
-		ask.Resource, ask.Asked = "feature:"+f, ""
-		if fd, err := g.m.Check(ctx, tx, who.Key.ID, ask); err != nil || !fd.Allowed {
-			return fd, err
+		if err != nil || !d.Allowed {
+			break
+		}
+		feature := *ask
+		feature.Resource, feature.Asked = "feature:"+f, ""
+		of, failed := g.m.Check(ctx, tx, who.Key.ID, feature)
+		if failed != nil || !of.Allowed {
+			d, err, *ask = of, failed, feature
 		}
 	}
-	return d, nil
+	return d, err
 }
 
 func path(adm Admission) billing.Path {
@@ -268,20 +270,22 @@ func path(adm Admission) billing.Path {
 // refuse turns a decision into a Denied and, where an approval would open the call, asks for it.
 func (g *Gate) refuse(ctx context.Context, adm Admission, ask rbac.Request, dec rbac.Decision, c Call) error {
 	d := &Denied{Code: dec.Code, DecisionID: dec.ID, Remedy: dec.Remedy, Missing: dec.Missing,
-		Message: message(dec), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: dec}}
+		Message: dec.Sentence(), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: dec}}
 	if dec.Code != "approval_required" || ask.Person == "" {
 		return d
 	}
 	actor := adm.Caller.Actor
 	actor.IP, actor.RequestID = c.IP, c.RequestID
-	a, err := g.m.RequestApproval(audit.WithActor(ctx, actor), ask, dec.Approvals, c.ApprovalReason)
+	a, _, err := g.m.RequestApproval(audit.WithActor(ctx, actor), ask, c.ApprovalReason)
 	var denied *rbac.Denied
 	var field *store.FieldError
 	switch {
 	case err == nil:
 		d.ApprovalID = a.ID
-	case errors.As(err, &denied):
+	case errors.As(err, &denied) && denied.Code == "approval_denied":
 		d.Code, d.Remedy, d.Message = denied.Code, denied.Decision.Remedy, "an approver has refused this"
+	case errors.As(err, &denied), errors.As(err, &field) && field.Field == "resource":
+		d.Remedy = []string{"try again"} // the rules have changed meanwhile
 	case errors.As(err, &field):
 		d.ReasonRequired = true
 		d.Remedy = append(d.Remedy, "send a reason for the approval")
@@ -289,16 +293,6 @@ func (g *Gate) refuse(ctx context.Context, adm Admission, ask rbac.Request, dec 
 		return err
 	}
 	return d
-}
-
-func message(d rbac.Decision) string {
-	if len(d.Reasons) > 0 {
-		return d.Reasons[0].Text
-	}
-	if d.MissingPermission != "" {
-		return "needs " + d.MissingPermission
-	}
-	return "refused"
 }
 
 // refused brings the refusals of the floors below into the one form. Other errors stay what they
@@ -310,7 +304,7 @@ func refused(err error) error {
 	}
 	var stopped *rbac.Denied
 	if errors.As(err, &stopped) {
-		return &Denied{Code: stopped.Code, Message: message(stopped.Decision), Remedy: stopped.Decision.Remedy, cause: err}
+		return &Denied{Code: stopped.Code, Message: stopped.Decision.Sentence(), Remedy: stopped.Decision.Remedy, cause: err}
 	}
 	var ex *billing.Exceeded
 	if errors.As(err, &ex) {

@@ -165,6 +165,8 @@ func refusal(d *rbac.Denied) Problem {
 	switch {
 	case d.Code == "grant_ceiling":
 		detail = "nobody can hand out what they do not hold: " + d.Decision.MissingPermission
+	case d.Decision.Would != "":
+		detail = d.Decision.Sentence()
 	case d.Decision.MissingPermission == "" && len(d.Decision.Remedy) > 0:
 		detail = "to be allowed: " + d.Decision.Remedy[0]
 	case d.Decision.MissingPermission == "":

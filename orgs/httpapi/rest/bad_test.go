@@ -165,13 +165,16 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 	key := c.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`"}`)["id"].(string)
 
 	project := c.post("/v1/organizations/"+org+"/projects", `{"name": "Apollo"}`)["id"].(string)
+	c.call(200, "PATCH", "/v1/teams/"+team, `{"settings": {"models": {"require_approval": ["gated"]}}}`)
+	_, dev := c.person(org, "dev@acme.com", "developer")
+	approval := dev.post("/v1/teams/"+team+"/approvals", `{"resource": "model:gated"}`)["id"].(string)
 
 	// The stranger owns an organization of their own.
 	stranger, token := c.user("mallory@evil.example", time.Time{})
 	c.post("/v1/organizations", `{"name": "Evil", "owner": {"user_id": "`+stranger+`"}}`)
 	m := c.as(token, "")
 	ours := strings.NewReplacer("{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
-		"{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", project)
+		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project)
 	theirs := strings.NewReplacer("{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
 		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx")
 	for _, op := range operations(t, c) {

@@ -68,6 +68,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		"/children": `{"name": "x"}`, "/transfer": `{"to": "viewer@acme.com"}`, "/move": `{"parent_id": null}`,
 		"/invitations": `{"email": "x@y.example", "role": "viewer"}`, "/members": `{"user_id": "bob@acme.com", "role": "viewer"}`,
 		"/policies": `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
+		"/approvals": `{"resource": "model:gated"}`,
 	}
 	for _, op := range operations(t, c) {
 		path := real.Replace(op[1])
@@ -103,7 +104,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 // existing puts what is there into the places of a path.
 func existing(c *client, org, team string) *strings.Replacer {
 	teamPath, orgPath := "/v1/teams/"+team, "/v1/organizations/"+org
-	user, _ := c.person(org, "existing@acme.com", "developer")
+	user, their := c.person(org, "existing@acme.com", "developer")
 	project := c.post(orgPath+"/projects", `{"name": "Apollo"}`)["id"].(string)
 	projectPath := orgPath + "/projects/" + project
 	policy := `{"name": "existing", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["model:none"]}]}`
@@ -122,7 +123,9 @@ func existing(c *client, org, team string) *strings.Replacer {
 	}
 	c.post(teamPath+"/roles", `{"role": "developer", "permissions_override": {"add": ["usage.read"]}}`)
 	key := c.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "user_id": null}`)["id"].(string)
-	return strings.NewReplacer("/access", "/access?action=models.use&resource=model:x",
+	c.call(200, "PATCH", teamPath, `{"settings": {"models": {"require_approval": ["gated"]}}}`)
+	approval := their.post(teamPath+"/approvals", `{"resource": "model:gated"}`)["id"].(string)
+	return strings.NewReplacer("{approval}", approval, "/access", "/access?action=models.use&resource=model:x",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],
 		"{org}/policies/{policy}", org+"/policies/"+at[orgPath][1], "{team}/policies/{policy}", team+"/policies/"+at[teamPath][1],

@@ -158,6 +158,7 @@ type permissionView struct {
 	Missing           []string          `json:"missing"`
 	MissingPermission *string           `json:"missing_permission"`
 	Remedy            []string          `json:"remedy"`
+	Explanation       string            `json:"explanation"` // all of it in one sentence
 	DecisionID        string            `json:"decision_id"`
 	Revision          string            `json:"revision"`
 	ValidUntil        *string           `json:"valid_until"` // when the same call may be answered otherwise though no rule is changed; null: never
@@ -177,7 +178,7 @@ func (a *api) permissions() {
 		v := permissionView{UserID: p.User.ID, OrganizationID: p.Place.OrgID, TeamID: optional(p.Place.TeamID), Action: p.Action, Resource: p.Resource,
 			Allowed: d.Verdict != rbac.VerdictDeny, AllowedNow: d.Allowed, Decision: d.Verdict, Conditions: d.Conditions,
 			Alternatives: d.Others, Code: optional(d.Code), Reasons: d.Reasons, Missing: filled(d.Missing), MissingPermission: optional(d.MissingPermission),
-			Remedy: filled(d.Remedy), DecisionID: d.ID, Revision: d.Revision.String()}
+			Remedy: filled(d.Remedy), Explanation: d.Sentence(), DecisionID: d.ID, Revision: d.Revision.String()}
 		if !d.Until.IsZero() {
 			v.ValidUntil = optional(stamp(d.Until))
 		}

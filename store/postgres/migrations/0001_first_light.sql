@@ -290,14 +290,15 @@ CREATE TABLE approvals (
 	reason TEXT NOT NULL,
 	status TEXT NOT NULL,
 	requirements JSONB,
-	approver TEXT NOT NULL,
-	answer TEXT NOT NULL,
+	decisions JSONB,
 	ends_at TIMESTAMPTZ NOT NULL,
 	max_amount NUMERIC,
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
+CREATE INDEX approvals_org_id_created_at_idx ON approvals (org_id, created_at, id);
 CREATE INDEX approvals_org_id_status_ends_at_idx ON approvals (org_id, status, ends_at, id);
+CREATE INDEX approvals_status_ends_at_idx ON approvals (status, ends_at, id);
 
 CREATE TABLE budgets (
 	id TEXT NOT NULL,

@@ -1,0 +1,156 @@
+package rbac
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// approving is what an approver holds.
+var approving = Permission{pattern: "members.approve_requests"}
+
+// qualifies says whether the user may meet a requirement: holds members.approve_requests in the team and one
+// of the roles, in the team or at the level of the organization.
+func qualifies(ctx context.Context, w world, team, user string, need *ApprovalNeed) (bool, error) {
+	st, err := w.stand(ctx, user)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	fits := slices.ContainsFunc(in(st.held, team), func(a seat) bool {
+		role := store.SlugKey(st.snap.role(a.roleID).Slug)
+		return slices.ContainsFunc(need.Approvers, func(who string) bool {
+			return store.SlugKey(who) == role || who == "user:"+user
+		})
+	})
+	if !fits {
+		return false, nil
+	}
+	h, err := st.holdings(team, false)
+	return h.contain(approving), err
+}
+
+// qualifiesForAny is qualifies for any of the requirements.
+func qualifiesForAny(ctx context.Context, w world, team, user string, needs []ApprovalNeed) (bool, error) {
+	for i := range needs {
+		if ok, err := qualifies(ctx, w, team, user, &needs[i]); err != nil || ok {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// met says whether one of those who approved qualifies for the requirement, now (S17).
+func (a *Approval) met(ctx context.Context, w world, need *ApprovalNeed) (bool, error) {
+	for _, v := range a.Decisions {
+		if !v.Approve {
+			continue
+		}
+		if ok, err := qualifies(ctx, w, a.TeamID, v.By, need); err != nil || ok {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// open are the requirements that nobody who approved meets.
+func (a *Approval) open(ctx context.Context, w world) (open []ApprovalNeed, err error) {
+	for i := range a.Requirements {
+		ok, err := a.met(ctx, w, &a.Requirements[i])
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			open = append(open, a.Requirements[i])
+		}
+	}
+	return open, nil
+}
+
+// approvers are the users who may meet what is open of a request, sorted.
+func (g *Guard) approvers(ctx context.Context, tx *store.Tx, a *Approval) ([]string, error) {
+	chain, err := Lineage(ctx, tx, a.OrgID)
+	if err != nil {
+		return nil, err
+	}
+	w := &records{guard: g, tx: tx, chain: chain, locked: true}
+	open, err := a.open(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	some, err := candidates(ctx, tx, chain, open)
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, user := range some {
+		if user == a.Requester {
+			continue
+		}
+		ok, err := qualifiesForAny(ctx, w, a.TeamID, user, open)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			users = append(users, user)
+		}
+	}
+	return users, nil
+}
+
+// candidates are the users whom requirements name, themselves or by a role that they hold somewhere in the
+// organization or above it, sorted.
+func candidates(ctx context.Context, tx *store.Tx, chain []Scope, needs []ApprovalNeed) (users []string, err error) {
+	for _, need := range needs {
+		for _, who := range need.Approvers {
+			if user, ok := strings.CutPrefix(who, "user:"); ok {
+				users = append(users, user)
+				continue
+			}
+			for _, scope := range chain {
+				role, err := FindRole(ctx, tx, scope.ID, who)
+				if errors.Is(err, store.ErrNotFound) {
+					continue
+				} else if err != nil {
+					return nil, err
+				}
+				for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", scope.ID), store.Eq("role_id", role.ID)}}) {
+					if err != nil {
+						return nil, err
+					}
+					if a.Kind == Member {
+						users = append(users, a.Subject)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(users)
+	return slices.Compact(users), nil
+}
+
+// knowledge is what policies of a place are held against.
+func (g *Guard) knowledge(ctx context.Context, tx *store.Tx, orgID, teamID string) (Knowledge, error) {
+	may := map[string]bool{}
+	for r, err := range roles.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
+		if err != nil {
+			return Knowledge{}, err
+		}
+		o, err := overrides.Find(ctx, tx, store.Eq("team_id", teamID), store.Eq("role_id", r.ID))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return Knowledge{}, err
+		}
+		h, err := newHolding(slices.Concat(r.Permissions, o.Add), o.Remove)
+		if err != nil {
+			return Knowledge{}, err
+		}
+		may[r.SlugKey] = holdings{h}.contain(approving)
+	}
+	return Knowledge{Vocabulary: g.vocabulary, AnomalySource: g.opt.Anomaly != nil, Now: tx.Now(), Approves: func(who string) bool {
+		return strings.HasPrefix(who, "user:") || may[store.SlugKey(who)]
+	}}, nil
+}
