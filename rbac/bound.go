@@ -3,6 +3,7 @@ package rbac
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/orgkit/orgkit/store"
@@ -73,8 +74,8 @@ func (g *Guard) bindKey(ctx context.Context, w world, st standing, key seat, tea
 			return err
 		}
 	}
-	if acts && len(key.add) > 0 {
-		p.Grants = []grant{{Key: true, Add: key.add}}
+	if acts && len(key.add) > 0 { // to be used goes without saying, as far as its persons may use keys (F065)
+		p.Grants = []grant{{Key: true, Add: append(slices.Clone(key.add), "api_keys.use")}}
 	}
 	if b.rules, err = st.snap.ruleset(p); err != nil {
 		return err

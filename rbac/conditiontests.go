@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +19,14 @@ type tests struct {
 	approval *approvalTest
 	cost     *costTest
 	score    *ScoreCondition
+	unread   bool // one is of a type that this version does not know: neither it nor its contrary holds (F141)
 }
 
 // compile reads conditions; zone is that of business hours without one, nil for UTC.
 func (c Conditions) compile(zone *time.Location) (t *tests, err error) {
+	if !c.known() {
+		return &tests{unread: true}, nil
+	}
 	t = &tests{}
 	if c.IPAddress != nil {
 		if t.ip, err = c.IPAddress.compile(); err != nil {
@@ -49,8 +54,22 @@ func (c Conditions) compile(zone *time.Location) (t *tests, err error) {
 	return t, nil
 }
 
+// known says whether all types are known. A record may be of a newer version.
+func (c Conditions) known() bool {
+	is := func(typ string, known ...string) bool { return slices.Contains(known, typ) }
+	return (c.IPAddress == nil || is(c.IPAddress.Type, IPInRange, IPNotInRange)) &&
+		(c.Time == nil || is(c.Time.Type, BusinessHours, TimeBetween)) &&
+		(c.MFA == nil || is(c.MFA.Type, Required)) &&
+		(c.Approval == nil || is(c.Approval.Type, Required, ApprovalMissing)) &&
+		(c.CostLimit == nil || is(c.CostLimit.Type, PerRequest)) &&
+		(c.AnomalyScore == nil || is(c.AnomalyScore.Type, GreaterThan, LessThan, Equals))
+}
+
 // truth judges all of them, up to the first that is false.
 func (t *tests) truth(e *evaluation) Truth {
+	if t.unread {
+		return Unknown
+	}
 	all := True
 	if t.ip != nil {
 		if all = t.ip.truth(e); all == False {
@@ -96,6 +115,9 @@ type part struct {
 func (t *tests) parts(e *evaluation) (parts []part) {
 	if t == nil {
 		return nil
+	}
+	if t.unread {
+		return []part{{input: "conditions", truth: Unknown, code: "policy_denied"}}
 	}
 	if t.ip != nil {
 		parts = append(parts, part{"ip_address", t.ip.truth(e), "policy_denied", t.ip.from(t.ip.inside), t.ip.from(!t.ip.inside)})

@@ -45,6 +45,7 @@ type Decision struct {
 	Approvals []ApprovalNeed // what rules want of an approval that the call lacks
 
 	NotOwn            bool   // what was asked for is somebody else's, and only one's own is granted
+	Anomalous         bool   // it is refused for the anomaly score
 	MissingPermission string // no role, grant or policy gives it
 	Alarm             error  // Casbin failed: refused, and somebody should look
 }
@@ -116,7 +117,7 @@ func (c *cell) choose(action string, e *evaluation, says *sentence) Decision {
 		options = append(options, option{a, e.open(a)})
 	}
 	slices.SortStableFunc(options, func(a, b option) int {
-		return cmp.Or(cmp.Compare(len(a.open), len(b.open)), cmp.Compare(number(a.live()), number(b.live())))
+		return cmp.Or(cmp.Compare(len(a.open), len(b.open)), cmp.Compare(number(a.live()), number(b.live())), cmp.Compare(urgent(b.open), urgent(a.open)))
 	})
 	best := options[0]
 	d := Decision{Verdict: VerdictAllow, Allowed: len(best.open) == 0, Reasons: []Reason{reason(best.rule)}}
@@ -135,6 +136,7 @@ func (c *cell) choose(action string, e *evaluation, says *sentence) Decision {
 		d.explain(best.open)
 		for _, o := range options {
 			says.way(o.open)
+			d.miss(o.open)
 		}
 		if d.Code == "permission_denied" {
 			d.MissingPermission = action
@@ -177,7 +179,8 @@ func (c *cell) forbid(d *Decision, e *evaluation, says *sentence) {
 		case r.Code != "approval_required" && !outright:
 			*d, outright = refused, true
 		case r.Code != "approval_required": // what refuses first is the answer
-			d.Remedy, d.Missing = append(d.Remedy, refused.Remedy...), append(d.Missing, refused.Missing...)
+			d.Remedy = append(d.Remedy, refused.Remedy...)
+			d.miss(parts)
 		case !d.Allowed && d.Code != "approval_required": // something else is missing as well, and is said first
 			d.lack(r.asked().Approval.need())
 		default: // the settings and the policies may ask for different approvals: both are needed
@@ -207,10 +210,9 @@ func denied(r *rule, parts []part, v Verdict) Decision {
 	if d.Code == "" {
 		d.Code = "policy_denied"
 	}
+	d.miss(parts)
 	for _, p := range parts {
-		if p.truth == Unknown {
-			d.Missing = append(d.Missing, p.input)
-		}
+		d.Anomalous = d.Anomalous || p.input == "anomaly_score"
 		if p.truth != False && p.undo.step != "" {
 			d.Remedy = append(d.Remedy, p.undo.step)
 		}
@@ -218,13 +220,23 @@ func denied(r *rule, parts []part, v Verdict) Decision {
 	return d
 }
 
-// explain says what is open. When one kind of thing is open its code is the answer's; of several,
-// what the caller cannot mend by a step of their own comes first.
+// codes are those of conditions that do not hold. When one kind of thing is open its code is the answer's; of
+// several, what the caller cannot mend by a step of their own comes first.
+var codes = []string{"permission_denied", "policy_denied", "cost_limit_exceeded", "mfa_required", "approval_required"}
+
+// urgent is the place of the code among them.
+func urgent(open []part) int {
+	for i, code := range codes {
+		if slices.ContainsFunc(open, func(p part) bool { return p.code == code }) {
+			return i
+		}
+	}
+	return -1
+}
+
+// explain says what is open.
 func (d *Decision) explain(open []part) {
 	for _, p := range open {
-		if p.truth == Unknown {
-			d.Missing = append(d.Missing, p.input)
-		}
 		if p.fix.step != "" {
 			d.Remedy = append(d.Remedy, p.fix.step)
 		}
@@ -232,13 +244,19 @@ func (d *Decision) explain(open []part) {
 			d.Approvals = append(d.Approvals, d.Conditions.Approval.need())
 		}
 	}
-	for _, code := range []string{"permission_denied", "policy_denied", "cost_limit_exceeded", "mfa_required", "approval_required"} {
-		if slices.ContainsFunc(open, func(p part) bool { return p.code == code }) {
-			d.Code = code
-			return
+	d.Code = "permission_denied"
+	if i := urgent(open); i >= 0 {
+		d.Code = codes[i]
+	}
+}
+
+// miss notes which inputs were unknown, each once.
+func (d *Decision) miss(parts []part) {
+	for _, p := range parts {
+		if p.truth == Unknown && !slices.Contains(d.Missing, p.input) {
+			d.Missing = append(d.Missing, p.input)
 		}
 	}
-	d.Code = "permission_denied"
 }
 
 // asked are the conditions as they were written.

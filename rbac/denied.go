@@ -41,8 +41,11 @@ func (d *Denied) change() audit.Change {
 	c := audit.Change{Type: "authorization.denied", Outcome: audit.Denied, TeamID: d.TeamID,
 		Data: map[string]any{"code": d.Code, "reasons": d.Decision.Reasons, "decision_id": d.Decision.ID}}
 	c.Resource.Type, c.Resource.ID, _ = strings.Cut(d.Resource, ":")
-	if d.Code == "ip_denied" {
+	switch {
+	case d.Code == "ip_denied":
 		c.Type = "security.ip_denied"
+	case d.Decision.Anomalous:
+		c.Type = "security.anomaly"
 	}
 	return c
 }

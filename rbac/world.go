@@ -85,13 +85,14 @@ func (a *asker) mfa() (at *time.Time, known bool) {
 	return at, err == nil
 }
 
-// own says whether the resource is the person's: their own record, or a team or project that they are in.
+// own says whether the resource is the person's: their own record, or for teams.* and projects.* a team or
+// project that they are in. What else there is in a team is not theirs because they are.
 func (a *asker) own() Truth {
 	if a.owner == "" {
-		if kind, place, ok := strings.Cut(a.resource, ":"); ok && place != "" && kind == placeType(place) {
-			return truth(slices.Contains(a.bound.places, place))
-		}
-		return False
+		kind, place, _ := strings.Cut(a.resource, ":")
+		noun, _, _ := strings.Cut(a.guard.vocabulary.Name(a.action), ".")
+		mine := place != "" && kind == placeType(place) && noun == kind+"s" && slices.Contains(a.bound.places, place)
+		return truth(mine)
 	}
 	return truth(a.owner == a.person)
 }
@@ -99,8 +100,8 @@ func (a *asker) own() Truth {
 // approved says whether a live grant opens the call: not lapsed, within its cost cap, and given by
 // somebody who still qualifies (S17).
 func (a *asker) approved(e *evaluation, need *ApprovalNeed) Truth {
-	if a.person == "" {
-		return False
+	if a.person == "" { // whom nobody could have approved
+		return Unknown
 	}
 	all, err := a.world.grants(a.ctx, wish{a.teamID, a.person, a.guard.vocabulary.Name(a.action), a.resource})
 	if err != nil {

@@ -245,21 +245,28 @@ func request(adm Admission, c Call) rbac.Request {
 	return r
 }
 
-// decide asks for the model and for every feature; the first refusal is the answer, and ask what was refused.
-func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask *rbac.Request, features []string) (rbac.Decision, error) {
-	d, err := g.m.Check(ctx, tx, who.Key.ID, *ask)
+// decide asks for the use of the key, the model and every feature; the first refusal is the answer, and ask what
+// was refused.
+func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask *rbac.Request, features []string) (d rbac.Decision, err error) {
+	first, use := *ask, *ask
+	use.Action, use.Resource, use.Asked = "api_keys.use", "api_key:"+who.Key.ID, ""
+	questions := []rbac.Request{use, first}
 	for _, f := range features {
-		if err != nil || !d.Allowed {
-			break
-		}
-		feature := *ask
+		feature := first
 		feature.Resource, feature.Asked = "feature:"+f, ""
-		of, failed := g.m.Check(ctx, tx, who.Key.ID, feature)
-		if failed != nil || !of.Allowed {
-			d, err, *ask = of, failed, feature
+		questions = append(questions, feature)
+	}
+	var model rbac.Decision // whose id is that of the admission
+	for i, q := range questions {
+		if d, err = g.m.Check(ctx, tx, who.Key.ID, q); err != nil || !d.Allowed {
+			*ask = q
+			return d, err
+		}
+		if i == 1 {
+			model = d
 		}
 	}
-	return d, err
+	return model, nil
 }
 
 func path(adm Admission) billing.Path {
