@@ -115,6 +115,9 @@ func (m *Manager) hand(ctx context.Context, inv Invitation, token string, err er
 	if err != nil || !inv.EmailSent {
 		return inv, token, err
 	}
+	if rbac.Rehearsed(ctx) {
+		return inv, "", nil
+	}
 	return inv, "", m.opt.Mail(ctx, inv, token)
 }
 

@@ -237,14 +237,15 @@ var changes = map[string]func(m *realm, ctx context.Context, s spot) error{
 		return second(m.DeletePolicy(ctx, p.OrgID, p.TeamID, p.ID))
 	},
 	"several": func(m *realm, ctx context.Context, s spot) error {
-		return m.Together(ctx, func(ctx context.Context) error {
-			if err := third(m.CreatePolicy(ctx, s.org.ID, s.at.TeamID, m.policy())); err != nil {
+		policy, remove, other, inherited := m.policy(), m.some("models.*"), choose(m.Rand, m.orgs), m.oneIn(2)
+		return m.Together(ctx, func(ctx context.Context) error { // which may be run twice
+			if err := third(m.CreatePolicy(ctx, s.org.ID, s.at.TeamID, policy)); err != nil {
 				return err
 			}
-			if err := third(m.SetOverride(ctx, s.org.ID, s.team.TeamID, s.role, nil, m.some("models.*"))); err != nil {
+			if err := third(m.SetOverride(ctx, s.org.ID, s.team.TeamID, s.role, nil, remove)); err != nil {
 				return err
 			}
-			return second(m.UpdateRole(ctx, choose(m.Rand, m.orgs).ID, s.role, rbac.RoleUpdate{Inherited: ptr(m.oneIn(2))}))
+			return second(m.UpdateRole(ctx, other.ID, s.role, rbac.RoleUpdate{Inherited: &inherited}))
 		})
 	},
 	"approval": func(m *realm, ctx context.Context, s spot) error {

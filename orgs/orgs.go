@@ -160,6 +160,7 @@ type Policies interface {
 	DeletePolicy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policy(ctx context.Context, orgID, teamID, id string) (rbac.Policy, error)
 	Policies(ctx context.Context, orgID, teamID string, limit int, after string) (store.Page[rbac.Policy], error)
+	Lint(ctx context.Context, orgID string) ([]rbac.Finding, error)
 	CasbinExport(ctx context.Context, orgID string) (rbac.CasbinExport, error)
 	WhoCan(ctx context.Context, q rbac.AccessQuery) (rbac.Holders, error)
 	WhatCan(ctx context.Context, subject string, q rbac.AccessQuery) ([]rbac.Permitted, error)

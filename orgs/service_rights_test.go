@@ -203,6 +203,8 @@ var policyMethods = []method{
 		}},
 	{name: "Policies", reads: true, nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Policies(ctx, f.id.Org, f.id.Team, 0, "") }},
+	{name: "Lint", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Lint(ctx, f.id.Org) }},
 	{name: "CasbinExport", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.CasbinExport(ctx, f.id.Org) }},
 	{name: "WhoCan", reads: true, nested: true, member: hidden, guest: denied, because: "who may read members:own only knows of nobody else",

@@ -112,6 +112,7 @@ var outside = map[string]string{
 	"OrgID": "resolves a name for whoever belongs there", "OrgPlace": "resolves a name for whoever belongs there",
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then",
+	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided",
 }
 

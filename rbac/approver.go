@@ -132,25 +132,3 @@ func candidates(ctx context.Context, tx *store.Tx, chain []Scope, needs []Approv
 	slices.Sort(users)
 	return slices.Compact(users), nil
 }
-
-// knowledge is what policies of a place are held against.
-func (g *Guard) knowledge(ctx context.Context, tx *store.Tx, orgID, teamID string) (Knowledge, error) {
-	may := map[string]bool{}
-	for r, err := range roles.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
-		if err != nil {
-			return Knowledge{}, err
-		}
-		o, err := overrides.Find(ctx, tx, store.Eq("team_id", teamID), store.Eq("role_id", r.ID))
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return Knowledge{}, err
-		}
-		h, err := newHolding(slices.Concat(r.Permissions, o.Add), o.Remove)
-		if err != nil {
-			return Knowledge{}, err
-		}
-		may[r.SlugKey] = holdings{h}.contain(approving)
-	}
-	return Knowledge{Vocabulary: g.vocabulary, AnomalySource: g.opt.Anomaly != nil, Now: tx.Now(), Approves: func(who string) bool {
-		return strings.HasPrefix(who, "user:") || may[store.SlugKey(who)]
-	}}, nil
-}

@@ -35,6 +35,7 @@ const (
 	WarnBroad           = "broad"             // everything, whatever the call is like
 	WarnNoAnomalySource = "no_anomaly_source" // every score is 0
 	WarnApprover        = "approver"          // who is named may not decide
+	WarnSwallowed       = "swallowed"         // a deny without conditions takes all that a role gives
 )
 
 // Lint warns of statements of one policy that cannot do what they look like. Fields are paths from the policy
@@ -64,18 +65,27 @@ func (l *linter) warn(code, field, message string) {
 }
 
 func (l *linter) patterns(st Statement) {
-	for i, a := range st.Actions {
-		if p, err := ParsePermission(a); err == nil && !slices.ContainsFunc(l.known.Vocabulary.Actions(), p.Covers) {
-			l.warn(WarnUnknownAction, indexed("actions", i), "no registered action matches")
+	l.actions("actions", st.Actions)
+	l.resources("resources", st.Resources)
+}
+
+// actions warns of entries that match nothing that can be done.
+func (l *linter) actions(field string, list []string) {
+	for i, a := range list {
+		if p, err := ParsePermission(a); err == nil && !slices.ContainsFunc(l.known.Vocabulary.actions, p.Covers) {
+			l.warn(WarnUnknownAction, indexed(field, i), "no registered action matches")
 		}
 	}
-	for i, r := range st.Resources {
+}
+
+func (l *linter) resources(field string, list []string) {
+	for i, r := range list {
 		typ, name, typed := strings.Cut(r, ":")
 		switch {
 		case !typed && !strings.HasPrefix(r, "*"):
-			l.warn(WarnUntypedResource, indexed("resources", i), "has no type in front, such as model:, and matches nothing that has")
+			l.warn(WarnUntypedResource, indexed(field, i), "has no type in front, such as model:, and matches nothing that has")
 		case typ == "model" && name != "" && name[0] != '*' && strings.Contains(name, "*") && !strings.Contains(name, "/"):
-			l.warn(WarnBareModelGlob, indexed("resources", i), "matches bare model ids only, not ids with a provider in front")
+			l.warn(WarnBareModelGlob, indexed(field, i), "matches bare model ids only, not ids with a provider in front")
 		}
 	}
 }

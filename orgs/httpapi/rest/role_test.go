@@ -67,7 +67,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		"/roles": `{"name": "x", "permissions": ["teams.read"], "role": "developer", "permissions_override": {}}`, "/teams": `{"name": "x"}`, "/projects": `{"name": "x"}`,
 		"/children": `{"name": "x"}`, "/transfer": `{"to": "viewer@acme.com"}`, "/move": `{"parent_id": null}`,
 		"/invitations": `{"email": "x@y.example", "role": "viewer"}`, "/members": `{"user_id": "bob@acme.com", "role": "viewer"}`,
-		"/policies": `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
+		"/policies":  `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
 		"/approvals": `{"resource": "model:gated"}`,
 	}
 	for _, op := range operations(t, c) {
