@@ -62,6 +62,7 @@ type Users interface {
 	Tokens(ctx context.Context, user string, limit int, after string) (store.Page[Token], error)
 	RevokeToken(ctx context.Context, user, id string) (Token, error)
 	Permission(ctx context.Context, q PermissionQuery) (PermissionAnswer, error)
+	Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer, error)
 }
 
 // Organizations are the tenants.

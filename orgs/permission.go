@@ -47,13 +47,10 @@ func (m *Manager) Permission(ctx context.Context, q PermissionQuery) (a Permissi
 		return a, err
 	}
 	a.Place, a.Resource = at, q.Resource
-	by := actor(ctx)
-	self := by.Type == audit.User && (q.User == "me" || q.User == by.ID || strings.EqualFold(q.User, by.Label))
-	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
-	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		if a.User, err = findUser(ctx, tx, q.User); err != nil {
-			return err
-		}
+	if a.User, err = m.asked(ctx, at, q.User); err != nil {
+		return a, err
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		r := rbac.Request{OrgID: at.OrgID, TeamID: at.TeamID, Action: a.Action, Person: a.User.ID,
 			Call: rbac.Call{Resource: q.Resource, At: q.At, IP: q.IP, Cost: q.Cost}}
 		if r.At.IsZero() {
@@ -74,6 +71,48 @@ func (m *Manager) Permission(ctx context.Context, q PermissionQuery) (a Permissi
 		return err
 	})
 	return a, err
+}
+
+// ActionsAnswer is what somebody may do on a resource.
+type ActionsAnswer struct {
+	Subject string // the id of the user, or of an API key
+	Place   Place
+	Actions []rbac.Permitted
+}
+
+// Actions answers which actions a user may do, or an API key that is named by its id, by the code that
+// enforces. Of the query only User, the place and Resource count. It needs members.read in the place;
+// everybody may ask about themselves.
+func (m *Manager) Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer, error) {
+	at, err := m.queryPlace(ctx, q)
+	if err != nil {
+		return ActionsAnswer{}, err
+	}
+	subject := q.User
+	if !strings.HasPrefix(subject, apiKeys.Kind().Prefix+"_") {
+		u, err := m.asked(ctx, at, q.User)
+		if err != nil {
+			return ActionsAnswer{}, err
+		}
+		subject = u.ID
+	}
+	list, err := m.WhatCan(ctx, subject, rbac.AccessQuery{OrgID: at.OrgID, TeamID: at.TeamID, Resource: q.Resource})
+	if err != nil {
+		return ActionsAnswer{}, err
+	}
+	return ActionsAnswer{subject, at, list}, nil
+}
+
+// asked finds the user who is asked about.
+func (m *Manager) asked(ctx context.Context, at Place, ref string) (u User, err error) {
+	by := actor(ctx)
+	self := by.Type == audit.User && (ref == "me" || ref == by.ID || strings.EqualFold(ref, by.Label))
+	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
+	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
+		u, err = findUser(ctx, tx, ref)
+		return err
+	})
+	return u, err
 }
 
 func (q PermissionQuery) action() (string, error) {

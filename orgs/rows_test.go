@@ -33,7 +33,7 @@ var permissions = map[string]string{
 	"Team": "teams.read", "Teams": "teams.read", "PlaceFigures": "teams.read",
 	"CreateProject": "projects.create", "UpdateProject": "projects.update", "DeleteProject": "projects.delete", "Project": "projects.read", "Projects": "projects.read",
 	"AddMember": "members.invite", "AddMembers/all or none": "members.invite", "UpdateMember": "members.update", "RemoveMember": "members.remove",
-	"Member": "members.read", "Members": "members.read", "Members/of a team": "members.read", "Permission": "members.read", "WhoCan": "members.read", "WhatCan": "members.read",
+	"Member": "members.read", "Members": "members.read", "Members/of a team": "members.read", "Permission": "members.read", "Actions": "members.read", "WhoCan": "members.read", "WhatCan": "members.read",
 	"Invite": "members.invite", "InviteMany/all or none": "members.invite", "RevokeInvitation": "members.invite", "ResendInvitation": "members.invite",
 	"Invitation": "members.read", "Invitations": "members.read",
 	"CreateAPIKey": "api_keys.create", "CreateAPIKey/of a project": "api_keys.create", "CreateAPIKeys/all or none": "api_keys.create",

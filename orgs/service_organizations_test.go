@@ -80,6 +80,10 @@ var userMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Permission(ctx, orgs.PermissionQuery{User: f.id.User, Organization: f.id.Org, Action: "models.use", Resource: "model:large"})
 		}},
+	{name: "Actions", reads: true, nested: true, member: hidden, guest: denied, because: "who may read members:own only knows of nobody else",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Actions(ctx, orgs.PermissionQuery{User: f.id.User, Organization: f.id.Org, Resource: "model:large"})
+		}},
 }
 
 var organizationMethods = []method{

@@ -27,8 +27,12 @@ func (p Policy) AuditResource() audit.Resource { return audit.Resource{Type: "po
 var policies = store.Define[Policy]("policies", "pol", store.Traced("id"),
 	store.Unique("org_id", "team_id", "name"))
 
-// MaxStatements is the most statements of one policy.
-const MaxStatements = 100
+// MaxStatements is the most statements of one policy, MaxAttached that of all policies attached to one team,
+// project or organization, whether or not they are enabled: each is looked at by every first question (C18).
+const (
+	MaxStatements = 100
+	MaxAttached   = 500
+)
 
 // NewPolicy is the input of [Guard.CreatePolicy].
 type NewPolicy struct {
@@ -100,9 +104,29 @@ func (g *Guard) fill(ctx context.Context, tx *store.Tx, p *Policy, in NewPolicy)
 			return nil, err
 		}
 	}
+	if err := hasRoom(ctx, tx, p, len(in.Statements)); err != nil {
+		return nil, err
+	}
 	p.Name, p.Description, p.Statements, p.Enabled = in.Name, in.Description, in.Statements, !in.Disabled
 	known, err := g.knowledge(ctx, tx, p.OrgID, p.TeamID)
 	return Lint(in.Statements, known), err
+}
+
+// hasRoom refuses more statements than may be attached to the place of a policy.
+func hasRoom(ctx context.Context, tx *store.Tx, p *Policy, statements int) error {
+	others := 0
+	for o, err := range policies.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", p.OrgID), store.Eq("team_id", p.TeamID)}}) {
+		if err != nil {
+			return err
+		}
+		if o.ID != p.ID {
+			others += len(o.Statements)
+		}
+	}
+	if others+statements > MaxAttached {
+		return store.Invalid("statements", "limit", "the other policies attached here have %d statements; together they may have %d", others, MaxAttached)
+	}
+	return nil
 }
 
 func named(err error) error {

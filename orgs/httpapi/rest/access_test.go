@@ -33,3 +33,40 @@ func TestWhoMayDoSomethingIsAsked(t *testing.T) {
 	require.Contains(t, x["model"], "[matchers]")
 	require.Contains(t, x["policy"], "g, "+id+", profile_")
 }
+
+func TestWhatSomebodyMayDoIsAsked(t *testing.T) {
+	c, org, team, _ := world(t)
+	id, dev := c.person(org, "dev@acme.com", "developer")
+	is := dev.call(200, "GET", "/v1/users/me/actions?organization_id="+org+"&resource=model:gpt-4o", "")
+	require.Equal(t, id, is["subject"])
+	require.Equal(t, []any{object{"action": "models.use", "decision": "allow"}}, is["actions"])
+	c.post("/v1/teams/"+team+"/policies", `{"name": "office", "statements": [{"effect": "allow", "actions": ["models:use"], "resources": ["model:gpt-*"],
+		"conditions": {"ip_address": {"type": "ip_in_range", "value": "10.0.0.0/8"}}}]}`)
+	is = c.call(200, "GET", "/v1/users/dev@acme.com/actions?team_id="+team+"&resource=model:gpt-4o", "")
+	require.Equal(t, []any{object{"action": "models.use", "decision": "conditional"}}, is["actions"])
+	key := c.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "user_id": null}`)["id"].(string)
+	is = c.call(200, "GET", "/v1/users/"+key+"/actions?team_id="+team+"&resource=model:o3", "")
+	require.Contains(t, is["actions"], object{"action": "models.use", "decision": "allow"})
+
+	other, _ := c.person(org, "other@acme.com", "developer")
+	require.Equal(t, 403, dev.do("GET", "/v1/users/"+other+"/actions?organization_id="+org+"&resource=model:o3", "").Code)
+	require.Contains(t, dev.call(400, "GET", "/v1/users/me/actions?organization_id="+org, "")["detail"], "resource")
+	require.Contains(t, dev.call(400, "GET", "/v1/users/me/actions?resource=model:o3", "")["detail"], "team_id")
+}
+
+func TestWhatCannotDoWhatItLooksLikeIsSaid(t *testing.T) {
+	c, org, team, _ := world(t)
+	at := "/v1/organizations/" + org
+	require.Equal(t, []any{}, c.call(200, "GET", at+"/lint", "")["findings"])
+	role := c.post(at+"/roles", `{"name": "Typo", "permissions": ["modles.use", "teams.read"]}`)
+	require.Equal(t, "permissions[0]", role["warnings"].([]any)[0].(object)["field"])
+	require.NotContains(t, c.call(200, "PATCH", at+"/roles/typo", `{"permissions": ["teams.read"]}`), "warnings")
+	require.Contains(t, c.call(200, "PATCH", at+"/roles/typo", `{"permissions": ["team.read"]}`), "warnings")
+	o := c.post("/v1/teams/"+team+"/roles", `{"role": "developer", "permissions_override": {"remove": ["usages.*"]}}`)
+	require.Equal(t, "permissions_override.remove[0]", o["warnings"].([]any)[0].(object)["field"])
+	var codes []any
+	for _, f := range c.call(200, "GET", at+"/lint", "")["findings"].([]any) {
+		codes = append(codes, f.(object)["type"], f.(object)["code"])
+	}
+	require.Equal(t, []any{"override", "unknown_action", "role", "unknown_action"}, codes)
+}

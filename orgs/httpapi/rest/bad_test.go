@@ -184,6 +184,8 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 		query := ""
 		if strings.HasSuffix(op[1], "/permissions") {
 			query = "?action=use&resource=model:x&organization_id=" + org
+		} else if strings.HasSuffix(op[1], "/actions") {
+			query = "?resource=model:x&organization_id=" + org
 		}
 		require.NotContains(t, ours.Replace(op[1]), "{", "what is there is asked for")
 		foreign := m.call(404, op[0], ours.Replace(op[1])+query, "")

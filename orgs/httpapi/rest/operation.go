@@ -76,6 +76,7 @@ func create[B, Out any](a *api, path, summary string, fn func(ctx context.Contex
 }
 
 func register[Q, Out any](a *api, op huma.Operation, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
+	a.rehearsable(&op)
 	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
 		out, err := fn(ctx, q)
 		if err != nil {

@@ -17,6 +17,8 @@ type roleView struct {
 	Inherited      bool     `json:"inherited"`
 	IsSystem       bool     `json:"is_system"`
 	MembersCount   int      `json:"members_count"`
+
+	Warnings []rbac.Warning `json:"warnings,omitempty"` // in the answer to a change
 }
 
 func (a *api) renderRole(ctx context.Context, r rbac.Role) (roleView, error) {
@@ -60,6 +62,7 @@ func (a *api) roles() {
 			return nil, err
 		}
 		view, err := a.renderRole(ctx, r)
+		view.Warnings = a.LintPermissions("permissions", r.Permissions)
 		return made(a, pathOf(at)+"/roles/"+r.ID, r.Version, view, err)
 	})
 	add[paging, none](a, http.MethodGet, path, "List roles", func(ctx context.Context, q *paging) (*answer[list[roleView]], error) {
@@ -93,7 +96,11 @@ func (a *api) roles() {
 				return a.UpdateRole(ctx, r.OrgID, r.ID, rbac.RoleUpdate{Name: given(has, "name", b.Name), Description: given(has, "description", b.Description),
 					Permissions: given(has, "permissions", b.Permissions), Inherited: given(has, "inherited", b.Inherited)})
 			}})
-		return a.role(ctx, r, err)
+		out, err := a.role(ctx, r, err)
+		if err == nil {
+			out.Body.Warnings = a.LintPermissions("permissions", r.Permissions)
+		}
+		return out, err
 	})
 	type replacement struct {
 		ReplaceWith string `query:"replace_with" doc:"id or slug of the role that takes its place"`
@@ -115,6 +122,8 @@ type overrideView struct {
 	Role      string     `json:"role"`
 	Overrides grantsView `json:"permissions_override"`
 	Effective []string   `json:"effective_permissions"` // what the role means in the team
+
+	Warnings []rbac.Warning `json:"warnings,omitempty"` // in the answer to a change
 }
 
 func (a *api) renderOverride(ctx context.Context, o rbac.Override) (overrideView, error) {
@@ -140,6 +149,7 @@ func (a *api) overrides() {
 			return nil, err
 		}
 		view, err := a.renderOverride(ctx, o)
+		view.Warnings = append(a.LintPermissions("permissions_override.add", o.Add), a.LintPermissions("permissions_override.remove", o.Remove)...)
 		if fresh {
 			return made(a, pathOf(at)+"/roles", o.Version, view, err)
 		}

@@ -1,0 +1,183 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/orgkit/orgkit/rbac"
+)
+
+// differenceView is what a change would do to who may do what, or has done.
+type differenceView struct {
+	DryRun  bool         `json:"dry_run"`
+	Widens  bool         `json:"widens"` // somebody may do what they might not before
+	Changes []changeView `json:"changes"`
+}
+
+type changeView struct {
+	Subjects []string   `json:"subjects"` // users and API keys
+	Contexts []string   `json:"contexts"` // ids of the organization, of teams and projects
+	Action   string     `json:"action"`
+	Resource string     `json:"resource"`
+	Before   rbac.Terms `json:"before"`
+	After    rbac.Terms `json:"after"`
+	Widens   bool       `json:"widens"`
+}
+
+func renderDifference(orgID string, d rbac.Difference) differenceView {
+	v := differenceView{DryRun: true, Widens: d.Widens, Changes: make([]changeView, len(d.Changes))}
+	for i, c := range d.Changes {
+		contexts := slices.Clone(c.Contexts)
+		if i := slices.Index(contexts, ""); i >= 0 {
+			contexts[i] = orgID
+		}
+		v.Changes[i] = changeView{c.Subjects, contexts, c.Action, c.Resource, c.Before, c.After, c.Widens}
+	}
+	return v
+}
+
+// The parameters of a change that is looked at first.
+const (
+	dryRunParam    = "dry_run"
+	narrowingParam = "narrowing"
+)
+
+// rehearsable lets a change in an organization or team be looked at before it is made: with dry_run it is
+// answered by the difference and taken back, with narrowing it is made only if it grants nothing new.
+func (a *api) rehearsable(op *huma.Operation) {
+	if op.Method == http.MethodGet || !strings.Contains(op.Path, "{org}") && !strings.Contains(op.Path, "{team}") || strings.HasSuffix(op.Path, "/approvals") {
+		return
+	}
+	for name, doc := range map[string]string{
+		dryRunParam:    "answer what the change would do to who may do what, and take it back",
+		narrowingParam: "make the change only if it grants nothing new",
+	} {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean}, Description: doc})
+	}
+	op.Middlewares = append(op.Middlewares, a.rehearse)
+}
+
+// errAnswered ends the change of a request that was answered with a failure.
+var errAnswered = errors.New("rest: the request has failed")
+
+func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	query := r.URL.Query()
+	dry, err := boolean(query.Get(dryRunParam), dryRunParam)
+	narrow, err2 := boolean(query.Get(narrowingParam), narrowingParam)
+	if err = errors.Join(err, err2); err == nil && !dry && !narrow {
+		if query.Has(dryRunParam) || query.Has(narrowingParam) {
+			r = without(r, dryRunParam, narrowingParam)
+			ctx = huma.WithContext(humago.NewContext(ctx.Operation(), r, w), ctx.Context())
+		}
+		next(ctx)
+		return
+	}
+	var d rbac.Difference
+	var inner recorder
+	var orgID string
+	if err == nil {
+		orgID, d, err = a.rehearsed(ctx, without(r, dryRunParam, narrowingParam), dry, &inner, next)
+	}
+	switch {
+	case errors.Is(err, errAnswered), err == nil && !dry:
+		inner.copyTo(w)
+	case err != nil:
+		write(w, a.problem(ctx.Context(), err))
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(renderDifference(orgID, d))
+	}
+}
+
+// rehearsed makes the change of the request, and looks at it.
+func (a *api) rehearsed(ctx huma.Context, r *http.Request, dry bool, out *recorder, next func(huma.Context)) (string, rbac.Difference, error) {
+	at, err := a.place(ctx.Context())
+	if err != nil {
+		return "", rbac.Difference{}, err
+	}
+	q := rbac.WhatIfQuery{OrgID: at.OrgID}
+	for _, m := range a.Catalogue().Models() {
+		q.Resources = append(q.Resources, rbac.ModelPattern(m.ID))
+	}
+	run := a.Narrowing
+	if dry {
+		run = a.WhatIf
+	}
+	d, err := run(ctx.Context(), q, func(unit context.Context) error {
+		*out = recorder{header: http.Header{}} // the unit may be run again
+		next(huma.WithContext(humago.NewContext(ctx.Operation(), r, out), unit))
+		if out.status >= 400 {
+			return errAnswered
+		}
+		return nil
+	})
+	return at.OrgID, d, err
+}
+
+func boolean(text, name string) (bool, error) {
+	switch text {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, faulty("query."+name, "enum", "must be true or false")
+}
+
+// without is the request without some of its query.
+func without(r *http.Request, names ...string) *http.Request {
+	query, u := r.URL.Query(), *r.URL
+	for _, name := range names {
+		query.Del(name)
+	}
+	u.RawQuery = query.Encode()
+	out := r.WithContext(r.Context())
+	out.URL = &u
+	return out
+}
+
+func write(w http.ResponseWriter, p *problemError) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p.Problem)
+}
+
+// recorder keeps an answer until it is known whether it is given.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header is that of the answer.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader begins the answer.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+// Write writes a part of it.
+func (r *recorder) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(b)
+}
+
+func (r *recorder) copyTo(w http.ResponseWriter) {
+	for name, values := range r.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(max(r.status, http.StatusOK))
+	_, _ = w.Write(r.body.Bytes())
+}
