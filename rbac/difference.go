@@ -54,8 +54,9 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 	d.rules = changesOf(before.snap.layers, after.snap.layers)
 	d.rules.all = d.rules.all || before.gone != after.gone
 	contexts := d.contexts()
-	rows := map[string]*AccessChange{}
-	for _, group := range d.groups() {
+	rows := map[string]*row{}
+	groups := d.groups()
+	for i, group := range groups {
 		is := map[*answerChange][]string{}
 		for _, team := range contexts {
 			if !d.affects(group, team) {
@@ -71,24 +72,37 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 		}
 		for c, teams := range is {
 			key := fmt.Sprintf("%p %s", c, strings.Join(teams, " "))
-			row := rows[key]
-			if row == nil {
-				row = &AccessChange{nil, teams, c.action, c.resource, c.before, c.after, c.widens}
-				rows[key] = row
+			if rows[key] == nil {
+				rows[key] = &row{c, teams, nil}
 			}
-			row.Subjects = append(row.Subjects, group.subjects...)
+			rows[key].groups = append(rows[key].groups, i)
 		}
 	}
 	out := Difference{Changes: make([]AccessChange, 0, len(rows))}
-	for _, row := range rows {
-		slices.Sort(row.Subjects)
-		out.Changes = append(out.Changes, *row)
-		out.Widens = out.Widens || row.Widens
+	people := map[string][]string{} // of groups: most changes are of the same
+	for _, r := range rows {
+		who := fmt.Sprint(r.groups)
+		if people[who] == nil {
+			for _, i := range r.groups {
+				people[who] = append(people[who], groups[i].subjects...)
+			}
+			slices.Sort(people[who])
+		}
+		c := r.change
+		out.Changes = append(out.Changes, AccessChange{people[who], r.contexts, c.action, c.resource, c.before, c.after, c.widens})
+		out.Widens = out.Widens || c.widens
 	}
 	slices.SortFunc(out.Changes, func(a, b AccessChange) int {
 		return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Resource, b.Resource), slices.Compare(a.Contexts, b.Contexts), slices.Compare(a.Subjects, b.Subjects))
 	})
 	return out, nil
+}
+
+// row is one answer that becomes another, for groups of subjects in some contexts.
+type row struct {
+	change   *answerChange
+	contexts []string
+	groups   []int
 }
 
 // contexts are that of the organization and those of its teams and projects, before or after.
@@ -147,9 +161,6 @@ func (d *difference) groups() []*group {
 			rest, above := d.footingAbove(subject)
 			add(subject, d.before.members.get(subject), d.after.members.get(subject), rest, above)
 		}
-	}
-	for _, g := range all {
-		slices.Sort(g.subjects)
 	}
 	return slices.Collect(maps.Values(all))
 }

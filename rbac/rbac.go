@@ -22,6 +22,20 @@
 // They fail closed, asymmetrically: an allow whose condition cannot be judged does not apply, a
 // deny whose condition cannot be judged does.
 //
+// # Why, and what would help
+//
+// A [Decision] names what it rests on; [Decision.Would] says in one sentence what would make a refused call
+// pass. Where that is an approval, [Guard.RequestApproval] asks for it: one request meets all rules that ask for
+// one, the settings of a team and policies alike, each by somebody whom it names and who still qualifies when
+// the grant is used. Each step is an event and, in its unit, an [ApprovalNotice].
+//
+// # The other way round
+//
+// [Guard.WhoCan] and [Guard.WhatCan] ask who may do something and what somebody may do. [Guard.WhatIf] makes
+// any change, finds the difference that it makes to everybody, and takes it back; [Guard.Narrowing] makes it
+// only if it grants nothing new. [Guard.Lint] finds what cannot do what it looks like. All of them ask the
+// rulesets that decide, and none has an opinion of its own.
+//
 // # Casbin
 //
 // Casbin evaluates; everything it is fed is compiled by this package. Its model has one matcher,

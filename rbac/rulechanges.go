@@ -73,6 +73,15 @@ func (c *layerChanges) role(team, roleID string) bool {
 	return c.roles[roleID] || c.overrides[[2]string{team, roleID}]
 }
 
+// concerns says whether rules that were compiled may be others now.
+func (c *layerChanges) concerns(key partKey) bool {
+	switch key.kind {
+	case policyPart, settingsPart:
+		return c.wide || c.teams[key.place]
+	}
+	return c.role(key.place, key.role)
+}
+
 // ruleChanges are the rules that are not the same in two bounds.
 type ruleChanges struct {
 	conditions func(*rule) string // those that mean the same are written alike

@@ -12,9 +12,26 @@ type snapshot struct {
 
 	mu       sync.Mutex
 	compiler *compiler
-	parts    map[string][]*rule // policies and settings, by where they are attached: many profiles share them
+	parts    map[partKey][]*rule // many profiles share them
 	rulesets map[string]*Ruleset
 }
+
+// partKey names rules that are compiled once: of the policies or the settings of a place, or what a role gives.
+type partKey struct {
+	kind  partKind
+	place string // organization, team or project; of a role, the team whose override counts, "" for none
+	role  string // id
+	index int    // of the grant, which is part of the ids of its rules
+}
+
+type partKind byte
+
+const (
+	policyPart partKind = iota
+	settingsPart
+	rolePart
+	inheritedPart
+)
 
 // maxRulesets bounds what one snapshot keeps. Profiles are few (roles times teams), so the bound
 // is only met by organizations in which nearly everybody has grants of their own.
@@ -22,7 +39,7 @@ const maxRulesets = 4096
 
 func newSnapshot(v *Vocabulary, o RulesetOptions, layers []*layer) *snapshot {
 	o.Zone = layers[0].zone
-	return &snapshot{layers: layers, compiler: newCompiler(v, &o), parts: map[string][]*rule{}, rulesets: map[string]*Ruleset{}}
+	return &snapshot{layers: layers, compiler: newCompiler(v, &o), parts: map[partKey][]*rule{}, rulesets: map[string]*Ruleset{}}
 }
 
 func (s *snapshot) orgID() string { return s.layers[0].orgID }
@@ -61,7 +78,18 @@ func (s *snapshot) ruleset(p profile) (*Ruleset, error) {
 }
 
 func (s *snapshot) rules(p profile) (rules []*rule, err error) {
+	add := func(key partKey, make func() []Rule) {
+		if err == nil {
+			var part []*rule
+			part, err = s.part(key, make)
+			rules = append(rules, part...)
+		}
+	}
 	for i, g := range p.Grants {
+		if key, shared := s.sharedGrant(p, i, g); shared {
+			add(key, func() []Rule { return s.grantRules(p.Team, i, g, nil) })
+			continue
+		}
 		for _, r := range s.grantRules(p.Team, i, g, p.Removed) {
 			c, err := s.compiler.compile(r)
 			if err != nil {
@@ -70,32 +98,55 @@ func (s *snapshot) rules(p profile) (rules []*rule, err error) {
 			rules = append(rules, c)
 		}
 	}
-	add := func(place string, make func() []Rule) {
-		if err == nil {
-			var part []*rule
-			part, err = s.part(place, make)
-			rules = append(rules, part...)
-		}
-	}
 	for i, l := range s.layers {
 		if i >= p.Skip {
-			add("policies "+l.orgID, func() []Rule { return l.policyRules("") })
+			add(partKey{kind: policyPart, place: l.orgID}, func() []Rule { return l.policyRules("") })
 			if i == 0 && p.Team != "" {
-				add("policies "+p.Team, func() []Rule { return l.policyRules(p.Team) })
+				add(partKey{kind: policyPart, place: p.Team}, func() []Rule { return l.policyRules(p.Team) })
 			}
 		}
 		// What an organization's settings forbid binds everything below it.
-		add("settings "+l.orgID, func() []Rule { return l.settingsRules(l.orgID, "organization settings") })
+		add(partKey{kind: settingsPart, place: l.orgID}, func() []Rule { return l.settingsRules(l.orgID, "organization settings") })
 	}
 	if p.Team != "" {
-		add("settings "+p.Team, func() []Rule { return s.layers[0].settingsRules(p.Team, "team settings") })
+		add(partKey{kind: settingsPart, place: p.Team}, func() []Rule { return s.layers[0].settingsRules(p.Team, "team settings") })
 	}
 	return rules, err
 }
 
+// sharedGrant says whether a grant is that of a role and nothing else, which gives the same to all who hold it,
+// in all teams without an override; and by what it is kept.
+func (s *snapshot) sharedGrant(p profile, i int, g grant) (key partKey, shared bool) {
+	if g.Key || len(g.Add)+len(g.Less)+len(p.Removed) > 0 {
+		return key, false
+	}
+	key = partKey{kind: rolePart, role: g.Role, index: i}
+	if g.Above {
+		key.kind = inheritedPart
+	}
+	if _, over := s.layers[0].overrides[[2]string{p.Team, g.Role}]; over {
+		key.place = p.Team
+	}
+	return key, true
+}
+
+// takeOver takes the parts of another snapshot that are the same in this one.
+func (s *snapshot) takeOver(from *snapshot, c *layerChanges) {
+	if c.all {
+		return
+	}
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	for key, part := range from.parts {
+		if !c.concerns(key) {
+			s.parts[key] = part
+		}
+	}
+}
+
 // part compiles the rules of one place, or returns what was compiled before.
-func (s *snapshot) part(place string, make func() []Rule) ([]*rule, error) {
-	if part, ok := s.parts[place]; ok {
+func (s *snapshot) part(key partKey, make func() []Rule) ([]*rule, error) {
+	if part, ok := s.parts[key]; ok {
 		return part, nil
 	}
 	var part []*rule
@@ -106,7 +157,7 @@ func (s *snapshot) part(place string, make func() []Rule) ([]*rule, error) {
 		}
 		part = append(part, c)
 	}
-	s.parts[place] = part
+	s.parts[key] = part
 	return part, nil
 }
 

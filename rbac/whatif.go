@@ -159,6 +159,8 @@ func (g *Guard) settled(ctx context.Context, tx *store.Tx, from *view) (*view, e
 		v.snap = from.snap
 	} else {
 		v.snap = newSnapshot(g.memory.vocabulary, g.memory.compile, layers)
+		changes := changesOf(from.snap.layers, layers)
+		v.snap.takeOver(from.snap, &changes)
 	}
 	return v, nil
 }

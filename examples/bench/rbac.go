@@ -26,6 +26,7 @@ var rbacBars = []bar{
 	{name: "rbac.change_remote_ms", what: "from commit to visible in another process, PostgreSQL, p99", limit: 25},
 	{name: "rbac.change_polled_ms", what: "the same without notifications, p99", limit: 1000},
 	{name: "rbac.who_can_us", what: "who may use a model, among 1,000 users", limit: 20},
+	{name: "rbac.what_if_us", what: "what a change would do, among 1,000 users, the dearest of six", limit: 1000},
 	{name: "rbac.vs_casbin", what: "time of Casbin, one enforcer per org, over that by handle", limit: 1000, least: true},
 	{name: "rbac.vs_cedar", what: "time of cedar-go, one policy set per org, over that by handle", limit: 150, least: true},
 }

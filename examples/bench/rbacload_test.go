@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/stretchr/testify/require"
 )
 
@@ -174,6 +176,38 @@ func benchmarkOrgkit(b *testing.B, by func(*orgkit, context.Context) (check, err
 	require.NoError(b, err)
 	require.NoError(b, w.verify(c))
 	ask(b, w, c)
+}
+
+func BenchmarkWhoCan(b *testing.B) {
+	o := changing(b)
+	ctx := audit.WithActor(b.Context(), audit.PlatformAdmin())
+	q := rbac.AccessQuery{OrgID: o.w.orgs[0].id, Action: "models.use", Resource: "model:claude-3-opus"}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := o.WhoCan(ctx, q)
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkWhatIf(b *testing.B) {
+	o := changing(b)
+	ctx := audit.WithActor(b.Context(), audit.PlatformAdmin())
+	for _, p := range o.proposals() {
+		b.Run(p.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := o.WhatIf(ctx, o.whatIf(), p.make)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+func changing(b *testing.B) *orgkit {
+	o, err := loadOrgkit(b.Context(), newWorkload(changeScale))
+	require.NoError(b, err)
+	b.Cleanup(o.close)
+	return o
 }
 
 func BenchmarkWorkload(b *testing.B) {
