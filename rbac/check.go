@@ -60,11 +60,11 @@ func (g *Guard) decide(ctx context.Context, w world, st standing, subject string
 	if err := g.bind(ctx, w, st, r.TeamID, &b); err != nil {
 		return Decision{}, err
 	}
-	return g.explain(ctx, w, &b, subject, r, st.chain)
+	return g.explain(ctx, w, st, &b, subject, r)
 }
 
 // explain answers for a bound with reasons.
-func (g *Guard) explain(ctx context.Context, w world, b *bound, subject string, r *Request, chain []Scope) (Decision, error) {
+func (g *Guard) explain(ctx context.Context, w world, st standing, b *bound, subject string, r *Request) (Decision, error) {
 	a := asker{ctx: ctx, guard: g, world: w, bound: b, orgID: r.OrgID, teamID: r.TeamID, action: g.vocabulary.Action(r.Action),
 		resource: r.Resource, owner: r.Owner, subject: subject, person: b.person(subject, r.Person)}
 	e := r.Call.evaluation()
@@ -72,8 +72,10 @@ func (g *Guard) explain(ctx context.Context, w world, b *bound, subject string, 
 	d := b.decide(&question{a.action, r.Resource, r.Asked}, &e)
 	if a.action == (Action{}) {
 		d.MissingPermission = r.Action
+	} else {
+		st.trace(&d, r.TeamID, g.vocabulary.Name(a.action))
 	}
-	d.ID, d.Revision = g.store.NewID("dec"), revisionOf(chain)
+	d.ID, d.Revision = g.store.NewID("dec"), revisionOf(st.chain)
 	return d, a.failed
 }
 

@@ -75,11 +75,11 @@ func (v *view) judge(ctx context.Context, b *bound, found *cell, alone bool, q *
 }
 
 func (v *view) explain(ctx context.Context, b *bound, subject string, r *Request) (Decision, error) {
-	chain := make([]Scope, len(v.states))
-	for i, s := range v.states {
-		chain[i] = s.scope
+	st, err := v.stand(ctx, subject)
+	if err != nil {
+		return Decision{}, err
 	}
-	return v.guard.explain(ctx, v, b, subject, r, chain)
+	return v.guard.explain(ctx, v, st, b, subject, r)
 }
 
 // Principal is a subject in one context, resolved once for many questions, such as when a credential was
