@@ -3,6 +3,7 @@ package rbac
 import (
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // builtin are the actions that this library asks for or decides on.
@@ -24,6 +25,9 @@ var builtin = []string{
 type Vocabulary struct {
 	actions []string // sorted; an Action is a place in it
 	index   map[string]Action
+
+	mu    sync.Mutex
+	cover map[string]actionSet // by pattern, what was asked for
 }
 
 // Action is an action of a [Vocabulary], looked up once for many questions. The zero Action is none:
@@ -42,7 +46,7 @@ func NewVocabulary(extra ...string) (*Vocabulary, error) {
 	}
 	slices.Sort(v.actions)
 	v.actions = slices.Compact(v.actions)
-	v.index = make(map[string]Action, len(v.actions))
+	v.index, v.cover = make(map[string]Action, len(v.actions)), map[string]actionSet{}
 	for i, a := range v.actions {
 		v.index[a] = Action{uint32(i + 1)}
 	}
@@ -81,6 +85,45 @@ func (v *Vocabulary) set(means func(action string) bool) actionSet {
 		if place := uint32(i + 1); means(name) {
 			s[place/64] |= 1 << (place % 64)
 		}
+	}
+	return s
+}
+
+// maxCovers bounds what is remembered of patterns, which tenants write.
+const maxCovers = 1024
+
+// covered returns the actions that a permission covers. The set is shared and must not be changed.
+func (v *Vocabulary) covered(p Permission) actionSet {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s, known := v.cover[p.pattern]; known {
+		return s
+	}
+	if len(v.cover) >= maxCovers {
+		clear(v.cover)
+	}
+	s := v.set(p.Covers)
+	v.cover[p.pattern] = s
+	return s
+}
+
+// coveredBy returns the actions that any of some permissions covers.
+func (v *Vocabulary) coveredBy(permissions []Permission, counts func(Permission) bool) actionSet {
+	all := make(actionSet, len(v.actions)/64+1)
+	for _, p := range permissions {
+		if counts(p) {
+			for i, word := range v.covered(p) {
+				all[i] |= word
+			}
+		}
+	}
+	return all
+}
+
+// without takes the actions of another set out.
+func (s actionSet) without(o actionSet) actionSet {
+	for i := range s {
+		s[i] &^= o[i]
 	}
 	return s
 }

@@ -19,13 +19,16 @@ type tests struct {
 	approval *approvalTest
 	cost     *costTest
 	score    *ScoreCondition
-	unread   bool // one is of a type that this version does not know: neither it nor its contrary holds (F141)
 }
+
+// unread are conditions of which one is of a type that this version does not know: neither they nor their contrary
+// hold (F141).
+var unread = new(tests)
 
 // compile reads conditions; zone is that of business hours without one, nil for UTC.
 func (c Conditions) compile(zone *time.Location) (t *tests, err error) {
 	if !c.known() {
-		return &tests{unread: true}, nil
+		return unread, nil
 	}
 	t = &tests{}
 	if c.IPAddress != nil {
@@ -67,7 +70,7 @@ func (c Conditions) known() bool {
 
 // truth judges all of them, up to the first that is false.
 func (t *tests) truth(e *evaluation) Truth {
-	if t.unread {
+	if t == unread {
 		return Unknown
 	}
 	all := True
@@ -116,7 +119,7 @@ func (t *tests) parts(e *evaluation) (parts []part) {
 	if t == nil {
 		return nil
 	}
-	if t.unread {
+	if t == unread {
 		return []part{{input: "conditions", truth: Unknown, code: "policy_denied"}}
 	}
 	if t.ip != nil {

@@ -57,6 +57,9 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 	rows := map[string]*row{}
 	groups := d.groups()
 	for i, group := range groups {
+		if err := ctx.Err(); err != nil {
+			return Difference{}, err
+		}
 		is := map[*answerChange][]string{}
 		for _, team := range contexts {
 			if !d.affects(group, team) {
@@ -86,14 +89,14 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 			for _, i := range r.groups {
 				people[who] = append(people[who], groups[i].subjects...)
 			}
-			slices.Sort(people[who])
 		}
 		c := r.change
 		out.Changes = append(out.Changes, AccessChange{people[who], r.contexts, c.action, c.resource, c.before, c.after, c.widens})
 		out.Widens = out.Widens || c.widens
 	}
 	slices.SortFunc(out.Changes, func(a, b AccessChange) int {
-		return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Resource, b.Resource), slices.Compare(a.Contexts, b.Contexts), slices.Compare(a.Subjects, b.Subjects))
+		return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Resource, b.Resource), slices.Compare(a.Contexts, b.Contexts),
+			cmp.Compare(a.After.Verdict, b.After.Verdict), cmp.Compare(a.Before.Verdict, b.Before.Verdict), cmp.Compare(len(a.Subjects), len(b.Subjects)))
 	})
 	return out, nil
 }
@@ -133,17 +136,24 @@ func (d *difference) groups() []*group {
 		rest          string
 	}
 	all := map[footing]*group{}
+	var last [256]*group // of those who hold what they held, by the number of their stake: nearly everybody
 	add := func(subject string, b, a *stake, rest string, above bool) {
-		if s := cmp.Or(b, a); s != nil && s.held[0].key != nil {
+		s := cmp.Or(b, a)
+		if s != nil && s.held[0].key != nil {
 			rest = subject
 		}
-		at := footing{b, a, rest}
-		g := all[at]
-		if g == nil {
-			g = &group{before: b, after: a, above: above}
-			all[at] = g
+		slot := new(*group)
+		if b == a && b != nil && rest == "" {
+			slot = &last[b.number%uint32(len(last))]
 		}
-		g.subjects = append(g.subjects, subject)
+		if *slot == nil || (*slot).before != b {
+			at := footing{b, a, rest}
+			if all[at] == nil {
+				all[at] = &group{before: b, after: a, above: above}
+			}
+			*slot = all[at]
+		}
+		(*slot).subjects = append((*slot).subjects, subject)
 	}
 	if len(d.before.states) == 1 && len(d.after.states) == 1 {
 		for subject, b := range d.before.members.subjects.all {

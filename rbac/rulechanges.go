@@ -77,9 +77,9 @@ func (c *layerChanges) role(team, roleID string) bool {
 func (c *layerChanges) concerns(key partKey) bool {
 	switch key.kind {
 	case policyPart, settingsPart:
-		return c.wide || c.teams[key.place]
+		return c.wide || c.teams[key.id]
 	}
-	return c.role(key.place, key.role)
+	return c.roles[key.id]
 }
 
 // ruleChanges are the rules that are not the same in two bounds.

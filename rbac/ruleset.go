@@ -146,16 +146,11 @@ func (c *compiler) compile(r Rule) (*rule, error) {
 		return nil, err
 	}
 	out := &rule{ID: r.ID, Pool: r.Pool, Source: r.Source, Code: r.Code, deny: st.Effect == EffectDeny}
-	covered := func(list []Permission, action string, meant func(Permission) bool) bool {
-		return slices.ContainsFunc(list, func(p Permission) bool { return meant(p) && p.Covers(action) })
-	}
-	each := func(Permission) bool { return true }
-	out.named = c.vocabulary.set(func(action string) bool { return covered(actions, action, each) && !covered(except, action, each) })
+	each, all := func(Permission) bool { return true }, func(string) bool { return true }
+	out.named = c.vocabulary.coveredBy(actions, each).without(c.vocabulary.coveredBy(except, each))
 	if slices.ContainsFunc(actions, Permission.Own) {
 		// An unscoped grant beside one that ends in :own gives the action for everything.
-		out.scoped = c.vocabulary.set(func(action string) bool {
-			return !covered(actions, action, func(p Permission) bool { return !p.own })
-		})
+		out.scoped = c.vocabulary.set(all).without(c.vocabulary.coveredBy(actions, func(p Permission) bool { return !p.own }))
 	}
 	if out.where, err = c.target(st); err != nil {
 		return nil, err

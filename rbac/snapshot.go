@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"math"
 	"slices"
 	"sync"
 )
@@ -18,13 +19,12 @@ type snapshot struct {
 
 // partKey names rules that are compiled once: of the policies or the settings of a place, or what a role gives.
 type partKey struct {
+	id    string // of the organization, team, project or role
 	kind  partKind
-	place string // organization, team or project; of a role, the team whose override counts, "" for none
-	role  string // id
-	index int    // of the grant, which is part of the ids of its rules
+	index uint8 // of a role, the place of its grant, which is part of the ids of its rules
 }
 
-type partKind byte
+type partKind uint8
 
 const (
 	policyPart partKind = iota
@@ -100,34 +100,30 @@ func (s *snapshot) rules(p profile) (rules []*rule, err error) {
 	}
 	for i, l := range s.layers {
 		if i >= p.Skip {
-			add(partKey{kind: policyPart, place: l.orgID}, func() []Rule { return l.policyRules("") })
+			add(partKey{l.orgID, policyPart, 0}, func() []Rule { return l.policyRules("") })
 			if i == 0 && p.Team != "" {
-				add(partKey{kind: policyPart, place: p.Team}, func() []Rule { return l.policyRules(p.Team) })
+				add(partKey{p.Team, policyPart, 0}, func() []Rule { return l.policyRules(p.Team) })
 			}
 		}
 		// What an organization's settings forbid binds everything below it.
-		add(partKey{kind: settingsPart, place: l.orgID}, func() []Rule { return l.settingsRules(l.orgID, "organization settings") })
+		add(partKey{l.orgID, settingsPart, 0}, func() []Rule { return l.settingsRules(l.orgID, "organization settings") })
 	}
 	if p.Team != "" {
-		add(partKey{kind: settingsPart, place: p.Team}, func() []Rule { return s.layers[0].settingsRules(p.Team, "team settings") })
+		add(partKey{p.Team, settingsPart, 0}, func() []Rule { return s.layers[0].settingsRules(p.Team, "team settings") })
 	}
 	return rules, err
 }
 
-// sharedGrant says whether a grant is that of a role and nothing else, which gives the same to all who hold it,
-// in all teams without an override; and by what it is kept.
+// sharedGrant says whether a grant is that of a role and nothing else, which gives the same to all who hold it in
+// all teams without an override; and by what it is kept.
 func (s *snapshot) sharedGrant(p profile, i int, g grant) (key partKey, shared bool) {
-	if g.Key || len(g.Add)+len(g.Less)+len(p.Removed) > 0 {
+	if _, over := s.layers[0].overrides[[2]string{p.Team, g.Role}]; over || g.Key || len(g.Add)+len(g.Less)+len(p.Removed) > 0 || i > math.MaxUint8 {
 		return key, false
 	}
-	key = partKey{kind: rolePart, role: g.Role, index: i}
 	if g.Above {
-		key.kind = inheritedPart
+		return partKey{g.Role, inheritedPart, uint8(i)}, true
 	}
-	if _, over := s.layers[0].overrides[[2]string{p.Team, g.Role}]; over {
-		key.place = p.Team
-	}
-	return key, true
+	return partKey{g.Role, rolePart, uint8(i)}, true
 }
 
 // takeOver takes the parts of another snapshot that are the same in this one.
@@ -139,7 +135,9 @@ func (s *snapshot) takeOver(from *snapshot, c *layerChanges) {
 	defer from.mu.Unlock()
 	for key, part := range from.parts {
 		if !c.concerns(key) {
-			s.parts[key] = part
+			if part != nil { // mostly nothing is attached
+				s.parts[key] = part
+			}
 		}
 	}
 }
@@ -157,7 +155,9 @@ func (s *snapshot) part(key partKey, make func() []Rule) ([]*rule, error) {
 		}
 		part = append(part, c)
 	}
-	s.parts[key] = part
+	if part != nil { // mostly nothing is attached
+		s.parts[key] = part
+	}
 	return part, nil
 }
 

@@ -20,7 +20,7 @@ type view struct {
 	states  []*state // the organization, then those above it
 	gone    bool
 
-	visitors sync.Map // *bindings by the *stake that counts first, of those who hold something above only
+	visitors *sync.Map // *bindings by the *stake that counts first, of those who hold something above only; nil: none is above
 }
 
 // viewOf returns the view of an organization, or store.ErrNotFound. It asks the store only for an
@@ -118,6 +118,9 @@ func (m *memory) assemble(g *Guard, orgID string) (v *view, missing string) {
 	}
 	v.snap = m.snapshotLocked(layers)
 	v.members = v.states[0].members
+	if len(v.states) > 1 {
+		v.visitors = new(sync.Map)
+	}
 	m.serial++
 	v.serial, v.node = m.serial, nodes[0]
 	nodes[0].above = nodes[1:]

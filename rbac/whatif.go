@@ -28,7 +28,7 @@ type Difference struct {
 
 // AccessChange is one answer that becomes another.
 type AccessChange struct {
-	Subjects []string `json:"subjects"` // users and API keys, sorted
+	Subjects []string `json:"subjects"` // users and API keys, in no order; several changes may share the list
 	Contexts []string `json:"contexts"` // teams and projects, "" for the context of the organization; sorted
 	Action   string   `json:"action"`
 	// Resource is one that was asked about or that a rule names, with a * for all others of the pattern; "*" alone
@@ -69,40 +69,52 @@ var errRehearsed = errors.New("rbac: rehearsed")
 // stored, nobody is told. The change is that of the service itself, with its checks and its permission, by
 // whatever methods; the difference is found by the code that decides, and is exact for what was asked about.
 //
-// It needs members.read in the organization, beside what the change needs. It holds the locks of the change as long
-// as it looks, and is not run inside of a unit.
-func (g *Guard) WhatIf(ctx context.Context, q WhatIfQuery, change func(ctx context.Context) error) (Difference, error) {
-	d, err := g.rehearse(context.WithValue(ctx, rehearsalKey{}, true), q, change, func(Difference) error { return errRehearsed })
-	if errors.Is(err, errRehearsed) {
-		err = nil
+// It needs members.read in the organization, beside what the change needs. It holds the locks of the change no
+// longer than the change does, and is not run inside of a unit.
+func (g *Guard) WhatIf(ctx context.Context, q WhatIfQuery, change func(ctx context.Context) error) (d Difference, err error) {
+	var before, after *view
+	err = g.propose(context.WithValue(ctx, rehearsalKey{}, true), q, change, func(b, a *view) error {
+		before, after = b, a
+		return errRehearsed
+	})
+	if !errors.Is(err, errRehearsed) {
+		return d, err
 	}
-	return d, err
+	return compare(ctx, before, after, q.Resources)
 }
 
 // Narrowing makes a change that may take rights away and grants nothing new; the difference says what it did.
 // One that widens anything is a *store.ConflictError grants_new and stores nothing: the difference says what it
-// would have done. See [Guard.WhatIf].
-func (g *Guard) Narrowing(ctx context.Context, q WhatIfQuery, change func(ctx context.Context) error) (Difference, error) {
-	return g.rehearse(ctx, q, change, func(d Difference) error {
-		if d.Widens {
-			return &store.ConflictError{Code: "grants_new", Message: "the change would grant something new"}
+// would have done. See [Guard.WhatIf]; here the locks are held until that is known.
+func (g *Guard) Narrowing(ctx context.Context, q WhatIfQuery, change func(ctx context.Context) error) (d Difference, err error) {
+	err = g.propose(ctx, q, change, func(before, after *view) (err error) {
+		if d, err = compare(ctx, before, after, q.Resources); err == nil && d.Widens {
+			err = &store.ConflictError{Code: "grants_new", Message: "the change would grant something new"}
 		}
-		return nil
+		return err
 	})
+	return d, err
 }
 
-func (g *Guard) rehearse(ctx context.Context, q WhatIfQuery, change func(ctx context.Context) error, judge func(Difference) error) (d Difference, err error) {
+// maxAsked is about how many resources a what-if may ask beside those that rules name.
+const maxAsked = 1000
+
+// propose makes a change and shows the organization before and after it; an error of look takes it back.
+func (g *Guard) propose(ctx context.Context, q WhatIfQuery, change func(context.Context) error, look func(before, after *view) error) error {
 	if g.store.InUnit(ctx) {
-		return d, errors.New("rbac: what-if inside of a unit, which it would take back")
+		return errors.New("rbac: what-if inside of a unit, which it would take back")
+	}
+	if len(q.Resources) > maxAsked {
+		return store.Invalid("resources", "range", "must have at most %d entries", maxAsked)
 	}
 	for i, r := range q.Resources {
 		if _, err := ParseResource(r); err != nil || strings.Contains(r, "*") {
-			return d, store.Invalid(indexed("resources", i), "pattern", "must be type:name")
+			return store.Invalid(indexed("resources", i), "pattern", "must be type:name")
 		}
 	}
 	committed, err := g.viewOf(ctx, q.OrgID, nil)
 	if err != nil {
-		return d, err
+		return err
 	}
 	err = g.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := g.mayAsk(ctx, AccessQuery{OrgID: q.OrgID}); err != nil {
@@ -122,12 +134,9 @@ func (g *Guard) rehearse(ctx context.Context, q WhatIfQuery, change func(ctx con
 		if err != nil {
 			return err
 		}
-		if d, err = compare(ctx, before, after, q.Resources); err != nil {
-			return err
-		}
-		return judge(d)
+		return look(before, after)
 	})
-	return d, g.recordDenial(ctx, err)
+	return g.recordDenial(ctx, err)
 }
 
 // settled returns the view of the records that tx sees, by what is known from another view of the same

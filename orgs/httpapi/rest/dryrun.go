@@ -39,7 +39,7 @@ func renderDifference(orgID string, d rbac.Difference) differenceView {
 		if i := slices.Index(contexts, ""); i >= 0 {
 			contexts[i] = orgID
 		}
-		v.Changes[i] = changeView{c.Subjects, contexts, c.Action, c.Resource, c.Before, c.After, c.Widens}
+		v.Changes[i] = changeView{slices.Sorted(slices.Values(c.Subjects)), contexts, c.Action, c.Resource, c.Before, c.After, c.Widens}
 	}
 	return v
 }
