@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -115,10 +116,19 @@ func (m *Manager) hand(ctx context.Context, inv Invitation, token string, err er
 	if err != nil || !inv.EmailSent {
 		return inv, token, err
 	}
-	if rbac.Rehearsed(ctx) {
-		return inv, "", nil
+	if !m.store.InUnit(ctx) {
+		return inv, "", m.opt.Mail(ctx, inv, token)
 	}
-	return inv, "", m.opt.Mail(ctx, inv, token)
+	// What the unit is part of may be taken back, or run again.
+	later := audit.WithActor(context.Background(), actor(ctx))
+	return inv, "", m.store.Update(ctx, func(_ context.Context, tx *store.Tx) error {
+		tx.AfterCommit(func() {
+			if err := m.opt.Mail(later, inv, token); err != nil && m.opt.Alarm != nil {
+				m.opt.Alarm(fmt.Errorf("invitation %s was not mailed: %w", inv.ID, err))
+			}
+		})
+		return nil
+	})
 }
 
 // InviteMany makes invitations, each by itself, or, with atomic, all or none.

@@ -150,12 +150,13 @@ var changes = map[string]func(m *realm, ctx context.Context, s spot) error{
 		return second(m.UpdateMember(ctx, s.at, s.user.ID, in))
 	},
 	"suspend or resume member": func(m *realm, ctx context.Context, s spot) error { // as SCIM will
+		place := m.Int() // drawn once: what follows may be run twice
 		return m.Change(ctx, rbac.Op{Action: "members.update", OrgID: s.org.ID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 			held, err := rbac.Held(ctx, tx, s.org.ID, s.user.ID)
 			if err != nil || len(held) == 0 {
 				return audit.Change{}, cmp.Or(err, store.ErrNotFound)
 			}
-			a := choose(m.Rand, held)
+			a := held[place%len(held)]
 			if a.State == rbac.Active {
 				a.State = rbac.Suspended
 			} else {

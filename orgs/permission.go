@@ -106,7 +106,7 @@ func (m *Manager) Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer
 // asked finds the user who is asked about.
 func (m *Manager) asked(ctx context.Context, at Place, ref string) (u User, err error) {
 	by := actor(ctx)
-	self := by.Type == audit.User && (ref == "me" || ref == by.ID || strings.EqualFold(ref, by.Label))
+	self := by.Type == audit.User && (ref == "me" || ref == by.ID || ref != "" && strings.Contains(ref, "@") && emailKey(ref) == emailKey(by.Label))
 	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		u, err = findUser(ctx, tx, ref)

@@ -136,7 +136,7 @@ func (g *Guard) Approval(ctx context.Context, orgID, id string) (a Approval, err
 		if err != nil {
 			return err
 		}
-		if by := actor(ctx); by.Person() != found.Requester {
+		if by := actor(ctx); by.Type != audit.User || by.ID != found.Requester {
 			if all, err := g.oversees(ctx, tx, by, orgID, found.TeamID); err != nil || !all {
 				return cmp.Or(err, store.ErrNotFound)
 			}
@@ -165,12 +165,17 @@ func (g *Guard) Approvals(ctx context.Context, orgID, teamID string, f ApprovalF
 		if teamID != "" {
 			q.Where = append(q.Where, store.Eq("team_id", teamID))
 		}
-		by := actor(ctx)
-		requester := f.Requester
-		if requester == "me" {
-			requester = by.Person()
+		mine := "" // what the actor has asked for: a key of theirs is not they
+		by, requester := actor(ctx), f.Requester
+		if by.Type == audit.User {
+			mine = by.ID
 		}
-		if requester == "" || requester != by.Person() {
+		if requester == "me" {
+			if requester = mine; mine == "" {
+				return nil
+			}
+		}
+		if requester == "" || requester != mine {
 			teams, all, err := g.overseen(ctx, tx, by, orgID, teamID)
 			switch {
 			case err != nil:
@@ -178,11 +183,10 @@ func (g *Guard) Approvals(ctx context.Context, orgID, teamID string, f ApprovalF
 			case all:
 			case len(teams) > 0:
 				q.Where = append(q.Where, store.In("team_id", teams))
+			case mine == "" || requester != "": // there is nothing of theirs, or it is somebody else's that was asked for
+				return nil
 			default:
-				requester = by.Person()
-				if f.Requester != "" && f.Requester != requester {
-					return nil // somebody else's, who sees none of them
-				}
+				requester = mine
 			}
 		}
 		if requester != "" {
@@ -224,28 +228,31 @@ func (g *Guard) oversees(ctx context.Context, tx *store.Tx, by audit.Actor, orgI
 	return err == nil, err
 }
 
-// overseen are the contexts in which the actor sees all requests: of one, or of the organization.
+// overseen are the contexts in which the actor sees all requests, of one or of the organization with all teams and
+// projects, where overrides may give and take; all says that they are all there are.
 func (g *Guard) overseen(ctx context.Context, tx *store.Tx, by audit.Actor, orgID, teamID string) (teams []string, all bool, err error) {
-	if all, err = g.oversees(ctx, tx, by, orgID, teamID); err != nil || all || teamID != "" {
+	if all, err = g.oversees(ctx, tx, by, orgID, teamID); err != nil || teamID != "" {
 		return nil, all, err
 	}
-	st, err := g.standingOf(ctx, tx, orgID, by.ID)
-	if err != nil {
-		return nil, false, err
+	if all {
+		teams = append(teams, "")
 	}
-	for _, a := range st.held {
-		if a.teamID == "" || !a.active {
-			continue
-		}
-		is, err := g.oversees(ctx, tx, by, orgID, a.teamID)
+	for r, err := range Restrictions.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
 		if err != nil {
 			return nil, false, err
 		}
-		if is {
-			teams = append(teams, a.teamID)
+		if r.ID == orgID {
+			continue
+		}
+		is, err := g.oversees(ctx, tx, by, orgID, r.ID)
+		if err != nil {
+			return nil, false, err
+		}
+		if all = all && is; is {
+			teams = append(teams, r.ID)
 		}
 	}
-	return teams, false, nil
+	return teams, all, nil
 }
 
 // of selects the requests of this in an organization, the newest first.

@@ -33,6 +33,9 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, reason string) (
 	if err := CheckText("reason", reason, 0, MaxDescription); err != nil {
 		return a, false, err
 	}
+	if err := CheckText("resource", r.Resource, 1, maxResource); err != nil {
+		return a, false, err
+	}
 	if err := g.spell(&r); err != nil {
 		return a, false, err
 	}
@@ -68,12 +71,18 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, reason string) (
 		return g.step(ctx, tx, "approval.requested", nil, &a, reason)
 	})
 	var faster *store.ConflictError
-	if errors.As(err, &faster) {
-		a, err = g.Approval(ctx, r.OrgID, faster.ID)
+	if errors.As(err, &faster) && faster.ID != "" {
+		err = g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) (err error) {
+			a, err = pendingApproval(ctx, tx, r)
+			return err
+		})
 		return a, false, err
 	}
 	return a, err == nil, err
 }
+
+// maxResource is the length of a resource that is kept.
+const maxResource = 500
 
 // spell brings action and resource of a request into the form that decisions know.
 func (g *Guard) spell(r *Request) error {
@@ -288,7 +297,7 @@ func (g *Guard) WithdrawApproval(ctx context.Context, orgID, id, reason string) 
 
 func (g *Guard) mayWithdraw(ctx context.Context, tx *store.Tx, a Approval) error {
 	by := actor(ctx)
-	if by.Sovereign() || by.Person() == a.Requester {
+	if by.Sovereign() || by.Type == audit.User && by.ID == a.Requester {
 		return nil
 	}
 	all, err := g.oversees(ctx, tx, by, a.OrgID, a.TeamID)
@@ -319,10 +328,67 @@ func (g *Guard) withdraw(ctx context.Context, tx *store.Tx, a *Approval, reason 
 }
 
 // EndApprovals withdraws what a user, or with "" everybody, has asked for and was granted in an organization, or
-// in one team or project of it: who comes back asks anew. It is called inside the Change that ends a membership; whoever may make that
-// may do this.
+// in one team or project of it: who comes back asks anew. Of a user whose membership in a whole organization
+// ends it does so in those below as well, where they hold nothing of their own. It is called inside the Change
+// that ends a membership; whoever may make that may do this.
 func (g *Guard) EndApprovals(ctx context.Context, tx *store.Tx, orgID, teamID, user, reason string) error {
-	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID),
+	open, err := standingApprovals(ctx, tx, []string{orgID}, teamID, user)
+	if err != nil {
+		return err
+	}
+	if teamID == "" && user != "" {
+		below, err := approvalsBelow(ctx, tx, orgID, user)
+		if err != nil {
+			return err
+		}
+		open = append(open, below...)
+	}
+	for i := range open {
+		a := &open[i]
+		op := Op{Action: "approvals.delete", OrgID: a.OrgID, TeamID: a.TeamID, Past: true, Open: true}
+		err := g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+			return g.withdraw(ctx, tx, a, reason)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// approvalsBelow are those of a user in the organizations below one, where they hold nothing of their own.
+func approvalsBelow(ctx context.Context, tx *store.Tx, orgID, user string) (open []Approval, err error) {
+	levels, err := Descendants(ctx, tx, orgID)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, s := range slices.Concat(levels...) {
+		if s.State != Gone {
+			ids = append(ids, s.ID)
+		}
+	}
+	for some := range slices.Chunk(ids, store.MaxLimit) {
+		found, err := standingApprovals(ctx, tx, some, "", user)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			held, err := Held(ctx, tx, a.OrgID, user)
+			if err != nil {
+				return nil, err
+			}
+			if len(held) == 0 {
+				open = append(open, a)
+			}
+		}
+	}
+	return open, nil
+}
+
+// standingApprovals are those that are pending or in force, of one team or of all, of a user or of everybody.
+func standingApprovals(ctx context.Context, tx *store.Tx, orgIDs []string, teamID, user string) (open []Approval, err error) {
+	q := store.Query{Where: []store.Cond{store.In("org_id", orgIDs),
 		store.In("status", []ApprovalStatus{ApprovalPending, ApprovalApproved}), store.From("ends_at", tx.Now().Add(time.Microsecond))}}
 	if teamID != "" {
 		q.Where = append(q.Where, store.Eq("team_id", teamID))
@@ -330,23 +396,13 @@ func (g *Guard) EndApprovals(ctx context.Context, tx *store.Tx, orgID, teamID, u
 	if user != "" {
 		q.Where = append(q.Where, store.Eq("requester", user))
 	}
-	var open []Approval
 	for a, err := range approvals.All(ctx, tx, q) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		open = append(open, a)
 	}
-	for i := range open {
-		op := Op{Action: "approvals.delete", OrgID: orgID, TeamID: open[i].TeamID, Past: true, Open: true}
-		err := g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-			return g.withdraw(ctx, tx, &open[i], reason)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return open, nil
 }
 
 // ExpireApprovals notes on requests and grants that their time is over, each with an event, and says on how

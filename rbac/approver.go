@@ -132,3 +132,34 @@ func candidates(ctx context.Context, tx *store.Tx, chain []Scope, needs []Approv
 	slices.Sort(users)
 	return slices.Compact(users), nil
 }
+
+// replaceApprovers puts another role in the place of one that goes in what pending requests want.
+func replaceApprovers(ctx context.Context, tx *store.Tx, role, other Role) error {
+	var naming []Approval
+	for a, err := range approvals.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID), store.Eq("status", ApprovalPending)}}) {
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(a.Requirements, func(n ApprovalNeed) bool {
+			return slices.ContainsFunc(n.Approvers, func(who string) bool { return store.SlugKey(who) == role.SlugKey })
+		}) {
+			naming = append(naming, a)
+		}
+	}
+	for _, a := range naming {
+		needs := make([]ApprovalNeed, len(a.Requirements)) // what was read may be shared
+		for i, n := range a.Requirements {
+			needs[i] = ApprovalNeed{slices.Clone(n.Approvers), n.ReasonRequired}
+			for j, who := range n.Approvers {
+				if store.SlugKey(who) == role.SlugKey {
+					needs[i].Approvers[j] = other.Slug
+				}
+			}
+		}
+		a.Requirements = needs
+		if err := approvals.Update(ctx, tx, &a); err != nil {
+			return err
+		}
+	}
+	return nil
+}

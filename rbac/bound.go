@@ -146,10 +146,15 @@ func (b *bound) decide(q *question, e *evaluation) Decision {
 		return Decision{Verdict: VerdictDeny, Code: "permission_denied", MissingPermission: rs.vocabulary.Name(q.action),
 			Reasons: []Reason{{Kind: "key", ID: e.asker.subject, Text: "the key's maker or bound person is no member any more"}}}
 	}
+	var refused *Decision
 	for _, p := range b.key.persons {
-		if u := p.decide(q, e); !u.Allowed {
-			return u
+		u := p.decide(q, e)
+		if !u.Allowed && (refused == nil || u.Verdict == VerdictDeny) { // one whom nothing helps comes first
+			refused = &u
 		}
+	}
+	if refused != nil {
+		return *refused
 	}
 	d.Until = until(e.now, e.lasts)
 	return d

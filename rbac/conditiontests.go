@@ -130,10 +130,13 @@ func (t *tests) parts(e *evaluation) (parts []part) {
 			way{"call within " + t.time.text, "within " + t.time.text}, way{"call outside of " + t.time.text, "outside of " + t.time.text}})
 	}
 	if t.mfa != nil {
-		parts = append(parts, part{"mfa", t.mfa.truth(e), "mfa_required", t.mfa.fix(), way{phrase: "without MFA"}})
+		parts = append(parts, part{"mfa", t.mfa.truth(e), "mfa_required", t.mfa.fix(), way{phrase: strings.Replace(t.mfa.fix().phrase, "with", "without", 1)}})
 	}
 	if t.approval != nil {
-		fix, undo := t.approval.need.way(), way{phrase: "without an approval"}
+		fix, undo := t.approval.need.way(), way{phrase: "without an approval by " + strings.Join(t.approval.need.Approvers, " or ")}
+		if e.asker != nil && e.asker.person == "" { // nobody could ask for it
+			fix, undo = way{}, way{}
+		}
 		if t.approval.missing {
 			fix, undo = undo, fix
 		}

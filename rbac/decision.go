@@ -97,24 +97,29 @@ func (rs *Ruleset) decide(q *question, e *evaluation) Decision {
 	return d
 }
 
-// open are the conditions of an alternative that do not hold.
-func (e *evaluation) open(a alternative) []part {
+// parts are the conditions of an alternative.
+func (e *evaluation) parts(a alternative) []part {
 	parts := a.rule.tests.parts(e)
 	if a.own {
 		parts = append(parts, part{"own", e.own(), "permission_denied", way{"ask for what is your own", "on what is your own"}, way{}})
 	}
-	return slices.DeleteFunc(parts, func(p part) bool { return p.truth == True })
+	return parts
 }
 
 // choose takes the first alternative that holds, else the one with the fewest conditions open.
 func (c *cell) choose(action string, e *evaluation, says *sentence) Decision {
 	type option struct {
 		alternative
-		open []part
+		open []part // the conditions that do not hold
 	}
 	var options []option
 	for _, a := range c.pool() {
-		options = append(options, option{a, e.open(a)})
+		parts := e.parts(a)
+		if !c.free {
+			says.way(parts)
+		}
+		open := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !p.open() })
+		options = append(options, option{a, open})
 	}
 	slices.SortStableFunc(options, func(a, b option) int {
 		return cmp.Or(cmp.Compare(len(a.open), len(b.open)), cmp.Compare(number(a.live()), number(b.live())), cmp.Compare(urgent(b.open), urgent(a.open)))
@@ -135,7 +140,6 @@ func (c *cell) choose(action string, e *evaluation, says *sentence) Decision {
 		d.NotOwn = slices.ContainsFunc(best.open, func(p part) bool { return p.input == "own" })
 		d.explain(best.open)
 		for _, o := range options {
-			says.way(o.open)
 			d.miss(o.open)
 		}
 		if d.Code == "permission_denied" {
@@ -167,11 +171,11 @@ func (c *cell) forbid(d *Decision, e *evaluation, says *sentence) {
 			}
 			d.Verdict, d.Conditions = asked.Verdict, asked.Conditions
 		}
+		parts := r.tests.parts(e)
+		says.out(parts, t != False)
 		if t == False {
 			continue
 		}
-		parts := r.tests.parts(e)
-		says.out(parts)
 		refused := denied(r, parts, asked.Verdict)
 		refused.Conditions, refused.Others = asked.Conditions, asked.Others
 		refused.Approvals = d.Approvals

@@ -3,7 +3,6 @@ package rbac
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,19 +24,14 @@ type difference struct {
 	texts     map[*rule]string
 	found     map[bothBounds][]*answerChange
 	equal     map[string]*answerChange // one of those that are written alike
-}
-
-// asking is a resource that is asked about.
-type asking struct {
-	shown           string
-	resource, alias string
-	model, other    bool // of which actions it is a resource
+	partial   bool                     // there were more patterns than could be put together
 }
 
 // bothBounds are what members decide by, before and after, in one context.
 type bothBounds struct {
 	before, after [2]*Ruleset // and, of an owner, for the editing of policies
 	team          string
+	in            [2]bool // the subject is a member of the team
 }
 
 // answerChange is what becomes of one question.
@@ -81,7 +75,7 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 			rows[key].groups = append(rows[key].groups, i)
 		}
 	}
-	out := Difference{Changes: make([]AccessChange, 0, len(rows))}
+	out := Difference{Changes: make([]AccessChange, 0, len(rows)), Widens: d.partial}
 	people := map[string][]string{} // of groups: most changes are of the same
 	for _, r := range rows {
 		who := fmt.Sprint(r.groups)
@@ -91,7 +85,7 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 			}
 		}
 		c := r.change
-		out.Changes = append(out.Changes, AccessChange{people[who], r.contexts, c.action, c.resource, c.before, c.after, c.widens})
+		out.Changes = append(out.Changes, AccessChange{before.snap.orgID(), people[who], r.contexts, c.action, c.resource, c.before, c.after, c.widens})
 		out.Widens = out.Widens || c.widens
 	}
 	slices.SortFunc(out.Changes, func(a, b AccessChange) int {
@@ -213,7 +207,7 @@ func (d *difference) changes(subject, team string) ([]*answerChange, error) {
 	if b != nil && b.key != nil || a != nil && a.key != nil {
 		return d.ask(b, a, team)
 	}
-	both := bothBounds{b.both(), a.both(), team}
+	both := bothBounds{b.both(), a.both(), team, [2]bool{b.isIn(team), a.isIn(team)}}
 	changes, known := d.found[both]
 	if !known {
 		changes, err = d.ask(b, a, team)
@@ -228,6 +222,8 @@ func (b *bound) both() [2]*Ruleset {
 	}
 	return [2]*Ruleset{b.rules, b.editing}
 }
+
+func (b *bound) isIn(team string) bool { return b != nil && slices.Contains(b.places, team) }
 
 // boundOf is [view.bound] without remembering it; nil where there is none.
 func (v *view) boundOf(ctx context.Context, subject, team string) (*bound, error) {
@@ -248,24 +244,28 @@ func (v *view) boundOf(ctx context.Context, subject, team string) (*bound, error
 func (d *difference) ask(b, a *bound, team string) (changes []*answerChange, err error) {
 	differ := ruleChanges{conditions: func(r *rule) string { return d.text(alternative{rule: r}) }}
 	differ.bounds(b, a)
-	if !differ.all && len(differ.rules) == 0 {
+	moved := b.isIn(team) != a.isIn(team) // which is what is one's own there
+	if !differ.all && !moved && len(differ.rules) == 0 {
 		return nil, nil
 	}
+	resources := d.named(team)
+	resources = append(resources[:len(resources):len(resources)], d.meeting(differ.rules, resources)...)
 	vocabulary := d.before.guard.vocabulary
 	for i, name := range vocabulary.actions {
 		action := Action{uint32(i + 1)}
-		if !differ.all && !slices.ContainsFunc(differ.rules, func(r *rule) bool { return r.named.has(action) }) {
+		if !differ.all && !moved && !slices.ContainsFunc(differ.rules, func(r *rule) bool { return r.named.has(action) }) {
 			continue
 		}
-		for _, r := range d.named(team) {
-			if model := strings.HasPrefix(name, "models."); model && !r.model || !model && !r.other {
-				continue
-			}
+		model := strings.HasPrefix(name, "models.")
+		for _, r := range resources {
 			q := question{action, r.resource, r.alias}
 			if r.shown == "*" {
 				q.resource = d.itself(name, team)
 			}
-			if !differ.all && !slices.ContainsFunc(differ.rules, func(r *rule) bool { return r.names(&q) }) {
+			if (model && !r.model || !model && !r.other) && !b.aims(&q) && !a.aims(&q) {
+				continue
+			}
+			if !differ.all && !(moved && r.shown == "*") && !slices.ContainsFunc(differ.rules, func(r *rule) bool { return r.names(&q) }) {
 				continue
 			}
 			c, err := d.change(b, a, &q, name, r.shown)
@@ -280,73 +280,48 @@ func (d *difference) ask(b, a *bound, team string) (changes []*answerChange, err
 	return changes, nil
 }
 
-// whatever stands for what a * of a pattern may stand for: nothing is named so.
-const whatever = "\x1f"
-
-// itself is the resource of an action where none is named.
-func (d *difference) itself(action, team string) string {
-	switch {
-	case strings.HasPrefix(action, "models."):
-		return "model:" + whatever
-	case team != "":
-		return placeType(team) + ":" + team
+// aims says whether a rule names the question for its resource and not for all.
+func (b *bound) aims(q *question) bool {
+	if b == nil {
+		return false
 	}
-	return "organization:" + d.before.snap.orgID()
+	for _, rs := range b.rulesets() {
+		if slices.ContainsFunc(rs.rules, func(r *rule) bool { return r.where != nil && r.names(q) }) {
+			return true
+		}
+	}
+	return false
 }
 
-// named are the resources that rules name in a context, and those that were asked for.
-func (d *difference) named(team string) []asking {
-	if known, ok := d.resources[team]; ok {
-		return known
-	}
-	seen := map[string]bool{"*": true}
-	list := []asking{{shown: "*", model: true, other: true}}
-	add := func(names ...string) {
-		for _, name := range names {
-			if seen[name] || strings.Trim(name, "*:") == "" {
-				continue
-			}
-			seen[name] = true
-			a := asking{shown: name, model: true, other: true}
-			a.resource, a.alias = d.before.guard.named(strings.ReplaceAll(name, "*", whatever))
-			if typ, _, typed := strings.Cut(name, ":"); typed && !strings.Contains(typ, "*") {
-				a.model = typ == "model" || typ == "feature"
-				a.other = !a.model
-			}
-			list = append(list, a)
+// rulesets are all by which the bound decides.
+func (b *bound) rulesets() (list []*Ruleset) {
+	for _, rs := range []*Ruleset{b.rules, b.editing} {
+		if rs != nil {
+			list = append(list, rs)
 		}
 	}
-	add(d.asked...)
-	for _, v := range []*view{d.before, d.after} {
-		for i, l := range v.snap.layers {
-			places := []string{""}
-			if i == 0 && team != "" {
-				places = append(places, team)
-			}
-			for _, place := range places {
-				for _, p := range l.policies[place] {
-					for _, st := range p.Statements {
-						add(st.Resources...)
-					}
-				}
-				for _, rule := range l.settingsRules(cmp.Or(place, l.orgID), "") {
-					add(rule.Statement.Resources...)
-					add(rule.Statement.NotResources...)
-				}
-			}
+	if b.key != nil {
+		if b.key.asTeam != nil {
+			list = append(list, b.key.asTeam)
+		}
+		for _, p := range b.key.persons {
+			list = append(list, p.rulesets()...)
 		}
 	}
-	d.resources[team] = list
 	return list
 }
 
 // change is what becomes of one question, nil for nothing.
 func (d *difference) change(b, a *bound, q *question, action, shown string) (*answerChange, error) {
-	before, is, err := d.terms(d.before, b, q)
+	place := "" // that the action is of, where it is asked about itself: what is one's own is known then
+	if kind, id, _ := strings.Cut(q.resource, ":"); shown == "*" && strings.HasPrefix(action, kind+"s.") && kind == placeType(id) {
+		place = id
+	}
+	before, is, err := d.terms(d.before, b, q, place)
 	if err != nil {
 		return nil, err
 	}
-	after, becomes, err := d.terms(d.after, a, q)
+	after, becomes, err := d.terms(d.after, a, q, place)
 	if err != nil || is.equal(becomes) {
 		return nil, err
 	}
@@ -355,111 +330,4 @@ func (d *difference) change(b, a *bound, q *question, action, shown string) (*an
 		d.equal[key] = &answerChange{action, shown, before, after, !becomes.within(is)}
 	}
 	return d.equal[key], nil
-}
-
-// written are terms as texts, to be compared.
-type written struct {
-	access       access
-	when, unless []string // sorted
-}
-
-func (w written) equal(o written) bool {
-	return w.access == o.access && slices.Equal(w.when, o.when) && slices.Equal(w.unless, o.unless)
-}
-
-func (w written) String() string {
-	return fmt.Sprint(w.access, strings.Join(w.when, "\x01"), "\x02", strings.Join(w.unless, "\x01"))
-}
-
-// within says whether whatever passes by the terms passes by the others as well, as far as can be told without
-// looking into conditions.
-func (w written) within(o written) bool {
-	if w.access != accessConditional || o.access != accessConditional {
-		return w.access <= o.access
-	}
-	has := func(list []string) func(string) bool {
-		return func(s string) bool { return !slices.Contains(list, s) }
-	}
-	return !slices.ContainsFunc(o.unless, has(w.unless)) && (slices.Contains(o.when, always) || !slices.ContainsFunc(w.when, has(o.when)))
-}
-
-// always is the term of an allow without conditions.
-const always = "always"
-
-// terms are the answer of a bound to a question.
-func (d *difference) terms(v *view, b *bound, q *question) (Terms, written, error) {
-	if b == nil {
-		return Terms{Verdict: VerdictDeny}, written{}, nil
-	}
-	rs, alone := b.by(v.guard, q.action)
-	c := rs.find(q)
-	if c.failed != nil {
-		return Terms{}, written{}, c.failed
-	}
-	t, w := d.cell(c)
-	if alone || w.access == accessNever {
-		return t, w, nil
-	}
-	if b.key.orphan {
-		return Terms{Verdict: VerdictDeny}, written{}, nil
-	}
-	for _, p := range b.key.persons { // each of them has to be allowed as well
-		pt, pw, err := d.terms(v, p, q)
-		switch {
-		case err != nil || pw.access == accessNever:
-			return pt, pw, err
-		case pw.access == accessAlways:
-		case w.access == accessAlways:
-			t, w = pt, pw
-		default: // all of it has to hold: as one term, which is told apart and not looked into
-			w = written{accessConditional, []string{w.String() + "\x03" + pw.String()}, nil}
-			t.Unless = append(slices.Clip(t.Unless), pt.Unless...)
-		}
-	}
-	return t, w, nil
-}
-
-func (d *difference) cell(c *cell) (Terms, written) {
-	switch c.access() {
-	case accessAlways:
-		return Terms{Verdict: VerdictAllow}, written{access: accessAlways}
-	case accessNever:
-		return Terms{Verdict: VerdictDeny}, written{}
-	}
-	t, w := Terms{Verdict: VerdictConditional}, written{access: accessConditional}
-	for _, a := range c.all[:c.denies] {
-		t.Unless = append(t.Unless, Term{a.own, a.rule.asked()})
-		w.unless = append(w.unless, d.text(a))
-	}
-	if c.free {
-		w.when = []string{always}
-		return t, w
-	}
-	for _, a := range c.pool() {
-		t.When = append(t.When, Term{a.own, a.rule.asked()})
-		w.when = append(w.when, d.text(a))
-	}
-	slices.Sort(w.when)
-	slices.Sort(w.unless)
-	w.when, w.unless = slices.Compact(w.when), slices.Compact(w.unless)
-	return t, w
-}
-
-// text writes the conditions of an alternative so that those that mean the same are written alike.
-func (d *difference) text(a alternative) string {
-	text, known := d.texts[a.rule]
-	if !known {
-		b, err := json.Marshal(a.rule.asked())
-		if text = string(b); err != nil {
-			text = fmt.Sprintf("%p", a.rule) // like nothing else
-		}
-		if t := a.rule.tests; t != nil && t.time != nil {
-			text += t.time.text // with the time zone that is meant
-		}
-		d.texts[a.rule] = text
-	}
-	if a.own {
-		text += " own"
-	}
-	return text
 }

@@ -241,8 +241,9 @@ func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx
 		}
 		return fn(ctx, tx)
 	})
+	err = asked(op, err)
 	if !joined {
-		err = g.recordDenial(ctx, asked(op, err))
+		err = g.recordDenial(ctx, err)
 	}
 	return err
 }

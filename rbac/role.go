@@ -257,6 +257,11 @@ func (g *Guard) RetireRole(ctx context.Context, tx *store.Tx, role Role, other *
 			return 0, err
 		}
 	}
+	if other != nil {
+		if err := replaceApprovers(ctx, tx, role, *other); err != nil {
+			return 0, err
+		}
+	}
 	for o, err := range overrides.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID)}}) {
 		if err != nil {
 			return 0, err

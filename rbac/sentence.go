@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,62 +12,142 @@ type way struct{ step, phrase string }
 
 // sentence says in one sentence what would make a call pass.
 type sentence struct {
-	ways   [][]string // any one will do, with all that it lists
-	always []string   // and each of these
-	never  bool       // whatever the call is like
+	ways [][]part // alternatives with all their conditions; any one will do. None: no condition is in the way
+	outs []out    // denies; each must not hold
+}
+
+// out is a deny: it does not hold once any of its conditions does not.
+type out struct {
+	parts []part
+	holds bool
 }
 
 // maxWays is how many alternatives one sentence has room for.
 const maxWays = 3
 
-// way adds an alternative by what is open of it.
-func (s *sentence) way(open []part) {
-	phrases := make([]string, len(open))
-	for i, p := range open {
-		if phrases[i] = p.fix.phrase; phrases[i] == "" {
-			return
+// way adds an alternative.
+func (s *sentence) way(parts []part) { s.ways = append(s.ways, parts) }
+
+// out adds a deny.
+func (s *sentence) out(parts []part, holds bool) { s.outs = append(s.outs, out{parts, holds}) }
+
+// open says whether somebody has to do something about the condition of an alternative.
+func (p *part) open() bool { return p.truth != True }
+
+// inputs are those that somebody who does what the sentence says changes.
+func (s *sentence) inputs() map[string]bool {
+	touched := map[string]bool{}
+	for _, o := range s.outs {
+		for _, p := range o.parts {
+			if o.holds {
+				touched[p.input] = true
+			}
 		}
 	}
-	if !slices.ContainsFunc(s.ways, func(w []string) bool { return slices.Equal(w, phrases) }) {
-		s.ways = append(s.ways, phrases)
-	}
+	return touched
 }
 
-// out adds what leads out of a deny: any of its conditions has to come out differently.
-func (s *sentence) out(parts []part) {
+// String is "" where nothing helps.
+func (s *sentence) String() string {
+	leaving := s.inputs() // what is changed to get out of the denies
+	touched := maps.Clone(leaving)
+	for _, w := range s.ways {
+		for _, p := range w {
+			if p.open() {
+				touched[p.input] = true
+			}
+		}
+	}
+	var outs []out
+	for _, o := range s.outs {
+		if o.holds || o.threatens(touched) {
+			outs = append(outs, o)
+		}
+	}
+	var always []string
+	for _, o := range outs {
+		one, ok := o.phrase()
+		if !ok {
+			return ""
+		}
+		if !slices.Contains(always, one) {
+			always = append(always, one)
+		}
+	}
+	ways := s.possible(leaving, outs)
+	if len(s.ways) > 0 && len(ways) == 0 {
+		return ""
+	}
+	return compose(ways, always)
+}
+
+// threatens says whether a deny that does not hold may do so once some inputs are others.
+func (o out) threatens(touched map[string]bool) bool {
+	return !slices.ContainsFunc(o.parts, func(p part) bool { return p.truth == False && !touched[p.input] })
+}
+
+// phrase says how to stay out of the deny; not ok where there is no way.
+func (o out) phrase() (string, bool) {
 	var phrases []string
-	for _, p := range parts {
-		if p.truth != False && p.undo.phrase != "" {
+	for _, p := range o.parts {
+		if p.undo.phrase != "" && (!o.holds || p.truth != False) {
 			phrases = append(phrases, p.undo.phrase)
 		}
 	}
-	if len(phrases) == 0 {
-		s.never = true
-		return
-	}
-	if one := enumerate(phrases, "or"); !slices.Contains(s.always, one) {
-		s.always = append(s.always, one)
-	}
+	return enumerate(phrases, "or"), len(phrases) > 0
 }
 
-func (s *sentence) String() string {
-	switch {
-	case s.never || len(s.ways)+len(s.always) == 0:
-		return ""
-	case len(s.ways) < 2:
-		all := slices.Concat(slices.Concat(s.ways...), s.always)
-		return "allowed " + enumerate(slices.DeleteFunc(all, repeats()), "and")
+// possible are the alternatives that can be had beside the denies, each by what has to be said of it: what is open
+// of it, and what holds now and would not any more where the denies are left behind.
+func (s *sentence) possible(leaving map[string]bool, outs []out) (ways [][]string) {
+	for _, parts := range s.ways {
+		var phrases []string
+		said := map[string]bool{} // what is contrary to what is said
+		possible := true
+		for _, p := range parts {
+			if !p.open() && !leaving[p.input] {
+				continue
+			}
+			if p.fix.phrase == "" && p.open() {
+				possible = false
+				break
+			}
+			if p.fix.phrase != "" {
+				phrases, said[p.undo.phrase] = append(phrases, p.fix.phrase), p.undo.phrase != ""
+			}
+		}
+		contrary := slices.ContainsFunc(outs, func(o out) bool {
+			return !slices.ContainsFunc(o.parts, func(p part) bool { return p.undo.phrase != "" && !said[p.undo.phrase] })
+		})
+		if possible && !contrary && !slices.ContainsFunc(ways, func(w []string) bool { return slices.Equal(w, phrases) }) {
+			ways = append(ways, phrases)
+		}
 	}
-	var ways []string
-	for _, w := range s.ways[:min(len(s.ways), maxWays)] {
-		ways = append(ways, enumerate(w, "and"))
+	if slices.ContainsFunc(ways, func(w []string) bool { return len(w) == 0 }) { // one needs nothing
+		return [][]string{nil}
 	}
-	text := "allowed " + strings.Join(ways, ", or ")
-	if len(s.ways) > maxWays {
+	return ways
+}
+
+// compose puts alternatives and what is wanted in any case together.
+func compose(ways [][]string, always []string) string {
+	if len(ways) < 2 {
+		all := slices.Concat(slices.Concat(ways...), always)
+		if all = slices.DeleteFunc(all, repeats()); len(all) == 0 {
+			return ""
+		}
+		return "allowed " + enumerate(all, "and")
+	}
+	var texts []string
+	for _, w := range ways[:min(len(ways), maxWays)] {
+		texts = append(texts, enumerate(w, "and"))
+	}
+	text := "allowed " + strings.Join(texts, ", or ")
+	if len(ways) > maxWays {
 		text += ", or in other ways"
 	}
-	if len(s.always) > 0 {
-		text += "; in any case " + enumerate(s.always, "and")
+	if len(always) > 0 {
+		text += "; in any case " + enumerate(always, "and")
 	}
 	return text
 }

@@ -26,6 +26,7 @@ func TestADenialSaysInOneSentenceWhatWouldPass(t *testing.T) {
 	const (
 		mfa      = `{"mfa": {"type": "required", "max_age_minutes": 480}}`
 		office   = `{"ip_address": {"type": "ip_in_range", "value": "10.0.0.0/8"}}`
+		guests   = `{"ip_address": {"type": "ip_in_range", "value": "10.1.0.0/16"}}`
 		outside  = `{"ip_address": {"type": "ip_not_in_range", "value": "10.0.0.0/8"}}`
 		approval = `{"approval": {"type": "required", "approvers": ["team_lead", "org_admin"]}}`
 		night    = `{"time": {"type": "business_hours", "timezone": "UTC", "hours": {"start": "00:00", "end": "06:00"}}}`
@@ -45,7 +46,7 @@ func TestADenialSaysInOneSentenceWhatWouldPass(t *testing.T) {
 	for want, rules := range map[string][]rbac.Rule{
 		"allowed with MFA under 480 minutes":                                                  allows(mfa),
 		"allowed after one approval by team_lead or org_admin":                                allows(approval),
-		"allowed after one approval by team_lead or org_admin, or with MFA under 480 minutes": allows(mfa, approval),
+		"allowed with MFA under 480 minutes, or after one approval by team_lead or org_admin": allows(mfa, approval),
 		"allowed with MFA":                                                         allows(`{"mfa": {"type": "required"}}`),
 		"allowed from 10.0.0.0/8":                                                  allows(office),
 		"allowed from outside of 10.0.0.0/8":                                       allows(outside),
@@ -59,9 +60,13 @@ func TestADenialSaysInOneSentenceWhatWouldPass(t *testing.T) {
 			allows(`{"mfa": {"type": "required"}}`, office), denies(night), denies(anomaly)),
 		"allowed from 10.0.0.0/8 or outside of 00:00 to 06:00 UTC, mon tue wed thu fri": append(allows(`{}`),
 			denies(outside[:len(outside)-1]+","+night[1:])),
-		"allowed with MFA, or from 10.0.0.0/8, or from 10.1.0.0/16, or in other ways": allows(office, `{"mfa": {"type": "required"}}`,
+		"allowed from 10.0.0.0/8, or with MFA, or from 10.1.0.0/16, or in other ways": allows(office, `{"mfa": {"type": "required"}}`,
 			`{"ip_address": {"type": "ip_in_range", "value": "10.1.0.0/16"}}`, `{"ip_address": {"type": "ip_in_range", "value": "10.2.0.0/16"}}`),
 		"": append(allows(mfa), denies(`{}`)),
+		// What holds now is said where it is changed, as is a deny that would hold then.
+		"allowed from outside of 10.1.0.0/16 and while the anomaly score is at most 0.8": append(allows(`{}`), denies(guests), denies(anomaly)),
+		"allowed from 10.0.0.0/8 and from outside of 10.1.0.0/16":                        append(allows(office), denies(guests)),
+		" ": append(allows(office), denies(office)),
 	} {
 		for i := range rules {
 			rules[i].ID = fmt.Sprint(i)

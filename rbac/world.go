@@ -100,7 +100,7 @@ func (a *asker) own() Truth {
 // approved says whether a live grant opens the call: not lapsed, within its cost cap, and given by
 // somebody who still qualifies (S17).
 func (a *asker) approved(e *evaluation, need *ApprovalNeed) Truth {
-	if a.person == "" { // whom nobody could have approved
+	if a.person == "" || e.now.IsZero() { // whom nobody could have approved; or what has perhaps ended
 		return Unknown
 	}
 	all, err := a.world.grants(a.ctx, wish{a.teamID, a.person, a.guard.vocabulary.Name(a.action), a.resource})
@@ -113,7 +113,7 @@ func (a *asker) approved(e *evaluation, need *ApprovalNeed) Truth {
 		if given.Status != ApprovalApproved || !live(given, e.now) {
 			continue
 		}
-		if given.MaxAmount != nil && (e.cost == nil || e.cost.GreaterThan(*given.MaxAmount)) {
+		if given.MaxAmount != nil && (e.cost == nil || e.cost.IsNegative() || e.cost.GreaterThan(*given.MaxAmount)) {
 			continue // a newer request may be open for more; this grant stays good for less
 		}
 		ok, err := given.met(a.ctx, a.world, need)

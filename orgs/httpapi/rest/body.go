@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -92,6 +93,9 @@ func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return b, faulty("body", "json", "is not valid JSON")
 	}
+	if hasNUL(parsed) {
+		return b, faulty("body", "pattern", "has a NUL character, which no text here may have")
+	}
 	written := raw
 	if !nulls {
 		if parsed, raw, err = withoutNulls(raw); err != nil {
@@ -112,6 +116,23 @@ func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 		n.nulls(has)
 	}
 	return b, nil
+}
+
+// hasNUL looks into all texts: databases cannot keep it.
+func hasNUL(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.ContainsRune(v, 0)
+	case []any:
+		return slices.ContainsFunc(v, hasNUL)
+	case map[string]any:
+		for name, value := range v {
+			if strings.ContainsRune(name, 0) || hasNUL(value) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // nullable is a body in which null means something else than an absent field.

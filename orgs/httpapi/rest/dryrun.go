@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -17,12 +18,16 @@ import (
 
 // differenceView is what a change would do to who may do what, or has done.
 type differenceView struct {
-	DryRun  bool         `json:"dry_run"`
-	Widens  bool         `json:"widens"` // somebody may do what they might not before
-	Changes []changeView `json:"changes"`
+	DryRun   bool         `json:"dry_run"`
+	Widens   bool         `json:"widens"` // somebody may do what they might not before
+	Changes  []changeView `json:"changes"`
+	Opens    []string     `json:"opens"`    // what else is open now: status, ip_allowlist, require_2fa
+	Unlooked int          `json:"unlooked"` // organizations below that were too many to be looked at
 }
 
 type changeView struct {
+	OrganizationID string `json:"organization_id"`
+
 	Subjects []string   `json:"subjects"` // users and API keys
 	Contexts []string   `json:"contexts"` // ids of the organization, of teams and projects
 	Action   string     `json:"action"`
@@ -32,14 +37,14 @@ type changeView struct {
 	Widens   bool       `json:"widens"`
 }
 
-func renderDifference(orgID string, d rbac.Difference) differenceView {
-	v := differenceView{DryRun: true, Widens: d.Widens, Changes: make([]changeView, len(d.Changes))}
+func renderDifference(d rbac.Difference) differenceView {
+	v := differenceView{DryRun: true, Widens: d.Widens, Changes: make([]changeView, len(d.Changes)), Opens: filled(d.Opens), Unlooked: d.Unlooked}
 	for i, c := range d.Changes {
 		contexts := slices.Clone(c.Contexts)
 		if i := slices.Index(contexts, ""); i >= 0 {
-			contexts[i] = orgID
+			contexts[i] = c.OrgID
 		}
-		v.Changes[i] = changeView{slices.Sorted(slices.Values(c.Subjects)), contexts, c.Action, c.Resource, c.Before, c.After, c.Widens}
+		v.Changes[i] = changeView{c.OrgID, slices.Sorted(slices.Values(c.Subjects)), contexts, c.Action, c.Resource, c.Before, c.After, c.Widens}
 	}
 	return v
 }
@@ -50,10 +55,15 @@ const (
 	narrowingParam = "narrowing"
 )
 
+// notRehearsed are the ends of paths of changes that change nobody's rights, whose rows fail each by itself, or
+// of what is deleted and shows nobody.
+var notRehearsed = []string{"/approvals", "/bulk", "/restore"}
+
 // rehearsable lets a change in an organization or team be looked at before it is made: with dry_run it is
 // answered by the difference and taken back, with narrowing it is made only if it grants nothing new.
 func (a *api) rehearsable(op *huma.Operation) {
-	if op.Method == http.MethodGet || !strings.Contains(op.Path, "{org}") && !strings.Contains(op.Path, "{team}") || strings.HasSuffix(op.Path, "/approvals") {
+	inPlace := strings.Contains(op.Path, "{org}") || strings.Contains(op.Path, "{team}")
+	if op.Method == http.MethodGet || !inPlace || slices.ContainsFunc(notRehearsed, func(end string) bool { return strings.HasSuffix(op.Path, end) }) {
 		return
 	}
 	for name, doc := range map[string]string{
@@ -68,11 +78,20 @@ func (a *api) rehearsable(op *huma.Operation) {
 // errAnswered ends the change of a request that was answered with a failure.
 var errAnswered = errors.New("rest: the request has failed")
 
+type failureKey struct{}
+
+// failed notes with what an operation has failed, for the unit around it.
+func failed(ctx context.Context, err error) {
+	if at, ok := ctx.Value(failureKey{}).(*error); ok {
+		*at = err
+	}
+}
+
 func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	query := r.URL.Query()
-	dry, err := boolean(query.Get(dryRunParam), dryRunParam)
-	narrow, err2 := boolean(query.Get(narrowingParam), narrowingParam)
+	dry, err := boolean(query, dryRunParam)
+	narrow, err2 := boolean(query, narrowingParam)
 	if err = errors.Join(err, err2); err == nil && !dry && !narrow {
 		if query.Has(dryRunParam) || query.Has(narrowingParam) {
 			r = without(r, dryRunParam, narrowingParam)
@@ -83,9 +102,8 @@ func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
 	}
 	var d rbac.Difference
 	var inner recorder
-	var orgID string
 	if err == nil {
-		orgID, d, err = a.rehearsed(ctx, without(r, dryRunParam, narrowingParam), dry, &inner, next)
+		d, err = a.rehearsed(ctx, without(r, dryRunParam, narrowingParam), dry, &inner, next)
 	}
 	switch {
 	case errors.Is(err, errAnswered), err == nil && !dry:
@@ -94,43 +112,47 @@ func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
 		write(w, a.problem(ctx.Context(), err))
 	default:
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(renderDifference(orgID, d))
+		_ = json.NewEncoder(w).Encode(renderDifference(d))
 	}
 }
 
 // rehearsed makes the change of the request, and looks at it.
-func (a *api) rehearsed(ctx huma.Context, r *http.Request, dry bool, out *recorder, next func(huma.Context)) (string, rbac.Difference, error) {
+func (a *api) rehearsed(ctx huma.Context, r *http.Request, dry bool, out *recorder, next func(huma.Context)) (rbac.Difference, error) {
 	at, err := a.place(ctx.Context())
 	if err != nil {
-		return "", rbac.Difference{}, err
+		return rbac.Difference{}, err
 	}
 	q := rbac.WhatIfQuery{OrgID: at.OrgID}
 	for _, m := range a.Catalogue().Models() {
-		q.Resources = append(q.Resources, rbac.ModelPattern(m.ID))
+		for _, name := range append([]string{m.ID}, m.Aliases...) {
+			q.Resources = append(q.Resources, rbac.ModelPattern(name))
+		}
 	}
 	run := a.Narrowing
 	if dry {
 		run = a.WhatIf
 	}
-	d, err := run(ctx.Context(), q, func(unit context.Context) error {
+	return run(ctx.Context(), q, func(unit context.Context) error {
 		*out = recorder{header: http.Header{}} // the unit may be run again
-		next(huma.WithContext(humago.NewContext(ctx.Operation(), r, out), unit))
+		var failure error
+		next(huma.WithContext(humago.NewContext(ctx.Operation(), r, out), context.WithValue(unit, failureKey{}, &failure)))
 		if out.status >= 400 {
-			return errAnswered
+			return errors.Join(errAnswered, failure)
 		}
 		return nil
 	})
-	return at.OrgID, d, err
 }
 
-func boolean(text, name string) (bool, error) {
-	switch text {
-	case "", "false":
+// boolean reads a parameter, which is there once or not at all.
+func boolean(query url.Values, name string) (bool, error) {
+	values := query[name]
+	switch {
+	case len(values) == 0 || len(values) == 1 && values[0] == "false":
 		return false, nil
-	case "true":
+	case len(values) == 1 && values[0] == "true":
 		return true, nil
 	}
-	return false, faulty("query."+name, "enum", "must be true or false")
+	return false, faulty("query."+name, "enum", "must be true or false, once")
 }
 
 // without is the request without some of its query.

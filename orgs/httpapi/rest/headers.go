@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
@@ -31,8 +32,12 @@ func metadataOf(ctx context.Context) map[string]string {
 // metadata are taken out of it where they mean something, since their names are the client's.
 func (a *api) readable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.ContainsRune(r.URL.Path, 0) || !utf8.ValidString(r.URL.Path) { // there is nothing of such a name
+			httpapi.WriteError(w, r, store.ErrNotFound, a.edge)
+			return
+		}
 		query, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil {
+		if err != nil || strings.Contains(r.URL.RawQuery, "%00") || !validTexts(query) {
 			httpapi.WriteError(w, r, faulty("query", "pattern", "is not a well-formed query"), a.edge)
 			return
 		}
@@ -51,6 +56,16 @@ func (a *api) readable(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// validTexts says whether all names and values are UTF-8.
+func validTexts(query url.Values) bool {
+	for name, values := range query {
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 type matchKey struct{}

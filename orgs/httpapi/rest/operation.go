@@ -80,6 +80,7 @@ func register[Q, Out any](a *api, op huma.Operation, fn func(ctx context.Context
 	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
 		out, err := fn(ctx, q)
 		if err != nil {
+			failed(ctx, err)
 			return nil, a.problem(ctx, err)
 		}
 		return out, nil
