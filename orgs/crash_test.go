@@ -22,7 +22,7 @@ import (
 // again on one database. A reader that shares nothing with it but the database, neither memory nor code,
 // finds records, events and revisions that agree, while it runs and afterwards, and all that was answered.
 func TestKilledProcessLeavesNoHalfChange(t *testing.T) {
-	series, rounds := 8, 25 // several databases: each look is at all of one
+	series, rounds := 4, 25 // several databases: each look is at all of one
 	if testing.Short() {
 		series, rounds = 1, 20
 	}

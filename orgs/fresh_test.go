@@ -164,7 +164,7 @@ func newDials(t *testing.T, w *orgstest.World) (dials []dial, org orgs.Organizat
 // the next snapshot of it. Whoever has seen a change sees it ever after: the writer when it is answered, and
 // all others who heard of it.
 func TestNoCheckIsOlderThanACommittedChange(t *testing.T) {
-	rounds := map[string]int64{"memory": 200, "twice": 50, "sqlite": 50, "postgres": 20} // of each writer
+	rounds := map[string]int64{"memory": 120, "twice": 30, "sqlite": 30, "postgres": 12} // of each writer
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
 		w := orgstest.New(t, s, withDials())
 		dials, org, owner := newDials(t, w)

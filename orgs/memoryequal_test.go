@@ -534,7 +534,7 @@ func (m *realm) gone(t *testing.T, orgID string) (gone bool) {
 }
 
 func TestMemoryAndUnitsDecideAlike(t *testing.T) {
-	rounds := map[string]int{"memory": 1200, "twice": 150, "sqlite": 80, "postgres": 60}
+	rounds := map[string]int{"memory": 600, "twice": 80, "sqlite": 40, "postgres": 30}
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
