@@ -167,3 +167,24 @@ func ExampleManager_Decide() {
 	// false mfa_required - allowed with MFA under 480 minutes
 	// true 7h0m0s
 }
+
+// A change answers a token; a question that demands it is answered by nothing older, in whichever process.
+func ExampleManager_Allows() {
+	s := newSmall(nil)
+	defer s.Close()
+	question := rbac.Request{OrgID: s.org, TeamID: s.team, Action: "models.use", Call: rbac.Call{Resource: "model:gpt-4o", At: time.Now()}}
+	before, _ := s.Allows(s.dev, s.devID, &question)
+
+	ctx, receipt := rbac.WithReceipt(s.owner)
+	s.RemoveMember(ctx, orgs.Place{OrgID: s.org, TeamID: s.team}, s.devID, orgs.MemberRemoval{})
+	question.Least = receipt.Revision() // sent along as a text: Revision.String, rbac.ParseRevision
+	after, _ := s.Allows(s.dev, s.devID, &question)
+	fmt.Println(before.Allowed, after.Allowed)
+
+	question.Least[s.org]++ // which no database has come to
+	_, err := s.Allows(s.dev, s.devID, &question)
+	fmt.Println(err)
+	// Output:
+	// true false
+	// transient database failure: the revision that was asked for is not here yet
+}

@@ -16,26 +16,27 @@ import (
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
-type reviewedWorld struct {
+// guarded is a team in which some models need an approval.
+type guarded struct {
 	*client
 	org, at, team string
 	devID         string
 	dev           *client
 }
 
-func reviewed(t *testing.T, s *store.Store) reviewedWorld {
+func newGuarded(t *testing.T, s *store.Store) guarded {
 	c := newClient(t, s)
 	org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
 	at := "/v1/organizations/" + org
 	c.post(at+"/roles", `{"name": "Developer", "permissions": ["models.use", "members.read"]}`)
 	team := c.post(at+"/teams", `{"name": "Lab", "settings": {"models": {"require_approval": ["o3*"]}}}`)["id"].(string)
 	id, dev := c.person(org, "dev@acme.com", "developer")
-	return reviewedWorld{c, org, at, team, id, dev}
+	return guarded{c, org, at, team, id, dev}
 }
 
 func TestARefusedRehearsalLeavesAnEvent(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
-		w := reviewed(t, s)
+		w := newGuarded(t, s)
 		denials := func() int {
 			return len(w.call(200, "GET", w.at+"/audit/logs?event_types=authorization.denied", "")["data"].([]any))
 		}
@@ -53,7 +54,7 @@ func TestARefusedRehearsalLeavesAnEvent(t *testing.T) {
 // nothing.
 func TestAnUnclearDryRunChangesNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
-		w := reviewed(t, s)
+		w := newGuarded(t, s)
 		for _, q := range []string{"?dry_run", "?dry_run=", "?dry_run=false&dry_run=true", "?dry_run=1", "?narrowing="} {
 			w.call(400, "DELETE", "/v1/teams/"+w.team+q, "")
 			w.call(200, "GET", "/v1/teams/"+w.team, "")
@@ -66,7 +67,7 @@ func TestAnUnclearDryRunChangesNothing(t *testing.T) {
 
 func TestOddTextsAreRefused(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
-		w := reviewed(t, s)
+		w := newGuarded(t, s)
 		long := make([]byte, 9000)
 		for i := range long {
 			long[i] = byte('a' + rand.IntN(26))
@@ -140,7 +141,7 @@ func (t faultyTx) Update(ctx context.Context, k *store.Kind, rec any) error {
 func TestANarrowingIsRunAgainAfterATransientFailure(t *testing.T) {
 	armed := false
 	s := storetest.Open(t, "memory", store.Options{Wrap: func(d store.Driver) store.Driver { return oneFault{d, &armed} }})
-	w := reviewed(t, s)
+	w := newGuarded(t, s)
 	armed = true
 	w.call(200, "PATCH", w.at+"/roles/developer", `{"permissions": ["models.use"]}`)
 	require.False(t, armed)
@@ -151,7 +152,7 @@ func TestANarrowingIsRunAgainAfterATransientFailure(t *testing.T) {
 
 func TestNarrowingLooksBelow(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
-		w := reviewed(t, s)
+		w := newGuarded(t, s)
 		child := w.post(w.at+"/children", `{"name": "Child"}`)["id"].(string)
 		w.dev.call(404, "GET", "/v1/users/me/permissions?organization_id="+child+"&action=use&resource=model:x", "")
 		require.Equal(t, "grants_new", w.call(409, "PATCH", w.at+"/roles/developer?narrowing=true", `{"inherited": true}`)["code"])
@@ -161,7 +162,7 @@ func TestNarrowingLooksBelow(t *testing.T) {
 
 func TestAnOutsiderFindsNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
-		w := reviewed(t, s)
+		w := newGuarded(t, s)
 		id := w.dev.post("/v1/teams/"+w.team+"/approvals", `{"resource": "model:o3"}`)["id"].(string)
 		other := w.post("/v1/organizations", `{"name": "Other"}`)["id"].(string)
 		_, out := w.person(other, "out@other.com", "org_admin")

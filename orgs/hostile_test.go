@@ -13,18 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
-	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/storetest"
 )
-
-var _ = netip.Addr{}
-var _ = decimal.Zero
-var _ billing.Model
-var _ = time.Now
 
 func TestAServiceKeySeesNoApprovals(t *testing.T) {
 	eachWanting(t, func(t *testing.T, w wanting) {
