@@ -360,7 +360,7 @@ func TestNarrowingNeverOpensACall(t *testing.T) {
 	}
 	bugs := 0
 	made := 0
-	for n := range 400 {
+	for n := range 400 / fewer {
 		if n%3 == 0 {
 			m.change(t)
 		}

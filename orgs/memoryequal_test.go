@@ -542,7 +542,7 @@ func TestMemoryAndUnitsDecideAlike(t *testing.T) {
 		defer m.Close()
 		answered := 0
 		name := path.Base(t.Name())
-		for n := 0; n < rounds[name] || name == "memory" && n < 10*rounds[name] && len(m.done) < len(changes); n++ {
+		for n := 0; n < rounds[name]/fewer || name == "memory" && n < 10*rounds[name] && len(m.done) < len(changes); n++ {
 			if m.oneIn(4) {
 				clock.Advance(time.Duration(m.Int64N(int64(20 * time.Hour))))
 			}

@@ -19,9 +19,9 @@ import (
 // rounds is how often a race is run: more often where there is more than one writer.
 func rounds(t *testing.T) int {
 	if strings.HasSuffix(t.Name(), "/postgres") {
-		return 3
+		return 2
 	}
-	return 2
+	return 1
 }
 
 func TestOfTwoOwnersWhoPartAtOnceOneStays(t *testing.T) { // S5.8

@@ -55,6 +55,9 @@ func TestEachCallAsksForItsOnePermission(t *testing.T) {
 			return
 		}
 		tried[m.name] = true
+		if strings.Contains(t.Name(), "/twice/") || strings.Contains(t.Name(), "/sqlite/") {
+			return // who may is the same on all stores: one in memory and one with SQL are enough
+		}
 		join := func(name string, grants orgs.Grants, permissions ...string) context.Context {
 			u := f.World.User(name + "@acme.example")
 			r, err := f.CreateRole(f.Platform(), f.id.Org, rbac.NewRole{Name: name, Permissions: permissions})

@@ -99,7 +99,7 @@ func TestWhatIfForetellsWhatComes(t *testing.T) {
 			m.change(t)
 		}
 		changed, made := 0, 0
-		for n := range rounds[path.Base(t.Name())] {
+		for n := range rounds[path.Base(t.Name())] / fewer {
 			m.change(t)
 			name, o := choose(m.Rand, names), choose(m.Rand, m.orgs)
 			apply := func(ctx context.Context) error {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package orgs_test
+
+const fewer = 1
