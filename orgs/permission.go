@@ -47,10 +47,10 @@ func (m *Manager) Permission(ctx context.Context, q PermissionQuery) (a Permissi
 		return a, err
 	}
 	a.Place, a.Resource = at, q.Resource
-	if a.User, err = m.asked(ctx, at, q.User); err != nil {
-		return a, err
-	}
-	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = m.Read(ctx, aboutUser(ctx, at, q.User), func(ctx context.Context, tx *store.Tx) error {
+		if a.User, err = findUser(ctx, tx, q.User); err != nil {
+			return err
+		}
 		r := rbac.Request{OrgID: at.OrgID, TeamID: at.TeamID, Action: a.Action, Person: a.User.ID,
 			Call: rbac.Call{Resource: q.Resource, At: q.At, IP: q.IP, Cost: q.Cost}}
 		if r.At.IsZero() {
@@ -90,11 +90,14 @@ func (m *Manager) Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer
 	}
 	subject := q.User
 	if !strings.HasPrefix(subject, apiKeys.Kind().Prefix+"_") {
-		u, err := m.asked(ctx, at, q.User)
+		err := m.Read(ctx, aboutUser(ctx, at, q.User), func(ctx context.Context, tx *store.Tx) error {
+			u, err := findUser(ctx, tx, q.User)
+			subject = u.ID
+			return err
+		})
 		if err != nil {
 			return ActionsAnswer{}, err
 		}
-		subject = u.ID
 	}
 	list, err := m.WhatCan(ctx, subject, rbac.AccessQuery{OrgID: at.OrgID, TeamID: at.TeamID, Resource: q.Resource})
 	if err != nil {
@@ -103,16 +106,11 @@ func (m *Manager) Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer
 	return ActionsAnswer{subject, at, list}, nil
 }
 
-// asked finds the user who is asked about.
-func (m *Manager) asked(ctx context.Context, at Place, ref string) (u User, err error) {
+// aboutUser is a question about a user; everybody may ask about themselves.
+func aboutUser(ctx context.Context, at Place, ref string) rbac.Op {
 	by := actor(ctx)
-	self := by.Type == audit.User && (ref == "me" || ref == by.ID || ref != "" && strings.Contains(ref, "@") && emailKey(ref) == emailKey(by.Label))
-	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: self}
-	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		u, err = findUser(ctx, tx, ref)
-		return err
-	})
-	return u, err
+	self := ref == "me" || ref == by.ID || strings.Contains(ref, "@") && emailKey(ref) == emailKey(by.Label)
+	return rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID, Self: by.Type == audit.User && self}
 }
 
 func (q PermissionQuery) action() (string, error) {

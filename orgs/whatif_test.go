@@ -3,6 +3,7 @@ package orgs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"path"
@@ -18,6 +19,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/memory"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -352,4 +354,53 @@ func TestARehearsalLeavesNothing(t *testing.T) {
 			return err
 		}))
 	})
+}
+
+// What lets more through, though no answer shows it, is named.
+func TestWhatOpensBesideTheRulesIsNamed(t *testing.T) {
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		above, _ := w.Org("above")
+		org, err := w.CreateOrganization(w.Platform(), orgs.NewOrganization{Name: "acme", Parent: above.ID, Settings: orgs.OrgSettings{Security: &orgs.SecuritySettings{Require2FA: true}}})
+		require.NoError(t, err)
+		team := w.Team(org, "crew", orgs.TeamSettings{})
+		_, err = w.ArchiveTeam(w.Platform(), team.ID)
+		require.NoError(t, err)
+		for name, change := range map[string]func(context.Context) error{
+			"require_2fa": func(ctx context.Context) error {
+				return second(w.UpdateOrganization(ctx, org.ID, orgs.OrganizationUpdate{Settings: &orgs.OrgSettings{}}))
+			},
+			"status": func(ctx context.Context) error { return second(w.UnarchiveTeam(ctx, team.ID)) },
+			"parent": func(ctx context.Context) error { return second(w.MoveOrganization(ctx, org.ID, "")) },
+		} {
+			d, err := w.WhatIf(w.Platform(), rbac.WhatIfQuery{OrgID: org.ID}, change)
+			require.NoError(t, err, name)
+			require.Equal(t, []string{name}, d.Opens)
+			require.True(t, d.Widens, name)
+		}
+		d, err := w.WhatIf(w.Platform(), rbac.WhatIfQuery{OrgID: org.ID}, func(ctx context.Context) error {
+			return second(w.UpdateTeam(ctx, team.ID, orgs.TeamUpdate{Name: ptr("other")}))
+		})
+		require.NoError(t, err)
+		require.Empty(t, d.Opens)
+		require.False(t, d.Widens)
+	})
+}
+
+// What is too much to be looked at is counted, and is not called narrower.
+func TestWhatIsNotLookedAtMayWiden(t *testing.T) {
+	w := orgstest.New(t, memory.New(nil), nil)
+	defer w.Close()
+	org, owner := w.Org("acme")
+	for i := range 102 {
+		_, err := w.CreateOrganization(w.Platform(), orgs.NewOrganization{Name: fmt.Sprint("below ", i), Parent: org.ID})
+		require.NoError(t, err)
+	}
+	_, err := w.CreateRole(w.Platform(), org.ID, rbac.NewRole{Name: "heir", Permissions: []string{"models.*"}, Inherited: true})
+	require.NoError(t, err)
+	d, err := w.Narrowing(w.As(owner), rbac.WhatIfQuery{OrgID: org.ID}, func(ctx context.Context) error {
+		return second(w.UpdateRole(ctx, org.ID, "heir", rbac.RoleUpdate{Permissions: &[]string{"models.use"}}))
+	})
+	require.ErrorIs(t, err, store.ErrConflict)
+	require.Equal(t, 2, d.Unlooked)
+	require.Empty(t, d.Changes, "nobody holds it")
 }

@@ -203,16 +203,23 @@ func (g *Guard) Approvals(ctx context.Context, orgID, teamID string, f ApprovalF
 	return page, err
 }
 
+// ending are the statuses as stored that end by themselves.
+var ending = []ApprovalStatus{ApprovalPending, ApprovalApproved}
+
+// notOver and over select by whether the time of a request is over. Times are kept in microseconds, and what ends
+// now has ended.
+func notOver(now time.Time) store.Cond { return store.From("ends_at", now.Add(time.Microsecond)) }
+func over(now time.Time) store.Cond    { return store.Below("ends_at", now.Add(time.Microsecond)) }
+
 // at selects by a status as it is at that time.
 func (s ApprovalStatus) at(now time.Time) ([]store.Cond, error) {
-	later := now.Add(time.Microsecond) // what ends now has ended; times are kept in microseconds
 	switch s {
 	case "":
 		return nil, nil
 	case ApprovalPending, ApprovalApproved:
-		return []store.Cond{store.Eq("status", s), store.From("ends_at", later)}, nil
+		return []store.Cond{store.Eq("status", s), notOver(now)}, nil
 	case ApprovalExpired:
-		return []store.Cond{store.In("status", []ApprovalStatus{ApprovalPending, ApprovalApproved, ApprovalExpired}), store.Below("ends_at", later)}, nil
+		return []store.Cond{store.In("status", append([]ApprovalStatus{ApprovalExpired}, ending...)), over(now)}, nil
 	case ApprovalDenied, ApprovalWithdrawn:
 		return []store.Cond{store.Eq("status", s)}, nil
 	}

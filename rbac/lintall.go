@@ -43,7 +43,9 @@ func (g *Guard) Lint(ctx context.Context, orgID string) (found []Finding, err er
 			return err
 		}
 		l := organizationLint{guard: g, layers: snap.layers, own: snap.layers[0], now: tx.Now()}
-		l.policies()
+		if err := l.policies(); err != nil {
+			return err
+		}
 		l.roles()
 		l.settings()
 		found = l.found
@@ -98,17 +100,18 @@ func (l *organizationLint) add(typ, id, team string, warnings []Warning) {
 	}
 }
 
-func (l *organizationLint) policies() {
+func (l *organizationLint) policies() error {
 	for team, list := range l.own.policies {
 		known, err := l.guard.knows(l.own, team, l.now)
 		if err != nil {
-			continue // a role that cannot be read is found by who decides
+			return err
 		}
 		for _, p := range list {
 			warnings := Lint(p.Statements, known)
 			l.add("policy", p.ID, team, append(warnings, l.overruled(p, warnings)...))
 		}
 	}
+	return nil
 }
 
 // overruled looks for statements of other policies, in the same context, that leave those of a policy nothing to

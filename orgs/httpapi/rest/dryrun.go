@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 )
 
@@ -109,7 +110,7 @@ func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
 	case errors.Is(err, errAnswered), err == nil && !dry:
 		inner.copyTo(w)
 	case err != nil:
-		write(w, a.problem(ctx.Context(), err))
+		httpapi.WriteError(w, r, err, a.edge)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(renderDifference(d))
@@ -165,12 +166,6 @@ func without(r *http.Request, names ...string) *http.Request {
 	out := r.WithContext(r.Context())
 	out.URL = &u
 	return out
-}
-
-func write(w http.ResponseWriter, p *problemError) {
-	w.Header().Set("Content-Type", p.ContentType(""))
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p.Problem)
 }
 
 // recorder keeps an answer until it is known whether it is given.
