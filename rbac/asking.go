@@ -78,34 +78,60 @@ const maxMeetings = 1000
 
 // meeting are resources that a pattern of a rule and another one both match: a change may be seen where two
 // patterns meet and nowhere else.
-func (d *difference) meeting(rules []*rule, resources []asking) (list []asking) {
+func (d *difference) meeting(rules []*rule, team string) (list []asking) {
 	seen := map[string]bool{}
-	for _, r := range resources {
-		seen[r.shown] = true
-	}
 	for _, rule := range rules {
 		if rule.where == nil {
 			continue
 		}
-		for _, p := range slices.Concat(rule.where.on.wild(), rule.where.not.wild()) {
-			for _, r := range resources {
-				if !strings.Contains(r.shown, "*") || r.shown == "*" || r.shown == p {
-					continue
-				}
-				name, meet := meet(p, r.shown)
-				shown := strings.ReplaceAll(name, whatever, "*")
-				if !meet || seen[shown] {
-					continue
-				}
-				if seen[shown] = true; len(list) == maxMeetings {
-					d.partial = true
-					return list
-				}
+		for _, a := range d.meetings(rule, team) {
+			if seen[a.shown] {
+				continue
+			}
+			if len(list) == maxMeetings {
+				d.partial = true
+				return list
+			}
+			seen[a.shown] = true
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// meetings are those of one rule, which many groups have in common; one more than are looked at at most.
+func (d *difference) meetings(rule *rule, team string) []asking {
+	at := ruleIn{rule, team}
+	if list, known := d.met[at]; known {
+		return list
+	}
+	resources := d.named(team)
+	seen := make(map[string]bool, len(resources))
+	for _, r := range resources {
+		seen[r.shown] = true
+	}
+	var list []asking
+	for _, p := range slices.Concat(rule.where.on.wild(), rule.where.not.wild()) {
+		for _, r := range resources {
+			if !strings.Contains(r.shown, "*") || r.shown == "*" || r.shown == p || len(list) > maxMeetings {
+				continue
+			}
+			name, meet := meet(p, r.shown)
+			shown := strings.ReplaceAll(name, whatever, "*")
+			if meet && !seen[shown] {
+				seen[shown] = true
 				list = append(list, asking{shown, name, "", r.model, r.other})
 			}
 		}
 	}
+	d.met[at] = list
 	return list
+}
+
+// ruleIn is a rule in a context.
+type ruleIn struct {
+	rule *rule
+	team string
 }
 
 // wild are the patterns with a *, but for that which matches everything.

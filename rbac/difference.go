@@ -21,6 +21,7 @@ type difference struct {
 	asked         []string // resources
 
 	resources map[string][]asking // by context
+	met       map[ruleIn][]asking
 	texts     map[*rule]string
 	found     map[bothBounds][]*answerChange
 	equal     map[string]*answerChange // one of those that are written alike
@@ -43,7 +44,7 @@ type answerChange struct {
 
 // compare is the difference between two views.
 func compare(ctx context.Context, before, after *view, resources []string) (Difference, error) {
-	d := difference{ctx: ctx, before: before, after: after, asked: resources, resources: map[string][]asking{},
+	d := difference{ctx: ctx, before: before, after: after, asked: resources, resources: map[string][]asking{}, met: map[ruleIn][]asking{},
 		texts: map[*rule]string{}, found: map[bothBounds][]*answerChange{}, equal: map[string]*answerChange{}}
 	d.rules = changesOf(before.snap.layers, after.snap.layers)
 	d.rules.all = d.rules.all || before.gone != after.gone
@@ -54,12 +55,16 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 		if err := ctx.Err(); err != nil {
 			return Difference{}, err
 		}
+		stand, err := d.stand(group.subjects[0])
+		if err != nil {
+			return Difference{}, err
+		}
 		is := map[*answerChange][]string{}
 		for _, team := range contexts {
 			if !d.affects(group, team) {
 				continue
 			}
-			changes, err := d.changes(group.subjects[0], team)
+			changes, err := d.changes(stand, team)
 			if err != nil {
 				return Difference{}, err
 			}
@@ -80,9 +85,11 @@ func compare(ctx context.Context, before, after *view, resources []string) (Diff
 	for _, r := range rows {
 		who := fmt.Sprint(r.groups)
 		if people[who] == nil {
-			for _, i := range r.groups {
-				people[who] = append(people[who], groups[i].subjects...)
+			subjects := make([][]string, len(r.groups))
+			for j, i := range r.groups {
+				subjects[j] = groups[i].subjects
 			}
+			people[who] = slices.Concat(subjects...)
 		}
 		c := r.change
 		out.Changes = append(out.Changes, AccessChange{before.snap.orgID(), people[who], r.contexts, c.action, c.resource, c.before, c.after, c.widens})
@@ -191,13 +198,28 @@ func (d *difference) affects(g *group, team string) bool {
 	return slices.ContainsFunc(in(g.before.held, team), func(s seat) bool { return d.rules.role(team, s.roleID) })
 }
 
+// stand is where a subject stands, before and after; nil where it does not.
+func (d *difference) stand(subject string) (both [2]*standing, err error) {
+	for i, v := range []*view{d.before, d.after} {
+		st, err := v.stand(d.ctx, subject)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return both, err
+		default:
+			both[i] = &st
+		}
+	}
+	return both, nil
+}
+
 // changes are the answers to a subject in a context that become others.
-func (d *difference) changes(subject, team string) ([]*answerChange, error) {
-	b, err := d.before.boundOf(d.ctx, subject, team)
+func (d *difference) changes(stand [2]*standing, team string) ([]*answerChange, error) {
+	b, err := d.before.boundOf(d.ctx, stand[0], team)
 	if err != nil {
 		return nil, err
 	}
-	a, err := d.after.boundOf(d.ctx, subject, team)
+	a, err := d.after.boundOf(d.ctx, stand[1], team)
 	if err != nil {
 		return nil, err
 	}
@@ -225,19 +247,13 @@ func (b *bound) both() [2]*Ruleset {
 
 func (b *bound) isIn(team string) bool { return b != nil && slices.Contains(b.places, team) }
 
-// boundOf is [view.bound] without remembering it; nil where there is none.
-func (v *view) boundOf(ctx context.Context, subject, team string) (*bound, error) {
-	if _, there := v.snap.layers[0].restrictions[team]; v.gone || team != "" && !there {
+// boundOf is [view.bound] without remembering it, of who stands there; nil where there is none.
+func (v *view) boundOf(ctx context.Context, st *standing, team string) (*bound, error) {
+	if _, there := v.snap.layers[0].restrictions[team]; st == nil || v.gone || team != "" && !there {
 		return nil, nil
-	}
-	st, err := v.stand(ctx, subject)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
 	}
 	b := new(bound)
-	return b, v.guard.bind(ctx, v, st, team, b)
+	return b, v.guard.bind(ctx, v, *st, team, b)
 }
 
 // ask asks about everything of which a rule speaks that is not the same before and after.
@@ -249,7 +265,7 @@ func (d *difference) ask(b, a *bound, team string) (changes []*answerChange, err
 		return nil, nil
 	}
 	resources := d.named(team)
-	resources = append(resources[:len(resources):len(resources)], d.meeting(differ.rules, resources)...)
+	resources = append(resources[:len(resources):len(resources)], d.meeting(differ.rules, team)...)
 	vocabulary := d.before.guard.vocabulary
 	for i, name := range vocabulary.actions {
 		action := Action{uint32(i + 1)}

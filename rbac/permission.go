@@ -2,14 +2,11 @@ package rbac
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 )
 
 // ErrPattern: a text is no action, permission or resource pattern. The text is not repeated.
 var ErrPattern = errors.New("malformed pattern")
-
-var segmentForm = regexp.MustCompile(`^[a-z0-9_-]+$`)
 
 // ParseAction brings a concrete action into its canonical form: segments joined by dots. A colon
 // is a dot, and a final list is read (F326). Wildcards and scopes are refused.
@@ -62,7 +59,7 @@ func ParsePermission(s string) (Permission, error) {
 		return Permission{}, ErrPattern
 	}
 	for i, seg := range segments {
-		if seg != "*" && !segmentForm.MatchString(seg) {
+		if seg != "*" && !isSegment(seg) {
 			return Permission{}, ErrPattern
 		}
 		if i > 0 && i == len(segments)-1 && seg == "list" {
@@ -71,6 +68,16 @@ func ParsePermission(s string) (Permission, error) {
 	}
 	p.pattern = strings.Join(segments, ".")
 	return p, nil
+}
+
+// isSegment says whether a segment is of lower case letters, digits, _ and -.
+func isSegment(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // String is the canonical form.
