@@ -43,8 +43,13 @@ type DriverTx interface {
 	Delete(ctx context.Context, k *Kind, id string) error
 
 	// Append keeps new rows of a log, a slice of its struct, and answers of each whether it was new:
-	// one whose key is there already, also from an earlier row of the slice, is skipped.
+	// one whose key is there already, also from an earlier row of the slice, is skipped. The database numbers
+	// the rows of a serial log, all of which are new.
 	Append(ctx context.Context, k *Kind, rows any) ([]bool, error)
+
+	// Queue keeps new rows of a log at the latest when the transaction is committed. A key that is there is a
+	// *UniqueError, at the latest of Commit.
+	Queue(ctx context.Context, k *Kind, rows any) error
 
 	// Add adds the k.Sums() of rows to those of the rows with the same keys, or keeps the rows where
 	// there are none.

@@ -48,6 +48,7 @@ type Column struct {
 	Class    Class
 	Nullable bool // the field is a pointer, slice or map
 	Word     bool // of a log: kept as a number out of the dictionary
+	Serial   bool // of a log: its key, numbered by the database
 
 	index []int
 }
@@ -102,7 +103,7 @@ func newLogKind(typ reflect.Type, name string, key []string, indexes []Key) *Kin
 	k := &Kind{Name: name, Key: key, typ: typ, shared: sharedBy(typ, nil)}
 	for i := range typ.NumField() {
 		f := typ.Field(i)
-		c := Column{Name: columnName(f.Name), index: f.Index, Word: f.Tag.Get("store") == "word"}
+		c := Column{Name: columnName(f.Name), index: f.Index, Word: f.Tag.Get("store") == "word", Serial: f.Tag.Get("store") == "serial"}
 		switch f.Type.Kind() {
 		case reflect.Slice:
 			if f.Type.Elem().Kind() != reflect.Uint8 {
@@ -118,6 +119,9 @@ func newLogKind(typ reflect.Type, name string, key []string, indexes []Key) *Kin
 		}
 		if c.Word && c.Class != Text {
 			panic(fmt.Sprintf("store: %s.%s cannot be a word", name, c.Name))
+		}
+		if c.Serial && (c.Class != Int || !slices.Equal(key, []string{c.Name})) {
+			panic(fmt.Sprintf("store: %s.%s is no number that is the whole key", name, c.Name))
 		}
 		k.Columns = append(k.Columns, c)
 	}
@@ -144,6 +148,11 @@ func (k *Kind) Sums() []Column {
 	return slices.DeleteFunc(slices.Clone(k.Columns), func(c Column) bool {
 		return c.Class != Int || slices.Contains(k.Key, c.Name)
 	})
+}
+
+// Serial says whether the database numbers the rows of a log.
+func (k *Kind) Serial() bool {
+	return slices.ContainsFunc(k.Columns, func(c Column) bool { return c.Serial })
 }
 
 // Field is the field of the column in a struct of its kind, for drivers.

@@ -16,6 +16,10 @@ import (
 // back often, such as the type of an event or the id of an organization. Words are compared for
 // equality only.
 //
+// An int64 field with the tag `store:"serial"` is the whole key: the database numbers the rows in the order in
+// which they are appended, whatever the field says. A number is of no use when its row is gone: it may come
+// again.
+//
 // A Log holds no data: the same Log serves every store, and its methods are safe for concurrent use
 // (a [Tx] is not).
 type Log[T any] struct{ kind *Kind }
@@ -49,6 +53,17 @@ func (l Log[T]) AppendMany(ctx context.Context, tx *Tx, rows []T) ([]bool, error
 	}
 	fresh, err := tx.driver.Append(ctx, l.kind, rows)
 	return fresh, tx.doom(err)
+}
+
+// Queue keeps new rows with the commit of the unit: on a database server they cost no round trip of their own.
+// Until then the unit itself does not see them. One whose key is there already fails the unit. Rows of a serial
+// log are numbered at the commit, so that of units that waited for each other's locks those of the later one
+// have the higher numbers.
+func (l Log[T]) Queue(ctx context.Context, tx *Tx, rows ...T) error {
+	if err := l.writable(tx, rows); err != nil || len(rows) == 0 {
+		return err
+	}
+	return tx.doom(tx.driver.Queue(ctx, l.kind, rows))
 }
 
 // Add adds the integer columns outside of the key to those of the row with the same key, or keeps the

@@ -47,6 +47,8 @@ type Store struct {
 	newID  func(prefix string, now time.Time) string
 	tries  int
 	feed   feed
+
+	sequential bool
 }
 
 // Options of a [Store]. The zero value, and nil, are ready for production.
@@ -66,6 +68,9 @@ type Options struct {
 func New(d Driver, o *Options) *Store {
 	s := &Store{driver: d, now: time.Now, newID: new(ids).next, tries: 8}
 	s.feed.remote, _ = d.(Feed)
+	if one, is := d.(interface{ Sequential() bool }); is {
+		s.sequential = one.Sequential()
+	}
 	if o == nil {
 		return s
 	}
@@ -86,6 +91,10 @@ func New(d Driver, o *Options) *Store {
 
 // Close closes the database. Units that run are not waited for.
 func (s *Store) Close() error { return s.driver.Close() }
+
+// Sequential says whether units that write run one after another, in all processes on the same database. Where
+// they do not, what two of them append may become visible in another order than it was numbered in.
+func (s *Store) Sequential() bool { return s.sequential }
 
 // Now is the time by the clock of the store, as a unit begun now would see it.
 func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

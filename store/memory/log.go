@@ -70,12 +70,33 @@ func (t *tx) Append(ctx context.Context, k *store.Kind, rows any) ([]bool, error
 	log := t.write(k)
 	fresh := make([]bool, reflect.ValueOf(rows).Len())
 	each(k, rows, func(i int, rec any) {
+		log.number(rec)
 		if _, there := log.row(rec); !there {
 			fresh[i] = true
 			log.putRow(rec)
 		}
 	})
 	return fresh, nil
+}
+
+// number gives a row of a serial log the number behind the last one.
+func (t *table) number(rec any) {
+	if !t.kind.Serial() {
+		return
+	}
+	c, n := t.indexes[0].fields[0], int64(1)
+	if last, any := t.indexes[0].tree.Max(); any {
+		n = c.Field(reflect.ValueOf(last.rec).Elem()).Int() + 1
+	}
+	c.Field(reflect.ValueOf(rec).Elem()).SetInt(n)
+}
+
+func (t *tx) Queue(ctx context.Context, k *store.Kind, rows any) error {
+	fresh, err := t.Append(ctx, k, rows)
+	if err == nil && slices.Contains(fresh, false) {
+		return &store.UniqueError{Kind: k.Name, Columns: k.Key}
+	}
+	return err
 }
 
 func (t *tx) Add(ctx context.Context, k *store.Kind, rows any) error {

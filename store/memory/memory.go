@@ -67,6 +67,9 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 	return &tx{driver: d, state: d.state.Load(), writable: true, changed: map[string]*table{}}, nil
 }
 
+// Sequential says that one unit writes at a time.
+func (d *driver) Sequential() bool { return true }
+
 func (d *driver) Close() error {
 	d.closed.Store(true)
 	return nil

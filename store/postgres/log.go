@@ -18,11 +18,12 @@ var logMode = pgx.QueryExecModeCacheStatement
 
 // insertion is an INSERT of whole columns, in one statement whatever the number of rows.
 func insertion(k *store.Kind, end string) string {
-	arrays := make([]string, len(k.Columns))
-	for i, c := range k.Columns {
+	columns := bunstore.Inserted(k)
+	arrays := make([]string, len(columns))
+	for i, c := range columns {
 		arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, logType(c))
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s)%s", k.Name, bunstore.Names(bunstore.ColumnNames(k)), strings.Join(arrays, ", "), end)
+	return fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s)%s", k.Name, bunstore.InsertedNames(k), strings.Join(arrays, ", "), end)
 }
 
 func logType(c store.Column) string {
@@ -38,9 +39,8 @@ func logType(c store.Column) string {
 }
 
 // columns turns rows into one array per column.
-func columns(k *store.Kind, rows [][]any) []any {
-	args := []any{logMode}
-	for j, c := range k.Columns {
+func columns(k *store.Kind, rows [][]any) (args []any) {
+	for j, c := range bunstore.Inserted(k) {
 		switch logType(c) {
 		case "bigint":
 			args = append(args, column[int64](rows, j))
@@ -54,6 +54,8 @@ func columns(k *store.Kind, rows [][]any) []any {
 	}
 	return args
 }
+
+func withMode(args []any) []any { return append([]any{logMode}, args...) }
 
 func column[T any](rows [][]any, j int) []T {
 	values := make([]T, len(rows))
@@ -69,7 +71,7 @@ func appendRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) ([
 	for i, name := range k.Key {
 		at[i] = slices.IndexFunc(k.Columns, func(c store.Column) bool { return c.Name == name })
 	}
-	found, err := tx.QueryContext(ctx, insertion(k, " ON CONFLICT DO NOTHING RETURNING "+bunstore.Names(k.Key)), columns(k, rows)...)
+	found, err := tx.QueryContext(ctx, insertion(k, " ON CONFLICT DO NOTHING RETURNING "+bunstore.Names(k.Key)), withMode(columns(k, rows))...)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +113,6 @@ func appendRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) ([
 }
 
 func upsertRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) error {
-	_, err := tx.ExecContext(ctx, insertion(k, bunstore.Adding(k)), columns(k, rows)...)
+	_, err := tx.ExecContext(ctx, insertion(k, bunstore.Adding(k)), withMode(columns(k, rows))...)
 	return err
 }

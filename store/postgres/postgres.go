@@ -64,7 +64,7 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 		WriteOptions: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		ReadOptions:  &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		RowLocks:     true,
-		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Skips: true},
+		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Queues: true, Skips: true},
 		Feed:         words,
 		Error:        classify,
 	}), &o.Store), nil
@@ -83,7 +83,7 @@ func open(dsn string, connections int) (*bun.DB, *pgx.ConnConfig, error) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	config.RuntimeParams["timezone"] = "UTC"
 	config.RuntimeParams["application_name"] = "orgkit"
-	db := stdlib.OpenDB(*config)
+	db := sql.OpenDB(connector{stdlib.GetConnector(*config)})
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return bun.NewDB(db, pgdialect.New()), config, nil

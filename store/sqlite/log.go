@@ -17,8 +17,8 @@ const chunkCells = 256
 
 // insertion is the text of an INSERT of n rows.
 func insertion(k *store.Kind, n int, end string) string {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(k.Columns)), ", ") + ")"
-	return fmt.Sprintf("INSERT INTO %s (%s) VALUES %s%s", k.Name, bunstore.Names(bunstore.ColumnNames(k)),
+	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(bunstore.Inserted(k))), ", ") + ")"
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES %s%s", k.Name, bunstore.InsertedNames(k),
 		strings.TrimSuffix(strings.Repeat(one+", ", n), ", "), end)
 }
 

@@ -62,6 +62,15 @@ type tally struct {
 
 var tallies = store.DefineLog[tally]("storetest_tallies", []string{"hour", "name"})
 
+// parcel is a row that the database numbers.
+type parcel struct {
+	N     int64  `store:"serial"`
+	OrgID string `store:"word"`
+	Raw   []byte
+}
+
+var parcels = store.DefineLog[parcel]("storetest_parcels", []string{"n"})
+
 const sqliteSchema = `
 CREATE TABLE storetest_widgets (
 	id TEXT NOT NULL, version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL, updated_at TIMESTAMP NOT NULL,
@@ -79,7 +88,8 @@ CREATE TABLE storetest_ticks (
 CREATE INDEX storetest_ticks_org_id_kind_at_idx ON storetest_ticks (org_id, kind, at);
 CREATE TABLE storetest_tallies (
 	hour INTEGER NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, cost INTEGER NOT NULL, first TEXT NOT NULL,
-	PRIMARY KEY (hour, name)) WITHOUT ROWID;`
+	PRIMARY KEY (hour, name)) WITHOUT ROWID;
+CREATE TABLE storetest_parcels (n INTEGER NOT NULL PRIMARY KEY, org_id INTEGER NOT NULL, raw BLOB NOT NULL);`
 
 const postgresSchema = `
 CREATE TABLE storetest_widgets (
@@ -98,9 +108,11 @@ CREATE TABLE storetest_ticks (
 CREATE INDEX storetest_ticks_org_id_kind_at_idx ON storetest_ticks (org_id, kind, at);
 CREATE TABLE storetest_tallies (
 	hour BIGINT NOT NULL, name TEXT NOT NULL, count BIGINT NOT NULL, cost BIGINT NOT NULL, first TEXT NOT NULL,
-	PRIMARY KEY (hour, name));`
+	PRIMARY KEY (hour, name));
+CREATE TABLE storetest_parcels (
+	n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, org_id BIGINT NOT NULL, raw BYTEA NOT NULL);`
 
 // Kinds are the kinds that the suite keeps; a driver of a host's own needs a table for each.
 func Kinds() []*store.Kind {
-	return []*store.Kind{widgets.Kind(), ticks.Kind(), tallies.Kind()}
+	return []*store.Kind{widgets.Kind(), ticks.Kind(), tallies.Kind(), parcels.Kind()}
 }

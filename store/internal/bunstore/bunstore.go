@@ -65,6 +65,10 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 		return nil, d.Error(err)
 	}
 	t := &tx{driver: d, locked: writable && d.Lock != nil, reader: !writable}
+	if writable && d.Logs.Queues {
+		t.queue = new(Queue)
+		ctx = context.WithValue(ctx, queueKey{}, t.queue)
+	}
 	var err error
 	if t.sql, err = db.BeginTx(ctx, o); err != nil {
 		t.unlock()
@@ -72,6 +76,9 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 	}
 	return t, nil
 }
+
+// Sequential says that one unit writes at a time, in all processes.
+func (d *driver) Sequential() bool { return d.Lock != nil }
 
 func (d *driver) Publish(words []string)               { d.Feed.Publish(words) }
 func (d *driver) Subscribe(deliver func(store.Notice)) { d.Feed.Subscribe(deliver) }
@@ -91,6 +98,7 @@ type tx struct {
 	locked bool
 	reader bool
 	fresh  map[string]int64 // words that this transaction has read or added
+	queue  *Queue
 }
 
 func (t *tx) unlock() {
@@ -260,7 +268,7 @@ func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
 func (t *tx) Commit(context.Context) error {
 	defer t.unlock()
 	if err := t.sql.Commit(); err != nil {
-		return t.Error(err)
+		return t.queueError(err)
 	}
 	t.words.learn(t.fresh)
 	return nil

@@ -24,6 +24,8 @@ type Logs struct {
 	Append func(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) ([]bool, error)
 	// Upsert inserts encoded rows, whose keys differ, or adds their sums.
 	Upsert func(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) error
+	// Queues says that the database's own Commit keeps the rows of the [Queue] in the context of BeginTx.
+	Queues bool
 	// Skips says that FOR UPDATE SKIP LOCKED and ctid exist.
 	Skips bool
 }
@@ -38,13 +40,23 @@ func Names(columns []string) string {
 }
 
 // ColumnNames are all columns of a kind.
-func ColumnNames(k *store.Kind) []string {
-	names := make([]string, len(k.Columns))
-	for i, c := range k.Columns {
+func ColumnNames(k *store.Kind) []string { return names(k.Columns) }
+
+func names(columns []store.Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
 		names[i] = c.Name
 	}
 	return names
 }
+
+// Inserted are the columns of a log that an INSERT names: all but what the database numbers.
+func Inserted(k *store.Kind) []store.Column {
+	return slices.DeleteFunc(slices.Clone(k.Columns), func(c store.Column) bool { return c.Serial })
+}
+
+// InsertedNames are the names of the columns that an INSERT names, as SQL.
+func InsertedNames(k *store.Kind) string { return Names(names(Inserted(k))) }
 
 // Adding is the end of an INSERT that adds up instead of failing.
 func Adding(k *store.Kind) string {
@@ -82,6 +94,10 @@ func (t *tx) Append(ctx context.Context, k *store.Kind, rows any) ([]bool, error
 	encoded, err := t.encode(ctx, k, rows)
 	if err != nil {
 		return nil, t.Error(err)
+	}
+	if k.Serial() { // in this order, all of them
+		_, err := t.Logs.Append(ctx, t.sql.Tx, k, encoded)
+		return slices.Repeat([]bool{true}, len(encoded)), t.Error(err)
 	}
 	// In the order of the keys, so that two units that append the same rows do not wait for each
 	// other, and the tree is walked once.
@@ -172,12 +188,16 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 	if err != nil {
 		return nil, err
 	}
+	columns := k.Columns
+	if k.Serial() {
+		columns = Inserted(k)
+	}
 	out := make([][]any, v.Len())
-	cells := make([]any, v.Len()*len(k.Columns))
+	cells := make([]any, v.Len()*len(columns))
 	for i := range out {
-		row := cells[:len(k.Columns):len(k.Columns)]
-		cells = cells[len(k.Columns):]
-		for j, c := range k.Columns {
+		row := cells[:len(columns):len(columns)]
+		cells = cells[len(columns):]
+		for j, c := range columns {
 			f := c.Field(v.Index(i))
 			switch {
 			case c.Word:
