@@ -148,6 +148,25 @@ func (l Log[T]) Scan(ctx context.Context, tx *Tx, r Range) (rows []T, err error)
 	return rows, tx.note(tx.driver.Scan(ctx, l.kind, l.kind.span(r), &rows))
 }
 
+// ScanEach returns the rows of each of several ranges, in one round trip. They are of one shape: the same By,
+// Desc and Limit, as many Equal values, From and Below each in all or in none, and no After.
+func (l Log[T]) ScanEach(ctx context.Context, tx *Tx, ranges []Range) ([][]T, error) {
+	if err := tx.usable(false); err != nil || len(ranges) == 0 {
+		return nil, err
+	}
+	spans := make([]Span, len(ranges))
+	for i, r := range ranges {
+		spans[i] = l.kind.span(r)
+		if s, first := spans[i], spans[0]; s.After != nil || !slices.Equal(s.Order, first.Order) || s.Desc != first.Desc || s.Limit != first.Limit ||
+			len(s.Equal) != len(first.Equal) || (s.From == nil) != (first.From == nil) || (s.Below == nil) != (first.Below == nil) {
+			panic("store: ranges of several shapes of " + l.kind.Name)
+		}
+	}
+	each := make([][]T, len(ranges))
+	err := tx.driver.ScanEach(ctx, l.kind, spans, func(i int) any { return &each[i] })
+	return each, tx.note(err)
+}
+
 // Position returns the Range.After that goes on behind the row.
 func (l Log[T]) Position(r Range, row *T) []any {
 	r.After = nil

@@ -178,6 +178,15 @@ func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) err
 	return nil
 }
 
+func (t *tx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
+	for i, s := range spans {
+		if err := t.Scan(ctx, k, s, dst(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (t *tx) Prune(ctx context.Context, k *store.Kind, s store.Span) (int, error) {
 	taken, err := t.take(ctx, k, s)
 	return len(taken), err

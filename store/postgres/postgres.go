@@ -64,7 +64,7 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 		WriteOptions: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		ReadOptions:  &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		RowLocks:     true,
-		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Queues: true, Skips: true},
+		Logs:         bunstore.Logs{Numbered: true, Args: []any{logMode}, Append: appendRows, Upsert: upsertRows, Queues: true, Laterals: true, Skips: true},
 		Feed:         words,
 		Error:        classify,
 	}), &o.Store), nil

@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"what is pruned is gone":                     logPrune,
 		"claimed rows go to one unit":                logClaim,
 		"ten claim a hundred rows once each":         logClaimRace,
+		"several ranges at once":                     logScanEach,
 		"the database numbers rows":                  logSerial,
 		"what is queued comes with the commit":       logQueue,
 		"queued rows are numbered by the commit":     logQueueOrder,

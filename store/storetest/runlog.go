@@ -127,6 +127,40 @@ func logRanges(t *testing.T, s *store.Store) {
 	}
 }
 
+func logScanEach(t *testing.T, s *store.Store) {
+	for i := range 30 {
+		appendTicks(t, s, tick{OrgID: []string{"a", "b", "c"}[i%3], Seq: int64(i), Kind: []string{"x", "y"}[i%2], At: noon.Add(time.Duration(i/4) * time.Second)})
+	}
+	each := func(ranges ...store.Range) (out [][]int64) {
+		view(t, s, func(ctx context.Context, tx *store.Tx) error {
+			rows, err := ticks.ScanEach(ctx, tx, ranges)
+			require.Len(t, rows, len(ranges))
+			for i, r := range rows {
+				require.Equal(t, scanTicks(t, s, ranges[i]), r)
+				out = append(out, seqs(r))
+			}
+			return err
+		})
+		return out
+	}
+	require.Equal(t, [][]int64{{27, 24}, {}, {29, 26}}, each(
+		store.Range{Equal: []any{"a"}, Desc: true, Limit: 2}, store.Range{Equal: []any{"nobody"}, Desc: true, Limit: 2}, store.Range{Equal: []any{"c"}, Desc: true, Limit: 2}))
+	require.Equal(t, [][]int64{{}}, each(store.Range{Equal: []any{"nobody"}}))
+	by := []string{"org_id", "kind", "at"}
+	from, below := noon.Add(2*time.Second), noon.Add(5*time.Second)
+	require.Equal(t, [][]int64{{12, 18}, {13, 19}, {9, 15}}, each(
+		store.Range{By: by, Equal: []any{"a", "x"}, From: from, Below: below}, store.Range{By: by, Equal: []any{"b", "y"}, From: from, Below: below},
+		store.Range{By: by, Equal: []any{"a", "y"}, From: from, Below: below}))
+	require.Panics(t, func() {
+		each(store.Range{Equal: []any{"a"}}, store.Range{Equal: []any{"a"}, Desc: true})
+	})
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := ticks.ScanEach(ctx, tx, nil)
+		require.Empty(t, rows)
+		return err
+	})
+}
+
 func logIndex(t *testing.T, s *store.Store) {
 	// Pairs of rows have the same time: the key decides.
 	for i := range 20 {

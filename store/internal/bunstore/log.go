@@ -26,6 +26,8 @@ type Logs struct {
 	Upsert func(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) error
 	// Queues says that the database's own Commit keeps the rows of the [Queue] in the context of BeginTx.
 	Queues bool
+	// Laterals says that parameters may be arrays, unnested beside a LATERAL query.
+	Laterals bool
 	// Skips says that FOR UPDATE SKIP LOCKED and ctid exist.
 	Skips bool
 }
@@ -308,7 +310,7 @@ func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) err
 		return t.Error(err)
 	}
 	st.order(s)
-	return t.Error(t.collect(ctx, st, k, dst))
+	return t.Error(t.collect(ctx, st, k, dst, nil))
 }
 
 func (t *tx) Prune(ctx context.Context, k *store.Kind, s store.Span) (int, error) {
@@ -358,11 +360,12 @@ func (t *tx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) er
 	fmt.Fprintf(st, " RETURNING %s) SELECT %s FROM taken", all, all)
 	s.Limit = max(s.Limit, 1)
 	st.order(s)
-	return t.Error(t.collect(ctx, st, k, dst))
+	return t.Error(t.collect(ctx, st, k, dst, nil))
 }
 
-// collect runs a SELECT of all columns and appends its rows to the slice behind dst.
-func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any) error {
+// collect runs a SELECT of all columns and appends its rows to the slice behind dst. With which they begin with
+// a number, which is appended there.
+func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any, which *[]int) error {
 	rows, err := t.sql.Tx.QueryContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return err
@@ -372,7 +375,13 @@ func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any)
 	var words []int64
 	nums := make([]int64, len(k.Columns))
 	texts := make([][]byte, len(k.Columns))
-	into := make([]any, len(k.Columns))
+	all := make([]any, 1+len(k.Columns))
+	var place int
+	all[0] = &place
+	into := all[1:]
+	if which == nil {
+		all = into
+	}
 	for rows.Next() {
 		row := reflect.New(out.Type().Elem()).Elem()
 		for j, c := range k.Columns {
@@ -386,8 +395,11 @@ func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any)
 				into[j] = c.Field(row).Addr().Interface()
 			}
 		}
-		if err := rows.Scan(into...); err != nil {
+		if err := rows.Scan(all...); err != nil {
 			return err
+		}
+		if which != nil {
+			*which = append(*which, place)
 		}
 		for j, c := range k.Columns {
 			switch {

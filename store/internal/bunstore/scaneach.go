@@ -1,0 +1,126 @@
+package bunstore
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// bound is one condition of a span that names a value.
+type bound struct {
+	column, op string
+	value      any
+}
+
+func bounds(s store.Span) (list []bound) {
+	for i, v := range s.Equal {
+		list = append(list, bound{s.Order[i], "=", v})
+	}
+	if s.From != nil {
+		list = append(list, bound{s.Order[len(s.Equal)], ">=", s.From})
+	}
+	if s.Below != nil {
+		list = append(list, bound{s.Order[len(s.Equal)], "<", s.Below})
+	}
+	return list
+}
+
+// ScanEach asks for one span after another where that costs no round trip, else for all of them at once.
+func (t *tx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
+	if !t.Logs.Laterals {
+		for i, s := range spans {
+			if err := t.Scan(ctx, k, s, dst(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	shape := bounds(spans[0])
+	var which []int64 // of the spans that may have rows
+	values := make([][]any, len(shape))
+	for i, s := range spans {
+		row, possible, err := t.boundValues(ctx, k, s)
+		if err != nil {
+			return t.Error(err)
+		}
+		if !possible {
+			continue
+		}
+		which = append(which, int64(i))
+		for j, v := range row {
+			values[j] = append(values[j], v)
+		}
+	}
+	if len(which) == 0 {
+		return nil
+	}
+	st := t.statement()
+	st.args = append(st.args, which)
+	types, names, conds := []string{"$1::bigint[]"}, []string{"i"}, []string{}
+	for j, b := range shape {
+		c, _ := k.Column(b.column)
+		typ, array := arrayOf(c, values[j])
+		st.args = append(st.args, array)
+		types = append(types, fmt.Sprintf("$%d::%s[]", j+2, typ))
+		names = append(names, fmt.Sprintf("v%d", j))
+		conds = append(conds, fmt.Sprintf(`"%s" %s q.v%d`, b.column, b.op, j))
+	}
+	all := Names(ColumnNames(k))
+	fmt.Fprintf(st, "SELECT q.i, r.* FROM unnest(%s) AS q(%s) CROSS JOIN LATERAL (SELECT %s FROM %s", strings.Join(types, ", "), strings.Join(names, ", "), all, k.Name)
+	if len(conds) > 0 {
+		fmt.Fprintf(st, " WHERE %s", strings.Join(conds, " AND "))
+	}
+	st.order(spans[0])
+	st.WriteString(") AS r ORDER BY q.i")
+	way := ""
+	if spans[0].Desc {
+		way = " DESC"
+	}
+	for _, c := range spans[0].Order[len(spans[0].Equal):] {
+		fmt.Fprintf(st, `, r."%s"%s`, c, way)
+	}
+
+	rows := reflect.New(reflect.TypeOf(dst(0)).Elem())
+	var of []int
+	if err := t.collect(ctx, st, k, rows.Interface(), &of); err != nil {
+		return t.Error(err)
+	}
+	for i, place := range of {
+		out := reflect.ValueOf(dst(place)).Elem()
+		out.Set(reflect.Append(out, rows.Elem().Index(i)))
+	}
+	return nil
+}
+
+// boundValues are those of the span for the database; not possible where nothing can equal one.
+func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span) (row []any, possible bool, err error) {
+	for _, b := range bounds(s) {
+		v, ok, err := t.value(ctx, k, b.column, b.value)
+		if err != nil || !ok {
+			return nil, false, err
+		}
+		row = append(row, v)
+	}
+	return row, true, nil
+}
+
+func arrayOf(c store.Column, values []any) (typ string, array any) {
+	switch {
+	case c.Word || c.Class == store.Int || c.Class == store.Time:
+		return "bigint", arrayOfType[int64](values)
+	case c.Class == store.Bool:
+		return "boolean", arrayOfType[bool](values)
+	}
+	return "text", arrayOfType[string](values)
+}
+
+func arrayOfType[T any](values []any) []T {
+	array := make([]T, len(values))
+	for i, v := range values {
+		array[i] = v.(T)
+	}
+	return array
+}
