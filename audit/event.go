@@ -2,13 +2,10 @@ package audit
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/orgkit/orgkit/store"
 )
 
 // Outcome says how what an event tells of ended.
@@ -21,23 +18,26 @@ const (
 	Denied  Outcome = "denied"
 )
 
-// Event is one entry of an organization's log. Its id sorts by time.
+// Event is one entry of an organization's log. Its place in the log is Seq, and Time grows with it: lists and bounds
+// go by Time.
 type Event struct {
-	OrgID        string          `json:"organization_id" store:"word"` // "" for what concerns no organization
-	At           time.Time       `json:"time"`
+	OrgID        string          `json:"organization_id"` // "" for what concerns no organization
+	Seq          int64           `json:"sequence"`        // the position in the log of the organization, from 0
+	Time         time.Time       `json:"time"`            // when it occurred, but always later than that of the event before it
+	OccurredAt   time.Time       `json:"occurred_at"`     // when the unit of the change began
 	ID           string          `json:"id"`
 	TeamID       string          `json:"team_id"`
-	Type         string          `json:"type" store:"word"`     // noun.verb, such as team.created
-	Category     string          `json:"category" store:"word"` // one of the nine families; see [Category]
-	Action       string          `json:"action" store:"word"`   // the permission that was asked, such as teams.create
-	ActorType    ActorType       `json:"actor_type" store:"word"`
+	Type         string          `json:"type"`     // noun.verb, such as team.created
+	Category     string          `json:"category"` // one of the nine families; see [Category]
+	Action       string          `json:"action"`   // the permission that was asked, such as teams.create
+	ActorType    ActorType       `json:"actor_type"`
 	ActorID      string          `json:"actor_id"`
 	ActorLabel   string          `json:"actor_label"`
 	OnBehalfOf   string          `json:"on_behalf_of"`
-	ResourceType string          `json:"resource_type" store:"word"`
+	ResourceType string          `json:"resource_type"`
 	ResourceID   string          `json:"resource_id"`
 	ResourceSlug string          `json:"resource_slug"`
-	Outcome      Outcome         `json:"outcome" store:"word"`
+	Outcome      Outcome         `json:"outcome"`
 	IP           string          `json:"ip"`
 	UserAgent    string          `json:"user_agent"`
 	RequestID    string          `json:"request_id"`
@@ -45,14 +45,8 @@ type Event struct {
 	Before       json.RawMessage `json:"before"` // the fields that changed, as they were
 	After        json.RawMessage `json:"after"`  // and as they are
 	Data         json.RawMessage `json:"data"`   // whatever else belongs to this type
+	Erased       bool            `json:"erased"` // what was personal in it is gone, see [Log.Erase]
 }
-
-// events are clustered by organization and time: a page of the log is one run of rows. What names people
-// is kept as text, never in the dictionary of words, from which nothing can be erased.
-var events = store.DefineLog[Event]("audit_events", []string{"org_id", "at", "id"})
-
-// Kinds are the kinds of record of this package, for drivers and migrations.
-func Kinds() []*store.Kind { return []*store.Kind{events.Kind()} }
 
 // Resource is what an event is about.
 type Resource struct {
@@ -128,42 +122,6 @@ func (c Change) complete() Change {
 		c.Type = c.Resource.Type + "." + c.Verb
 	}
 	return c
-}
-
-// Append writes one event of the organization into the caller's unit. The actor comes from ctx;
-// without one it panics, since a change that nobody makes is a mistake in the program.
-func Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
-	actor, ok := ActorFrom(ctx)
-	if !ok {
-		panic("audit: no actor in the context")
-	}
-	c = c.complete()
-	e := Event{
-		OrgID: orgID, At: tx.Now(), ID: tx.NewID("evt"), TeamID: c.TeamID,
-		Type: c.Type, Category: Category(c.Type), Action: action,
-		ActorType: actor.Type, ActorID: actor.ID, ActorLabel: actor.Label, OnBehalfOf: actor.OnBehalfOf,
-		ResourceType: c.Resource.Type, ResourceID: c.Resource.ID, ResourceSlug: c.Resource.Slug,
-		Outcome: c.Outcome, UserAgent: actor.UserAgent, RequestID: actor.RequestID, Reason: c.Reason,
-	}
-	if c.OrgID != "" {
-		e.OrgID = c.OrgID
-	}
-	if e.Outcome == "" {
-		e.Outcome = Success
-	}
-	if actor.IP.IsValid() {
-		e.IP = actor.IP.String()
-	}
-	var err error
-	if e.Before, e.After, err = difference(c.Before, c.After); err != nil {
-		return e, err
-	}
-	if c.Data != nil {
-		if e.Data, err = json.Marshal(c.Data); err != nil {
-			return e, fmt.Errorf("audit data: %w", err)
-		}
-	}
-	return e, events.Append(ctx, tx, e)
 }
 
 // difference returns both records as JSON objects, without the fields that are equal.

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -62,51 +61,6 @@ func pairs(field string, values []string) error {
 		}
 	}
 	return nil
-}
-
-// List returns a page of the organization's events, newest first unless the filter says
-// otherwise. It walks the organization's events of the time range and tests the rest in memory.
-func List(ctx context.Context, tx *store.Tx, orgID string, f Filter) (store.Page[Event], error) {
-	if err := f.Validate(); err != nil {
-		return store.Page[Event]{}, err
-	}
-	limit := f.Limit
-	if limit == 0 {
-		limit = 50
-	}
-	r := store.Range{Equal: []any{orgID}, Desc: !f.Ascending, Limit: limit}
-	if !f.Start.IsZero() {
-		r.From = f.Start
-	}
-	if !f.End.IsZero() { // rows are kept in microseconds, the bound is inclusive
-		r.Below = f.End.Truncate(time.Microsecond).Add(time.Microsecond)
-	}
-	return events.List(ctx, tx, r, f.After, f.matches)
-}
-
-func (f Filter) matches(e *Event) bool {
-	return (f.Outcome == "" || f.Outcome == e.Outcome) &&
-		matchesAny(f.Types, func(glob string) bool { return MatchType(glob, e.Type) }) &&
-		matchesAny(f.Actors, func(a string) bool {
-			typ, value, _ := strings.Cut(a, ":")
-			return typ == string(e.ActorType) && (value == e.ActorID || strings.EqualFold(value, e.ActorLabel))
-		}) &&
-		matchesAny(f.Resources, func(r string) bool {
-			typ, value, _ := strings.Cut(r, ":")
-			return typ == e.ResourceType && (value == e.ResourceID || store.SlugKey(value) == store.SlugKey(e.ResourceSlug))
-		})
-}
-
-func matchesAny(values []string, test func(string) bool) bool {
-	if len(values) == 0 {
-		return true
-	}
-	for _, v := range values {
-		if test(v) {
-			return true
-		}
-	}
-	return false
 }
 
 // MatchType says whether a glob of event types names the type: the type itself, the types that

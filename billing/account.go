@@ -122,12 +122,12 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 
 // tell writes the events that the account's spending calls for, once per period: the threshold
 // when there is one, the full limit always (F084, F327).
-func tell(ctx context.Context, tx *store.Tx, b Budget, a *account) error {
+func (l *Ledger) tell(ctx context.Context, tx *store.Tx, b Budget, a *account) error {
 	write := func(eventType string) error {
 		ctx := audit.WithActor(ctx, audit.System("ledger"))
 		c := audit.Change{Type: eventType, Resource: b.AuditResource(), TeamID: b.team(), Data: map[string]any{
 			"scope": b.Scope, "scope_id": b.ScopeID, "limit": a.Limit.String(), "spent": a.Spent.String(), "period_end": a.PeriodEnd}}
-		_, err := audit.Append(ctx, tx, a.OrgID, "budget.read", c)
+		_, err := l.guard.Audit().Append(ctx, tx, a.OrgID, "budget.read", c)
 		return err
 	}
 	if t := b.AlertThreshold; t != nil && !a.Alerted && a.Spent.GreaterThanOrEqual(a.Limit.Mul(*t)) && a.Spent.IsPositive() {

@@ -217,16 +217,13 @@ func TestSoftBudgetOnlyTells(t *testing.T) { // F086
 			require.NoError(t, r.Settle(t.Context(), usd("0.6")))
 		}
 		var types []string
-		require.NoError(t, b.store.View(t.Context(), func(ctx ctx, tx *store.Tx) error {
-			page, err := audit.List(ctx, tx, "org_1", audit.Filter{Types: []string{"budget.alert", "budget.exceeded"}})
-			types = nil
-			for _, e := range page.Items {
-				types = append(types, e.Type)
-			}
-			return err
-		}))
+		page, err := audit.New(b.store, nil).List(t.Context(), "org_1", audit.Filter{Types: []string{"budget.alert", "budget.exceeded"}})
+		require.NoError(t, err)
+		for _, e := range page.Items {
+			types = append(types, e.Type)
+		}
 		require.ElementsMatch(t, []string{"budget.alert", "budget.exceeded"}, types, "each once")
-		_, err := b.Reserve(t.Context(), path, nil) // billing edge 26: only hard budgets need a price
+		_, err = b.Reserve(t.Context(), path, nil) // billing edge 26: only hard budgets need a price
 		require.NoError(t, err)
 	})
 }

@@ -126,7 +126,7 @@ func (l *Ledger) end(ctx context.Context, id string, as reservationState, actual
 			return ErrSettled
 		}
 		for _, id := range rec.Accounts {
-			if err := charge(ctx, tx, id, rec.Amount, actual); err != nil {
+			if err := l.charge(ctx, tx, id, rec.Amount, actual); err != nil {
 				return err
 			}
 		}
@@ -135,7 +135,7 @@ func (l *Ledger) end(ctx context.Context, id string, as reservationState, actual
 	})
 }
 
-func charge(ctx context.Context, tx *store.Tx, accountID string, reserved, actual decimal.Decimal) error {
+func (l *Ledger) charge(ctx context.Context, tx *store.Tx, accountID string, reserved, actual decimal.Decimal) error {
 	a, err := accounts.Lock(ctx, tx, accountID)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func charge(ctx context.Context, tx *store.Tx, accountID string, reserved, actua
 	b, err := Budgets.Get(ctx, tx, a.BudgetID)
 	switch {
 	case err == nil:
-		if err := tell(ctx, tx, b, &a); err != nil {
+		if err := l.tell(ctx, tx, b, &a); err != nil {
 			return err
 		}
 	case !errors.Is(err, store.ErrNotFound): // dropped meanwhile: nobody is told

@@ -151,15 +151,14 @@ func (m *Manager) AuditLog(ctx context.Context, org string, f audit.Filter) (pag
 		return page, err
 	}
 	op := rbac.Op{Action: "audit.read", OrgID: orgID}
-	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		page, err = audit.List(ctx, tx, orgID, f)
-		return err
-	})
-	if err != nil {
+	if err := m.Read(ctx, op, func(context.Context, *store.Tx) error { return nil }); err != nil {
+		return page, err
+	}
+	if page, err = m.Audit().List(ctx, orgID, f); err != nil {
 		return page, err
 	}
 	return page, m.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := audit.Append(ctx, tx, orgID, "audit.read", audit.Change{Type: "audit.read",
+		_, err := m.Audit().Append(ctx, tx, orgID, "audit.read", audit.Change{Type: "audit.read",
 			Resource: audit.Resource{Type: "organization", ID: orgID}, Data: map[string]any{"events": len(page.Items)}})
 		return err
 	})

@@ -15,6 +15,7 @@ import (
 // Guard decides and is the one way to change anything. It is safe for concurrent use.
 type Guard struct {
 	store      *store.Store
+	log        *audit.Log
 	vocabulary *Vocabulary
 	opt        Options
 	memory     memory
@@ -43,6 +44,7 @@ type Options struct {
 	// nobody.
 	Notify func(ctx context.Context, tx *store.Tx, n ApprovalNotice) error
 	Memory MemoryOptions
+	Audit  audit.Options
 }
 
 // NewGuard returns a guard over the records of the store. A host action that cannot be one is an
@@ -55,7 +57,7 @@ func NewGuard(s *store.Store, o *Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guard{store: s, vocabulary: v, opt: *o, editing: v.set(isPolicyEditing),
+	g := &Guard{store: s, log: audit.New(s, &o.Audit), vocabulary: v, opt: *o, editing: v.set(isPolicyEditing),
 		asTeam: v.set(func(action string) bool { return slices.Contains(teamActions, action) })}
 	g.opt.Memory = o.Memory.orDefaults()
 	g.memory = memory{vocabulary: v, compile: RulesetOptions{Resolve: o.Resolve, Alarm: o.Alarm},
@@ -63,6 +65,9 @@ func NewGuard(s *store.Store, o *Options) (*Guard, error) {
 	g.memory.nodes.Store(&table[*node]{})
 	return g, nil
 }
+
+// Audit is the log that every change and refusal is written to.
+func (g *Guard) Audit() *audit.Log { return g.log }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
@@ -180,7 +185,7 @@ func (g *Guard) record(ctx context.Context, tx *store.Tx, op Op, fn func(context
 	if !meets(ctx, change.Before) {
 		return audit.Event{}, &store.ConflictError{Code: "version_mismatch", Message: "it has another version by now; read it again"}
 	}
-	e, err := audit.Append(ctx, tx, op.OrgID, op.Action, change)
+	e, err := g.log.Append(ctx, tx, op.OrgID, op.Action, change)
 	if err == nil && op.OrgID == "" && e.OrgID != "" { // the change has made the organization
 		announce(ctx, tx, e.OrgID, 0, e)
 	}
@@ -215,7 +220,7 @@ func (g *Guard) recordDenial(ctx context.Context, err error) error {
 		return err
 	}
 	failed := g.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := audit.Append(ctx, tx, d.asked.OrgID, d.asked.Action, d.change())
+		_, err := g.log.Append(ctx, tx, d.asked.OrgID, d.asked.Action, d.change())
 		return err
 	})
 	if failed != nil {

@@ -44,7 +44,7 @@ type resourceView struct {
 }
 
 func renderEvent(e audit.Event) eventView {
-	return eventView{ID: e.ID, Time: stamp(e.At), Type: e.Type, Category: e.Category, Actor: actorView{e.ActorType, e.ActorID, e.ActorLabel},
+	return eventView{ID: e.ID, Time: stamp(e.Time), Type: e.Type, Category: e.Category, Actor: actorView{e.ActorType, e.ActorID, e.ActorLabel},
 		OnBehalfOf: optional(e.OnBehalfOf), Resource: resourceView{e.ResourceType, e.ResourceID, optional(e.ResourceSlug)}, TeamID: optional(e.TeamID),
 		Action: e.Action, Outcome: e.Outcome, IP: optional(e.IP), UserAgent: optional(e.UserAgent), RequestID: optional(e.RequestID),
 		Reason: optional(e.Reason), Before: raw(e.Before), After: raw(e.After), Data: raw(e.Data)}

@@ -364,31 +364,87 @@ CREATE TABLE budget_reservations (
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
--- A log: words are numbers of log_words, times are microseconds.
+-- Logs: words are numbers of log_words, times are microseconds.
 CREATE TABLE audit_events (
 	org_id BIGINT NOT NULL,
 	at BIGINT NOT NULL,
+	seq BIGINT NOT NULL,
+	lag BIGINT NOT NULL,
 	id TEXT NOT NULL,
-	team_id TEXT NOT NULL,
+	team_id BIGINT NOT NULL,
 	type BIGINT NOT NULL,
-	category BIGINT NOT NULL,
 	action BIGINT NOT NULL,
 	actor_type BIGINT NOT NULL,
 	actor_id TEXT NOT NULL,
-	actor_label TEXT NOT NULL,
 	on_behalf_of TEXT NOT NULL,
 	resource_type BIGINT NOT NULL,
 	resource_id TEXT NOT NULL,
 	resource_slug TEXT NOT NULL,
 	outcome BIGINT NOT NULL,
-	ip TEXT NOT NULL,
-	user_agent TEXT NOT NULL,
 	request_id TEXT NOT NULL,
-	reason TEXT NOT NULL,
-	before TEXT NOT NULL,
-	after TEXT NOT NULL,
-	data TEXT NOT NULL,
-	PRIMARY KEY (org_id, at, id)
+	personal BYTEA NOT NULL,
+	salt BYTEA NOT NULL,
+	PRIMARY KEY (org_id, at)
+);
+CREATE INDEX audit_events_org_id_type_outcome_at_idx ON audit_events (org_id, type, outcome, at);
+CREATE INDEX audit_events_org_id_actor_id_at_idx ON audit_events (org_id, actor_id, at);
+CREATE INDEX audit_events_org_id_resource_id_at_idx ON audit_events (org_id, resource_id, at);
+
+CREATE TABLE audit_leaves (
+	org_id BIGINT NOT NULL,
+	seq BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	hashes BYTEA NOT NULL,
+	PRIMARY KEY (org_id, seq)
+);
+
+CREATE TABLE audit_names (
+	org_id BIGINT NOT NULL,
+	kind BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	id TEXT NOT NULL,
+	PRIMARY KEY (org_id, kind, name, id)
+);
+CREATE INDEX audit_names_org_id_kind_id_name_idx ON audit_names (org_id, kind, id, name);
+
+CREATE TABLE audit_counts (
+	org_id BIGINT NOT NULL,
+	hour BIGINT NOT NULL,
+	type TEXT NOT NULL,
+	outcome TEXT NOT NULL,
+	events BIGINT NOT NULL,
+	PRIMARY KEY (org_id, hour, type, outcome)
+);
+
+CREATE TABLE audit_checkpoints (
+	org_id BIGINT NOT NULL,
+	size BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	edge BYTEA NOT NULL,
+	note TEXT NOT NULL,
+	PRIMARY KEY (org_id, size)
+);
+
+CREATE TABLE audit_prunes (
+	org_id BIGINT NOT NULL,
+	first BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	edge BYTEA NOT NULL,
+	PRIMARY KEY (org_id, first)
+);
+
+CREATE TABLE audit_pending (
+	n BIGINT GENERATED ALWAYS AS IDENTITY,
+	event BYTEA NOT NULL,
+	PRIMARY KEY (n)
+);
+
+CREATE TABLE audit_sequencers (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
 );
 
 -- The dictionary of logs.

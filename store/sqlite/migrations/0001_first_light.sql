@@ -362,32 +362,88 @@ CREATE TABLE budget_reservations (
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
--- A log: words are numbers of log_words, times are microseconds.
+-- Logs: words are numbers of log_words, times are microseconds.
 CREATE TABLE audit_events (
 	org_id INTEGER NOT NULL,
 	at INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	lag INTEGER NOT NULL,
 	id TEXT NOT NULL,
-	team_id TEXT NOT NULL,
+	team_id INTEGER NOT NULL,
 	type INTEGER NOT NULL,
-	category INTEGER NOT NULL,
 	action INTEGER NOT NULL,
 	actor_type INTEGER NOT NULL,
 	actor_id TEXT NOT NULL,
-	actor_label TEXT NOT NULL,
 	on_behalf_of TEXT NOT NULL,
 	resource_type INTEGER NOT NULL,
 	resource_id TEXT NOT NULL,
 	resource_slug TEXT NOT NULL,
 	outcome INTEGER NOT NULL,
-	ip TEXT NOT NULL,
-	user_agent TEXT NOT NULL,
 	request_id TEXT NOT NULL,
-	reason TEXT NOT NULL,
-	before TEXT NOT NULL,
-	after TEXT NOT NULL,
-	data TEXT NOT NULL,
-	PRIMARY KEY (org_id, at, id)
+	personal BLOB NOT NULL,
+	salt BLOB NOT NULL,
+	PRIMARY KEY (org_id, at)
 ) WITHOUT ROWID;
+CREATE INDEX audit_events_org_id_type_outcome_at_idx ON audit_events (org_id, type, outcome, at);
+CREATE INDEX audit_events_org_id_actor_id_at_idx ON audit_events (org_id, actor_id, at);
+CREATE INDEX audit_events_org_id_resource_id_at_idx ON audit_events (org_id, resource_id, at);
+
+CREATE TABLE audit_leaves (
+	org_id INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	hashes BLOB NOT NULL,
+	PRIMARY KEY (org_id, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE audit_names (
+	org_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	id TEXT NOT NULL,
+	PRIMARY KEY (org_id, kind, name, id)
+) WITHOUT ROWID;
+CREATE INDEX audit_names_org_id_kind_id_name_idx ON audit_names (org_id, kind, id, name);
+
+CREATE TABLE audit_counts (
+	org_id INTEGER NOT NULL,
+	hour INTEGER NOT NULL,
+	type TEXT NOT NULL,
+	outcome TEXT NOT NULL,
+	events INTEGER NOT NULL,
+	PRIMARY KEY (org_id, hour, type, outcome)
+) WITHOUT ROWID;
+
+CREATE TABLE audit_checkpoints (
+	org_id INTEGER NOT NULL,
+	size INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	edge BLOB NOT NULL,
+	note TEXT NOT NULL,
+	PRIMARY KEY (org_id, size)
+) WITHOUT ROWID;
+
+CREATE TABLE audit_prunes (
+	org_id INTEGER NOT NULL,
+	first INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	edge BLOB NOT NULL,
+	PRIMARY KEY (org_id, first)
+) WITHOUT ROWID;
+
+CREATE TABLE audit_pending (
+	n INTEGER NOT NULL,
+	event BLOB NOT NULL,
+	PRIMARY KEY (n)
+);
+
+CREATE TABLE audit_sequencers (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
 
 -- The dictionary of logs.
 CREATE TABLE log_words (

@@ -1,0 +1,215 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Log is the audit log of one store: of every organization a list of events that only grows, and a Merkle tree
+// over them. It is safe for concurrent use.
+type Log struct {
+	store *store.Store
+	opt   Options
+	edges edges
+	names known
+
+	mu      sync.Mutex
+	running bool            // somebody works in the background
+	woken   bool            // there is something to do for it
+	dirty   map[string]bool // organizations whose newest events no checkpoint covers
+	idle    chan struct{}   // closed when it has ended
+	closed  bool
+}
+
+// Options of a [Log]; nil works.
+type Options struct {
+	// Signers sign the checkpoints, all of them each one: to rotate, add the new key, and drop the old one when
+	// whoever verifies knows the new one. Make a key with [NewKey]. Without one there are no checkpoints, and
+	// nobody can prove afterwards that the log was not rewritten.
+	Signers []note.Signer
+	// Origin begins the first line of a checkpoint, which the id of the organization ends: the name of this
+	// installation, such as "gateway.example/audit". "" is "orgkit".
+	Origin string
+	// Alarm is told when what happens in the background fails for long. Nil: nobody.
+	Alarm func(err error)
+	// NoBackground leaves events to be put in order, and checkpoints to be signed, when somebody reads them or
+	// calls [Log.Flush]. It is for tests and for programs that end soon.
+	NoBackground bool
+}
+
+// New returns the log of a store. There may be several of one store, in any number of processes.
+func New(s *store.Store, o *Options) *Log {
+	l := &Log{store: s, dirty: map[string]bool{}}
+	if o != nil {
+		l.opt = *o
+	}
+	if l.opt.Origin == "" {
+		l.opt.Origin = "orgkit"
+	}
+	return l
+}
+
+// Kinds are the kinds of record of this package, for drivers and migrations.
+func Kinds() []*store.Kind {
+	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
+		pending.Kind(), sequencers.Kind()}
+}
+
+// Append writes one event of the organization into the caller's unit. The actor comes from ctx;
+// without one it panics, since a change that nobody makes is a mistake in the program.
+//
+// Where units write one after another the event has its place at once. Else it is given one after the commit,
+// and the event that is returned has none yet.
+func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
+	e, err := newEvent(ctx, tx, orgID, action, c)
+	if err != nil {
+		return e, err
+	}
+	r := rowOf(&e)
+	if !l.store.Sequential() {
+		tx.AfterCommit(l.wake)
+		return e, pending.Queue(ctx, tx, waiting{Event: r.encode()})
+	}
+	rows := []row{r}
+	if err := l.sequence(ctx, tx, rows); err != nil {
+		return e, err
+	}
+	e.Seq, e.Time = rows[0].Seq, rows[0].At
+	return e, nil
+}
+
+func newEvent(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
+	actor, ok := ActorFrom(ctx)
+	if !ok {
+		panic("audit: no actor in the context")
+	}
+	c = c.complete()
+	e := Event{
+		OrgID: orgID, Time: tx.Now(), OccurredAt: tx.Now(), ID: tx.NewID(idPrefix), TeamID: c.TeamID,
+		Type: c.Type, Category: Category(c.Type), Action: action,
+		ActorType: actor.Type, ActorID: actor.ID, ActorLabel: actor.Label, OnBehalfOf: actor.OnBehalfOf,
+		ResourceType: c.Resource.Type, ResourceID: c.Resource.ID, ResourceSlug: c.Resource.Slug,
+		Outcome: c.Outcome, UserAgent: cut(actor.UserAgent), RequestID: cut(actor.RequestID), Reason: cut(c.Reason),
+	}
+	if c.OrgID != "" {
+		e.OrgID = c.OrgID
+	}
+	if e.Outcome == "" {
+		e.Outcome = Success
+	}
+	if actor.IP.IsValid() {
+		e.IP = actor.IP.String()
+	}
+	var err error
+	if e.Before, e.After, err = difference(c.Before, c.After); err != nil {
+		return e, err
+	}
+	if c.Data != nil {
+		if e.Data, err = json.Marshal(c.Data); err != nil {
+			return e, fmt.Errorf("audit data: %w", err)
+		}
+	}
+	e.Before, e.After, e.Data = bounded(e.Before), bounded(e.After), bounded(e.Data)
+	return e, nil
+}
+
+// wake has somebody work in the background until nothing is to be done any more.
+func (l *Log) wake() {
+	if l.opt.NoBackground {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.woken = true
+	if !l.running && !l.closed {
+		l.running, l.idle = true, make(chan struct{})
+		go l.work(l.idle)
+	}
+}
+
+const (
+	// gathering is how long events may wait for others that are put in order with them.
+	gathering = 20 * time.Millisecond
+	// signing is how long events may wait for a checkpoint.
+	signing = time.Second
+	// patience is after how many failures in a row the background gives up, until it is woken again.
+	patience = 8
+)
+
+// work puts events in order and signs checkpoints, until neither is to be done.
+func (l *Log) work(idle chan struct{}) {
+	defer close(idle)
+	ctx := context.Background()
+	var signed time.Time
+	for failures := 0; ; {
+		l.mu.Lock()
+		woken := l.woken
+		l.woken = false
+		if closed := l.closed; closed || !woken && (len(l.dirty) == 0 || len(l.opt.Signers) == 0) {
+			l.running = false
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		var err error
+		if woken {
+			err = l.order(ctx)
+		}
+		if err == nil && time.Since(signed) >= signing {
+			err, signed = l.sign(ctx), time.Now()
+		}
+		switch {
+		case err == nil:
+			failures = 0
+		case errors.Is(err, store.ErrClosed):
+			l.Close()
+		default:
+			if failures++; failures >= patience {
+				if l.opt.Alarm != nil {
+					l.opt.Alarm(fmt.Errorf("audit: events wait to be put in order: %w", err))
+				}
+				l.mu.Lock()
+				l.running = false
+				l.mu.Unlock()
+				return
+			}
+			l.mu.Lock()
+			l.woken = true
+			l.mu.Unlock()
+		}
+		time.Sleep(gathering << min(failures, 6))
+	}
+}
+
+// Flush puts all events in order that were committed before it, and signs a checkpoint of each organization
+// that this process has written events of. Who ends a program calls it before the store is closed; what was not
+// flushed is put in order by whoever comes next.
+func (l *Log) Flush(ctx context.Context) error {
+	if err := l.order(ctx); err != nil {
+		return err
+	}
+	return l.sign(ctx)
+}
+
+// Close ends what works in the background, without [Log.Flush]. The log can still be used.
+func (l *Log) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+// catchUp puts in order what was committed until now, so that a reader sees it.
+func (l *Log) catchUp(ctx context.Context) error {
+	if l.store.Sequential() || l.store.InUnit(ctx) {
+		return nil
+	}
+	return l.order(ctx)
+}

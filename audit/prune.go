@@ -1,0 +1,127 @@
+package audit
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// prune is where the log of an organization begins now. The events before it are gone or going; their part of the
+// tree stays as the right edge of the tree that they were.
+type prune struct {
+	OrgID string `store:"word"`
+	First int64  // the oldest event that is kept
+	At    time.Time
+	Edge  []byte
+}
+
+var prunes = store.DefineLog[prune]("audit_prunes", []string{"org_id", "first"})
+
+// lastPrune is the newest prune of an organization, zero for none.
+func lastPrune(ctx context.Context, tx *store.Tx, orgID string) (p prune, err error) {
+	last, err := prunes.Scan(ctx, tx, store.Range{Equal: []any{orgID}, Desc: true, Limit: 1})
+	if err == nil && len(last) > 0 {
+		p = last[0]
+	}
+	return p, err
+}
+
+// PrunedType is the type of the event that says that events were pruned.
+const PrunedType = "audit.pruned"
+
+// Prune marks all events of an organization that were recorded before a time as pruned, in the caller's unit, and
+// describes that as a change, whose event the caller writes in the same unit: from then on the log begins behind
+// them, and says so itself. They are deleted by [Log.Shrink]. The newest event always stays. Where nothing is to be
+// pruned, count is 0 and nothing is marked.
+func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time.Time) (c Change, count int64, err error) {
+	if !l.store.Sequential() {
+		if err := l.alone(ctx, tx); err != nil {
+			return c, 0, err
+		}
+	}
+	head, err := l.head(ctx, tx, orgID)
+	if err != nil || head.size == 0 {
+		return c, 0, err
+	}
+	was, err := lastPrune(ctx, tx, orgID)
+	if err != nil {
+		return c, 0, err
+	}
+	first := head.size - 1
+	kept, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: before, Limit: 1})
+	if err != nil {
+		return c, 0, err
+	}
+	if len(kept) > 0 {
+		first = kept[0].Seq
+	}
+	if first <= was.First {
+		return c, 0, nil
+	}
+	t := tree{ctx: ctx, tx: tx, orgID: orgID}
+	e := edge{size: first}
+	if e.hashes, err = t.read(parts(first)); err != nil {
+		return c, 0, err
+	}
+	if err := prunes.Append(ctx, tx, prune{orgID, first, tx.Now(), e.encode()}); err != nil {
+		return c, 0, err
+	}
+	root := e.root()
+	return Change{Type: PrunedType, Resource: Resource{Type: "organization", ID: orgID}, Data: pruned{First: first, Count: first - was.First,
+		Root: base64.StdEncoding.EncodeToString(root[:]), Edge: base64.StdEncoding.EncodeToString(e.encode()), Before: before.UTC()}}, first - was.First, nil
+}
+
+// pruned is what the event of a prune says.
+type pruned struct {
+	First  int64     `json:"first"` // the sequence of the oldest event that is kept
+	Count  int64     `json:"count"`
+	Root   string    `json:"root"` // of the tree of the events that are gone
+	Edge   string    `json:"edge"` // its right edge
+	Before time.Time `json:"before"`
+}
+
+// shrinkBatch is how many events are deleted in one unit, so that no writer waits for long.
+const shrinkBatch = 500
+
+// Shrink deletes what is pruned, and says how many events went. What says so is signed for before, where there is
+// a key. It may be called again after an error: it goes on.
+func (l *Log) Shrink(ctx context.Context, orgID string) (removed int, err error) {
+	var cut prune
+	var first []leaf
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if cut, err = lastPrune(ctx, tx, orgID); err != nil || cut.First == 0 {
+			return err
+		}
+		first, err = leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, cut.First}, Limit: 1})
+		return err
+	})
+	if err != nil || cut.First == 0 {
+		return 0, err
+	}
+	if len(first) == 0 {
+		return 0, fmt.Errorf("audit: event %d is not there, with which the log should begin", cut.First)
+	}
+	if len(l.opt.Signers) > 0 {
+		if _, err := l.Checkpoint(ctx, orgID); err != nil {
+			return 0, err
+		}
+	}
+	for n := shrinkBatch; n == shrinkBatch; removed += n {
+		err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			gone, err := events.Prune(ctx, tx, store.Range{Equal: []any{orgID}, Below: first[0].At, Limit: shrinkBatch})
+			if err != nil {
+				return err
+			}
+			n = gone
+			_, err = leaves.Prune(ctx, tx, store.Range{Equal: []any{orgID}, Below: cut.First, Limit: shrinkBatch})
+			return err
+		})
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}

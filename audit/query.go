@@ -1,0 +1,399 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// List returns a page of the organization's events, newest first unless the filter says otherwise. It is not
+// called inside of a unit where events are put in order behind the commit: they would not be seen.
+//
+// It walks the index of what is asked for most narrowly and tests the rest in memory. A page may hold fewer events
+// than its limit, or none, and still have a Next: a page of what hardly ever happens is not waited for.
+func (l *Log) List(ctx context.Context, orgID string, f Filter) (store.Page[Event], error) {
+	return l.ListOf(ctx, []string{orgID}, f)
+}
+
+// ListOf is List for several organizations together.
+func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store.Page[Event], err error) {
+	if err := f.Validate(); err != nil {
+		return page, err
+	}
+	if err := l.catchUp(ctx); err != nil {
+		return page, err
+	}
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		page, err = list(ctx, tx, orgIDs, f)
+		return err
+	})
+	return page, err
+}
+
+// maxWalk is how many events are tested for one page.
+const maxWalk = 10_000
+
+func list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page store.Page[Event], err error) {
+	orgIDs = slices.Compact(slices.Sorted(slices.Values(orgIDs)))
+	q := query{Filter: f, orgIDs: orgIDs, limit: cmp.Or(f.Limit, 50)}
+	if f.After != "" {
+		if err := q.open(f.After); err != nil {
+			return page, err
+		}
+	}
+	if err := q.resolve(ctx, tx); err != nil {
+		return page, err
+	}
+	w, err := q.walk(ctx, tx)
+	if err != nil {
+		return page, err
+	}
+	page.Items = []Event{}
+	var last *row
+	for tested := 0; ; tested++ {
+		r, err := w.next(ctx, tx)
+		if err != nil || r == nil {
+			return page, err
+		}
+		if !q.matches(r) {
+			if tested < maxWalk {
+				continue
+			}
+			page.Next = q.close(r)
+			return page, nil
+		}
+		if len(page.Items) == q.limit {
+			page.Next = q.close(last)
+			return page, nil
+		}
+		e, err := r.event()
+		if err != nil {
+			return page, err
+		}
+		page.Items, last = append(page.Items, e), r
+	}
+}
+
+// query is a filter on its way through the log.
+type query struct {
+	Filter
+	orgIDs []string
+	limit  int
+	behind *position
+
+	types      map[string][]string           // by organization: those that the globs name; nil: all
+	actors     map[string][]string           // ids
+	resources  map[string][]string           // ids
+	actorIs    map[[2]string]map[string]bool // by organization and id: of which types
+	resourceIs map[[2]string]map[string]bool
+}
+
+// position is an event by which a page ended.
+type position struct {
+	At    int64  `json:"t"`
+	OrgID string `json:"o"`
+	About uint64 `json:"f"` // the query that the page was of
+}
+
+func (q *query) about() uint64 {
+	f := q.Filter
+	f.After, f.Limit = "", 0
+	h := fnv.New64a()
+	json.NewEncoder(h).Encode([]any{f, q.orgIDs})
+	return h.Sum64()
+}
+
+func (q *query) close(r *row) string {
+	b, _ := json.Marshal(position{r.At.UnixMicro(), r.OrgID, q.about()}) // cannot fail
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func (q *query) open(cursor string) error {
+	p := &position{}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || json.Unmarshal(b, p) != nil || p.About != q.about() {
+		return store.Invalid("after", "cursor", "is no cursor of this list")
+	}
+	q.behind = p
+	return nil
+}
+
+// resolve finds out which ids and types are meant.
+func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
+	if q.actors, q.actorIs, err = q.ids(ctx, tx, actorName, q.Actors); err != nil {
+		return err
+	}
+	if q.resources, q.resourceIs, err = q.ids(ctx, tx, resourceName, q.Resources); err != nil {
+		return err
+	}
+	if len(q.Types) == 0 && q.Outcome == "" || slices.Contains(q.Types, "*") && q.Outcome == "" {
+		return nil
+	}
+	q.types = map[string][]string{}
+	for _, orgID := range q.orgIDs {
+		for n, err := range names.All(ctx, tx, store.Range{Equal: []any{orgID, typeName}}) {
+			if err != nil {
+				return err
+			}
+			if len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, n.Name) }) {
+				q.types[orgID] = append(q.types[orgID], n.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// ids are those that values stand for: an id for itself, and all that were known under a name.
+func (q *query) ids(ctx context.Context, tx *store.Tx, kind string, values []string) (ids map[string][]string, is map[[2]string]map[string]bool, err error) {
+	if len(values) == 0 {
+		return nil, nil, nil
+	}
+	ids, is = map[string][]string{}, map[[2]string]map[string]bool{}
+	var ranges []store.Range
+	for _, orgID := range q.orgIDs {
+		for _, v := range values {
+			_, value, _ := strings.Cut(v, ":")
+			ranges = append(ranges, store.Range{Equal: []any{orgID, kind, nameKey(kind, value)}})
+		}
+	}
+	found, err := names.ScanEach(ctx, tx, ranges)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, v := range values {
+		typ, value, _ := strings.Cut(v, ":")
+		for j, orgID := range q.orgIDs {
+			add := func(id string) {
+				at := [2]string{orgID, id}
+				if is[at] == nil {
+					is[at] = map[string]bool{}
+					ids[orgID] = append(ids[orgID], id)
+				}
+				is[at][typ] = true
+			}
+			add(value)
+			for _, n := range found[j*len(values)+i] {
+				add(n.ID)
+			}
+		}
+	}
+	return ids, is, nil
+}
+
+func (q *query) matches(r *row) bool {
+	return (q.Outcome == "" || string(q.Outcome) == r.Outcome) &&
+		(q.types == nil || slices.Contains(q.types[r.OrgID], r.Type)) &&
+		(q.actors == nil || q.actorIs[[2]string{r.OrgID, r.ActorID}][r.ActorType]) &&
+		(q.resources == nil || q.resourceIs[[2]string{r.OrgID, r.ResourceID}][r.ResourceType])
+}
+
+var outcomes = []Outcome{Success, Failure, Denied}
+
+// ways are the indexes by which the events can be found, each as ranges of one shape.
+func (q *query) ways() (ways [][]store.Range) {
+	by := func(index []string, values map[string][]string) {
+		ranges := []store.Range{}
+		for _, orgID := range q.orgIDs {
+			for _, v := range values[orgID] {
+				ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
+			}
+		}
+		ways = append(ways, ranges)
+	}
+	if q.resources != nil {
+		by(byResource, q.resources)
+	}
+	if q.actors != nil {
+		by(byActor, q.actors)
+	}
+	if q.types != nil {
+		ranges := []store.Range{}
+		for _, orgID := range q.orgIDs {
+			for _, t := range q.types[orgID] {
+				for _, o := range outcomes {
+					if q.Outcome == "" || q.Outcome == o {
+						ranges = append(ranges, q.bounded(store.Range{By: byType, Equal: []any{orgID, t, string(o)}}, orgID))
+					}
+				}
+			}
+		}
+		ways = append(ways, ranges)
+	}
+	if ways == nil {
+		var ranges []store.Range
+		for _, orgID := range q.orgIDs {
+			ranges = append(ranges, q.bounded(store.Range{Equal: []any{orgID}}, orgID))
+		}
+		ways = append(ways, ranges)
+	}
+	return ways
+}
+
+// Rows are kept in microseconds.
+var (
+	dawn = time.UnixMicro(0).UTC()
+	dusk = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// bounded adds the times: those of the filter, both inclusive, and what lies behind the page before.
+func (q *query) bounded(r store.Range, orgID string) store.Range {
+	from, below := dawn, dusk
+	if !q.Start.IsZero() {
+		from = q.Start.Add(time.Microsecond - 1).Truncate(time.Microsecond)
+	}
+	if !q.End.IsZero() {
+		below = q.End.Truncate(time.Microsecond).Add(time.Microsecond)
+	}
+	if p := q.behind; p != nil {
+		at := time.UnixMicro(p.At).UTC()
+		next := at.Add(time.Microsecond)
+		switch {
+		case q.Ascending && orgID > p.OrgID:
+			from = latest(from, at)
+		case q.Ascending:
+			from = latest(from, next)
+		case orgID < p.OrgID:
+			below = earliest(below, next)
+		default:
+			below = earliest(below, at)
+		}
+	}
+	r.From, r.Below, r.Desc = from, below, !q.Ascending
+	return r
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// sampled is how many rows of each way are looked at to tell which is the narrowest.
+const sampled = 16
+
+// walk chooses the way whose events lie farthest apart.
+func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
+	ways := q.ways()
+	if len(ways) == 1 {
+		return newWalk(ways[0], !q.Ascending, q.limit+1), nil
+	}
+	var best *walk
+	var span time.Duration
+	for _, ranges := range ways {
+		w := newWalk(ranges, !q.Ascending, sampled)
+		var sample []*row
+		for len(sample) < sampled {
+			r, err := w.next(ctx, tx)
+			if err != nil {
+				return nil, err
+			}
+			if r == nil { // there are no more: nothing is narrower
+				return &walk{rest: sample, desc: w.desc}, nil
+			}
+			sample = append(sample, r)
+		}
+		if d := sample[0].At.Sub(sample[len(sample)-1].At).Abs(); best == nil || d > span {
+			best, span = w, d
+			best.rest = sample
+		}
+	}
+	return best, nil
+}
+
+// walk merges ranges by time, and by organization where times agree.
+type walk struct {
+	desc    bool
+	sources []*source
+	chunk   int
+	rest    []*row // comes first
+}
+
+type source struct {
+	store.Range
+	rows []row // read and not yet taken
+	done bool  // nothing is left but those
+}
+
+// maxChunk is how many rows of a range are read at once.
+const maxChunk = 512
+
+func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
+	w := &walk{desc: desc}
+	for _, r := range ranges {
+		w.sources = append(w.sources, &source{Range: r})
+	}
+	// About as many as are wanted of all together, and one more, since they are not spread evenly.
+	w.chunk = min(maxChunk, wanted/max(1, len(ranges))+8)
+	return w
+}
+
+// next returns the next row, nil at the end.
+func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
+	if len(w.rest) > 0 {
+		r := w.rest[0]
+		w.rest = w.rest[1:]
+		return r, nil
+	}
+	if err := w.fill(ctx, tx); err != nil {
+		return nil, err
+	}
+	var first *source
+	for _, s := range w.sources {
+		if len(s.rows) > 0 && (first == nil || w.before(&s.rows[0], &first.rows[0])) {
+			first = s
+		}
+	}
+	if first == nil {
+		return nil, nil
+	}
+	r := &first.rows[0]
+	first.rows = first.rows[1:]
+	return r, nil
+}
+
+func (w *walk) before(a, b *row) bool {
+	c := cmp.Or(a.At.Compare(b.At), strings.Compare(a.OrgID, b.OrgID))
+	return w.desc && c > 0 || !w.desc && c < 0
+}
+
+// fill reads on where nothing is left, in one round trip.
+func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
+	var empty []*source
+	var ranges []store.Range
+	for _, s := range w.sources {
+		if len(s.rows) == 0 && !s.done {
+			s.Limit = w.chunk
+			empty, ranges = append(empty, s), append(ranges, s.Range)
+		}
+	}
+	if len(empty) == 0 {
+		return nil
+	}
+	found, err := events.ScanEach(ctx, tx, ranges)
+	if err != nil {
+		return err
+	}
+	for i, s := range empty {
+		s.rows, s.done = found[i], len(found[i]) < w.chunk
+		if len(s.rows) == 0 {
+			continue
+		}
+		if last := s.rows[len(s.rows)-1].At; w.desc {
+			s.Below = last
+		} else {
+			s.From = last.Add(time.Microsecond)
+		}
+	}
+	if w.chunk < maxChunk {
+		w.chunk *= 2
+	}
+	return nil
+}

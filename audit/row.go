@@ -1,0 +1,281 @@
+package audit
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// row is an event as it is kept: clustered by organization and time, so that a page of the log is one run of
+// rows. What names people is kept as text, never in the dictionary of words, from which nothing can be erased.
+type row struct {
+	OrgID        string `store:"word"`
+	At           time.Time
+	Seq          int64
+	Lag          int64  // microseconds by which At is later than when it occurred
+	ID           string // see shortID
+	TeamID       string `store:"word"`
+	Type         string `store:"word"`
+	Action       string `store:"word"`
+	ActorType    string `store:"word"`
+	ActorID      string
+	OnBehalfOf   string
+	ResourceType string `store:"word"`
+	ResourceID   string
+	ResourceSlug string
+	Outcome      string `store:"word"`
+	RequestID    string
+	// Personal is what may name people, see personal; nil when it was erased.
+	Personal []byte
+	// Salt is hashed with Personal: 16 random bytes, so that nobody finds out by guessing what was erased. Of an
+	// erased event it is the hash of both, of 32 bytes, of which the leaf is made.
+	Salt []byte
+}
+
+var (
+	byType     = []string{"org_id", "type", "outcome", "at"}
+	byActor    = []string{"org_id", "actor_id", "at"}
+	byResource = []string{"org_id", "resource_id", "at"}
+
+	events = store.DefineLog[row]("audit_events", []string{"org_id", "at"},
+		store.Index(byType...), store.Index(byActor...), store.Index(byResource...))
+)
+
+const idPrefix = "evt"
+
+const saltBytes = 16
+
+func rowOf(e *Event) row {
+	r := row{OrgID: e.OrgID, At: e.Time, Seq: e.Seq, Lag: e.Time.Sub(e.OccurredAt).Microseconds(), ID: shortID(e.ID),
+		TeamID: e.TeamID, Type: e.Type, Action: e.Action, ActorType: string(e.ActorType), ActorID: e.ActorID, OnBehalfOf: e.OnBehalfOf,
+		ResourceType: e.ResourceType, ResourceID: e.ResourceID, ResourceSlug: e.ResourceSlug, Outcome: string(e.Outcome), RequestID: e.RequestID,
+		Personal: personal(e), Salt: make([]byte, saltBytes)}
+	rand.Read(r.Salt) // never fails
+	return r
+}
+
+// shortID is an id as it is kept: without the prefix that all have, and behind a mark where one has not.
+func shortID(id string) string {
+	if short, usual := strings.CutPrefix(id, idPrefix+"_"); usual {
+		return short
+	}
+	return "=" + id
+}
+
+func longID(short string) string {
+	if id, odd := strings.CutPrefix(short, "="); odd {
+		return id
+	}
+	return idPrefix + "_" + short
+}
+
+// event is the event of the row. One whose personal part cannot be read says so by an error.
+func (r *row) event() (Event, error) {
+	e := Event{OrgID: r.OrgID, Seq: r.Seq, Time: r.At, OccurredAt: r.At.Add(-time.Duration(r.Lag) * time.Microsecond), ID: longID(r.ID),
+		TeamID: r.TeamID, Type: r.Type, Category: Category(r.Type), Action: r.Action, ActorType: ActorType(r.ActorType), ActorID: r.ActorID,
+		OnBehalfOf: r.OnBehalfOf, ResourceType: r.ResourceType, ResourceID: r.ResourceID, ResourceSlug: r.ResourceSlug,
+		Outcome: Outcome(r.Outcome), RequestID: r.RequestID, Erased: len(r.Salt) == sha256.Size}
+	if e.Erased {
+		return e, nil
+	}
+	d := decoder{rest: r.Personal}
+	if d.version() != personalVersion {
+		return e, errEncoding
+	}
+	e.ActorLabel, e.IP, e.UserAgent, e.Reason = d.text(), d.text(), d.text(), d.text()
+	e.Before, e.After, e.Data = d.bytes(), d.bytes(), d.bytes()
+	return e, d.end()
+}
+
+// EventIn returns the event in a record of [Kinds], for tools that look into the database. Events that are not
+// in order yet have no place and the time at which they occurred.
+func EventIn(rec any) (e Event, is bool) {
+	switch rec := rec.(type) {
+	case row:
+		e, err := rec.event()
+		return e, err == nil
+	case waiting:
+		var r row
+		if err := r.decode(rec.Event); err != nil {
+			return e, false
+		}
+		e, err := r.event()
+		return e, err == nil
+	}
+	return e, false
+}
+
+// The encodings begin with a version and hold times as microseconds, numbers as 8 bytes and texts behind their
+// length: of two events that differ no encoding is the same.
+const (
+	headerVersion   = 1
+	personalVersion = 1
+)
+
+// header is all that is not personal.
+func (r *row) header() []byte {
+	b := make([]byte, 0, 256)
+	b = append(b, headerVersion)
+	b = appendText(b, r.OrgID)
+	for _, n := range []int64{r.Seq, r.At.UnixMicro(), r.Lag} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	for _, s := range r.texts() {
+		b = appendText(b, *s)
+	}
+	return b
+}
+
+// texts are the fields of the header behind its numbers.
+func (r *row) texts() []*string {
+	return []*string{&r.ID, &r.TeamID, &r.Type, &r.Action, &r.ActorType, &r.ActorID, &r.OnBehalfOf,
+		&r.ResourceType, &r.ResourceID, &r.ResourceSlug, &r.Outcome, &r.RequestID}
+}
+
+func personal(e *Event) []byte {
+	b := []byte{personalVersion}
+	for _, s := range []string{e.ActorLabel, e.IP, e.UserAgent, e.Reason} {
+		b = appendText(b, s)
+	}
+	for _, j := range []json.RawMessage{e.Before, e.After, e.Data} {
+		b = appendText(b, j)
+	}
+	return b
+}
+
+func appendText[T string | ~[]byte](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// leaf is the leaf of the event in the tree (RFC 6962, section 2.1): the hash of the header and of the hash of
+// what is personal, so that the latter can go and the leaf stays.
+func (r *row) leaf() tlog.Hash {
+	cover := r.Salt
+	if len(cover) != sha256.Size {
+		cover = covered(r.Salt, r.Personal)
+	}
+	return tlog.RecordHash(append(r.header(), cover...))
+}
+
+// covered is the hash of what is personal.
+func covered(salt, personal []byte) []byte {
+	h := sha256.New()
+	h.Write(salt)
+	h.Write(personal)
+	return h.Sum(nil)
+}
+
+// encode is the whole row as it waits to be put in order.
+func (r *row) encode() []byte {
+	return appendText(appendText(appendText(nil, r.header()), r.Personal), r.Salt)
+}
+
+func (r *row) decode(b []byte) error {
+	d := decoder{rest: b}
+	header := d.bytes()
+	r.Personal, r.Salt = d.bytes(), d.bytes()
+	if err := d.end(); err != nil {
+		return err
+	}
+	d = decoder{rest: header}
+	if d.version() != headerVersion {
+		return errEncoding
+	}
+	r.OrgID = d.text()
+	r.Seq, r.At, r.Lag = d.number(), time.UnixMicro(d.number()).UTC(), d.number()
+	for _, s := range r.texts() {
+		*s = d.text()
+	}
+	return d.end()
+}
+
+var errEncoding = errors.New("audit: not the encoding of an event")
+
+// decoder reads an encoding; what is missing is empty and an error at the end.
+type decoder struct {
+	rest   []byte
+	failed bool
+}
+
+func (d *decoder) take(n uint64) []byte {
+	if n > uint64(len(d.rest)) {
+		d.failed, d.rest = true, nil
+		return nil
+	}
+	b := d.rest[:n:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+func (d *decoder) version() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *decoder) number() int64 {
+	if b := d.take(8); b != nil {
+		return int64(binary.BigEndian.Uint64(b))
+	}
+	return 0
+}
+
+func (d *decoder) bytes() []byte {
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 {
+		d.failed, d.rest = true, nil
+		return nil
+	}
+	d.rest = d.rest[size:]
+	if b := d.take(n); len(b) > 0 {
+		return b
+	}
+	return nil
+}
+
+func (d *decoder) text() string { return string(d.bytes()) }
+
+func (d *decoder) end() error {
+	if d.failed || len(d.rest) > 0 {
+		return errEncoding
+	}
+	return nil
+}
+
+const (
+	maxText = 2000     // bytes of what a caller says about itself, or why
+	maxJSON = 32 << 10 // of a record
+)
+
+// cut keeps the beginning of a text that is too long.
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	s = s[:maxText]
+	for len(s) > 0 && !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// bounded keeps of a record that is too large its size and hash, so that no event stands in the way of others.
+func bounded(j json.RawMessage) json.RawMessage {
+	if len(j) <= maxJSON {
+		return j
+	}
+	sum := sha256.Sum256(j)
+	return json.RawMessage(fmt.Sprintf(`{"truncated":{"bytes":%d,"sha256":"%s"}}`, len(j), hex.EncodeToString(sum[:])))
+}

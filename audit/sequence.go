@@ -1,0 +1,258 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// waiting is an event that is committed and not in order yet. On a database that many write to at once no unit
+// waits for the one before to have its place: one after another puts into order what is visible.
+type waiting struct {
+	N     int64 `store:"serial"`
+	Event []byte
+}
+
+var pending = store.DefineLog[waiting]("audit_pending", []string{"n"})
+
+// sequencer is the one record that is locked by whoever puts events in order.
+type sequencer struct{ store.Meta }
+
+var sequencers = store.Define[sequencer]("audit_sequencers", "seq")
+
+const theSequencer = "audit"
+
+// maxBatch is how many events are put in order at once.
+const maxBatch = 2000
+
+// order puts in order what was committed before it.
+func (l *Log) order(ctx context.Context) error {
+	if l.store.Sequential() {
+		return nil
+	}
+	for {
+		n, err := l.batch(ctx)
+		if err != nil || n < maxBatch {
+			return err
+		}
+	}
+}
+
+// batch puts some events in order, the oldest first, and says how many. They are those of the numbers that the
+// database gave at the commits, among those that are visible: number order is not commit order, but of two units
+// that one waited for the other it is.
+func (l *Log) batch(ctx context.Context) (n int, err error) {
+	waits := false
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		some, err := pending.Scan(ctx, tx, store.Range{Limit: 1})
+		waits = len(some) > 0
+		return err
+	})
+	if err != nil || !waits {
+		return 0, err
+	}
+	err = l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n = 0
+		if err := l.alone(ctx, tx); err != nil {
+			return err
+		}
+		claimed, err := pending.Claim(ctx, tx, store.Range{Limit: maxBatch})
+		if err != nil || len(claimed) == 0 {
+			return err
+		}
+		rows := make([]row, len(claimed))
+		for i, c := range claimed {
+			if err := rows[i].decode(c.Event); err != nil {
+				return err
+			}
+		}
+		n = len(rows)
+		return l.sequence(ctx, tx, rows)
+	})
+	return n, err
+}
+
+// alone waits until nobody else puts events in order.
+func (l *Log) alone(ctx context.Context, tx *store.Tx) error {
+	_, err := sequencers.Lock(ctx, tx, theSequencer)
+	if errors.Is(err, store.ErrNotFound) {
+		first := sequencer{store.Meta{ID: theSequencer}}
+		if _, err = sequencers.InsertNew(ctx, tx, &first); err == nil {
+			_, err = sequencers.Lock(ctx, tx, theSequencer)
+		}
+	}
+	return err
+}
+
+// sequence gives each event its place behind those of its organization, and keeps it. Nobody else does so at the
+// same time.
+func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
+	var orgIDs []string
+	place := map[string]int{}
+	for i := range rows {
+		if _, known := place[rows[i].OrgID]; !known {
+			place[rows[i].OrgID] = len(orgIDs)
+			orgIDs = append(orgIDs, rows[i].OrgID)
+		}
+	}
+	heads, err := l.heads(ctx, tx, orgIDs)
+	if err != nil {
+		return err
+	}
+	placed := make([]leaf, len(rows))
+	lasts := make([]tlog.Hash, len(heads))
+	for i := range rows {
+		r := &rows[i]
+		org := place[r.OrgID]
+		head := &heads[org]
+		occurred := r.At.Add(-time.Duration(r.Lag) * time.Microsecond)
+		r.Seq = head.size
+		r.At = latest(head.at.Add(time.Microsecond), occurred)
+		r.Lag = r.At.Sub(occurred).Microseconds()
+		head.at = r.At
+		lasts[org] = r.leaf()
+		placed[i] = leaf{OrgID: r.OrgID, Seq: r.Seq, At: r.At, Hashes: head.add(lasts[org])}
+	}
+	if err := events.Queue(ctx, tx, rows...); err != nil {
+		return err
+	}
+	if err := leaves.Queue(ctx, tx, placed...); err != nil {
+		return err
+	}
+	for i, id := range orgIDs {
+		l.edges.put(id, &heads[i], lasts[i])
+	}
+	if err := l.remember(ctx, tx, rows); err != nil {
+		return err
+	}
+	if err := count(ctx, tx, rows); err != nil {
+		return err
+	}
+	if len(l.opt.Signers) > 0 {
+		tx.AfterCommit(func() { l.soil(orgIDs) })
+	}
+	return nil
+}
+
+func latest(times ...time.Time) time.Time {
+	return slices.MaxFunc(times, time.Time.Compare)
+}
+
+// name is under what somebody or something was known, and the types of events that there are: what the log is
+// asked for by.
+type name struct {
+	OrgID string `store:"word"`
+	Kind  string `store:"word"` // actor, resource or type
+	Name  string
+	ID    string
+}
+
+var (
+	nameByID = []string{"org_id", "kind", "id", "name"}
+	names    = store.DefineLog[name]("audit_names", []string{"org_id", "kind", "name", "id"}, store.Index(nameByID...))
+)
+
+const (
+	actorName    = "actor"
+	resourceName = "resource"
+	typeName     = "type"
+)
+
+// nameKey is a name as it is looked up.
+func nameKey(kind, s string) string {
+	if kind == resourceName {
+		return store.SlugKey(s)
+	}
+	return strings.ToLower(s)
+}
+
+// remember keeps names that are not known yet.
+func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
+	var fresh []name
+	add := func(r *row, kind, text, id string) {
+		if text == "" {
+			return
+		}
+		if n := (name{r.OrgID, kind, nameKey(kind, text), id}); !l.names.has(n) && !slices.Contains(fresh, n) {
+			fresh = append(fresh, n)
+		}
+	}
+	for i := range rows {
+		r := &rows[i]
+		add(r, typeName, r.Type, "")
+		add(r, resourceName, r.ResourceSlug, r.ResourceID)
+		if e, err := r.event(); err == nil && e.ActorLabel != r.ActorID {
+			add(r, actorName, e.ActorLabel, r.ActorID)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if _, err := names.AppendMany(ctx, tx, fresh); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { l.names.learn(fresh) })
+	return nil
+}
+
+// known are names that are kept.
+type known struct {
+	mu  sync.Mutex
+	all map[name]bool
+}
+
+const maxKnown = 50_000
+
+func (k *known) has(n name) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.all[n]
+}
+
+func (k *known) learn(list []name) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all == nil || len(k.all)+len(list) > maxKnown {
+		k.all = map[name]bool{}
+	}
+	for _, n := range list {
+		k.all[n] = true
+	}
+}
+
+func (k *known) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.all = nil
+}
+
+// tally counts the events of an hour.
+type tally struct {
+	OrgID   string `store:"word"`
+	Hour    time.Time
+	Type    string
+	Outcome string
+	Events  int64
+}
+
+var counts = store.DefineLog[tally]("audit_counts", []string{"org_id", "hour", "type", "outcome"})
+
+func count(ctx context.Context, tx *store.Tx, rows []row) error {
+	sums := make([]tally, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		sums[i] = tally{r.OrgID, r.At.Truncate(time.Hour), r.Type, r.Outcome, 1}
+	}
+	if err := counts.Add(ctx, tx, sums); err != nil {
+		return fmt.Errorf("count events: %w", err)
+	}
+	return nil
+}

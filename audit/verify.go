@@ -1,0 +1,217 @@
+package audit
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Verdict is what a verification found.
+type Verdict string
+
+// The verdicts. Unchecked is never good news: something that a verdict would rest on is missing.
+const (
+	Intact    Verdict = "ok"
+	Tampered  Verdict = "tampered"
+	Unchecked Verdict = "cannot_check"
+)
+
+// Report is the result of a verification.
+type Report struct {
+	Verdict Verdict   `json:"verdict"`
+	Reason  string    `json:"reason,omitempty"` // of any verdict but ok
+	Seq     int64     `json:"sequence"`         // of the event that is not what was signed, or before which that lies; -1 for none
+	First   int64     `json:"first"`            // the log begins with it: what came before is pruned
+	Checked int64     `json:"checked"`          // events
+	Erased  int64     `json:"erased"`           // of them without what was personal
+	Covered int64     `json:"covered"`          // the size of the newest checkpoint; what comes behind it can still be changed
+	Until   time.Time `json:"until"`            // its time
+}
+
+func (r Report) String() string {
+	switch r.Verdict {
+	case Tampered:
+		return fmt.Sprintf("tampered at seq %d: %s", r.Seq, r.Reason)
+	case Unchecked:
+		return "cannot check: " + r.Reason
+	}
+	return fmt.Sprintf("ok: events %d to %d, as signed at %s", r.First, r.Covered-1, r.Until.UTC().Format(time.RFC3339))
+}
+
+// Verifier checks the events of one log, one after another, against checkpoints. It needs no database.
+type Verifier struct {
+	edge    edge
+	first   int64
+	cut     int64 // where the last event of a prune says that the log begins; -1 for no such event
+	pending []Checkpoint
+	report  Report
+}
+
+// NewVerifier returns a verifier of the log of that origin. The checkpoints are those that the caller trusts to be
+// signed by the owner of the log, best those that were kept elsewhere: one that no verifier vouches for, or of
+// another log, is an error. first and edge are where the events begin: 0 and nil, or those of the prune.
+func NewVerifier(origin string, verifiers note.Verifiers, texts []string, first int64, hashes []byte) (*Verifier, error) {
+	e, ok := edgeOf(first, hashes)
+	if first < 0 || !ok {
+		return nil, errors.New("audit: the edge is not that of a tree of this size")
+	}
+	v := &Verifier{edge: e, first: first, cut: -1, report: Report{Verdict: Intact, Seq: -1, First: first}}
+	for _, text := range texts {
+		c, err := ReadCheckpoint(text, verifiers)
+		if err != nil {
+			return nil, err
+		}
+		if c.Origin != origin {
+			return nil, fmt.Errorf("audit: a checkpoint is of %q", c.Origin)
+		}
+		v.pending = append(v.pending, c)
+	}
+	slices.SortFunc(v.pending, func(a, b Checkpoint) int { return int(a.Size - b.Size) })
+	for len(v.pending) > 0 && v.pending[0].Size <= first {
+		if v.pending[0].Size == first && first > 0 && v.pending[0].Root != e.root() {
+			v.tampered(first, "what was pruned is not what was signed")
+		}
+		v.pending = v.pending[1:]
+	}
+	return v, nil
+}
+
+func (v *Verifier) tampered(seq int64, reason string) {
+	if v.report.Verdict != Tampered {
+		v.report.Verdict, v.report.Seq, v.report.Reason = Tampered, seq, reason
+	}
+}
+
+// Add checks the next event. Once something is wrong the rest is not looked at.
+func (v *Verifier) Add(e Entry) {
+	if v.report.Verdict == Tampered {
+		return
+	}
+	leaf, err := e.Leaf()
+	if err != nil {
+		v.tampered(v.edge.size, err.Error())
+		return
+	}
+	v.add(leaf, e.Seq, e.Time, e.Erased)
+	if e.Type == PrunedType {
+		v.prunedBy(e.Data)
+	}
+}
+
+func (v *Verifier) add(leaf tlog.Hash, seq int64, at time.Time, erased bool) {
+	switch {
+	case seq != v.edge.size:
+		v.tampered(v.edge.size, fmt.Sprintf("event %d comes where %d should", seq, v.edge.size))
+		return
+	case !at.After(v.edge.at) && v.report.Checked > 0:
+		v.tampered(seq, "it is not later than the event before it")
+		return
+	}
+	v.edge.add(leaf)
+	v.edge.at = at
+	v.report.Checked++
+	if erased {
+		v.report.Erased++
+	}
+	for len(v.pending) > 0 && v.pending[0].Size == v.edge.size {
+		c := v.pending[0]
+		if c.Root != v.edge.root() {
+			v.tampered(max(v.report.Covered, v.first), fmt.Sprintf("from there to %d the log is not what was signed at %s", c.Size-1, c.Time.UTC().Format(time.RFC3339)))
+			return
+		}
+		v.report.Covered, v.report.Until = c.Size, c.Time
+		v.pending = v.pending[1:]
+	}
+}
+
+// prunedBy reads what the event of a prune says.
+func (v *Verifier) prunedBy(data []byte) {
+	var p pruned
+	if json.Unmarshal(data, &p) != nil {
+		v.tampered(v.edge.size-1, "the event of a prune does not say what was pruned")
+		return
+	}
+	if v.cut = p.First; p.First == v.first {
+		e, _ := edgeOf(v.first, nil)
+		if b, err := base64.StdEncoding.DecodeString(p.Root); err != nil || len(b) != tlog.HashSize {
+			v.tampered(v.edge.size-1, "the event of a prune does not say what was pruned")
+		} else if hashes, err := base64.StdEncoding.DecodeString(p.Edge); err != nil {
+			v.tampered(v.edge.size-1, "the event of a prune does not say what was pruned")
+		} else if e, _ = edgeOf(p.First, hashes); e.root() != tlog.Hash(b) {
+			v.tampered(v.edge.size-1, "what was pruned has another root")
+		}
+	}
+}
+
+// End returns the report. complete says that nothing of the log is left out: it ends where its newest checkpoint
+// does or behind it, and begins where its last prune says.
+func (v *Verifier) End(complete bool) Report {
+	r := v.report
+	switch {
+	case r.Verdict == Tampered:
+	case complete && len(v.pending) > 0:
+		v.tampered(v.edge.size, fmt.Sprintf("the log ends there, and %d events were signed", v.pending[len(v.pending)-1].Size))
+		r = v.report
+	case complete && v.first > 0 && v.cut != v.first:
+		v.tampered(v.first, "the log begins there, and no event of a prune says so")
+		r = v.report
+	case r.Covered == 0 || r.Covered <= v.first:
+		r.Verdict, r.Reason = Unchecked, "no checkpoint covers any of the events"
+	}
+	return r
+}
+
+// Verify checks the whole log of an organization as it is in the database, against the checkpoints that are kept
+// there and those that the caller brings. Only the latter show that not all of it was written anew by somebody who
+// has the key. It reads everything, and is not called inside of a unit.
+func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers, texts ...string) (r Report, err error) {
+	if err := l.catchUp(ctx); err != nil {
+		return r, err
+	}
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		cut, err := lastPrune(ctx, tx, orgID)
+		if err != nil {
+			return err
+		}
+		all := slices.Clone(texts)
+		for c, err := range checkpoints.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
+			if err != nil {
+				return err
+			}
+			all = append(all, c.Note)
+		}
+		v, err := NewVerifier(l.origin(orgID), verifiers, all, cut.First, cut.Edge)
+		if err != nil {
+			r = Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}
+			return nil
+		}
+		begun := false
+		for e, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
+			if err != nil {
+				return err
+			}
+			if !begun && e.Seq < cut.First { // pruned, and not deleted yet
+				continue
+			}
+			begun = true
+			entry, err := e.entry()
+			if err != nil {
+				v.tampered(v.edge.size, err.Error())
+				break
+			}
+			v.Add(entry)
+		}
+		r = v.End(true)
+		return nil
+	})
+	return r, err
+}
