@@ -27,7 +27,9 @@ func (r *row) entry() (Entry, error) {
 
 // Leaf is the hash of the entry in the tree. One that cannot have been written is an error.
 func (r *Entry) Leaf() (tlog.Hash, error) {
-	w := rowOf(&r.Event)
+	e := r.Event
+	e.Before, e.After, e.Data = bounded(e.Before), bounded(e.After), bounded(e.Data) // null is nothing
+	w := rowOf(&e)
 	w.Salt = r.Salt
 	switch {
 	case r.Erased && len(r.Salt) != sha256.Size || !r.Erased && len(r.Salt) != saltBytes:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -70,17 +71,14 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time
 		return c, 0, err
 	}
 	root := e.root()
-	return Change{Type: PrunedType, Resource: Resource{Type: "organization", ID: orgID}, Data: pruned{First: first, Count: first - was.First,
-		Root: base64.StdEncoding.EncodeToString(root[:]), Edge: base64.StdEncoding.EncodeToString(e.encode()), Before: before.UTC()}}, first - was.First, nil
+	return Change{Type: PrunedType, Resource: firstEvent(first), Data: map[string]any{"count": first - was.First, "before": before.UTC(),
+		"root": base64.StdEncoding.EncodeToString(root[:])}}, first - was.First, nil
 }
 
-// pruned is what the event of a prune says.
-type pruned struct {
-	First  int64     `json:"first"` // the sequence of the oldest event that is kept
-	Count  int64     `json:"count"`
-	Root   string    `json:"root"` // of the tree of the events that are gone
-	Edge   string    `json:"edge"` // its right edge
-	Before time.Time `json:"before"`
+// firstEvent is what the event of a prune is about: the oldest event that is kept. It is no personal data and is
+// never erased.
+func firstEvent(seq int64) Resource {
+	return Resource{Type: "event", ID: strconv.FormatInt(seq, 10)}
 }
 
 // shrinkBatch is how many events are deleted in one unit, so that no writer waits for long.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"hash/fnv"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -396,4 +397,36 @@ func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
 		w.chunk *= 2
 	}
 	return nil
+}
+
+// Entries walks the log of an organization from a place on, with what proves each event: what an export is made of.
+// Events that are pruned are left out.
+func (l *Log) Entries(ctx context.Context, tx *store.Tx, orgID string, from int64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		r := store.Range{Equal: []any{orgID}}
+		cut, err := lastPrune(ctx, tx, orgID)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		if from = max(from, cut.First); from > 0 {
+			at, err := leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, from}, Limit: 1})
+			if err != nil || len(at) == 0 {
+				if err != nil {
+					yield(Entry{}, err)
+				}
+				return
+			}
+			r.From = at[0].At
+		}
+		for row, err := range events.All(ctx, tx, r) {
+			var e Entry
+			if err == nil {
+				e, err = row.entry()
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
 }

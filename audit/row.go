@@ -273,7 +273,10 @@ func cut(s string) string {
 
 // bounded keeps of a record that is too large its size and hash, so that no event stands in the way of others.
 func bounded(j json.RawMessage) json.RawMessage {
-	if len(j) <= maxJSON {
+	switch {
+	case string(j) == "null":
+		return nil
+	case len(j) <= maxJSON:
 		return j
 	}
 	sum := sha256.Sum256(j)

@@ -2,8 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,25 +49,21 @@ func (r Report) String() string {
 type Verifier struct {
 	edge    edge
 	first   int64
-	cut     int64 // where the last event of a prune says that the log begins; -1 for no such event
+	cut     string // with which event the log begins, as the last event of a prune says
 	pending []Checkpoint
 	report  Report
 }
 
-// NewVerifier returns a verifier of the log of that origin. The checkpoints are those that the caller trusts to be
-// signed by the owner of the log, best those that were kept elsewhere: one that no verifier vouches for, or of
-// another log, is an error. first and edge are where the events begin: 0 and nil, or those of the prune.
-func NewVerifier(origin string, verifiers note.Verifiers, texts []string, first int64, hashes []byte) (*Verifier, error) {
+// NewVerifier returns a verifier of the log of that origin. The checkpoints are what [ReadCheckpoint] returned, best
+// those that were kept elsewhere; one of another log is an error. first and hashes are where the events begin: 0 and
+// nil, or those of the prune.
+func NewVerifier(origin string, checkpoints []Checkpoint, first int64, hashes []byte) (*Verifier, error) {
 	e, ok := edgeOf(first, hashes)
 	if first < 0 || !ok {
 		return nil, errors.New("audit: the edge is not that of a tree of this size")
 	}
-	v := &Verifier{edge: e, first: first, cut: -1, report: Report{Verdict: Intact, Seq: -1, First: first}}
-	for _, text := range texts {
-		c, err := ReadCheckpoint(text, verifiers)
-		if err != nil {
-			return nil, err
-		}
+	v := &Verifier{edge: e, first: first, report: Report{Verdict: Intact, Seq: -1, First: first}}
+	for _, c := range checkpoints {
 		if c.Origin != origin {
 			return nil, fmt.Errorf("audit: a checkpoint is of %q", c.Origin)
 		}
@@ -103,7 +97,7 @@ func (v *Verifier) Add(e Entry) {
 	}
 	v.add(leaf, e.Seq, e.Time, e.Erased)
 	if e.Type == PrunedType {
-		v.prunedBy(e.Data)
+		v.cut = e.ResourceID
 	}
 }
 
@@ -133,25 +127,6 @@ func (v *Verifier) add(leaf tlog.Hash, seq int64, at time.Time, erased bool) {
 	}
 }
 
-// prunedBy reads what the event of a prune says.
-func (v *Verifier) prunedBy(data []byte) {
-	var p pruned
-	if json.Unmarshal(data, &p) != nil {
-		v.tampered(v.edge.size-1, "the event of a prune does not say what was pruned")
-		return
-	}
-	if v.cut = p.First; p.First == v.first {
-		e, _ := edgeOf(v.first, nil)
-		if b, err := base64.StdEncoding.DecodeString(p.Root); err != nil || len(b) != tlog.HashSize {
-			v.tampered(v.edge.size-1, "the event of a prune does not say what was pruned")
-		} else if hashes, err := base64.StdEncoding.DecodeString(p.Edge); err != nil {
-			v.tampered(v.edge.size-1, "the event of a prune does not say what was pruned")
-		} else if e, _ = edgeOf(p.First, hashes); e.root() != tlog.Hash(b) {
-			v.tampered(v.edge.size-1, "what was pruned has another root")
-		}
-	}
-}
-
 // End returns the report. complete says that nothing of the log is left out: it ends where its newest checkpoint
 // does or behind it, and begins where its last prune says.
 func (v *Verifier) End(complete bool) Report {
@@ -161,7 +136,7 @@ func (v *Verifier) End(complete bool) Report {
 	case complete && len(v.pending) > 0:
 		v.tampered(v.edge.size, fmt.Sprintf("the log ends there, and %d events were signed", v.pending[len(v.pending)-1].Size))
 		r = v.report
-	case complete && v.first > 0 && v.cut != v.first:
+	case complete && v.first > 0 && v.cut != firstEvent(v.first).ID:
 		v.tampered(v.first, "the log begins there, and no event of a prune says so")
 		r = v.report
 	case r.Covered == 0 || r.Covered <= v.first:
@@ -189,7 +164,11 @@ func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers
 			}
 			all = append(all, c.Note)
 		}
-		v, err := NewVerifier(l.origin(orgID), verifiers, all, cut.First, cut.Edge)
+		read, err := readCheckpoints(all, verifiers)
+		var v *Verifier
+		if err == nil {
+			v, err = NewVerifier(l.origin(orgID), read, cut.First, cut.Edge)
+		}
 		if err != nil {
 			r = Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}
 			return nil
@@ -214,4 +193,15 @@ func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers
 		return nil
 	})
 	return r, err
+}
+
+func readCheckpoints(texts []string, verifiers note.Verifiers) ([]Checkpoint, error) {
+	read := make([]Checkpoint, len(texts))
+	for i, text := range texts {
+		var err error
+		if read[i], err = ReadCheckpoint(text, verifiers); err != nil {
+			return nil, err
+		}
+	}
+	return read, nil
 }

@@ -35,6 +35,7 @@ const (
 	btree   = "github.com/tidwall/btree"
 	huma    = "github.com/danielgtaylor/huma/v2"
 	testify = "github.com/stretchr/testify"
+	xmod    = "golang.org/x/mod"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -45,7 +46,7 @@ var rooms = map[string]room{
 	"store/sqlite":             {2, []string{bun, sqlite}},
 	"store/postgres":           {2, []string{bun, pgx}},
 	"store/storetest":          {3, []string{decimal, pgx, testify}},
-	"audit":                    {1, nil},
+	"audit":                    {1, []string{xmod}},
 	"rbac":                     {2, []string{casbin, decimal}},
 	"billing":                  {3, []string{decimal}},
 	"orgs":                     {4, []string{decimal}},

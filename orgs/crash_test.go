@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,16 +141,16 @@ func crashProgram(ctx context.Context, m *orgs.Manager, input *bufio.Scanner) er
 
 // outsider reads a database past this library, on one connection.
 type outsider struct {
-	t    *testing.T
-	db   *sql.DB
-	json string // makes JSON of a text
+	t      *testing.T
+	db     *sql.DB
+	server bool // and not a file
 }
 
 func newOutsider(t *testing.T, database string) *outsider {
 	l := &outsider{t: t}
 	var err error
 	if strings.HasPrefix(database, "postgres") {
-		l.json = "::jsonb"
+		l.server = true
 		l.db, err = sql.Open("pgx", database)
 	} else {
 		l.db, err = sql.Open("sqlite", "file:"+database+"?_pragma=busy_timeout(10000)&_pragma=temp_store(2)")
@@ -160,7 +163,7 @@ func newOutsider(t *testing.T, database string) *outsider {
 
 // settled waits until the server has noticed that the child is gone: with its last session its last lock goes.
 func (l *outsider) settled() {
-	if l.json == "" {
+	if !l.server {
 		return // the system has let go of the file with the process
 	}
 	require.Eventually(l.t, func() bool {
@@ -175,7 +178,7 @@ func (l *outsider) settled() {
 func (l *outsider) finally(a *answers) {
 	l.settled()
 	l.check(a)
-	if l.json == "" {
+	if !l.server {
 		require.Equal(l.t, []string{"ok"}, l.column(l.db, "PRAGMA integrity_check"))
 	}
 	require.NoError(l.t, l.db.Close())
@@ -203,13 +206,14 @@ func (l *outsider) column(q queryer, query string) (values []string) {
 func (l *outsider) check(a *answers) {
 	l.t.Helper()
 	o := &sql.TxOptions{}
-	if l.json != "" {
+	if l.server {
 		o.Isolation = sql.LevelRepeatableRead
 	}
 	tx, err := l.db.BeginTx(l.t.Context(), o)
 	require.NoError(l.t, err)
 	defer tx.Rollback() // and with it the tables of this look
-	for _, text := range strings.Split(strings.ReplaceAll(logTables, "{json}", l.json), ";") {
+	l.spell(tx)
+	for _, text := range strings.Split(logTables, ";") {
 		_, err := tx.Exec(text)
 		require.NoError(l.t, err, text)
 	}
@@ -242,17 +246,83 @@ func (l *outsider) check(a *answers) {
 	}
 }
 
-// logTables spell the log out. What they leave out because a word is missing is found by a count.
+// logTables are filled by spell.
 const logTables = `
-CREATE TEMP TABLE log AS SELECT e.id, org.word AS org, e.team_id AS team, type.word AS type, e.resource_id AS resource,
-	CASE WHEN type.word = 'organization.transferred' THEN e.before{json} ->> 'owner' END AS was,
-	CASE WHEN type.word = 'organization.transferred' THEN e.after{json} ->> 'owner' END AS becomes,
-	CASE WHEN type.word = 'organization.created' THEN e.after{json} ->> 'parent_id' END AS parent
-	FROM audit_events e JOIN log_words org ON org.id = e.org_id JOIN log_words type ON type.id = e.type
-	JOIN log_words outcome ON outcome.id = e.outcome AND outcome.word = 'success';
 CREATE INDEX log_resource ON log (resource);
 CREATE TEMP TABLE tally AS SELECT type, resource, count(*) AS n FROM log GROUP BY type, resource;
 CREATE INDEX tally_resource ON tally (resource)`
+
+// spell writes the log out as a table, of events that have their place and of those that wait for it. What is left
+// out because a word is missing is found by a count.
+func (l *outsider) spell(tx *sql.Tx) {
+	l.t.Helper()
+	_, err := tx.Exec("CREATE TEMP TABLE log (id TEXT, org TEXT, team TEXT, type TEXT, resource TEXT, was TEXT, becomes TEXT, parent TEXT)")
+	require.NoError(l.t, err)
+	var values []string
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	note := func(id, org, team, typ, resource string, personal []byte) {
+		texts := split(l.t, personal[1:])
+		field := func(of int, name string) string {
+			var rec map[string]any
+			if len(texts[of]) > 0 {
+				require.NoError(l.t, json.Unmarshal(texts[of], &rec))
+			}
+			if s, is := rec[name].(string); is {
+				return quote(s)
+			}
+			return "NULL"
+		}
+		was, becomes, parent := "NULL", "NULL", "NULL"
+		switch typ {
+		case "organization.transferred":
+			was, becomes = field(4, "owner"), field(5, "owner")
+		case "organization.created":
+			parent = field(5, "parent_id")
+		}
+		values = append(values, "("+strings.Join([]string{quote(id), quote(org), quote(team), quote(typ), quote(resource), was, becomes, parent}, ", ")+")")
+	}
+	rows, err := tx.Query(`SELECT e.id, org.word, team.word, type.word, e.resource_id, e.personal FROM audit_events e
+		JOIN log_words org ON org.id = e.org_id JOIN log_words team ON team.id = e.team_id JOIN log_words type ON type.id = e.type
+		JOIN log_words outcome ON outcome.id = e.outcome AND outcome.word = 'success'`)
+	require.NoError(l.t, err)
+	for rows.Next() {
+		var id, org, team, typ, resource string
+		var personal []byte
+		require.NoError(l.t, rows.Scan(&id, &org, &team, &typ, &resource, &personal))
+		note(id, org, team, typ, resource, personal)
+	}
+	require.NoError(l.t, rows.Err())
+	rows, err = tx.Query("SELECT event FROM audit_pending")
+	require.NoError(l.t, err)
+	for rows.Next() {
+		var event []byte
+		require.NoError(l.t, rows.Scan(&event))
+		whole := split(l.t, event)
+		org := split(l.t, whole[0][1:])[0] // behind it are three numbers
+		rest := split(l.t, whole[0][1+1+len(org)+3*8:])
+		require.Equal(l.t, "success", string(rest[10]))
+		note(string(rest[0]), string(org), string(rest[1]), string(rest[2]), string(rest[8]), whole[1])
+	}
+	require.NoError(l.t, rows.Err())
+	for some := range slices.Chunk(values, 500) {
+		_, err := tx.Exec("INSERT INTO log VALUES " + strings.Join(some, ", "))
+		require.NoError(l.t, err)
+	}
+}
+
+// split reads texts behind their lengths, as far as they go.
+func split(t *testing.T, b []byte) (texts [][]byte) {
+	for len(b) > 0 {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			break
+		}
+		texts = append(texts, b[size:size+int(n)])
+		b = b[size+int(n):]
+	}
+	require.NotEmpty(t, texts)
+	return texts
+}
 
 // pairs finds ids that do not have one record and one event of its creation, or neither record nor less than
 // one event of its end.
@@ -269,7 +339,10 @@ func versions(table string, events ...string) string {
 
 // faults are what half a change would leave behind: each query names the ids that are wrong.
 var faults = map[string]string{
-	"event without its words":       `SELECT 'log' WHERE (SELECT count(*) FROM audit_events) <> (SELECT count(*) FROM log)`,
+	"event without its words": `SELECT 'log' WHERE (SELECT count(*) FROM audit_events) + (SELECT count(*) FROM audit_pending) <> (SELECT count(*) FROM log)`,
+	"event and its place in the tree": `SELECT e.id FROM audit_events e LEFT JOIN audit_leaves f ON f.org_id = e.org_id AND f.seq = e.seq AND f.at = e.at WHERE f.at IS NULL
+		UNION SELECT 'more' WHERE (SELECT count(*) FROM audit_events) <> (SELECT count(*) FROM audit_leaves)
+		UNION SELECT 'gap' FROM audit_events GROUP BY org_id HAVING count(*) <> max(seq) + 1`,
 	"organization and its event":    pairs("organizations", "organization.created", ""),
 	"user and its events":           pairs("users", "user.created", "user.deleted"),
 	"team and its events":           pairs("teams", "team.created", "team.deleted"),

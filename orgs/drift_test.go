@@ -39,5 +39,5 @@ func TestDriftNamesWhatIsMissing(t *testing.T) {
 	require.NoError(t, s.Close())
 	drift, err := sqlite.Drift(t.Context(), path, storetest.Kinds()...)
 	require.NoError(t, err)
-	require.Equal(t, []string{"table storetest_tallies is missing", "table storetest_ticks is missing", "table storetest_widgets is missing"}, drift)
+	require.Equal(t, []string{"table storetest_parcels is missing", "table storetest_tallies is missing", "table storetest_ticks is missing", "table storetest_widgets is missing"}, drift)
 }

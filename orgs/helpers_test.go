@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -53,12 +52,19 @@ func recorded(t *testing.T, name string) (*store.Store, *recorder, *storetest.Cl
 	return storetest.Open(t, driver, store.Options{Now: clock.Now, NewID: storetest.IDs(), Wrap: wrap}), rec, clock
 }
 
+// inOrder are options with which nothing is written in the background.
+func inOrder() *orgs.Options {
+	o := &orgs.Options{}
+	o.Audit.NoBackground = true
+	return o
+}
+
 // eachRecorded runs a test in a new world on every store, with a recorder.
 func eachRecorded(t *testing.T, fn func(t *testing.T, w *orgstest.World, rec *recorder, clock *storetest.Clock)) {
 	for _, name := range []string{"memory", "twice", "sqlite", "postgres"} {
 		t.Run(name, func(t *testing.T) {
 			s, rec, clock := recorded(t, name)
-			fn(t, orgstest.New(t, s, nil), rec, clock)
+			fn(t, orgstest.New(t, s, inOrder()), rec, clock)
 		})
 	}
 }
@@ -97,11 +103,15 @@ func (r *recorder) take() [][]write {
 
 type recordedTx struct {
 	store.DriverTx
-	rec   *recorder
-	wrote []write
+	rec    *recorder
+	wrote  []write
+	orders bool
 }
 
 func (t *recordedTx) note(k *store.Kind, rec any) {
+	if besideEvents(k.Name) {
+		return
+	}
 	w := write{kind: k.Name}
 	if k.Key == nil {
 		w.id = k.Meta(rec).ID
@@ -143,11 +153,41 @@ func (t *recordedTx) Delete(ctx context.Context, k *store.Kind, id string) error
 }
 
 func (t *recordedTx) Append(ctx context.Context, k *store.Kind, rows any) ([]bool, error) {
-	for range reflect.ValueOf(rows).Len() {
-		t.note(k, nil)
-	}
+	t.noteRows(k, rows)
 	return t.DriverTx.Append(ctx, k, rows)
 }
+
+func (t *recordedTx) Queue(ctx context.Context, k *store.Kind, rows any) error {
+	t.noteRows(k, rows)
+	return t.DriverTx.Queue(ctx, k, rows)
+}
+
+// Claim is of who puts events in order: they were noted when they were written.
+func (t *recordedTx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) error {
+	t.orders = true
+	return t.DriverTx.Claim(ctx, k, s, dst)
+}
+
+// noteRows notes events, whether or not they have their place at once, and nothing of what stands beside them.
+func (t *recordedTx) noteRows(k *store.Kind, rows any) {
+	switch k.Name {
+	case "audit_events", "audit_pending":
+		for range reflect.ValueOf(rows).Len() {
+			if !t.orders {
+				t.wrote = append(t.wrote, write{kind: "audit_events"})
+			}
+		}
+	default:
+		if !besideEvents(k.Name) {
+			for range reflect.ValueOf(rows).Len() {
+				t.note(k, nil)
+			}
+		}
+	}
+}
+
+// besideEvents says whether records of a kind follow from the events.
+func besideEvents(kind string) bool { return strings.HasPrefix(kind, "audit_") }
 
 func (t *recordedTx) Commit(ctx context.Context) error {
 	t.rec.mu.Lock()
@@ -223,8 +263,10 @@ func (s state) add(t *testing.T, k *store.Kind, row reflect.Value) {
 	switch rec := row.Interface().(type) {
 	case rbac.Scope:
 		s.scopes[rec.ID] = rec
-	case audit.Event:
-		s.events[rec.ID] = rec
+	default:
+		if e, is := audit.EventIn(rec); is {
+			s.events[e.ID] = e
+		}
 	}
 }
 
@@ -244,7 +286,7 @@ func (s state) to(after state) change {
 		}
 	}
 	for key, differs := range keys {
-		if differs && !strings.HasPrefix(key, "audit_events ") {
+		if differs && !besideEvents(key) {
 			c.records = append(c.records, key)
 		}
 	}
@@ -314,12 +356,27 @@ func (r *recorder) restore(t *testing.T, was state) {
 	r.last, r.changed = &was, false
 }
 
-// restoreLog takes all events away and puts the old ones back.
+// restoreLog takes all events and what stands beside them away, and puts the old ones back.
 func (r *recorder) restoreLog(t *testing.T, tx store.DriverTx, was state) {
 	t.Helper()
-	log := audit.Kinds()[0]
-	_, err := tx.Prune(t.Context(), log, store.Span{Order: log.Key, Limit: store.MaxAppend})
-	require.NoError(t, err)
-	_, err = tx.Append(t.Context(), log, slices.Collect(maps.Values(was.events)))
-	require.NoError(t, err)
+	for _, k := range audit.Kinds() {
+		if k.Key == nil {
+			continue
+		}
+		for {
+			n, err := tx.Prune(t.Context(), k, store.Span{Order: k.Key, Limit: store.MaxAppend})
+			require.NoError(t, err)
+			if n == 0 {
+				break
+			}
+		}
+		rows := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(k.New()).Elem()), 0, 0)
+		for _, old := range was.kept {
+			if old.kind == k {
+				rows = reflect.Append(rows, reflect.ValueOf(old.rec).Elem())
+			}
+		}
+		_, err := tx.Append(t.Context(), k, rows.Interface())
+		require.NoError(t, err)
+	}
 }

@@ -128,7 +128,7 @@ func TestNobodyIsAMemberWhoWasDeleted(t *testing.T) {
 // stores have one writer, so that nothing can come in between.
 func TestWhoIsSuspendedMayHaveBecomeTheOwnerMeanwhile(t *testing.T) {
 	s, rec, _ := recorded(t, "postgres")
-	w := orgstest.New(t, s, nil)
+	w := orgstest.New(t, s, inOrder())
 	for i, p := range partings[4:7] {
 		o := newOwned(t, w, i)
 		_, err := w.RemoveMember(w.Platform(), o.at, o.second.ID, orgs.MemberRemoval{})

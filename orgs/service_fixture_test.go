@@ -75,7 +75,7 @@ func (f *fixture) actor(by party) string {
 // newFixture makes everything, in one unit.
 func newFixture(t *testing.T, s *store.Store, rec *recorder) *fixture {
 	t.Helper()
-	w := orgstest.New(t, s, nil)
+	w := orgstest.New(t, s, inOrder())
 	var f *fixture
 	require.NoError(t, w.Together(w.Platform(), func(ctx context.Context) error {
 		f = &fixture{World: w, rec: rec}

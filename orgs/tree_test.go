@@ -35,7 +35,9 @@ func newFamily(t *testing.T, s *store.Store) family {
 	small := &billing.Price{InputPerMillion: decimal.NewFromInt(1000), OutputPerMillion: decimal.NewFromInt(1000)}
 	catalogue, err := billing.NewCatalogue(billing.Model{ID: "small", Price: small, MaxOutputTokens: 1000}, billing.Model{ID: "large", Price: small, MaxOutputTokens: 1000})
 	require.NoError(t, err)
-	w := orgstest.New(t, s, &orgs.Options{Catalogue: catalogue})
+	o := inOrder()
+	o.Catalogue = catalogue
+	w := orgstest.New(t, s, o)
 	f := family{World: w, t: t, gate: gate.New(w.Manager)}
 	f.root, f.boss = f.org("root", "")
 	f.child, f.chief = f.org("child", f.root.ID)

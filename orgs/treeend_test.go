@@ -146,7 +146,7 @@ func (s state) records(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for key, text := range s.rows {
-		if strings.HasPrefix(key, "audit_events ") {
+		if besideEvents(key) {
 			continue
 		}
 		var columns map[string]any

@@ -1,0 +1,91 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// ErasedType is the type of the event that says that what was personal in events was erased.
+const ErasedType = "audit.erased"
+
+// eraseBatch is how many events are looked at in one unit.
+const eraseBatch = 500
+
+// Erase takes what is personal out of the events that an actor has caused, or that are about it: labels, addresses,
+// reasons and the records before and after. The events themselves stay, with opaque ids, and so do their proofs:
+// of what was personal the hash is kept, and without its salt nobody can guess what it was of. It goes from one unit
+// to the next, and may be called again after an error. The caller records the change that it describes.
+//
+// Events of others that name the person, such as in a reason, are not found by it.
+func (l *Log) Erase(ctx context.Context, orgID, id string) (c Change, erased int, err error) {
+	if err := l.catchUp(ctx); err != nil {
+		return c, 0, err
+	}
+	for _, index := range [][]string{byActor, byResource} {
+		r := store.Range{By: index, Equal: []any{orgID, id}, Limit: eraseBatch}
+		for {
+			var n, looked int
+			var after []any
+			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+				n, looked = 0, 0
+				rows, err := events.Scan(ctx, tx, r)
+				if err != nil {
+					return err
+				}
+				if looked = len(rows); looked > 0 {
+					after = events.Position(r, &rows[looked-1])
+				}
+				n, err = erase(ctx, tx, rows)
+				return err
+			})
+			if err != nil {
+				return c, erased, err
+			}
+			erased += n
+			if looked < eraseBatch {
+				break
+			}
+			r.After = after
+		}
+	}
+	err = l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		known, err := names.Scan(ctx, tx, store.Range{By: nameByID, Equal: []any{orgID, actorName, id}})
+		if err != nil {
+			return err
+		}
+		for _, n := range known {
+			if _, err := names.Prune(ctx, tx, store.Range{Equal: []any{orgID, actorName, n.Name, n.ID}, Limit: 1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	l.names.forget()
+	return Change{Type: ErasedType, Resource: Resource{Type: "user", ID: id}, Data: map[string]any{"events": erased}}, erased, err
+}
+
+// erase replaces rows by such without what was personal.
+func erase(ctx context.Context, tx *store.Tx, rows []row) (n int, err error) {
+	for _, r := range rows {
+		if len(r.Salt) != saltBytes {
+			continue // it is done already
+		}
+		taken, err := events.Claim(ctx, tx, store.Range{Equal: []any{r.OrgID, r.At}, Limit: 1})
+		if err != nil {
+			return n, err
+		}
+		if len(taken) == 0 {
+			continue // somebody else does it, or it was pruned
+		}
+		now := taken[0]
+		if len(now.Salt) == saltBytes {
+			now.Salt, now.Personal = covered(now.Salt, now.Personal), nil
+			n++
+		}
+		if err := events.Append(ctx, tx, now); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
