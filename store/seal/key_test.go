@@ -37,10 +37,14 @@ func TestKeysThatAreNotRandomAreRefused(t *testing.T) {
 	for i := range steps {
 		steps[i] = byte(7 * i)
 	}
+	dice := make([]byte, seal.KeySize) // few bytes in many orders
+	for i := range dice {
+		dice[i] = byte(1) << (i * i * i / 5 % 8)
+	}
 	for name, raw := range map[string][]byte{
 		"nil": nil, "short": []byte("canary"), "16": make([]byte, 16), "31": make([]byte, 31), "33": make([]byte, 33), "zero": make([]byte, 32),
 		"one byte": bytes.Repeat([]byte{0xa5}, 32), "a pattern": bytes.Repeat([]byte("\x00\x01\xfe\xff\x7f\x80\xaa\x55"), 4), "steps": steps,
-		"a password": []byte("canary correct horse battery 123"), "hex taken for bytes": []byte("00112233445566778899aabbccddeeff"),
+		"a password": []byte("canary Correct#Horse=Battery;1283"[:32]), "dice": dice, "hex taken for bytes": []byte("00112233445566778899aabbccddeeff"),
 	} {
 		_, err := seal.NewKey(raw)
 		require.ErrorIs(t, err, seal.ErrWeakKey, name)

@@ -50,18 +50,19 @@ func (g *Guard) dialer(limit time.Duration) func(ctx context.Context, network, h
 
 // addresses are those of a host, at least one, every one of them checked.
 func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
-	addrs, err := g.lookup(ctx, host)
+	found, err := g.lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	for i, addr := range addrs {
+	if len(found) == 0 {
+		return nil, &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
+	}
+	addrs := make([]netip.Addr, len(found))
+	for i, addr := range found {
 		addrs[i] = addr.Unmap() // a resolver's way to hold an IPv4 address
 		if _, err := g.address(addrs[i], g.hosts[host]); err != nil {
 			return nil, err
 		}
-	}
-	if len(addrs) == 0 {
-		return nil, &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
 	}
 	return addrs, nil
 }
