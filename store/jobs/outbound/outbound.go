@@ -80,7 +80,8 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// Guard knows what may be called. It never changes and is safe for concurrent use.
+// Guard knows what may be called. It never changes and is safe for concurrent use. Packages that keep URLs but
+// call none, and must not link net/http, take it as an interface with its method Check.
 type Guard struct {
 	hosts       map[string]bool
 	allow, deny []netip.Prefix

@@ -13,7 +13,7 @@ type Verdict int
 // The verdicts.
 const (
 	Done   Verdict = iota // 2xx: it was taken
-	Retry                 // the network, 408, 425, 429 and 5xx: it may pass
+	Retry                 // the network, a call that was canceled, 408, 425, 429 and 5xx: it may pass
 	GiveUp                // blocked, too large, redirects, 4xx: it passes only once somebody changes something
 	Gone                  // 410: the receiver asks never to be called again
 )
