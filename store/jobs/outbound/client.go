@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Limits are those of one call. What is zero has its default.
+// Limits are those of one call. What is not above 0 has its default.
 type Limits struct {
 	Connect   time.Duration // for looking up the host and connecting to it; 5 s
 	Handshake time.Duration // for TLS; 5 s
@@ -21,23 +21,25 @@ type Limits struct {
 }
 
 func (l *Limits) orDefault() Limits {
-	var out Limits
-	if l != nil {
-		out = *l
+	if l == nil {
+		l = &Limits{}
 	}
-	for at, value := range map[*time.Duration]time.Duration{&out.Connect: 5 * time.Second, &out.Handshake: 5 * time.Second,
-		&out.Headers: 15 * time.Second, &out.Total: 30 * time.Second} {
-		if *at <= 0 {
-			*at = value
-		}
+	return Limits{
+		Connect:     above0(l.Connect, 5*time.Second),
+		Handshake:   above0(l.Handshake, 5*time.Second),
+		Headers:     above0(l.Headers, 15*time.Second),
+		Total:       above0(l.Total, 30*time.Second),
+		HeaderBytes: above0(l.HeaderBytes, 64<<10),
+		BodyBytes:   above0(l.BodyBytes, 1<<20),
 	}
-	if out.HeaderBytes <= 0 {
-		out.HeaderBytes = 64 << 10
+}
+
+// above0 is the default for what is not above 0: nothing is without a limit.
+func above0[T time.Duration | int64](v, otherwise T) T {
+	if v > 0 {
+		return v
 	}
-	if out.BodyBytes <= 0 {
-		out.BodyBytes = 1 << 20
-	}
-	return out
+	return otherwise
 }
 
 // Client calls what its guard lets it call. It is an http.RoundTripper, for libraries that take one, and is

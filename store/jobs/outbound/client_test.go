@@ -139,6 +139,14 @@ func TestPlainHTTPIsForWhatIsAllowed(t *testing.T) {
 	require.Equal(t, "scheme", rule(t, err))
 }
 
+func TestTheResolverOfTheSystemIsAsked(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }))
+	defer srv.Close()
+	status, _, err := call(t, client(t, &outbound.Options{Allow: []string{"localhost"}}, nil), "http://localhost:"+strconv.Itoa(int(portOf(srv.URL))))
+	require.NoError(t, err)
+	require.Equal(t, 204, status)
+}
+
 func TestAHostThatIsAllowedMayBeAnywhereButWhereDenied(t *testing.T) {
 	srv, o, hits := receiver(t, func(http.ResponseWriter, *http.Request) {})
 	o.Allow, o.Resolver = []string{"Example.com"}, &names{answers: map[string][]string{"example.com": {"127.0.0.1"}}}
@@ -349,7 +357,7 @@ func TestWhatFailsIsNamed(t *testing.T) {
 
 	o.Allow = append(o.Allow, "hang.example.com", "gone.example.com")
 	o.Resolver = hanging{&names{}}
-	c := client(t, o, &outbound.Limits{Connect: 50 * time.Millisecond, Handshake: 50 * time.Millisecond})
+	c, hasty := client(t, o, nil), client(t, o, &outbound.Limits{Connect: 50 * time.Millisecond, Handshake: 50 * time.Millisecond})
 	for rawURL, want := range map[string]string{
 		"https://hang.example.com/":                      "timeout",
 		"https://gone.example.com/":                      "dns",
@@ -359,7 +367,11 @@ func TestWhatFailsIsNamed(t *testing.T) {
 		"http://" + banner + "/?canary":                  "network",
 		"https" + plain.URL[4:] + "/?canary":             "tls",
 	} {
-		_, _, err := call(t, c, rawURL)
+		use := c
+		if want == "timeout" {
+			use = hasty
+		}
+		_, _, err := call(t, use, rawURL)
 		requireReason(t, want, err)
 		require.NotContains(t, err.Error(), "10.9.8.7")
 		u, _ := url.Parse(rawURL)

@@ -12,8 +12,8 @@ type Verdict int
 
 // The verdicts.
 const (
-	Done   Verdict = iota // 2xx: it was taken
-	Retry                 // the network, a call that was canceled, 408, 425, 429 and 5xx: it may pass
+	Retry  Verdict = iota // the network, a call that was canceled, 408, 425, 429 and 5xx: it may pass
+	Done                  // 2xx: it was taken
 	GiveUp                // blocked, too large, redirects, 4xx: it passes only once somebody changes something
 	Gone                  // 410: the receiver asks never to be called again
 )
