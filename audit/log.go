@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type Log struct {
 	opt   Options
 	edges edges
 	names known
+	group group
 
 	mu      sync.Mutex
 	running bool            // somebody works in the background
@@ -35,6 +37,8 @@ type Options struct {
 	// whoever verifies knows the new one. Make a key with [NewKey]. Without one there are no checkpoints, and
 	// nobody can prove afterwards that the log was not rewritten.
 	Signers []note.Signer
+	// Verifiers are the public halves of the keys that sign, and of those that have signed, for whoever asks.
+	Verifiers []string
 	// Origin begins the first line of a checkpoint, which the id of the organization ends: the name of this
 	// installation, such as "gateway.example/audit". "" is "orgkit".
 	Origin string
@@ -57,6 +61,9 @@ func New(s *store.Store, o *Options) *Log {
 	return l
 }
 
+// Verifiers are the public keys that vouch for checkpoints, as [Options] has them.
+func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
+
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
 	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
@@ -69,31 +76,45 @@ func Kinds() []*store.Kind {
 // Where units write one after another the event has its place at once. Else it is given one after the commit,
 // and the event that is returned has none yet.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
-	e, err := newEvent(ctx, tx, orgID, action, c)
+	e, err := newEvent(ctx, orgID, action, c)
 	if err != nil {
 		return e, err
 	}
-	r := rowOf(&e)
-	if !l.store.Sequential() {
-		tx.AfterCommit(l.wake)
-		return e, pending.Queue(ctx, tx, waiting{Event: r.encode()})
-	}
-	rows := []row{r}
-	if err := l.sequence(ctx, tx, rows); err != nil {
-		return e, err
-	}
-	e.Seq, e.Time = rows[0].Seq, rows[0].At
-	return e, nil
+	return e, l.append(ctx, tx, []*Event{&e})
 }
 
-func newEvent(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
+// append writes events that have neither id nor time.
+func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
+	rows := make([]row, len(list))
+	for i, e := range list {
+		e.ID, e.Time, e.OccurredAt = tx.NewID(idPrefix), tx.Now(), tx.Now()
+		rows[i] = rowOf(e)
+	}
+	if !l.store.Sequential() {
+		wait := make([]waiting, len(rows))
+		for i := range rows {
+			wait[i].Event = rows[i].encode()
+		}
+		tx.AfterCommit(l.wake)
+		return pending.Queue(ctx, tx, wait...)
+	}
+	if err := l.sequence(ctx, tx, rows); err != nil {
+		return err
+	}
+	for i, e := range list {
+		e.Seq, e.Time = rows[i].Seq, rows[i].At
+	}
+	return nil
+}
+
+func newEvent(ctx context.Context, orgID, action string, c Change) (Event, error) {
 	actor, ok := ActorFrom(ctx)
 	if !ok {
 		panic("audit: no actor in the context")
 	}
 	c = c.complete()
 	e := Event{
-		OrgID: orgID, Time: tx.Now(), OccurredAt: tx.Now(), ID: tx.NewID(idPrefix), TeamID: c.TeamID,
+		OrgID: orgID, TeamID: c.TeamID,
 		Type: c.Type, Category: Category(c.Type), Action: action,
 		ActorType: actor.Type, ActorID: actor.ID, ActorLabel: actor.Label, OnBehalfOf: actor.OnBehalfOf,
 		ResourceType: c.Resource.Type, ResourceID: c.Resource.ID, ResourceSlug: c.Resource.Slug,

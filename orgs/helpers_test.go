@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
@@ -52,10 +53,18 @@ func recorded(t *testing.T, name string) (*store.Store, *recorder, *storetest.Cl
 	return storetest.Open(t, driver, store.Options{Now: clock.Now, NewID: storetest.IDs(), Wrap: wrap}), rec, clock
 }
 
-// inOrder are options with which nothing is written in the background.
+// inOrder are options with which nothing is written in the background, and checkpoints are signed.
 func inOrder() *orgs.Options {
+	signer, verifier, err := audit.NewKey("test")
+	if err != nil {
+		panic(err)
+	}
+	key, err := note.NewSigner(signer)
+	if err != nil {
+		panic(err)
+	}
 	o := &orgs.Options{}
-	o.Audit.NoBackground = true
+	o.Audit = audit.Options{NoBackground: true, Signers: []note.Signer{key}, Verifiers: []string{verifier}}
 	return o
 }
 

@@ -182,11 +182,6 @@ type Budgets interface {
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
 }
 
-// AuditLogs is the read side of the log.
-type AuditLogs interface {
-	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
-}
-
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)

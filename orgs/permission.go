@@ -142,24 +142,3 @@ func (m *Manager) queryPlace(ctx context.Context, q PermissionQuery) (Place, err
 	}
 	return Place{}, store.Invalid("team_id", "required", "team_id or organization_id is required")
 }
-
-// AuditLog lists the events of an organization. It needs audit.read, and reading leaves an event of
-// its own.
-func (m *Manager) AuditLog(ctx context.Context, org string, f audit.Filter) (page store.Page[audit.Event], err error) {
-	orgID, err := m.OrgID(ctx, org)
-	if err != nil {
-		return page, err
-	}
-	op := rbac.Op{Action: "audit.read", OrgID: orgID}
-	if err := m.Read(ctx, op, func(context.Context, *store.Tx) error { return nil }); err != nil {
-		return page, err
-	}
-	if page, err = m.Audit().List(ctx, orgID, f); err != nil {
-		return page, err
-	}
-	return page, m.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := m.Audit().Append(ctx, tx, orgID, "audit.read", audit.Change{Type: "audit.read",
-			Resource: audit.Resource{Type: "organization", ID: orgID}, Data: map[string]any{"events": len(page.Items)}})
-		return err
-	})
-}

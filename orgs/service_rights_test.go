@@ -275,6 +275,16 @@ var otherMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
 	{name: "AuditLog", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditLog(ctx, f.id.Org, audit.Filter{}) }},
+	{name: "AuditLogBelow", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.AuditLogBelow(ctx, f.id.Org, audit.Filter{})
+		}},
+	{name: "AuditCheckpoint", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditCheckpoint(ctx, f.id.Org) }},
+	{name: "AuditProof", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditProof(ctx, f.id.Org, 0) }},
+	{name: "AuditConsistency", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditConsistency(ctx, f.id.Org, 1, 2) }},
 	{name: "Authenticate", reads: true, nobody: allowed, member: allowed, foreign: allowed, because: "the secret is all that it asks for",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Authenticate(ctx, f.id.Secret) }},
 }

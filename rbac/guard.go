@@ -219,11 +219,7 @@ func (g *Guard) recordDenial(ctx context.Context, err error) error {
 	if !errors.As(err, &d) {
 		return err
 	}
-	failed := g.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := g.log.Append(ctx, tx, d.asked.OrgID, d.asked.Action, d.change())
-		return err
-	})
-	if failed != nil {
+	if failed := g.log.Record(ctx, d.asked.OrgID, d.asked.Action, d.change()); failed != nil {
 		return errors.Join(err, fmt.Errorf("refusal was not recorded: %w", failed))
 	}
 	return err
@@ -251,6 +247,33 @@ func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx
 		err = g.recordDenial(ctx, err)
 	}
 	return err
+}
+
+// Below returns the organizations below that of op in which the actor may do what it says, where they may do it in
+// that one. Where they may not, they are left out, and no event is left.
+func (g *Guard) Below(ctx context.Context, op Op) (orgIDs []string, err error) {
+	by, _ := audit.ActorFrom(ctx)
+	err = g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
+		orgIDs = nil
+		levels, err := Descendants(ctx, tx, op.OrgID)
+		if err != nil {
+			return err
+		}
+		for _, scope := range slices.Concat(levels...) {
+			below := op
+			below.OrgID = scope.ID
+			var d *Denied
+			switch err := g.authorize(ctx, tx, by, below, scope, false); {
+			case err == nil:
+				orgIDs = append(orgIDs, scope.ID)
+			case errors.As(err, &d) || errors.Is(err, store.ErrNotFound):
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	return orgIDs, err
 }
 
 // Visible is [Guard.Read] for lists and objects whose readers the grant itself narrows: it answers

@@ -59,7 +59,7 @@ type Fault struct {
 var ErrMediaType = errors.New("the body must be application/json")
 
 // gone are the codes of conflicts with what has ended for good.
-var gone = []string{"invitation_expired", "invitation_revoked", "link_expired"}
+var gone = []string{"invitation_expired", "invitation_revoked", "link_expired", "pruned"}
 
 // NewProblem returns a problem of that status and code.
 func NewProblem(status int, code, detail string) Problem {

@@ -2,18 +2,24 @@ package rest
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 type eventView struct {
 	ID         string          `json:"id"`
+	OrgID      *string         `json:"organization_id"`
+	Sequence   int64           `json:"sequence"`
 	Time       string          `json:"time"`
+	OccurredAt string          `json:"occurred_at"`
 	Type       string          `json:"type"`
 	Category   string          `json:"category"`
 	Actor      actorView       `json:"actor"`
@@ -29,6 +35,7 @@ type eventView struct {
 	Before     json.RawMessage `json:"before"`
 	After      json.RawMessage `json:"after"`
 	Data       json.RawMessage `json:"data"`
+	Erased     bool            `json:"erased"`
 }
 
 type actorView struct {
@@ -44,11 +51,14 @@ type resourceView struct {
 }
 
 func renderEvent(e audit.Event) eventView {
-	return eventView{ID: e.ID, Time: stamp(e.Time), Type: e.Type, Category: e.Category, Actor: actorView{e.ActorType, e.ActorID, e.ActorLabel},
+	return eventView{ID: e.ID, OrgID: optional(e.OrgID), Sequence: e.Seq, Time: exact(e.Time), OccurredAt: exact(e.OccurredAt), Type: e.Type, Category: e.Category, Actor: actorView{e.ActorType, e.ActorID, e.ActorLabel},
 		OnBehalfOf: optional(e.OnBehalfOf), Resource: resourceView{e.ResourceType, e.ResourceID, optional(e.ResourceSlug)}, TeamID: optional(e.TeamID),
 		Action: e.Action, Outcome: e.Outcome, IP: optional(e.IP), UserAgent: optional(e.UserAgent), RequestID: optional(e.RequestID),
-		Reason: optional(e.Reason), Before: raw(e.Before), After: raw(e.After), Data: raw(e.Data)}
+		Reason: optional(e.Reason), Before: raw(e.Before), After: raw(e.After), Data: raw(e.Data), Erased: e.Erased}
 }
+
+// exact is a time as it is kept, so that it can be asked for.
+func exact(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
 // raw is null in JSON where there is nothing.
 func raw(m json.RawMessage) json.RawMessage {
@@ -74,20 +84,83 @@ type logQuery struct {
 	After       string   `query:"after" maxLength:"1000"`
 }
 
+func (q *logQuery) filter() (f audit.Filter, err error) {
+	f = audit.Filter{Types: flat(q.EventTypes, q.EventTypes2), Actors: flat(q.Actors, q.Actors2), Resources: flat(q.Resources, q.Resources2),
+		Outcome: audit.Outcome(q.Outcome), Limit: q.Limit, After: q.After, Ascending: q.Order == "asc"}
+	if f.Start, err = instant("start_time", q.StartTime); err != nil {
+		return f, err
+	}
+	f.End, err = instant("end_time", q.EndTime)
+	return f, err
+}
+
+type checkpointView struct {
+	Origin string   `json:"origin"`
+	Size   int64    `json:"size"`
+	Root   string   `json:"root" doc:"base64, RFC 6962"`
+	Time   string   `json:"time"`
+	Note   string   `json:"note" doc:"the signed text: the checkpoint itself"`
+	Keys   []string `json:"keys" doc:"the public keys of who signs"`
+}
+
+type consistencyQuery struct {
+	From int64 `query:"from" required:"true" minimum:"1"`
+	To   int64 `query:"to" required:"true" minimum:"1"`
+}
+
+type consistencyView struct {
+	From   int64       `json:"from"`
+	To     int64       `json:"to"`
+	Hashes []tlog.Hash `json:"hashes" doc:"base64, RFC 6962, section 2.1.2"`
+}
+
 func (a *api) auditLog() {
-	add[logQuery, none](a, http.MethodGet, "/v1/organizations/{org}/audit/logs", "Query the audit log", func(ctx context.Context, in *logQuery) (*answer[list[eventView]], error) {
-		f := audit.Filter{Types: flat(in.EventTypes, in.EventTypes2), Actors: flat(in.Actors, in.Actors2), Resources: flat(in.Resources, in.Resources2),
-			Outcome: audit.Outcome(in.Outcome), Limit: in.Limit, After: in.After, Ascending: in.Order == "asc"}
-		var err error
-		if f.Start, err = instant("start_time", in.StartTime); err != nil {
-			return nil, err
+	for path, logs := range map[string]func(context.Context, string, audit.Filter) (store.Page[audit.Event], error){
+		"/v1/organizations/{org}/audit/logs":             a.AuditLog,
+		"/v1/organizations/{org}/audit/descendants/logs": a.AuditLogBelow,
+	} {
+		summary := "Query the audit log"
+		if strings.Contains(path, "descendants") {
+			summary = "Query the audit logs of all organizations below, without its own"
 		}
-		if f.End, err = instant("end_time", in.EndTime); err != nil {
-			return nil, err
-		}
-		page, err := a.AuditLog(ctx, param(ctx, "org"), f)
-		return listOf(page, err, always(renderEvent))
-	})
+		add[logQuery, none](a, http.MethodGet, path, summary, func(ctx context.Context, in *logQuery) (*answer[list[eventView]], error) {
+			f, err := in.filter()
+			if err != nil {
+				return nil, err
+			}
+			page, err := logs(ctx, param(ctx, "org"), f)
+			return listOf(page, err, always(renderEvent))
+		})
+	}
+	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/audit/checkpoint", "The newest signed checkpoint of the audit log",
+		func(ctx context.Context, _ *none) (*answer[checkpointView], error) {
+			c, err := a.AuditCheckpoint(ctx, param(ctx, "org"))
+			if err != nil {
+				return nil, err
+			}
+			keys := append([]string{}, a.Audit().Verifiers()...)
+			return ok(checkpointView{c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), stamp(c.Time), c.Note, keys})
+		})
+	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/audit/logs/{sequence}/proof", "Prove that an event is in the log",
+		func(ctx context.Context, _ *none) (*answer[audit.Proof], error) {
+			seq, err := strconv.ParseInt(param(ctx, "sequence"), 10, 64)
+			if err != nil {
+				return nil, store.ErrNotFound
+			}
+			p, err := a.AuditProof(ctx, param(ctx, "org"), seq)
+			if err != nil {
+				return nil, err
+			}
+			return ok(p)
+		})
+	add[consistencyQuery, none](a, http.MethodGet, "/v1/organizations/{org}/audit/consistency", "Prove that one checkpoint continues another",
+		func(ctx context.Context, in *consistencyQuery) (*answer[consistencyView], error) {
+			hashes, err := a.AuditConsistency(ctx, param(ctx, "org"), in.From, in.To)
+			if err != nil {
+				return nil, err
+			}
+			return ok(consistencyView{in.From, in.To, append([]tlog.Hash{}, hashes...)})
+		})
 }
 
 func instant(field, s string) (time.Time, error) {

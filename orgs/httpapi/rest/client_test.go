@@ -12,7 +12,9 @@ import (
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
@@ -45,7 +47,12 @@ func newClient(t *testing.T, s *store.Store) *client {
 		billing.Model{ID: "gpt-4-32k", Price: price("60", "120"), MaxOutputTokens: 32768},
 		billing.Model{ID: "dall-e-3", Price: &billing.Price{PerImage: decimal.RequireFromString("0.04")}})
 	require.NoError(t, err)
-	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Options: rbac.Options{Actions: []string{"deployments.manage"}}})
+	signer, verifier, err := audit.NewKey("gateway.example")
+	require.NoError(t, err)
+	key, err := note.NewSigner(signer)
+	require.NoError(t, err)
+	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Options: rbac.Options{Actions: []string{"deployments.manage"},
+		Audit: audit.Options{Signers: []note.Signer{key}, Verifiers: []string{verifier}}}})
 	require.NoError(t, err)
 	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	require.NoError(t, err)
