@@ -47,6 +47,7 @@ func (r Report) String() string {
 
 // Verifier checks the events of one log, one after another, against checkpoints. It needs no database.
 type Verifier struct {
+	origin  string
 	edge    edge
 	first   int64
 	cut     string // with which event the log begins, as the last event of a prune says
@@ -62,7 +63,7 @@ func NewVerifier(origin string, checkpoints []Checkpoint, first int64, hashes []
 	if first < 0 || !ok {
 		return nil, errors.New("audit: the edge is not that of a tree of this size")
 	}
-	v := &Verifier{edge: e, first: first, report: Report{Verdict: Intact, Seq: -1, First: first}}
+	v := &Verifier{origin: origin, edge: e, first: first, report: Report{Verdict: Intact, Seq: -1, First: first}}
 	for _, c := range checkpoints {
 		if c.Origin != origin {
 			return nil, fmt.Errorf("audit: a checkpoint is of %q", c.Origin)
@@ -125,6 +126,25 @@ func (v *Verifier) add(leaf tlog.Hash, seq int64, at time.Time, erased bool) {
 		v.report.Covered, v.report.Until = c.Size, c.Time
 		v.pending = v.pending[1:]
 	}
+}
+
+// Covered checks what was added up to now against a checkpoint, which may be of a larger tree: then the hashes show that
+// it continues this one (RFC 6962, section 2.1.2).
+func (v *Verifier) Covered(c Checkpoint, hashes []tlog.Hash) {
+	root, from := v.edge.root(), max(v.report.Covered, v.first)
+	switch {
+	case v.report.Verdict == Tampered:
+		return
+	case c.Origin != v.origin:
+		v.tampered(from, fmt.Sprintf("the checkpoint is of %q", c.Origin))
+		return
+	case c.Size < v.edge.size:
+		return // it says nothing about the last ones
+	case c.Size == v.edge.size && c.Root != root, c.Size > v.edge.size && tlog.CheckTree(hashes, c.Size, c.Root, v.edge.size, root) != nil:
+		v.tampered(from, fmt.Sprintf("from there to %d the log is not what was signed at %s", v.edge.size-1, c.Time.UTC().Format(time.RFC3339)))
+		return
+	}
+	v.report.Covered, v.report.Until = v.edge.size, c.Time
 }
 
 // End returns the report. complete says that nothing of the log is left out: it ends where its newest checkpoint

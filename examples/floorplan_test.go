@@ -58,6 +58,7 @@ var rooms = map[string]room{
 	"orgs/httpapi/rest":        {6, []string{decimal, huma}},
 	"examples":                 {8, nil}, // its tests
 	"examples/internal/opendb": {7, nil},
+	"examples/auditverify":     {8, []string{xmod}},
 	"examples/quickstart":      {8, []string{decimal}},
 	"examples/gateway":         {8, nil},
 }
