@@ -60,7 +60,7 @@ var rooms = map[string]room{
 	"examples/internal/opendb": {7, nil},
 	"examples/auditverify":     {8, []string{xmod}},
 	"examples/quickstart":      {8, []string{decimal}},
-	"examples/gateway":         {8, nil},
+	"examples/gateway":         {8, []string{xmod}},
 }
 
 // top is the floor of the hosts, the only one where drivers and domains meet.
