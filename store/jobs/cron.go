@@ -58,6 +58,9 @@ func parse(text, zone string) (*expression, error) {
 		return nil, store.Invalid("cron", "pattern", "is not a cron expression")
 	}
 	spec := parsed.(*cron.SpecSchedule)
+	if spec.Minute == 0 || spec.Hour == 0 || spec.Dom == 0 || spec.Month == 0 || spec.Dow == 0 { // of "," alone
+		return nil, store.Invalid("cron", "pattern", "is not a cron expression")
+	}
 	e := &expression{minute: spec.Minute, hour: spec.Hour, dom: spec.Dom, month: spec.Month, dow: spec.Dow}
 	starts := func(field string) bool { return strings.HasPrefix(field, "*") || strings.HasPrefix(field, "?") }
 	e.eitherDay = !starts(parts[2]) && !starts(parts[4])
@@ -80,38 +83,55 @@ const horizon = 50 // years
 func (e *expression) next(after time.Time) (time.Time, bool) {
 	after = after.UTC().Round(0)
 	end := after.AddDate(horizon, 0, 0)
-	for at := after; ; {
-		_, seconds := at.In(e.zone).Zone()
-		offset := time.Duration(seconds) * time.Second
-		from, to := at.In(e.zone).ZoneBounds()
-		low := at.Add(offset)
-		if at.Equal(after) {
-			low = low.Truncate(time.Minute).Add(time.Minute) // strictly after
+	if end.After(never) {
+		return time.Time{}, false
+	}
+	from, offset, to := e.span(after)
+	low := after.Add(offset).Truncate(time.Minute).Add(time.Minute) // strictly after
+	// passed is the local time up to which everything has been, or was left out.
+	passed := time.Time{}
+	if !from.IsZero() {
+		passed = from.Add(offsetAt(from.Add(-time.Second), e.zone))
+	}
+	for {
+		if !e.elapsed {
+			low = later(low, passed) // what is before is the second pass
 		}
-		if !from.IsZero() && !e.elapsed {
-			// Local time jumped from here to there.
-			before := from.UTC().Add(offsetBefore(from, e.zone))
-			if at.Equal(from) && !at.Equal(after) && e.between(before, low) {
-				return at, true
-			}
-			low = later(low, before) // what is before was in the first pass
+		if to.After(end) {
+			to = end
 		}
-		high := end.Add(offset)
-		if !to.IsZero() && to.Before(end) {
-			high = to.UTC().Add(offset)
-		}
+		high := to.Add(offset)
 		if wall, ok := e.search(ceil(low), high); ok {
 			return wall.Add(-offset), true
 		}
-		if to.IsZero() || !to.Before(end) {
+		if !to.Before(end) {
 			return time.Time{}, false
 		}
-		at = to.UTC()
+		passed = later(passed, high)
+		at := to
+		_, offset, to = e.span(at)
+		low = at.Add(offset)
+		if _, out := e.search(ceil(passed), low); out && !e.elapsed {
+			return at, true // it was left out
+		}
 	}
 }
 
-func offsetBefore(t time.Time, zone *time.Location) time.Duration {
-	_, seconds := t.Add(-time.Second).In(zone).Zone()
+// span is a time around an instant in which the zone has one offset. It need not be the longest: what is
+// right does not hang on where spans of the same offset are cut.
+func (e *expression) span(at time.Time) (from time.Time, offset time.Duration, to time.Time) {
+	from, to = at.In(e.zone).ZoneBounds()
+	if to.IsZero() {
+		to = never
+	}
+	if !to.After(at) { // as Go 1.26 says on the last day of leap years that lie behind the table of a zone
+		to = at.Truncate(time.Minute).Add(time.Minute)
+	}
+	return from.UTC(), offsetAt(at, e.zone), to.UTC()
+}
+
+func offsetAt(t time.Time, zone *time.Location) time.Duration {
+	_, seconds := t.In(zone).Zone()
 	return time.Duration(seconds) * time.Second
 }
 
@@ -121,12 +141,6 @@ func ceil(t time.Time) time.Time {
 		return whole.Add(time.Minute)
 	}
 	return t
-}
-
-// between says whether there is a tick in a span of local time, its end not included.
-func (e *expression) between(from, to time.Time) bool {
-	_, ok := e.search(ceil(from), to)
-	return ok
 }
 
 // search finds the first local time at or after t, a whole minute, that the expression names. It lies

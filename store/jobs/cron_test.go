@@ -71,6 +71,8 @@ func TestTicksWhereClocksAreChanged(t *testing.T) {
 		{"a day field that begins with * is no restriction", "0 0 */2 * 5", "", "2024-09-01 00:00:00",
 			[]string{"2024-09-13 00:00 UTC", "2024-09-27 00:00 UTC", "2024-10-11 00:00 UTC"}},
 		{"leap days over a century that has none", "0 0 29 2 *", "", "2096-02-29 00:00:00", []string{"2104-02-29 00:00 UTC"}},
+		{"the last day of a leap year, far away", "0 0 1 1 *", ny, "2040-12-30 12:00:00", []string{"2041-01-01 00:00 EST"}},
+		{"an hour of it", "0 * 31 12 *", ny, "2044-12-31 18:30:00", []string{"2044-12-31 19:00 EST", "2044-12-31 20:00 EST"}},
 		{"names", "0 9 * jan mon", "", "2024-01-01 09:00:00", []string{"2024-01-08 09:00 UTC"}},
 		{"seconds are passed over", "* * * * *", "", "2024-01-01 09:00:59", []string{"2024-01-01 09:01 UTC"}},
 	} {
@@ -80,8 +82,8 @@ func TestTicksWhereClocksAreChanged(t *testing.T) {
 
 func TestExpressionsAndZonesThatAreNone(t *testing.T) {
 	for _, cron := range []string{"", "* * * *", "* * * * * *", "60 * * * *", "* * * * 8", "@daily", "@every 1m", "TZ=UTC * * * * *", "TZ=UTC",
-		"TZ=UTC a b c d", "*/0 * * * *", "a b c d e", "0 0 30 2 *", "5-1 * * * *", strings.Repeat("1,", 300) + "1 * * * *"} {
-		_, err := jobs.Next(cron, "UTC", time.Now())
+		"TZ=UTC a b c d", "*/0 * * * *", "a b c d e", "0 0 30 2 *", "5-1 * * * *", "10 0 * 2 ,", strings.Repeat("1,", 300) + "1 * * * *"} {
+		_, err := jobs.Next(cron, "America/New_York", time.Now())
 		var wrong *store.FieldError
 		require.ErrorAs(t, err, &wrong, cron)
 		require.Equal(t, "cron", wrong.Field)
@@ -193,6 +195,7 @@ func TestNextAgreesWithWalkingMinuteByMinute(t *testing.T) {
 		{"Africa/Casablanca", "2024-04-14"}, {"America/Sao_Paulo", "2018-11-04"}, {"America/St_Johns", "2006-04-02"}, {"America/St_Johns", "2006-10-29"},
 		{"Asia/Pyongyang", "2018-05-05"}, {"America/Caracas", "2007-12-09"}, {"Antarctica/Troll", "2024-03-31"}, {"Asia/Gaza", "2024-04-20"},
 		{"Asia/Kathmandu", "2024-01-01"}, {"UTC", "2024-02-29"}, {"America/New_York", "2060-03-14"}, {"Pacific/Chatham", "2024-09-29"},
+		{"America/New_York", "2044-12-31"},
 	}
 	var all []int
 	for v := range 32 {

@@ -17,43 +17,47 @@ type held struct {
 	completing, completed atomic.Bool
 }
 
-// claim takes jobs of the kinds that are due, at most limit, and leases them. Jobs whose last attempt died
-// with its worker become dead letters.
+// claim takes jobs of the kinds that are due, at most limit, and leases them.
 func (w *Worker) claim(ctx context.Context, kinds []*kind, limit int) (got []*held, err error) {
 	err = w.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		got = nil
 		for _, k := range kinds {
-			for buried := 1; buried > 0 && len(got) < limit; { // what is buried makes place
-				buried = 0
-				rows, err := live.Claim(ctx, tx, store.Range{Equal: []any{k.name}, Below: tx.Now().Add(time.Microsecond), Limit: limit - len(got)})
-				if err != nil {
+			for more := true; more && len(got) < limit; {
+				var some []*held
+				if some, more, err = w.lend(ctx, tx, k, limit-len(got)); err != nil {
 					return err
 				}
-				var leased []row
-				for _, r := range rows {
-					if r.Lease != "" && k.last(r.Attempt) {
-						if err := bury(ctx, tx, &r, "the worker of the last attempt died, or lost its lease"); err != nil {
-							return err
-						}
-						buried++
-						continue
-					}
-					r.Attempt++
-					r.Lease, r.Due = tx.NewID("lease"), instant(tx.Now().Add(w.lease))
-					leased = append(leased, r)
-					got = append(got, &held{kind: k, row: r})
-				}
-				if _, err := live.AppendMany(ctx, tx, leased); err != nil {
-					return err
-				}
+				got = append(got, some...)
 			}
 		}
 		return nil
 	})
+	return got, err
+}
+
+// lend leases jobs of a kind. Those whose last attempt ended with its worker become dead letters: then there
+// may be more to lease.
+func (w *Worker) lend(ctx context.Context, tx *store.Tx, k *kind, limit int) (got []*held, more bool, err error) {
+	rows, err := live.Claim(ctx, tx, store.Range{Equal: []any{k.name}, Below: tx.Now().Add(time.Microsecond), Limit: limit})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return got, nil
+	var leased []row
+	for _, r := range rows {
+		if r.Lease != "" && k.last(r.Attempt) {
+			if err := bury(ctx, tx, &r, "the worker of the last attempt died, or lost its lease"); err != nil {
+				return nil, false, err
+			}
+			more = true
+			continue
+		}
+		r.Attempt++
+		r.Lease, r.Due = tx.NewID("lease"), instant(tx.Now().Add(w.lease))
+		leased = append(leased, r)
+		got = append(got, &held{kind: k, row: r})
+	}
+	_, err = live.AppendMany(ctx, tx, leased)
+	return got, more, err
 }
 
 // own takes the row of a job out of the live ones and returns it, if the lease is still ours. there says

@@ -1,8 +1,11 @@
 package jobs_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -276,4 +279,29 @@ func TestCreateScheduleNamesWhatIsWrong(t *testing.T) {
 		require.ErrorAs(t, err, &wrong, field)
 		require.Equal(t, field, wrong.Field)
 	}
+}
+
+// rows are the schedules without the checks of the package.
+var rows = store.Define[jobs.Schedule]("schedules", "sched", store.Unique("org_id", "name"), store.Index("paused", "next_run_at"))
+
+func TestAScheduleThatCannotBeReadAnyMoreKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(nil)
+		var log bytes.Buffer
+		w := jobs.NewWorker(s, &jobs.Options{Poll: time.Minute, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		var did diary
+		w.Handle("note", did.handle, nil)
+		gone := schedule(t, s, jobs.Schedule{Name: "gone", Cron: "0 * * * *"})
+		schedule(t, s, jobs.Schedule{Name: "good", Cron: "0 * * * *"})
+		update(t, s, func(ctx context.Context, tx *store.Tx) error {
+			gone.Zone = "Mars/Olympus"
+			return rows.Update(ctx, tx, &gone)
+		})
+		stop := background(t, w)
+		time.Sleep(time.Hour + 10*time.Minute + time.Second)
+		stop()
+		require.Len(t, did.ids(), 1)
+		told := strings.Count(log.String(), "schedule "+gone.ID+": zone")
+		require.InDelta(t, 11, told, 2, "with each poll, and no more often")
+	})
 }

@@ -105,7 +105,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		running.Go(func() {
 			defer func() { <-slots }()
 			if err := w.attempt(work, h, true); err != nil {
-				w.report(h, err)
+				w.report(work, h, err)
 			}
 		})
 	})
@@ -249,7 +249,7 @@ func (w *Worker) attempt(ctx context.Context, h *held, extend bool) error {
 	return failed
 }
 
-func (w *Worker) report(h *held, err error) {
+func (w *Worker) report(ctx context.Context, h *held, err error) {
 	level := slog.LevelWarn
 	args := []any{"job", h.row.ID, "kind", h.row.Kind, "org", h.row.OrgID, "attempt", h.row.Attempt, "error", err}
 	var p *PanicError
@@ -257,7 +257,7 @@ func (w *Worker) report(h *held, err error) {
 		level = slog.LevelError
 		args = append(args, "stack", string(p.Stack))
 	}
-	w.log.Log(context.Background(), level, "jobs: an attempt failed", args...)
+	w.log.Log(ctx, level, "jobs: an attempt failed", args...)
 }
 
 // RunDue runs everything that is due by the clock of the store, one job after the other in the caller's
