@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/orgkit/orgkit/store"
@@ -19,6 +20,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	for _, name := range stores {
 		b.Run(name, func(b *testing.B) {
 			s := storetest.Open(b, name, store.Options{})
+			enqueue(b, s, jobs.NewJob{Kind: "note", OrgID: "org_1"}) // the words are known
 			for b.Loop() {
 				enqueue(b, s, jobs.NewJob{Kind: "note", OrgID: "org_1", Payload: payload})
 			}
@@ -32,6 +34,7 @@ func BenchmarkEnqueueMany(b *testing.B) {
 		for _, name := range stores {
 			b.Run("key="+key+"/"+name, func(b *testing.B) {
 				s := storetest.Open(b, name, store.Options{})
+				enqueue(b, s, jobs.NewJob{Kind: "note", OrgID: "org_1"})
 				n := 0
 				for b.Loop() {
 					if n++; n%1000 != 1 {
@@ -66,6 +69,29 @@ func BenchmarkRunDue(b *testing.B) {
 				enqueue(b, s, jobs.NewJob{Kind: "note", OrgID: "org_1", Payload: payload})
 				runDue(b, w)
 			}
+		})
+	}
+}
+
+// BenchmarkRun is one of many jobs that wait for a worker.
+func BenchmarkRun(b *testing.B) {
+	for _, name := range stores {
+		b.Run(name, func(b *testing.B) {
+			s := storetest.Open(b, name, store.Options{})
+			for range b.N {
+				enqueue(b, s, jobs.NewJob{Kind: "note", OrgID: "org_1", Payload: payload})
+			}
+			var left sync.WaitGroup
+			left.Add(b.N)
+			w := jobs.NewWorker(s, nil)
+			w.Handle("note", func(context.Context, jobs.Job) error {
+				left.Done()
+				return nil
+			}, nil)
+			b.ResetTimer()
+			stop := background(b, w)
+			left.Wait()
+			stop()
 		})
 	}
 }

@@ -18,7 +18,8 @@ const Unlimited = -1
 
 // KindOptions say how jobs of a kind are run. Nil, and zero fields, are the defaults.
 type KindOptions struct {
-	// MaxAttempts is how often a job is begun at most: 0 is 20, some 12 hours; see [Unlimited].
+	// MaxAttempts is how often a job is begun at most: 0 is 20, over some 5 hours and 9 at most; see
+	// [Unlimited].
 	MaxAttempts int
 	// MinBackoff and MaxBackoff bound the wait after a failure: it is random between nothing and
 	// MinBackoff doubled with each attempt, at most MaxBackoff. 0 is 2 seconds, and an hour.

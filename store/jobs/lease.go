@@ -165,11 +165,14 @@ func (h *held) settle(ctx context.Context, s *store.Store, failed error, stopped
 }
 
 // Complete ends the job inside a unit of its handler: the effects of the unit and the end of the job are
-// committed together, so the effects happen once. The handler returns nil afterwards; what it returns
-// does not count any more. ErrLeaseLost when somebody else has taken the job over: the unit has to fail
-// with it.
+// committed together, so the effects happen once. What the handler returns afterwards is told to whoever
+// runs it and changes nothing. ErrLeaseLost when somebody else has taken the job over, or when it is none
+// that a handler was given: the unit has to fail with it.
 func (j Job) Complete(ctx context.Context, tx *store.Tx) error {
 	h := j.held
+	if h == nil {
+		return ErrLeaseLost
+	}
 	h.completing.Store(true)
 	r, _, err := own(ctx, tx, j.row)
 	if err != nil {

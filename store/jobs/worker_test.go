@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -313,21 +314,22 @@ func TestTwoProcessesNeverRunAJobAtTheSameTime(t *testing.T) {
 			s := both(t, name, store.Options{})
 			const total = 200
 			var mu sync.Mutex
-			running, done, twice := map[string]bool{}, map[string]int{}, 0
+			running, done, twice := map[string]bool{}, map[string]int{}, 0 // running by job, or by lane
 			var by [2]int
 			for i := range s {
 				w := jobs.NewWorker(s[i], &jobs.Options{Concurrency: 4})
 				w.Handle("note", func(_ context.Context, j jobs.Job) error {
+					what := cmp.Or(j.Lane, j.ID)
 					mu.Lock()
-					if running[j.ID] {
+					if running[what] {
 						twice++
 					}
-					running[j.ID] = true
+					running[what] = true
 					mu.Unlock()
 					time.Sleep(time.Millisecond)
 					mu.Lock()
 					defer mu.Unlock()
-					running[j.ID] = false
+					running[what] = false
 					done[j.ID]++
 					by[i]++
 					return nil
@@ -338,8 +340,8 @@ func TestTwoProcessesNeverRunAJobAtTheSameTime(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range s {
 				wg.Go(func() {
-					for range total / 2 {
-						enqueue(t, s[i], jobs.NewJob{Kind: "note"})
+					for n := range total / 2 {
+						enqueue(t, s[i], jobs.NewJob{Kind: "note", Lane: []string{"", "", "a", "b"}[n%4]})
 					}
 				})
 			}
@@ -357,6 +359,34 @@ func TestTwoProcessesNeverRunAJobAtTheSameTime(t *testing.T) {
 			}
 			require.NotZero(t, by[0])
 			require.NotZero(t, by[1])
+		})
+	}
+}
+
+func TestAnotherProcessRespectsALeaseThatIsExtended(t *testing.T) {
+	for _, name := range []string{"sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := both(t, name, store.Options{})
+			var ran, lost atomic.Int64
+			for i := range s {
+				w := jobs.NewWorker(s[i], &jobs.Options{Lease: 2 * time.Second, Poll: 20 * time.Millisecond})
+				w.Handle("note", func(ctx context.Context, j jobs.Job) error {
+					ran.Add(1)
+					select {
+					case <-time.After(3 * time.Second):
+					case <-ctx.Done(): // where the machine stands still for so long
+						lost.Add(1)
+					}
+					return ctx.Err()
+				}, nil)
+				stop := background(t, w)
+				defer stop()
+			}
+			enqueue(t, s[0], jobs.NewJob{Kind: "note"})
+			require.Eventually(t, func() bool { return ran.Load() > 0 }, time.Minute, time.Millisecond)
+			time.Sleep(3500 * time.Millisecond)
+			require.EqualValues(t, 1, ran.Load()-lost.Load())
 		})
 	}
 }
