@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -135,8 +134,6 @@ func encode(v any) (json.RawMessage, error) {
 		return nil, store.Invalid("payload", "type", "cannot be encoded as JSON")
 	case len(payload) > MaxPayload:
 		return nil, store.Invalid("payload", "range", "has more than %d bytes", MaxPayload)
-	case bytes.Contains(payload, []byte(`\u0000`)):
-		return nil, store.Invalid("payload", "pattern", "holds a NUL, which not every database can keep")
 	}
 	return payload, nil
 }

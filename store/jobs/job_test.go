@@ -73,13 +73,27 @@ func TestEnqueueNamesWhatIsWrong(t *testing.T) {
 		require.ErrorAs(t, err, &wrong, field)
 		require.Equal(t, field, wrong.Field)
 	}
-	for _, payload := range []any{make(chan int), "\x00"} {
-		err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-			_, _, err := jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: "k", Payload: payload})
-			return err
-		})
-		require.ErrorIs(t, err, store.ErrInvalid)
-	}
+	err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		_, _, err := jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: "k", Payload: make(chan int)})
+		return err
+	})
+	require.ErrorIs(t, err, store.ErrInvalid)
+}
+
+func TestAPayloadComesBackAsItWas(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		w, did := noting(s, nil)
+		for i, want := range []string{"", "\x00", `\u0000`, "漢字 ' \" ? $1 %", "<&>"} {
+			enqueue(t, s, jobs.NewJob{Kind: "note", Payload: want})
+			runDue(t, w)
+			var got string
+			require.NoError(t, did.jobs[i].Decode(&got))
+			require.Equal(t, want, got)
+		}
+		enqueue(t, s, jobs.NewJob{Kind: "note"})
+		runDue(t, w)
+		require.Equal(t, "null", string(did.jobs[5].Payload))
+	})
 }
 
 func TestAKeyIsKnownUntilItsTimeAfterTheJobIsOver(t *testing.T) {

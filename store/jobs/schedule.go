@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -59,6 +60,10 @@ func (s *Schedule) check() (*expression, error) {
 	var err error
 	if s.Payload, err = encode(s.Payload); err != nil {
 		return nil, err
+	}
+	// A record's JSON is a value to PostgreSQL, which has no text with a NUL; that of a job is a text.
+	if bytes.Contains(bytes.ReplaceAll(s.Payload, []byte(`\\`), nil), []byte(`\u0000`)) {
+		return nil, store.Invalid("payload", "pattern", "holds a NUL, which not every database can keep")
 	}
 	switch s.CatchUp {
 	case "":

@@ -263,6 +263,22 @@ func TestSchedulesAreFoundAndListedByOrganization(t *testing.T) {
 	})
 }
 
+func TestThePayloadOfAScheduleIsTheSameEverywhere(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		w, did := noting(s, nil)
+		schedule(t, s, jobs.Schedule{Name: "a", Cron: "0 * * * *", Payload: json.RawMessage(`{"b": "\\\\u0000 漢 ?", "a": 1.50}`)})
+		schedule(t, s, jobs.Schedule{Name: "b", Cron: "0 * * * *"})
+		clock.Advance(61 * time.Minute)
+		require.Equal(t, 2, runDue(t, w))
+		require.JSONEq(t, `{"b": "\\\\u0000 漢 ?", "a": 1.50}`, string(did.jobs[0].Payload))
+		require.Equal(t, "null", string(did.jobs[1].Payload))
+		err := s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			return jobs.CreateSchedule(ctx, tx, &jobs.Schedule{Name: "n", Kind: "k", Cron: "* * * * *", Payload: json.RawMessage(`"\\\u0000"`)})
+		})
+		require.ErrorIs(t, err, store.ErrInvalid)
+	})
+}
+
 func TestCreateScheduleNamesWhatIsWrong(t *testing.T) {
 	s := storetest.Open(t, "memory", store.Options{})
 	for field, in := range map[string]jobs.Schedule{
