@@ -30,6 +30,7 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs"
 )
 
 // Service is everything that can be done with organizations. *[Manager] is the implementation; the
@@ -256,6 +257,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind()}
+	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)
 	return append(kinds, billing.Kinds()...)
