@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"

@@ -108,8 +108,8 @@ type consistencyQuery struct {
 }
 
 type consistencyView struct {
-	From   int64       `json:"from"`
-	To     int64       `json:"to"`
+	From   int64        `json:"from"`
+	To     int64        `json:"to"`
 	Hashes []audit.Hash `json:"hashes" doc:"base64, RFC 6962, section 2.1.2"`
 }
 
