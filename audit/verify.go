@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -47,12 +49,13 @@ func (r Report) String() string {
 
 // Verifier checks the events of one log, one after another, against checkpoints. It needs no database.
 type Verifier struct {
-	origin  string
-	edge    edge
-	first   int64
-	cut     string // with which event the log begins, as the last event of a prune says
-	pending []Checkpoint
-	report  Report
+	origin    string
+	edge      edge
+	first     int64
+	completed []byte // by the last event
+	cut       string // with which event the log begins, as the last event of a prune says
+	pending   []Checkpoint
+	report    Report
 }
 
 // NewVerifier returns a verifier of the log of that origin. The checkpoints are what [ReadCheckpoint] returned, best
@@ -111,7 +114,7 @@ func (v *Verifier) add(leaf tlog.Hash, seq int64, at time.Time, erased bool) {
 		v.tampered(seq, "it is not later than the event before it")
 		return
 	}
-	v.edge.add(leaf)
+	v.completed = v.edge.add(leaf)
 	v.edge.at = at
 	v.report.Checked++
 	if erased {
@@ -193,6 +196,8 @@ func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers
 			r = Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}
 			return nil
 		}
+		places, stop := iter.Pull2(leaves.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First}))
+		defer stop()
 		begun := false
 		for e, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
 			if err != nil {
@@ -208,6 +213,16 @@ func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers
 				break
 			}
 			v.Add(entry)
+			place, err, _ := places()
+			if err != nil {
+				return err
+			}
+			if place.Seq != e.Seq || !place.At.Equal(e.At) || !bytes.Equal(place.Hashes, v.completed) {
+				v.tampered(e.Seq, "what is kept of the tree is not that of the event")
+			}
+			if v.report.Verdict == Tampered {
+				break
+			}
 		}
 		r = v.End(true)
 		return nil
