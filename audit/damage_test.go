@@ -99,3 +99,48 @@ func damage(t *testing.T, tx store.DriverTx, kinds map[string]*store.Kind, orgID
 	require.NoError(t, err)
 	return what
 }
+
+func TestErasedIsGoneAndSaidSo(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		l := newSigned(t, s)
+		l.write(t, "org_1", 3)
+		bob := audit.Actor{Type: audit.User, ID: "usr_2", Label: "bob@acme.com"}
+		write(t, s, as(t, bob), "org_1", audit.Change{Type: "member.removed", Resource: audit.Resource{Type: "user", ID: "usr_1"}, Before: map[string]any{"email": "alice@acme.com"}})
+		write(t, s, as(t, bob), "org_1", audit.Change{Type: "x.done"})
+		_, err := l.Checkpoint(t.Context(), "org_1")
+		require.NoError(t, err)
+
+		n, err := l.Erase(t.Context(), "org_1", "usr_1")
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		verdict := func() audit.Report {
+			r, err := l.Verify(t.Context(), "org_1", l.verifiers)
+			require.NoError(t, err)
+			return r
+		}
+		require.Equal(t, audit.Tampered, verdict().Verdict, "nobody has said so")
+		write(t, s, as(t, bob), "org_1", audit.Erasure("usr_1"))
+		r := verdict()
+		require.Equal(t, audit.Intact, r.Verdict, r)
+		require.EqualValues(t, 4, r.Erased)
+
+		page, err := l.List(t.Context(), "org_1", audit.Filter{Ascending: true})
+		require.NoError(t, err)
+		require.Len(t, page.Items, 6)
+		for i, e := range page.Items {
+			require.Equal(t, i < 4, e.Erased)
+			require.NotContains(t, fmt.Sprintf("%+v", e), "lice@acme")
+		}
+		require.Empty(t, types(t, s, "org_1", audit.Filter{Actors: []string{"user:alice@acme.com"}}), "the name is gone too")
+		require.Len(t, types(t, s, "org_1", audit.Filter{Actors: []string{"user:usr_1"}}), 3)
+		n, err = l.Erase(t.Context(), "org_1", "usr_1")
+		require.NoError(t, err)
+		require.Zero(t, n)
+		for seq := range int64(6) {
+			p, err := l.Prove(t.Context(), "org_1", seq)
+			require.NoError(t, err)
+			_, err = p.Verify(origin+"/org_1", l.verifiers)
+			require.NoError(t, err)
+		}
+	})
+}

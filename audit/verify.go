@@ -53,7 +53,9 @@ type Verifier struct {
 	edge      edge
 	first     int64
 	completed []byte // by the last event
-	cut       string // with which event the log begins, as the last event of a prune says
+	erased    []erasedEvent
+	erasures  map[string]bool // the ids of whom an event says that it was erased
+	cut       string          // with which event the log begins, as the last event of a prune says
 	pending   []Checkpoint
 	report    Report
 }
@@ -66,7 +68,7 @@ func NewVerifier(origin string, checkpoints []Checkpoint, first int64, hashes []
 	if first < 0 || !ok {
 		return nil, errors.New("audit: the edge is not that of a tree of this size")
 	}
-	v := &Verifier{origin: origin, edge: e, first: first, report: Report{Verdict: Intact, Seq: -1, First: first}}
+	v := &Verifier{origin: origin, edge: e, first: first, erasures: map[string]bool{}, report: Report{Verdict: Intact, Seq: -1, First: first}}
 	for _, c := range checkpoints {
 		if c.Origin != origin {
 			return nil, fmt.Errorf("audit: a checkpoint is of %q", c.Origin)
@@ -100,6 +102,12 @@ func (v *Verifier) Add(e Entry) {
 		return
 	}
 	v.add(leaf, e.Seq, e.Time, e.Erased)
+	switch {
+	case e.Erased:
+		v.erased = append(v.erased, erasedEvent{e.Seq, e.ActorID, e.ResourceID})
+	case e.Type == ErasedType:
+		v.erasures[e.ResourceID] = true
+	}
 	if e.Type == PrunedType {
 		v.cut = e.ResourceID
 	}
@@ -162,10 +170,29 @@ func (v *Verifier) End(complete bool) Report {
 	case complete && v.first > 0 && v.cut != firstEvent(v.first).ID:
 		v.tampered(v.first, "the log begins there, and no event of a prune says so")
 		r = v.report
+	case complete && v.unexplained() >= 0:
+		v.tampered(v.unexplained(), "what was personal is gone, and no event says that it was erased")
+		r = v.report
 	case r.Covered == 0 || r.Covered <= v.first:
 		r.Verdict, r.Reason = Unchecked, "no checkpoint covers any of the events"
 	}
 	return r
+}
+
+// erasedEvent is an event without what was personal, and who that may have been.
+type erasedEvent struct {
+	seq             int64
+	actor, resource string
+}
+
+// unexplained is the first event that was erased though no event says so, -1 for none. One that was pruned may have.
+func (v *Verifier) unexplained() int64 {
+	for _, e := range v.erased {
+		if v.first == 0 && !v.erasures[e.actor] && !v.erasures[e.resource] {
+			return e.seq
+		}
+	}
+	return -1
 }
 
 // Verify checks the whole log of an organization as it is in the database, against the checkpoints that are kept
