@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,6 +147,8 @@ func TestFaultyFiltersAreRefused(t *testing.T) {
 		"resources[0]":   {Resources: []string{":x"}},
 		"outcome":        {Outcome: "good"},
 		"limit":          {Limit: 201},
+		"actors":         {Actors: slices.Repeat([]string{"user:x"}, 101)},
+		"event_types":    {Types: slices.Repeat([]string{"a.b"}, 101)},
 	} {
 		var e *store.FieldError
 		require.ErrorAs(t, f.Validate(), &e)

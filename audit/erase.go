@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"slices"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -37,7 +38,8 @@ func (l *Log) Knows(ctx context.Context, orgID, id string) (known bool, err erro
 	return known, err
 }
 
-// Erase takes what is personal out of the events that an actor has caused, or that are about it: labels, addresses,
+// Erase takes what is personal out of the events that somebody has caused, by themselves or by a key that acts for them,
+// or that are about them: labels, addresses,
 // reasons and the records before and after. The events themselves stay, with opaque ids, and so do their proofs:
 // of what was personal the hash is kept, and without its salt nobody can guess what it was of. It goes from one unit
 // to the next, and may be called again after an error. The event of [Erasure] is written before, and is not erased.
@@ -47,32 +49,34 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 	if err := l.catchUp(ctx); err != nil {
 		return 0, err
 	}
-	for _, index := range [][]string{byActor, byResource} {
-		r := store.Range{By: index, Equal: []any{orgID, id}, Limit: eraseBatch}
-		for {
-			var n, looked int
-			var after []any
+	r := store.Range{Equal: []any{orgID}, Limit: eraseBatch} // all of it: no index says for whom keys have acted
+	for {
+		var rows []row
+		err := l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			rows, err = events.Scan(ctx, tx, r)
+			return err
+		})
+		if err != nil {
+			return erased, err
+		}
+		theirs := slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+			return r.ActorID != id && r.OnBehalfOf != id && r.ResourceID != id || len(r.Salt) != saltBytes || r.Type == ErasedType
+		})
+		if len(theirs) > 0 {
+			n := 0
 			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-				n, looked = 0, 0
-				rows, err := events.Scan(ctx, tx, r)
-				if err != nil {
-					return err
-				}
-				if looked = len(rows); looked > 0 {
-					after = events.Position(r, &rows[looked-1])
-				}
-				n, err = erase(ctx, tx, rows)
+				n, err = erase(ctx, tx, theirs)
 				return err
 			})
 			if err != nil {
 				return erased, err
 			}
 			erased += n
-			if looked < eraseBatch {
-				break
-			}
-			r.After = after
 		}
+		if len(rows) < eraseBatch {
+			break
+		}
+		r.After = events.Position(r, &rows[len(rows)-1])
 	}
 	err = l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		known, err := names.Scan(ctx, tx, store.Range{By: nameByID, Equal: []any{orgID, actorName, id}})
@@ -93,9 +97,6 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 // erase replaces rows by such without what was personal.
 func erase(ctx context.Context, tx *store.Tx, rows []row) (n int, err error) {
 	for _, r := range rows {
-		if len(r.Salt) != saltBytes || r.Type == ErasedType {
-			continue // it is done already, or says that it was
-		}
 		taken, err := events.Claim(ctx, tx, store.Range{Equal: []any{r.OrgID, r.At}, Limit: 1})
 		if err != nil {
 			return n, err

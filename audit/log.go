@@ -118,7 +118,7 @@ func newEvent(ctx context.Context, orgID, action string, c Change) (Event, error
 		Type: c.Type, Category: Category(c.Type), Action: action,
 		ActorType: actor.Type, ActorID: actor.ID, ActorLabel: actor.Label, OnBehalfOf: actor.OnBehalfOf,
 		ResourceType: c.Resource.Type, ResourceID: c.Resource.ID, ResourceSlug: c.Resource.Slug,
-		Outcome: c.Outcome, UserAgent: cut(actor.UserAgent), RequestID: cut(actor.RequestID), Reason: cut(c.Reason),
+		Outcome: c.Outcome, UserAgent: actor.UserAgent, RequestID: actor.RequestID, Reason: c.Reason,
 	}
 	if c.OrgID != "" {
 		e.OrgID = c.OrgID
@@ -138,7 +138,7 @@ func newEvent(ctx context.Context, orgID, action string, c Change) (Event, error
 			return e, fmt.Errorf("audit data: %w", err)
 		}
 	}
-	e.Before, e.After, e.Data = bounded(e.Before), bounded(e.After), bounded(e.Data)
+	e.tidy()
 	return e, nil
 }
 
@@ -184,19 +184,23 @@ func (l *Log) work(idle chan struct{}) {
 		if woken {
 			err = l.order(ctx)
 		}
-		if err == nil && time.Since(signed) >= signing {
+		signs := time.Since(signed) >= signing
+		if err == nil && signs {
 			err, signed = l.sign(ctx), time.Now()
 		}
 		switch {
 		case err == nil:
-			failures = 0
+			if signs {
+				failures = 0
+			}
 		case errors.Is(err, store.ErrClosed):
-			l.Close()
+			l.mu.Lock()
+			l.running, l.closed = false, true
+			l.mu.Unlock()
+			return
 		default:
 			if failures++; failures >= patience {
-				if l.opt.Alarm != nil {
-					l.opt.Alarm(fmt.Errorf("audit: events wait to be put in order: %w", err))
-				}
+				l.alarm(fmt.Errorf("audit: events wait to be put in order or signed for: %w", err))
 				l.mu.Lock()
 				l.running = false
 				l.mu.Unlock()
@@ -210,6 +214,12 @@ func (l *Log) work(idle chan struct{}) {
 	}
 }
 
+func (l *Log) alarm(err error) {
+	if l.opt.Alarm != nil {
+		l.opt.Alarm(err)
+	}
+}
+
 // Flush puts all events in order that were committed before it, and signs a checkpoint of each organization
 // that this process has written events of. Who ends a program calls it before the store is closed; what was not
 // flushed is put in order by whoever comes next.
@@ -220,11 +230,15 @@ func (l *Log) Flush(ctx context.Context) error {
 	return l.sign(ctx)
 }
 
-// Close ends what works in the background, without [Log.Flush]. The log can still be used.
+// Close ends what works in the background, without [Log.Flush], and waits for it. The log can still be used.
 func (l *Log) Close() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
+	idle := l.idle
+	l.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
 }
 
 // catchUp puts in order what was committed until now, so that a reader sees it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -121,4 +122,77 @@ func has(events []audit.Event, id string) bool {
 		}
 	}
 	return false
+}
+
+// Nothing is lost, twice, or out of order between three processes with background work, cancelled and failing units.
+func TestThreeProcesses(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	var ls []*audit.Log
+	var ss []*store.Store
+	for range 3 {
+		s, err := postgres.Open(t.Context(), dsn, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { s.Close() })
+		ss = append(ss, s)
+		ls = append(ls, audit.New(s, nil))
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	wrote := map[string]int{} // reason: org
+	for p := range 3 {
+		for w := range 4 {
+			wg.Go(func() {
+				for i := range 80 / min(fewer, 4) {
+					ctx, cancel := context.WithTimeout(as(t, alice), time.Duration(rand.N(60))*time.Millisecond+time.Second*time.Duration(rand.N(4)))
+					reason := fmt.Sprint(p, ".", w, ".", i)
+					org := fmt.Sprint("org_", rand.N(3))
+					fails := rand.N(5) == 0
+					err := ss[p].Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+						for j := range 1 + rand.N(3) {
+							if _, err := ls[p].Append(ctx, tx, org, "x", audit.Change{Type: "x.done", Reason: fmt.Sprint(reason, "/", j)}); err != nil {
+								return err
+							}
+						}
+						if fails {
+							return fmt.Errorf("boom")
+						}
+						return nil
+					})
+					mu.Lock()
+					if err == nil {
+						wrote[reason+"/0"]++
+					}
+					mu.Unlock()
+					cancel()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	seen := map[string]int{}
+	for i := range 3 {
+		org := fmt.Sprint("org_", i)
+		f := audit.Filter{Ascending: true, Limit: 200}
+		seq := int64(0)
+		var at time.Time
+		for {
+			page, err := ls[i].List(t.Context(), org, f)
+			require.NoError(t, err)
+			for _, e := range page.Items {
+				require.Equal(t, seq, e.Seq)
+				require.True(t, e.Time.After(at))
+				at, seq = e.Time, seq+1
+				seen[e.Reason]++
+			}
+			if f.After = page.Next; f.After == "" {
+				break
+			}
+		}
+	}
+	for r := range wrote {
+		require.Equal(t, 1, seen[r], r)
+	}
+	for r, n := range seen {
+		require.Equal(t, 1, n, r)
+	}
 }

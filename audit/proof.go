@@ -36,8 +36,6 @@ func (r *Entry) Leaf() (tlog.Hash, error) {
 		return tlog.Hash{}, errors.New("audit: the salt of an entry has another length")
 	case r.Erased && !bytes.Equal(w.Personal, personal(&Event{})):
 		return tlog.Hash{}, errors.New("audit: an erased entry says more than it can")
-	case r.Category != Category(r.Type):
-		return tlog.Hash{}, errors.New("audit: the category of an entry is not that of its type")
 	case w.At.UnixMicro()*1000 != r.Time.UnixNano() || r.Time.Sub(r.OccurredAt).Microseconds() != w.Lag || r.Time.Sub(r.OccurredAt)%1000 != 0:
 		return tlog.Hash{}, errors.New("audit: an entry has times that none can have")
 	}

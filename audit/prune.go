@@ -107,6 +107,11 @@ func (l *Log) Shrink(ctx context.Context, orgID string) (removed int, err error)
 			return 0, err
 		}
 	}
+	defer func() {
+		if err == nil && removed > 0 {
+			err = l.dropNames(ctx, orgID)
+		}
+	}()
 	for n := shrinkBatch; n == shrinkBatch; removed += n {
 		err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 			gone, err := events.Prune(ctx, tx, store.Range{Equal: []any{orgID}, Below: first[0].At, Limit: shrinkBatch})
@@ -122,4 +127,44 @@ func (l *Log) Shrink(ctx context.Context, orgID string) (removed int, err error)
 		}
 	}
 	return removed, nil
+}
+
+// dropNames forgets under which names actors and resources were known of which no event is left.
+func (l *Log) dropNames(ctx context.Context, orgID string) error {
+	for kind, index := range map[string][]string{actorName: byActor, resourceName: byResource} {
+		r := store.Range{Equal: []any{orgID, kind}, Limit: shrinkBatch}
+		for {
+			var some []name
+			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+				if some, err = names.Scan(ctx, tx, r); err != nil {
+					return err
+				}
+				ranges := make([]store.Range, len(some))
+				for i, n := range some {
+					ranges[i] = store.Range{By: index, Equal: []any{orgID, n.ID}, Limit: 1}
+				}
+				left, err := events.ScanEach(ctx, tx, ranges)
+				if err != nil {
+					return err
+				}
+				for i, n := range some {
+					if len(left[i]) == 0 {
+						if _, err := names.Prune(ctx, tx, store.Range{Equal: []any{orgID, kind, n.Name, n.ID}, Limit: 1}); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if len(some) < shrinkBatch {
+				break
+			}
+			r.After = names.Position(r, &some[len(some)-1])
+		}
+	}
+	l.names.forget()
+	return nil
 }

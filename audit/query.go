@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -74,10 +75,7 @@ func list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page st
 			page.Next = q.close(last)
 			return page, nil
 		}
-		e, err := r.event()
-		if err != nil {
-			return page, err
-		}
+		e, _ := r.event() // what is personal in it may be damaged: a list shows the rest, a verification says so
 		page.Items, last = append(page.Items, e), r
 	}
 }
@@ -138,11 +136,16 @@ func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
 		return nil
 	}
 	q.types = map[string][]string{}
+	var ranges []store.Range
 	for _, orgID := range q.orgIDs {
-		for n, err := range names.All(ctx, tx, store.Range{Equal: []any{orgID, typeName}}) {
-			if err != nil {
-				return err
-			}
+		ranges = append(ranges, store.Range{Equal: []any{orgID, typeName}, Limit: maxTypes})
+	}
+	found, err := names.ScanEach(ctx, tx, ranges)
+	if err != nil {
+		return err
+	}
+	for i, orgID := range q.orgIDs {
+		for _, n := range found[i] {
 			if len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, n.Name) }) {
 				q.types[orgID] = append(q.types[orgID], n.Name)
 			}
@@ -150,6 +153,9 @@ func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
 	}
 	return nil
 }
+
+// maxTypes is how many types of events an organization may have: they are those of the program.
+const maxTypes = 5000
 
 // ids are those that values stand for: an id for itself, and all that were known under a name.
 func (q *query) ids(ctx context.Context, tx *store.Tx, kind string, values []string) (ids map[string][]string, is map[[2]string]map[string]bool, err error) {
@@ -239,7 +245,7 @@ func (q *query) ways() (ways [][]store.Range) {
 
 // Rows are kept in microseconds.
 var (
-	dawn = time.UnixMicro(0).UTC()
+	dawn = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 	dusk = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
@@ -311,10 +317,22 @@ func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
 
 // walk merges ranges by time, and by organization where times agree.
 type walk struct {
-	desc    bool
-	sources []*source
-	chunk   int
-	rest    []*row // comes first
+	desc  bool
+	heap  []*source // those with rows, the next one first
+	empty []*source // those that have to be read on
+	chunk int
+	rest  []*row // comes first
+}
+
+// Len, Less, Swap, Push and Pop are those of container/heap.
+func (w *walk) Len() int           { return len(w.heap) }
+func (w *walk) Less(i, j int) bool { return w.before(&w.heap[i].rows[0], &w.heap[j].rows[0]) }
+func (w *walk) Swap(i, j int)      { w.heap[i], w.heap[j] = w.heap[j], w.heap[i] }
+func (w *walk) Push(s any)         { w.heap = append(w.heap, s.(*source)) }
+func (w *walk) Pop() any {
+	last := w.heap[len(w.heap)-1]
+	w.heap = w.heap[:len(w.heap)-1]
+	return last
 }
 
 type source struct {
@@ -329,7 +347,7 @@ const maxChunk = 512
 func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
 	w := &walk{desc: desc}
 	for _, r := range ranges {
-		w.sources = append(w.sources, &source{Range: r})
+		w.empty = append(w.empty, &source{Range: r})
 	}
 	// About as many as are wanted of all together, and one more, since they are not spread evenly.
 	w.chunk = min(maxChunk, wanted/max(1, len(ranges))+8)
@@ -346,17 +364,20 @@ func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
 	if err := w.fill(ctx, tx); err != nil {
 		return nil, err
 	}
-	var first *source
-	for _, s := range w.sources {
-		if len(s.rows) > 0 && (first == nil || w.before(&s.rows[0], &first.rows[0])) {
-			first = s
-		}
-	}
-	if first == nil {
+	if len(w.heap) == 0 {
 		return nil, nil
 	}
-	r := &first.rows[0]
-	first.rows = first.rows[1:]
+	s := w.heap[0]
+	r := &s.rows[0]
+	switch s.rows = s.rows[1:]; {
+	case len(s.rows) > 0:
+		heap.Fix(w, 0)
+	default:
+		heap.Pop(w)
+		if !s.done {
+			w.empty = append(w.empty, s)
+		}
+	}
 	return r, nil
 }
 
@@ -367,26 +388,26 @@ func (w *walk) before(a, b *row) bool {
 
 // fill reads on where nothing is left, in one round trip.
 func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
-	var empty []*source
-	var ranges []store.Range
-	for _, s := range w.sources {
-		if len(s.rows) == 0 && !s.done {
-			s.Limit = w.chunk
-			empty, ranges = append(empty, s), append(ranges, s.Range)
-		}
-	}
-	if len(empty) == 0 {
+	if len(w.empty) == 0 {
 		return nil
+	}
+	empty := w.empty
+	ranges := make([]store.Range, len(empty))
+	for i, s := range empty {
+		s.Limit = w.chunk
+		ranges[i] = s.Range
 	}
 	found, err := events.ScanEach(ctx, tx, ranges)
 	if err != nil {
 		return err
 	}
+	w.empty = nil
 	for i, s := range empty {
 		s.rows, s.done = found[i], len(found[i]) < w.chunk
 		if len(s.rows) == 0 {
 			continue
 		}
+		heap.Push(w, s)
 		if last := s.rows[len(s.rows)-1].At; w.desc {
 			s.Below = last
 		} else {

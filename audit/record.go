@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/orgkit/orgkit/store"
@@ -42,7 +43,7 @@ func (l *Log) Record(ctx context.Context, orgID, action string, c Change) error 
 	g.led = true
 	g.mu.Unlock()
 	if lead {
-		l.lead(context.WithoutCancel(ctx))
+		go l.lead(context.WithoutCancel(ctx)) // who waits may give up, what is under way may not
 	}
 	select {
 	case err := <-s.done:
@@ -52,29 +53,37 @@ func (l *Log) Record(ctx context.Context, orgID, action string, c Change) error 
 	}
 }
 
-// lead commits what is queued, once, and leaves the rest to somebody who waits for nothing else.
+// lead commits what is queued until nothing is.
 func (l *Log) lead(ctx context.Context) {
 	g := &l.group
-	g.mu.Lock()
-	n := min(len(g.queue), maxGroup)
-	some := g.queue[:n:n]
-	g.queue = g.queue[n:]
-	g.mu.Unlock()
+	for {
+		g.mu.Lock()
+		n := min(len(g.queue), maxGroup)
+		some := g.queue[:n:n]
+		g.queue = g.queue[n:]
+		g.led = n > 0
+		g.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		err := l.together(ctx, some)
+		for _, s := range some {
+			s.done <- err
+		}
+	}
+}
 
-	events := make([]*Event, n)
+// together commits events in one unit. What a host has hooked into the store may panic: that is an error, of which all
+// who wait hear.
+func (l *Log) together(ctx context.Context, some []*standalone) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("audit: record: %v", p)
+		}
+	}()
+	events := make([]*Event, len(some))
 	for i, s := range some {
 		events[i] = &s.event
 	}
-	err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return l.append(ctx, tx, events) })
-	for _, s := range some {
-		s.done <- err
-	}
-
-	g.mu.Lock()
-	g.led = len(g.queue) > 0
-	more := g.led
-	g.mu.Unlock()
-	if more {
-		go l.lead(ctx)
-	}
+	return l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return l.append(ctx, tx, events) })
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -27,6 +26,7 @@ type row struct {
 	ID           string // see shortID
 	TeamID       string `store:"word"`
 	Type         string `store:"word"`
+	Category     string `store:"word"`
 	Action       string `store:"word"`
 	ActorType    string `store:"word"`
 	ActorID      string
@@ -58,7 +58,7 @@ const saltBytes = 16
 
 func rowOf(e *Event) row {
 	r := row{OrgID: e.OrgID, At: e.Time, Seq: e.Seq, Lag: e.Time.Sub(e.OccurredAt).Microseconds(), ID: shortID(e.ID),
-		TeamID: e.TeamID, Type: e.Type, Action: e.Action, ActorType: string(e.ActorType), ActorID: e.ActorID, OnBehalfOf: e.OnBehalfOf,
+		TeamID: e.TeamID, Type: e.Type, Category: e.Category, Action: e.Action, ActorType: string(e.ActorType), ActorID: e.ActorID, OnBehalfOf: e.OnBehalfOf,
 		ResourceType: e.ResourceType, ResourceID: e.ResourceID, ResourceSlug: e.ResourceSlug, Outcome: string(e.Outcome), RequestID: e.RequestID,
 		Personal: personal(e), Salt: make([]byte, saltBytes)}
 	rand.Read(r.Salt) // never fails
@@ -67,7 +67,7 @@ func rowOf(e *Event) row {
 
 // shortID is an id as it is kept: without the prefix that all have, and behind a mark where one has not.
 func shortID(id string) string {
-	if short, usual := strings.CutPrefix(id, idPrefix+"_"); usual {
+	if short, usual := strings.CutPrefix(id, idPrefix+"_"); usual && !strings.HasPrefix(short, "=") {
 		return short
 	}
 	return "=" + id
@@ -83,7 +83,7 @@ func longID(short string) string {
 // event is the event of the row. One whose personal part cannot be read says so by an error.
 func (r *row) event() (Event, error) {
 	e := Event{OrgID: r.OrgID, Seq: r.Seq, Time: r.At, OccurredAt: r.At.Add(-time.Duration(r.Lag) * time.Microsecond), ID: longID(r.ID),
-		TeamID: r.TeamID, Type: r.Type, Category: Category(r.Type), Action: r.Action, ActorType: ActorType(r.ActorType), ActorID: r.ActorID,
+		TeamID: r.TeamID, Type: r.Type, Category: r.Category, Action: r.Action, ActorType: ActorType(r.ActorType), ActorID: r.ActorID,
 		OnBehalfOf: r.OnBehalfOf, ResourceType: r.ResourceType, ResourceID: r.ResourceID, ResourceSlug: r.ResourceSlug,
 		Outcome: Outcome(r.Outcome), RequestID: r.RequestID, Erased: len(r.Salt) == sha256.Size}
 	if e.Erased {
@@ -139,7 +139,7 @@ func (r *row) header() []byte {
 
 // texts are the fields of the header behind its numbers.
 func (r *row) texts() []*string {
-	return []*string{&r.ID, &r.TeamID, &r.Type, &r.Action, &r.ActorType, &r.ActorID, &r.OnBehalfOf,
+	return []*string{&r.ID, &r.TeamID, &r.Type, &r.Category, &r.Action, &r.ActorType, &r.ActorID, &r.OnBehalfOf,
 		&r.ResourceType, &r.ResourceID, &r.ResourceSlug, &r.Outcome, &r.RequestID}
 }
 
@@ -255,20 +255,29 @@ func (d *decoder) end() error {
 }
 
 const (
-	maxText = 2000     // bytes of what a caller says about itself, or why
+	maxName = 500      // bytes of an id or a name: databases index no long ones
+	maxText = 2000     // of what a caller says about itself, or why
 	maxJSON = 32 << 10 // of a record
 )
 
-// cut keeps the beginning of a text that is too long.
-func cut(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	s = s[:maxText]
-	for len(s) > 0 && !utf8.ValidString(s) {
-		s = s[:len(s)-1]
+// text is a text that every database keeps and JSON brings back as it is: UTF-8 without NUL, and of what is too long
+// the beginning. An event that could not be kept or proved would stand in the way of all others.
+func text(s string, limit int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "")
 	}
 	return s
+}
+
+// tidy makes texts of all that came from somewhere.
+func (e *Event) tidy() {
+	for _, s := range []*string{&e.OrgID, &e.TeamID, &e.Type, &e.Category, &e.Action, (*string)(&e.ActorType), &e.ActorID, &e.ActorLabel, &e.OnBehalfOf,
+		&e.ResourceType, &e.ResourceID, &e.ResourceSlug, (*string)(&e.Outcome), &e.IP, &e.RequestID} {
+		*s = text(*s, maxName)
+	}
+	e.UserAgent, e.Reason = text(e.UserAgent, maxText), text(e.Reason, maxText)
+	e.Before, e.After, e.Data = bounded(e.Before), bounded(e.After), bounded(e.Data)
 }
 
 // bounded keeps of a record that is too large its size and hash, so that no event stands in the way of others.

@@ -2,6 +2,9 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,13 +74,23 @@ func (l *Log) batch(ctx context.Context) (n int, err error) {
 		rows := make([]row, len(claimed))
 		for i, c := range claimed {
 			if err := rows[i].decode(c.Event); err != nil {
-				return err
+				rows[i] = unreadable(c.Event, tx.Now())
+				tx.AfterCommit(func() { l.alarm(fmt.Errorf("audit: an event that waited could not be read: %w", err)) })
 			}
 		}
 		n = len(rows)
 		return l.sequence(ctx, tx, rows)
 	})
 	return n, err
+}
+
+// unreadable is the event of one that waited and cannot be read: it must not keep all others from their places.
+func unreadable(b []byte, now time.Time) row {
+	sum := sha256.Sum256(b)
+	e := Event{Type: "audit.unreadable", Category: Category("audit.unreadable"), ActorType: Internal, ActorID: "audit", Outcome: Failure,
+		ID: idPrefix + "_" + hex.EncodeToString(sum[:16]), Time: now, OccurredAt: now,
+		Data: json.RawMessage(fmt.Sprintf(`{"bytes":%d,"sha256":"%s"}`, len(b), hex.EncodeToString(sum[:])))}
+	return rowOf(&e)
 }
 
 // alone waits until nobody else puts events in order.
@@ -168,7 +181,10 @@ const (
 
 // nameKey is a name as it is looked up.
 func nameKey(kind, s string) string {
-	if kind == resourceName {
+	switch kind {
+	case typeName:
+		return s
+	case resourceName:
 		return store.SlugKey(s)
 	}
 	return strings.ToLower(s)
@@ -203,25 +219,29 @@ func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
 	return nil
 }
 
-// known are names that are kept.
+// known are names that are kept. They are looked up again after a while: another process may have erased one.
 type known struct {
-	mu  sync.Mutex
-	all map[name]bool
+	mu    sync.Mutex
+	all   map[name]bool
+	since time.Time
 }
 
-const maxKnown = 50_000
+const (
+	maxKnown = 50_000
+	knownFor = time.Minute
+)
 
 func (k *known) has(n name) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.all[n]
+	return k.all[n] && time.Since(k.since) < knownFor
 }
 
 func (k *known) learn(list []name) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.all == nil || len(k.all)+len(list) > maxKnown {
-		k.all = map[name]bool{}
+	if k.all == nil || len(k.all)+len(list) > maxKnown || time.Since(k.since) >= knownFor {
+		k.all, k.since = map[name]bool{}, time.Now()
 	}
 	for _, n := range list {
 		k.all[n] = true

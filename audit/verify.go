@@ -44,7 +44,11 @@ func (r Report) String() string {
 	case Unchecked:
 		return "cannot check: " + r.Reason
 	}
-	return fmt.Sprintf("ok: events %d to %d, as signed at %s", r.First, r.Covered-1, r.Until.UTC().Format(time.RFC3339))
+	erased := ""
+	if r.Erased > 0 {
+		erased = fmt.Sprintf(", of %d what was personal is erased", r.Erased)
+	}
+	return fmt.Sprintf("ok: events %d to %d, as signed at %s%s", r.First, r.Covered-1, r.Until.UTC().Format(time.RFC3339), erased)
 }
 
 // Verifier checks the events of one log, one after another, against checkpoints. It needs no database.
@@ -104,7 +108,7 @@ func (v *Verifier) Add(e Entry) {
 	v.add(leaf, e.Seq, e.Time, e.Erased)
 	switch {
 	case e.Erased:
-		v.erased = append(v.erased, erasedEvent{e.Seq, e.ActorID, e.ResourceID})
+		v.erased = append(v.erased, erasedEvent{e.Seq, []string{e.ActorID, e.OnBehalfOf, e.ResourceID}})
 	case e.Type == ErasedType:
 		v.erasures[e.ResourceID] = true
 	}
@@ -170,9 +174,11 @@ func (v *Verifier) End(complete bool) Report {
 	case complete && v.first > 0 && v.cut != firstEvent(v.first).ID:
 		v.tampered(v.first, "the log begins there, and no event of a prune says so")
 		r = v.report
-	case complete && v.unexplained() >= 0:
+	case v.unexplained() >= 0 && complete && v.first == 0:
 		v.tampered(v.unexplained(), "what was personal is gone, and no event says that it was erased")
 		r = v.report
+	case v.unexplained() >= 0: // the event that says so may be pruned, or come behind
+		r.Verdict, r.Reason = Unchecked, fmt.Sprintf("event %d is without what was personal, and no event that is here says that it was erased", v.unexplained())
 	case r.Covered == 0 || r.Covered <= v.first:
 		r.Verdict, r.Reason = Unchecked, "no checkpoint covers any of the events"
 	}
@@ -181,14 +187,14 @@ func (v *Verifier) End(complete bool) Report {
 
 // erasedEvent is an event without what was personal, and who that may have been.
 type erasedEvent struct {
-	seq             int64
-	actor, resource string
+	seq int64
+	ids []string
 }
 
-// unexplained is the first event that was erased though no event says so, -1 for none. One that was pruned may have.
+// unexplained is the first event that was erased though no event says so, -1 for none.
 func (v *Verifier) unexplained() int64 {
 	for _, e := range v.erased {
-		if v.first == 0 && !v.erasures[e.actor] && !v.erasures[e.resource] {
+		if !slices.ContainsFunc(e.ids, func(id string) bool { return v.erasures[id] }) {
 			return e.seq
 		}
 	}
@@ -197,64 +203,84 @@ func (v *Verifier) unexplained() int64 {
 
 // Verify checks the whole log of an organization as it is in the database, against the checkpoints that are kept
 // there and those that the caller brings. Only the latter show that not all of it was written anew by somebody who
-// has the key. It reads everything, and is not called inside of a unit.
+// has the key; the newest should be of what is not pruned. It reads everything, and is not called inside of a unit.
 func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers, texts ...string) (r Report, err error) {
-	if err := l.catchUp(ctx); err != nil {
+	brought, err := readCheckpoints(texts, verifiers)
+	if err != nil {
+		return Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1}, nil
+	}
+	for range 3 { // a prune may have been committed whose event is not in order yet
+		if err := l.catchUp(ctx); err != nil {
+			return r, err
+		}
+		err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			r, err = l.verify(ctx, tx, orgID, verifiers, brought)
+			return err
+		})
+		if err != nil || r.Verdict != Tampered {
+			break
+		}
+	}
+	return r, err
+}
+
+func (l *Log) verify(ctx context.Context, tx *store.Tx, orgID string, verifiers note.Verifiers, brought []Checkpoint) (r Report, err error) {
+	cut, err := lastPrune(ctx, tx, orgID)
+	if err != nil {
 		return r, err
 	}
-	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		cut, err := lastPrune(ctx, tx, orgID)
+	all := slices.Clone(brought)
+	for kept, err := range checkpoints.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
 		if err != nil {
-			return err
+			return r, err
 		}
-		all := slices.Clone(texts)
-		for c, err := range checkpoints.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
-			if err != nil {
-				return err
-			}
-			all = append(all, c.Note)
+		// What was signed by a key or under a name that is not known says nothing.
+		if c, err := ReadCheckpoint(kept.Note, verifiers); err == nil && c.Origin == l.origin(orgID) {
+			all = append(all, c)
 		}
-		read, err := readCheckpoints(all, verifiers)
-		var v *Verifier
-		if err == nil {
-			v, err = NewVerifier(l.origin(orgID), read, cut.First, cut.Edge)
-		}
+	}
+	v, err := NewVerifier(l.origin(orgID), all, cut.First, cut.Edge)
+	if err != nil {
+		return Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}, nil
+	}
+	places, stop := iter.Pull2(leaves.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First}))
+	defer stop()
+	begun := false
+	for e, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
 		if err != nil {
-			r = Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}
-			return nil
+			return r, err
 		}
-		places, stop := iter.Pull2(leaves.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First}))
-		defer stop()
-		begun := false
-		for e, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
-			if err != nil {
-				return err
-			}
-			if !begun && e.Seq < cut.First { // pruned, and not deleted yet
-				continue
-			}
-			begun = true
-			entry, err := e.entry()
-			if err != nil {
-				v.tampered(v.edge.size, err.Error())
-				break
-			}
-			v.Add(entry)
-			place, err, _ := places()
-			if err != nil {
-				return err
-			}
-			if place.Seq != e.Seq || !place.At.Equal(e.At) || !bytes.Equal(place.Hashes, v.completed) {
-				v.tampered(e.Seq, "what is kept of the tree is not that of the event")
-			}
-			if v.report.Verdict == Tampered {
-				break
-			}
+		if !begun && e.Seq < cut.First { // pruned, and not deleted yet
+			continue
 		}
-		r = v.End(true)
-		return nil
-	})
-	return r, err
+		begun = true
+		entry, err := e.entry()
+		if err != nil {
+			v.tampered(v.edge.size, err.Error())
+			break
+		}
+		v.Add(entry)
+		place, err, _ := places()
+		if err != nil {
+			return r, err
+		}
+		if place.Seq != e.Seq || !place.At.Equal(e.At) || !bytes.Equal(place.Hashes, v.completed) {
+			v.tampered(e.Seq, "what is kept of the tree is not that of the event")
+		}
+		if v.report.Verdict == Tampered {
+			break
+		}
+	}
+	return passed(v.End(true), brought), nil
+}
+
+// passed is the report where all checkpoints that somebody kept are of what is pruned: they say nothing about the rest.
+func passed(r Report, kept []Checkpoint) Report {
+	of := func(c Checkpoint) bool { return c.Size > r.First }
+	if r.Verdict == Intact && len(kept) > 0 && !slices.ContainsFunc(kept, of) {
+		r.Verdict, r.Reason = Unchecked, fmt.Sprintf("the checkpoints that were kept elsewhere are of events that are pruned: the log begins with %d", r.First)
+	}
+	return r
 }
 
 func readCheckpoints(texts []string, verifiers note.Verifiers) ([]Checkpoint, error) {

@@ -70,6 +70,12 @@ func run(args []string, out, problems io.Writer) int {
 		fmt.Fprintln(out, "cannot check:", err)
 		return unchecked
 	}
+	for _, c := range kept {
+		if logs[c.Origin] == nil {
+			fmt.Fprintf(out, "cannot check: no export is of %s, of which there is a checkpoint\n", c.Origin)
+			return unchecked
+		}
+	}
 	code := intact
 	for _, origin := range slices.Sorted(maps.Keys(logs)) {
 		report := check(logs[origin], verifiers, kept)
@@ -122,6 +128,9 @@ var linesEnds = []string{".jsonl", ".jsonl.gz"}
 func find(path string) (map[string][]export, error) {
 	for _, end := range linesEnds {
 		if name, is := strings.CutSuffix(path, end); is {
+			if _, err := os.Stat(path); err != nil {
+				return nil, err
+			}
 			path = name + proofEnd
 		}
 	}
@@ -169,14 +178,17 @@ func check(list []export, verifiers note.Verifiers, kept []audit.Checkpoint) aud
 
 func (e export) read(r *audit.Reader) error {
 	f, err := os.Open(e.lines + ".jsonl.gz")
-	if err != nil {
-		if f, err = os.Open(e.lines + ".jsonl"); err != nil {
-			return err
-		}
-		defer f.Close()
-		return r.Read(e.Manifest, f)
+	plain, plainErr := os.Open(e.lines + ".jsonl")
+	defer f.Close() // of what is not there it does nothing
+	defer plain.Close()
+	switch {
+	case err == nil && plainErr == nil:
+		return fmt.Errorf("%s is there packed and unpacked", e.lines)
+	case plainErr == nil:
+		return r.Read(e.Manifest, plain)
+	case err != nil:
+		return err
 	}
-	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		return err

@@ -100,9 +100,10 @@ func requestID(r *http.Request) string {
 	return "req_" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }
 
+// cut keeps about the first n bytes.
 func cut(s string, n int) string {
 	if len(s) > n {
-		return s[:n]
+		return strings.ToValidUTF8(s[:n], "")
 	}
 	return s
 }

@@ -146,3 +146,28 @@ func times(all []string) (out []string) {
 	}
 	return out
 }
+
+// Any client can send a user agent that is no UTF-8, or longer than 300 bytes with an umlaut at the end.
+func TestUserAgents(t *testing.T) {
+	long := strings.Repeat("x", 299)
+	for name, ua := range map[string]string{"latin1": "Gl\xfcck", "cut": long + "ü"} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, storetest.Open(t, "memory", store.Options{}))
+			org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
+			at := "/v1/organizations/" + org + "/audit"
+			_, owner := c.person(org, "alice@acme.com", "org_admin")
+			owner.with("User-Agent", ua).post("/v1/organizations/"+org+"/teams", `{"name": "Team"}`)
+			point := owner.call(200, "GET", at+"/checkpoint", "")
+			verifiers, err := audit.Verifiers(point["keys"].([]any)[0].(string))
+			require.NoError(t, err)
+			for i := range int(point["size"].(float64)) {
+				w := owner.do("GET", fmt.Sprintf("%s/logs/%d/proof", at, i), "")
+				require.Equal(t, 200, w.Code)
+				var p audit.Proof
+				require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+				_, err = p.Verify("orgkit/"+org, verifiers)
+				require.NoError(t, err, "%d %q", i, p.Entry.UserAgent)
+			}
+		})
+	}
+}

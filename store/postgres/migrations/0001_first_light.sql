@@ -373,6 +373,7 @@ CREATE TABLE audit_events (
 	id TEXT NOT NULL,
 	team_id BIGINT NOT NULL,
 	type BIGINT NOT NULL,
+	category BIGINT NOT NULL,
 	action BIGINT NOT NULL,
 	actor_type BIGINT NOT NULL,
 	actor_id TEXT NOT NULL,

@@ -371,6 +371,7 @@ CREATE TABLE audit_events (
 	id TEXT NOT NULL,
 	team_id INTEGER NOT NULL,
 	type INTEGER NOT NULL,
+	category INTEGER NOT NULL,
 	action INTEGER NOT NULL,
 	actor_type INTEGER NOT NULL,
 	actor_id TEXT NOT NULL,
