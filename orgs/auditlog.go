@@ -11,8 +11,10 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// AuditLogs is the read side of the log. All of it needs audit.read; reading events leaves an event of its own.
+// AuditLogs are the log and what is logged. Reading needs audit.read, and reading events leaves an event of its own.
 type AuditLogs interface {
+	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (audit.Config, []audit.Warning, error)
+	AuditConfig(ctx context.Context, org string) (audit.Config, error)
 	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)
