@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -20,7 +21,7 @@ type auditConfigView struct {
 	EventsToLog    []string          `json:"events_to_log"`
 	Destinations   []destinationView `json:"export_destinations"`
 	Compliance     complianceView    `json:"compliance"`
-	Warnings       []audit.Warning   `json:"warnings,omitempty"` // in the answer to a change
+	Warnings       []rbac.Warning    `json:"warnings,omitempty"` // in the answer to a change
 }
 
 type complianceView struct {
@@ -187,7 +188,9 @@ func (a *api) auditConfig() {
 		}
 		c, warnings, err := a.SetAuditConfig(ctx, at.OrgID, in)
 		view := renderAuditConfig(c)
-		view.Warnings = warnings
+		for _, w := range warnings {
+			view.Warnings = append(view.Warnings, rbac.Warning(w))
+		}
 		return one(c.Version, view, err)
 	})
 }
