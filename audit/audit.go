@@ -1,12 +1,37 @@
-// Package audit records who did what.
+// Package audit records who did what, in a log that can prove itself.
 //
-// Every change carries an [Actor] in its context ([WithActor]); without one nothing can be
-// changed. The change describes itself as a [Change], which [Append] turns into an [Event] inside
-// the caller's own transaction: the record, its event and the revision of its organization are
-// committed together or not at all, so there is no change without its event and no event without
-// its change. [List] reads an organization's events back, newest first.
+// Every change carries an [Actor] in its context ([WithActor]); without one nothing can be changed. The change
+// describes itself as a [Change], which [Log.Append] turns into an [Event] inside the caller's own unit: the record,
+// its event and the revision of its organization are committed together or not at all, so there is no change without
+// its event and no event without its change. What stands alone, such as that something was read or refused, is written
+// by [Log.Record]. [Log.List] reads an organization's events back, newest first.
 //
-// Events are facts: nothing in this package updates or deletes one.
+// # The tree
+//
+// The events of an organization are the leaves of a Merkle tree (RFC 6962). A [Checkpoint] is a signed statement of its
+// root: whoever keeps one elsewhere can find out later whether any event up to then was changed, left out or put in.
+// [Log.Prove] shows that an event is in the log, [Log.ProveConsistency] that one checkpoint continues another,
+// [Log.Export] writes what [Reader] verifies without a database, as does the command examples/auditverify. Proofs are
+// those of golang.org/x/mod/sumdb/tlog, checkpoints those of C2SP tlog-checkpoint.
+//
+// Without a checkpoint that is kept elsewhere the log only detects tampering by who has no key: who can write to the
+// database and sign can write all of it anew.
+//
+// # Order
+//
+// Where one unit writes at a time (memory, SQLite) an event has its place in the tree when its unit commits. On
+// PostgreSQL units of one organization would wait for each other for that. There the event goes with COMMIT into a list
+// of those that wait, in the same round trip, and one process at a time puts in order what is visible, within some
+// milliseconds, in the background of whichever has written. The database numbers what waits at the commit, so that of
+// two units of which one waited for the other's lock the later one has the later place. Who reads puts in order first
+// what was committed until then: it is never missing. The time of an event is when its unit began, but always later
+// than that of the event before it: it is unique in its organization, and lists, bounds and cursors go by it.
+//
+// # What goes
+//
+// [Log.Prune] ends the log at a time, says so in an event, and keeps of what goes the right edge of its tree, so that
+// all proofs of the rest stay as they are. [Log.Erase] takes out of events what may name people; a leaf is made of the
+// hash of that, so it stays too. Otherwise nothing in this package changes or deletes an event.
 //
 // # Secrets
 //

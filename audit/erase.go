@@ -12,15 +12,21 @@ const ErasedType = "audit.erased"
 // eraseBatch is how many events are looked at in one unit.
 const eraseBatch = 500
 
+// Erasure is the change of erasing what is personal about somebody. Its event comes first: what was erased without one
+// is taken for tampering.
+func Erasure(id string) Change {
+	return Change{Type: ErasedType, Resource: Resource{Type: "user", ID: id}}
+}
+
 // Erase takes what is personal out of the events that an actor has caused, or that are about it: labels, addresses,
 // reasons and the records before and after. The events themselves stay, with opaque ids, and so do their proofs:
 // of what was personal the hash is kept, and without its salt nobody can guess what it was of. It goes from one unit
-// to the next, and may be called again after an error. The caller records the change that it describes.
+// to the next, and may be called again after an error. The event of [Erasure] is written before, and is not erased.
 //
 // Events of others that name the person, such as in a reason, are not found by it.
-func (l *Log) Erase(ctx context.Context, orgID, id string) (c Change, erased int, err error) {
+func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err error) {
 	if err := l.catchUp(ctx); err != nil {
-		return c, 0, err
+		return 0, err
 	}
 	for _, index := range [][]string{byActor, byResource} {
 		r := store.Range{By: index, Equal: []any{orgID, id}, Limit: eraseBatch}
@@ -40,7 +46,7 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (c Change, erased int
 				return err
 			})
 			if err != nil {
-				return c, erased, err
+				return erased, err
 			}
 			erased += n
 			if looked < eraseBatch {
@@ -62,14 +68,14 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (c Change, erased int
 		return nil
 	})
 	l.names.forget()
-	return Change{Type: ErasedType, Resource: Resource{Type: "user", ID: id}, Data: map[string]any{"events": erased}}, erased, err
+	return erased, err
 }
 
 // erase replaces rows by such without what was personal.
 func erase(ctx context.Context, tx *store.Tx, rows []row) (n int, err error) {
 	for _, r := range rows {
-		if len(r.Salt) != saltBytes {
-			continue // it is done already
+		if len(r.Salt) != saltBytes || r.Type == ErasedType {
+			continue // it is done already, or says that it was
 		}
 		taken, err := events.Claim(ctx, tx, store.Range{Equal: []any{r.OrgID, r.At}, Limit: 1})
 		if err != nil {

@@ -37,6 +37,9 @@ func (f Filter) Validate() error {
 			return store.Invalid(fmt.Sprintf("event_types[%d]", i), "pattern", "must be noun.verb, noun.* or *")
 		}
 	}
+	if len(f.Types) > maxValues {
+		return store.Invalid("event_types", "range", "must have at most %d values", maxValues)
+	}
 	if err := pairs("actors", f.Actors); err != nil {
 		return err
 	}
@@ -54,7 +57,13 @@ func (f Filter) Validate() error {
 	return nil
 }
 
+// maxValues is how many alternatives a filter may have of one kind.
+const maxValues = 100
+
 func pairs(field string, values []string) error {
+	if len(values) > maxValues {
+		return store.Invalid(field, "range", "must have at most %d values", maxValues)
+	}
 	for i, v := range values {
 		if typ, value, ok := strings.Cut(v, ":"); !ok || typ == "" || value == "" {
 			return store.Invalid(fmt.Sprintf("%s[%d]", field, i), "pattern", "must be type:value")

@@ -12,6 +12,9 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
+// Hash is a hash of the tree: SHA-256, as RFC 6962, section 2.1, takes it.
+type Hash = tlog.Hash
+
 // leaf is the place of an event in the tree of its organization.
 type leaf struct {
 	OrgID string `store:"word"`

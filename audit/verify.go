@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -47,11 +49,15 @@ func (r Report) String() string {
 
 // Verifier checks the events of one log, one after another, against checkpoints. It needs no database.
 type Verifier struct {
-	edge    edge
-	first   int64
-	cut     string // with which event the log begins, as the last event of a prune says
-	pending []Checkpoint
-	report  Report
+	origin    string
+	edge      edge
+	first     int64
+	completed []byte // by the last event
+	erased    []erasedEvent
+	erasures  map[string]bool // the ids of whom an event says that it was erased
+	cut       string          // with which event the log begins, as the last event of a prune says
+	pending   []Checkpoint
+	report    Report
 }
 
 // NewVerifier returns a verifier of the log of that origin. The checkpoints are what [ReadCheckpoint] returned, best
@@ -62,7 +68,7 @@ func NewVerifier(origin string, checkpoints []Checkpoint, first int64, hashes []
 	if first < 0 || !ok {
 		return nil, errors.New("audit: the edge is not that of a tree of this size")
 	}
-	v := &Verifier{edge: e, first: first, report: Report{Verdict: Intact, Seq: -1, First: first}}
+	v := &Verifier{origin: origin, edge: e, first: first, erasures: map[string]bool{}, report: Report{Verdict: Intact, Seq: -1, First: first}}
 	for _, c := range checkpoints {
 		if c.Origin != origin {
 			return nil, fmt.Errorf("audit: a checkpoint is of %q", c.Origin)
@@ -96,6 +102,12 @@ func (v *Verifier) Add(e Entry) {
 		return
 	}
 	v.add(leaf, e.Seq, e.Time, e.Erased)
+	switch {
+	case e.Erased:
+		v.erased = append(v.erased, erasedEvent{e.Seq, e.ActorID, e.ResourceID})
+	case e.Type == ErasedType:
+		v.erasures[e.ResourceID] = true
+	}
 	if e.Type == PrunedType {
 		v.cut = e.ResourceID
 	}
@@ -110,7 +122,7 @@ func (v *Verifier) add(leaf tlog.Hash, seq int64, at time.Time, erased bool) {
 		v.tampered(seq, "it is not later than the event before it")
 		return
 	}
-	v.edge.add(leaf)
+	v.completed = v.edge.add(leaf)
 	v.edge.at = at
 	v.report.Checked++
 	if erased {
@@ -127,6 +139,25 @@ func (v *Verifier) add(leaf tlog.Hash, seq int64, at time.Time, erased bool) {
 	}
 }
 
+// Covered checks what was added up to now against a checkpoint, which may be of a larger tree: then the hashes show that
+// it continues this one (RFC 6962, section 2.1.2).
+func (v *Verifier) Covered(c Checkpoint, hashes []tlog.Hash) {
+	root, from := v.edge.root(), max(v.report.Covered, v.first)
+	switch {
+	case v.report.Verdict == Tampered:
+		return
+	case c.Origin != v.origin:
+		v.tampered(from, fmt.Sprintf("the checkpoint is of %q", c.Origin))
+		return
+	case c.Size < v.edge.size:
+		return // it says nothing about the last ones
+	case c.Size == v.edge.size && c.Root != root, c.Size > v.edge.size && tlog.CheckTree(hashes, c.Size, c.Root, v.edge.size, root) != nil:
+		v.tampered(from, fmt.Sprintf("from there to %d the log is not what was signed at %s", v.edge.size-1, c.Time.UTC().Format(time.RFC3339)))
+		return
+	}
+	v.report.Covered, v.report.Until = v.edge.size, c.Time
+}
+
 // End returns the report. complete says that nothing of the log is left out: it ends where its newest checkpoint
 // does or behind it, and begins where its last prune says.
 func (v *Verifier) End(complete bool) Report {
@@ -139,10 +170,29 @@ func (v *Verifier) End(complete bool) Report {
 	case complete && v.first > 0 && v.cut != firstEvent(v.first).ID:
 		v.tampered(v.first, "the log begins there, and no event of a prune says so")
 		r = v.report
+	case complete && v.unexplained() >= 0:
+		v.tampered(v.unexplained(), "what was personal is gone, and no event says that it was erased")
+		r = v.report
 	case r.Covered == 0 || r.Covered <= v.first:
 		r.Verdict, r.Reason = Unchecked, "no checkpoint covers any of the events"
 	}
 	return r
+}
+
+// erasedEvent is an event without what was personal, and who that may have been.
+type erasedEvent struct {
+	seq             int64
+	actor, resource string
+}
+
+// unexplained is the first event that was erased though no event says so, -1 for none. One that was pruned may have.
+func (v *Verifier) unexplained() int64 {
+	for _, e := range v.erased {
+		if v.first == 0 && !v.erasures[e.actor] && !v.erasures[e.resource] {
+			return e.seq
+		}
+	}
+	return -1
 }
 
 // Verify checks the whole log of an organization as it is in the database, against the checkpoints that are kept
@@ -173,6 +223,8 @@ func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers
 			r = Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}
 			return nil
 		}
+		places, stop := iter.Pull2(leaves.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First}))
+		defer stop()
 		begun := false
 		for e, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
 			if err != nil {
@@ -188,6 +240,16 @@ func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers
 				break
 			}
 			v.Add(entry)
+			place, err, _ := places()
+			if err != nil {
+				return err
+			}
+			if place.Seq != e.Seq || !place.At.Equal(e.At) || !bytes.Equal(place.Hashes, v.completed) {
+				v.tampered(e.Seq, "what is kept of the tree is not that of the event")
+			}
+			if v.report.Verdict == Tampered {
+				break
+			}
 		}
 		r = v.End(true)
 		return nil

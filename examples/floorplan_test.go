@@ -33,6 +33,7 @@ const (
 	sqlite  = "modernc.org/sqlite"
 	pgx     = "github.com/jackc/pgx/v5"
 	btree   = "github.com/tidwall/btree"
+	cron    = "github.com/robfig/cron/v3"
 	huma    = "github.com/danielgtaylor/huma/v2"
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
@@ -47,6 +48,7 @@ var rooms = map[string]room{
 	"store/internal/bunstore":  {1, []string{bun}},
 	"store/sqlite":             {2, []string{bun, sqlite}},
 	"store/postgres":           {2, []string{bun, pgx}},
+	"store/jobs":               {1, []string{cron}},
 	"store/storetest":          {3, []string{decimal, pgx, testify}},
 	"audit":                    {1, []string{xmod}},
 	"rbac":                     {2, []string{casbin, decimal}},
@@ -58,8 +60,9 @@ var rooms = map[string]room{
 	"orgs/httpapi/rest":        {6, []string{decimal, huma}},
 	"examples":                 {8, nil}, // its tests
 	"examples/internal/opendb": {7, nil},
+	"examples/auditverify":     {8, []string{xmod}},
 	"examples/quickstart":      {8, []string{decimal}},
-	"examples/gateway":         {8, nil},
+	"examples/gateway":         {8, []string{xmod}},
 }
 
 // top is the floor of the hosts, the only one where drivers and domains meet.
@@ -80,9 +83,9 @@ var drivers = map[string][]string{
 var light = []string{
 	casbin, "github.com/casbin/govaluate", "github.com/bmatcuk/doublestar/v4", "github.com/google/uuid", // the latter three by casbin
 	decimal,
-	"golang.org/x/mod",          // the tamper-evident log
-	"github.com/robfig/cron/v3", // schedules
-	"go.opentelemetry.io/otel",  // its API
+	"golang.org/x/mod",         // the tamper-evident log
+	cron,                       // schedules
+	"go.opentelemetry.io/otel", // its API
 }
 
 // heavy are packages of the standard library that a host which only embeds orgs need not link.

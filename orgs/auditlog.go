@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -19,7 +17,7 @@ type AuditLogs interface {
 	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)
 	AuditProof(ctx context.Context, org string, seq int64) (audit.Proof, error)
-	AuditConsistency(ctx context.Context, org string, from, to int64) ([]tlog.Hash, error)
+	AuditConsistency(ctx context.Context, org string, from, to int64) ([]audit.Hash, error)
 }
 
 // AuditLog lists the events of an organization.
@@ -75,7 +73,7 @@ func (m *Manager) AuditProof(ctx context.Context, org string, seq int64) (p audi
 }
 
 // AuditConsistency returns the hashes which show that nothing was changed between two checkpoints of those sizes.
-func (m *Manager) AuditConsistency(ctx context.Context, org string, from, to int64) ([]tlog.Hash, error) {
+func (m *Manager) AuditConsistency(ctx context.Context, org string, from, to int64) ([]audit.Hash, error) {
 	orgID, err := m.readsAudit(ctx, org)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // TestKilledProcessLeavesNoHalfChange kills a process at random moments while it changes things, again and
@@ -50,6 +51,7 @@ func TestKilledProcessLeavesNoHalfChange(t *testing.T) {
 			w := orgstest.New(t, s, nil)
 			org, _ := w.Org("after")
 			w.Team(org, "after", orgs.TeamSettings{})
+			proves(t, s)
 			require.NoError(t, s.Close())
 		}
 		t.Logf("answered: %v", kinds)
@@ -57,6 +59,31 @@ func TestKilledProcessLeavesNoHalfChange(t *testing.T) {
 			require.GreaterOrEqual(t, len(kinds), 15, "of 18 kinds of change")
 		}
 	})
+}
+
+// proves signs every log that is there and reads it all again: whatever was killed, the trees are those of the events.
+func proves(t *testing.T, s *store.Store) {
+	o := inOrder().Audit
+	log := audit.New(s, &o)
+	verifiers, err := audit.Verifiers(o.Verifiers...)
+	require.NoError(t, err)
+	orgIDs := []string{""}
+	require.NoError(t, s.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		for scope, err := range rbac.Scopes.All(ctx, tx, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			orgIDs = append(orgIDs, scope.ID)
+		}
+		return nil
+	}))
+	for _, id := range orgIDs {
+		_, err := log.Checkpoint(t.Context(), id)
+		require.NoError(t, err)
+		r, err := log.Verify(t.Context(), id, verifiers)
+		require.NoError(t, err)
+		require.Equal(t, audit.Intact, r.Verdict, "%s: %v", id, r)
+	}
 }
 
 // killed is one round: a child that is killed, and looks at what it leaves.

@@ -30,6 +30,7 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -270,6 +271,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind()}
+	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)
 	return append(kinds, billing.Kinds()...)

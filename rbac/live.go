@@ -69,7 +69,7 @@ func (f *freshness) begin(g *Guard) error {
 }
 
 // Close ends what keeps decisions from memory fresh, and with it those decisions: they answer
-// store.ErrClosed. Everything else goes on.
+// store.ErrClosed. Everything else goes on; the log works no more in the background.
 func (g *Guard) Close() error {
 	f := &g.live
 	f.mu.Lock()
@@ -78,6 +78,7 @@ func (g *Guard) Close() error {
 		return nil
 	}
 	f.closed = true
+	g.log.Close()
 	if f.running {
 		f.stop()
 		close(f.end)

@@ -22,6 +22,9 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
@@ -33,16 +36,26 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
+	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
 	flag.Parse()
+	if *auditKey == "new" {
+		secret, public, err := audit.NewKey("orgkit-gateway")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "gateway:", err)
+			os.Exit(1)
+		}
+		fmt.Printf("secret: %s\npublic: %s\n", secret, public)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key); err != nil {
+	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key, *auditKey); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey string) error {
+func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, auditKey string) error {
 	if adminKey == "" {
 		adminKey = "ok_admin_" + rand.Text()
 		fmt.Fprintln(messages, "admin key:", adminKey)
@@ -52,7 +65,12 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey string
 		return err
 	}
 	defer s.Close()
-	h, err := handler(s, adminKey, slog.New(slog.NewTextHandler(messages, nil)))
+	m, err := manager(s, auditKey)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	h, err := handler(m, adminKey, slog.New(slog.NewTextHandler(messages, nil)))
 	if err != nil {
 		return err
 	}
@@ -79,15 +97,24 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey string
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
+	return m.Audit().Flush(grace)
+}
+
+// manager is the service, with checkpoints where there is a key.
+func manager(s *store.Store, auditKey string) (*orgs.Manager, error) {
+	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
+	if auditKey != "" {
+		signer, err := note.NewSigner(auditKey)
+		if err != nil {
+			return nil, errors.New("the audit key is none") // and no error repeats it
+		}
+		o.Audit.Signers = []note.Signer{signer}
+	}
+	return orgs.New(s, o)
 }
 
 // handler mounts what there is.
-func handler(s *store.Store, adminKey string, log *slog.Logger) (http.Handler, error) {
-	m, err := orgs.New(s, &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}})
-	if err != nil {
-		return nil, err
-	}
+func handler(m *orgs.Manager, adminKey string, log *slog.Logger) (http.Handler, error) {
 	native, err := rest.New(m, &rest.Options{AdminKey: adminKey, Logger: log,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
 	if err != nil {
@@ -97,7 +124,7 @@ func handler(s *store.Store, adminKey string, log *slog.Logger) (http.Handler, e
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		err := s.View(r.Context(), func(context.Context, *store.Tx) error { return nil })
+		err := m.Store().View(r.Context(), func(context.Context, *store.Tx) error { return nil })
 		if err != nil {
 			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
 			return

@@ -11,7 +11,6 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 type eventView struct {
@@ -109,9 +108,9 @@ type consistencyQuery struct {
 }
 
 type consistencyView struct {
-	From   int64       `json:"from"`
-	To     int64       `json:"to"`
-	Hashes []tlog.Hash `json:"hashes" doc:"base64, RFC 6962, section 2.1.2"`
+	From   int64        `json:"from"`
+	To     int64        `json:"to"`
+	Hashes []audit.Hash `json:"hashes" doc:"base64, RFC 6962, section 2.1.2"`
 }
 
 func (a *api) auditLog() {
@@ -159,7 +158,7 @@ func (a *api) auditLog() {
 			if err != nil {
 				return nil, err
 			}
-			return ok(consistencyView{in.From, in.To, append([]tlog.Hash{}, hashes...)})
+			return ok(consistencyView{in.From, in.To, append([]audit.Hash{}, hashes...)})
 		})
 }
 

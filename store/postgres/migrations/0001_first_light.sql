@@ -470,6 +470,105 @@ CREATE TABLE audit_configs (
 	PRIMARY KEY (id)
 );
 
+-- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
+CREATE TABLE jobs (
+	kind BIGINT NOT NULL,
+	due BIGINT NOT NULL,
+	id TEXT NOT NULL,
+	org_id BIGINT NOT NULL,
+	lane TEXT NOT NULL,
+	place BIGINT NOT NULL,
+	"key" TEXT NOT NULL,
+	keep BIGINT NOT NULL,
+	payload TEXT NOT NULL,
+	attempt BIGINT NOT NULL,
+	lease TEXT NOT NULL,
+	run_at BIGINT NOT NULL,
+	enqueued_at BIGINT NOT NULL,
+	error TEXT NOT NULL,
+	PRIMARY KEY (kind, due, id)
+);
+CREATE INDEX jobs_id_idx ON jobs (id);
+
+CREATE TABLE lane_jobs (
+	kind BIGINT NOT NULL,
+	due BIGINT NOT NULL,
+	id TEXT NOT NULL,
+	org_id BIGINT NOT NULL,
+	lane TEXT NOT NULL,
+	place BIGINT NOT NULL,
+	"key" TEXT NOT NULL,
+	keep BIGINT NOT NULL,
+	payload TEXT NOT NULL,
+	attempt BIGINT NOT NULL,
+	lease TEXT NOT NULL,
+	run_at BIGINT NOT NULL,
+	enqueued_at BIGINT NOT NULL,
+	error TEXT NOT NULL,
+	PRIMARY KEY (kind, org_id, lane, place)
+);
+
+CREATE TABLE dead_jobs (
+	kind BIGINT NOT NULL,
+	due BIGINT NOT NULL,
+	id TEXT NOT NULL,
+	org_id BIGINT NOT NULL,
+	lane TEXT NOT NULL,
+	place BIGINT NOT NULL,
+	"key" TEXT NOT NULL,
+	keep BIGINT NOT NULL,
+	payload TEXT NOT NULL,
+	attempt BIGINT NOT NULL,
+	lease TEXT NOT NULL,
+	run_at BIGINT NOT NULL,
+	enqueued_at BIGINT NOT NULL,
+	error TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX dead_jobs_due_idx ON dead_jobs (due, id);
+CREATE INDEX dead_jobs_org_id_due_idx ON dead_jobs (org_id, due, id);
+CREATE INDEX dead_jobs_org_id_kind_due_idx ON dead_jobs (org_id, kind, due, id);
+
+CREATE TABLE job_lanes (
+	kind TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	lane TEXT NOT NULL,
+	jobs BIGINT NOT NULL,
+	last BIGINT NOT NULL,
+	PRIMARY KEY (kind, org_id, lane)
+);
+
+CREATE TABLE job_keys (
+	kind TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	job_id TEXT NOT NULL,
+	forget_at BIGINT NOT NULL,
+	PRIMARY KEY (kind, org_id, "key")
+);
+CREATE INDEX job_keys_forget_at_idx ON job_keys (forget_at, kind, org_id, "key");
+
+CREATE TABLE schedules (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	payload JSONB,
+	cron TEXT NOT NULL,
+	zone TEXT NOT NULL,
+	catch_up TEXT NOT NULL,
+	paused BOOLEAN NOT NULL,
+	next_run_at TIMESTAMPTZ NOT NULL,
+	last_run_at TIMESTAMPTZ,
+	missed BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX schedules_org_id_name_key ON schedules (org_id, name);
+CREATE INDEX schedules_paused_next_run_at_idx ON schedules (paused, next_run_at, id);
+
 -- The dictionary of logs.
 CREATE TABLE log_words (
 	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

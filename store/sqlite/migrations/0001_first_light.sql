@@ -468,6 +468,105 @@ CREATE TABLE audit_configs (
 	PRIMARY KEY (id)
 );
 
+-- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
+CREATE TABLE jobs (
+	kind INTEGER NOT NULL,
+	due INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	org_id INTEGER NOT NULL,
+	lane TEXT NOT NULL,
+	place INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	keep INTEGER NOT NULL,
+	payload TEXT NOT NULL,
+	attempt INTEGER NOT NULL,
+	lease TEXT NOT NULL,
+	run_at INTEGER NOT NULL,
+	enqueued_at INTEGER NOT NULL,
+	error TEXT NOT NULL,
+	PRIMARY KEY (kind, due, id)
+) WITHOUT ROWID;
+CREATE INDEX jobs_id_idx ON jobs (id);
+
+CREATE TABLE lane_jobs (
+	kind INTEGER NOT NULL,
+	due INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	org_id INTEGER NOT NULL,
+	lane TEXT NOT NULL,
+	place INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	keep INTEGER NOT NULL,
+	payload TEXT NOT NULL,
+	attempt INTEGER NOT NULL,
+	lease TEXT NOT NULL,
+	run_at INTEGER NOT NULL,
+	enqueued_at INTEGER NOT NULL,
+	error TEXT NOT NULL,
+	PRIMARY KEY (kind, org_id, lane, place)
+) WITHOUT ROWID;
+
+CREATE TABLE dead_jobs (
+	kind INTEGER NOT NULL,
+	due INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	org_id INTEGER NOT NULL,
+	lane TEXT NOT NULL,
+	place INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	keep INTEGER NOT NULL,
+	payload TEXT NOT NULL,
+	attempt INTEGER NOT NULL,
+	lease TEXT NOT NULL,
+	run_at INTEGER NOT NULL,
+	enqueued_at INTEGER NOT NULL,
+	error TEXT NOT NULL,
+	PRIMARY KEY (id)
+) WITHOUT ROWID;
+CREATE INDEX dead_jobs_due_idx ON dead_jobs (due, id);
+CREATE INDEX dead_jobs_org_id_due_idx ON dead_jobs (org_id, due, id);
+CREATE INDEX dead_jobs_org_id_kind_due_idx ON dead_jobs (org_id, kind, due, id);
+
+CREATE TABLE job_lanes (
+	kind TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	lane TEXT NOT NULL,
+	jobs INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	PRIMARY KEY (kind, org_id, lane)
+) WITHOUT ROWID;
+
+CREATE TABLE job_keys (
+	kind TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	job_id TEXT NOT NULL,
+	forget_at INTEGER NOT NULL,
+	PRIMARY KEY (kind, org_id, "key")
+) WITHOUT ROWID;
+CREATE INDEX job_keys_forget_at_idx ON job_keys (forget_at, kind, org_id, "key");
+
+CREATE TABLE schedules (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	payload TEXT,
+	cron TEXT NOT NULL,
+	zone TEXT NOT NULL,
+	catch_up TEXT NOT NULL,
+	paused BOOLEAN NOT NULL,
+	next_run_at TIMESTAMP NOT NULL,
+	last_run_at TIMESTAMP,
+	missed INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX schedules_org_id_name_key ON schedules (org_id, name);
+CREATE INDEX schedules_paused_next_run_at_idx ON schedules (paused, next_run_at, id);
+
 -- The dictionary of logs.
 CREATE TABLE log_words (
 	id INTEGER PRIMARY KEY,

@@ -1,0 +1,258 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Manifest says what an export holds, and proves it: of the lines of [Log.Export], which are beside it. Exports of one
+// log that follow each other are one log: each goes on where the one before ended.
+type Manifest struct {
+	Format     int         `json:"format"` // 1
+	Origin     string      `json:"origin"` // of the log
+	First      int64       `json:"first"`  // the sequence of the first event
+	Size       int64       `json:"size"`   // and behind that of the last
+	Edge       []byte      `json:"edge"`   // the right edge of the tree before First
+	SHA256     string      `json:"sha256"` // of the lines
+	Checkpoint string      `json:"checkpoint,omitempty"`
+	Hashes     []tlog.Hash `json:"hashes,omitempty"` // from the tree of Size to that of the checkpoint, RFC 6962, section 2.1.2
+}
+
+const manifestFormat = 1
+
+// Export writes the events of an organization from a sequence on, each a line of JSON, up to about maxBytes (0: all of
+// them) and to the newest checkpoint, which it signs where it has a key. The manifest says how far it came: where Size
+// is First, there was nothing. Where events are pruned it begins behind them. It is not called inside of a unit.
+func (l *Log) Export(ctx context.Context, w io.Writer, orgID string, from int64, maxBytes int) (m Manifest, err error) {
+	c, err := l.Checkpoint(ctx, orgID)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // nothing is in it
+		return Manifest{Format: manifestFormat, Origin: l.origin(orgID), First: from, Size: from}, nil
+	case err != nil && !errors.Is(err, ErrNoSigner):
+		return m, err
+	}
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if c.Size == 0 { // nobody signs
+			head, err := l.head(ctx, tx, orgID)
+			if err != nil {
+				return err
+			}
+			c.Size = head.size
+		}
+		m, err = l.export(ctx, tx, w, orgID, from, c.Size, maxBytes)
+		if err != nil || c.Note == "" || m.Size == m.First {
+			return err
+		}
+		m.Checkpoint = c.Note
+		if m.Size < c.Size {
+			m.Hashes, err = tlog.ProveTree(c.Size, m.Size, &tree{ctx: ctx, tx: tx, orgID: orgID})
+		}
+		return err
+	})
+	return m, err
+}
+
+func (l *Log) export(ctx context.Context, tx *store.Tx, w io.Writer, orgID string, from, to int64, maxBytes int) (m Manifest, err error) {
+	cut, err := lastPrune(ctx, tx, orgID)
+	if err != nil {
+		return m, err
+	}
+	from = max(from, cut.First)
+	m = Manifest{Format: manifestFormat, Origin: l.origin(orgID), First: from, Size: from}
+	t := tree{ctx: ctx, tx: tx, orgID: orgID}
+	e := edge{size: from}
+	if from > to {
+		return m, nil
+	}
+	if e.hashes, err = t.read(parts(from)); err != nil {
+		return m, err
+	}
+	m.Edge = e.encode()
+	sum := sha256.New()
+	size := 0
+	for entry, err := range l.Entries(ctx, tx, orgID, from) {
+		if err != nil {
+			return m, err
+		}
+		if entry.Seq >= to || maxBytes > 0 && size >= maxBytes {
+			break
+		}
+		line, err := entry.line()
+		if err != nil {
+			return m, err
+		}
+		sum.Write(line)
+		if _, err := w.Write(line); err != nil {
+			return m, err
+		}
+		size += len(line)
+		m.Size = entry.Seq + 1
+	}
+	m.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return m, nil
+}
+
+// line is the entry as an export writes it: the only way in which it is.
+func (r *Entry) line() ([]byte, error) {
+	b, err := json.Marshal(r)
+	return append(b, '\n'), err
+}
+
+// Reader verifies exports that follow each other, without a database.
+type Reader struct {
+	verifiers note.Verifiers
+	kept      []Checkpoint
+	v         *Verifier
+	end       int64 // of the largest checkpoint that was kept elsewhere
+	stopped   *Report
+}
+
+// NewReader returns a reader that trusts these keys. The checkpoints are those that were kept elsewhere, if any.
+func NewReader(verifiers note.Verifiers, kept ...Checkpoint) *Reader {
+	return &Reader{verifiers: verifiers, kept: kept}
+}
+
+// maxLine is the longest line of an export.
+const maxLine = 1 << 20
+
+// Read verifies the next export. Only an error of the lines' reader is returned; what is wrong with what it reads is in
+// the report.
+func (r *Reader) Read(m Manifest, lines io.Reader) error {
+	if r.stopped != nil {
+		return nil
+	}
+	if m.Format != manifestFormat {
+		return r.stop(Unchecked, fmt.Sprintf("the manifest is of format %d, which is not known", m.Format))
+	}
+	if r.v == nil {
+		var kept []Checkpoint
+		for _, c := range r.kept {
+			if c.Origin == m.Origin {
+				kept, r.end = append(kept, c), max(r.end, c.Size)
+			}
+		}
+		v, err := NewVerifier(m.Origin, kept, m.First, m.Edge)
+		if err != nil {
+			return r.stop(Tampered, err.Error())
+		}
+		r.v = v
+	}
+	switch e, _ := edgeOf(m.First, m.Edge); {
+	case m.Origin != r.v.origin:
+		return r.stop(Unchecked, fmt.Sprintf("exports of two logs: %q and %q", r.v.origin, m.Origin))
+	case m.First > r.v.edge.size:
+		return r.stop(Unchecked, fmt.Sprintf("events %d to %d are missing", r.v.edge.size, m.First-1))
+	case m.First < r.v.edge.size:
+		return r.stop(Unchecked, fmt.Sprintf("events from %d on come twice", m.First))
+	case e.root() != r.v.edge.root():
+		r.v.tampered(m.First, "the export does not go on from the one before")
+	}
+	if err := r.lines(m, lines); err != nil {
+		return err
+	}
+	if r.v.report.Verdict == Tampered {
+		return nil
+	}
+	if r.v.edge.size != m.Size {
+		r.v.tampered(r.v.edge.size, fmt.Sprintf("the export ends there, and should hold the events up to %d", m.Size-1))
+		return nil
+	}
+	if m.Checkpoint == "" {
+		return nil
+	}
+	c, err := ReadCheckpoint(m.Checkpoint, r.verifiers)
+	var unknown *note.UnverifiedNoteError
+	switch {
+	case errors.As(err, &unknown):
+		return r.stop(Unchecked, "the checkpoint is signed by none of the keys")
+	case err != nil:
+		return r.stop(Tampered, err.Error())
+	}
+	r.v.Covered(c, m.Hashes)
+	return nil
+}
+
+func (r *Reader) lines(m Manifest, lines io.Reader) error {
+	sum := sha256.New()
+	s := bufio.NewReaderSize(lines, 1<<16)
+	for {
+		line, err := s.ReadSlice('\n')
+		var whole []byte
+		for errors.Is(err, bufio.ErrBufferFull) && len(whole) <= maxLine {
+			whole = append(whole, line...)
+			line, err = s.ReadSlice('\n')
+		}
+		if whole != nil {
+			line = append(whole, line...)
+		}
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+		if len(line) == 0 {
+			break
+		}
+		sum.Write(line)
+		if r.v.report.Verdict == Tampered {
+			return nil
+		}
+		var e Entry
+		var again []byte
+		fault := json.Unmarshal(line, &e)
+		if fault == nil {
+			again, fault = e.line()
+		}
+		if fault != nil || !bytes.Equal(line, again) {
+			r.v.tampered(r.v.edge.size, "the line is not one that an export holds")
+			return nil
+		}
+		r.v.Add(e)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != m.SHA256 {
+		r.v.tampered(m.First, "the lines are not those of the manifest")
+	}
+	return nil
+}
+
+func (r *Reader) stop(verdict Verdict, reason string) error {
+	report := Report{Seq: -1}
+	if r.v != nil {
+		report = r.v.report
+	}
+	report.Verdict, report.Reason = verdict, reason
+	if verdict == Tampered && report.Seq < 0 {
+		report.Seq = 0
+	}
+	r.stopped = &report
+	return nil
+}
+
+// End returns what was found.
+func (r *Reader) End() Report {
+	switch {
+	case r.stopped != nil && (r.v == nil || r.v.report.Verdict != Tampered):
+		return *r.stopped
+	case r.v == nil:
+		return Report{Verdict: Unchecked, Reason: "there is nothing to check", Seq: -1}
+	}
+	report := r.v.End(false)
+	switch {
+	case report.Verdict != Intact:
+	case report.Covered < r.v.edge.size:
+		report.Verdict, report.Reason = Unchecked, fmt.Sprintf("no checkpoint covers the events from %d on", report.Covered)
+	case r.end > r.v.edge.size:
+		report.Verdict, report.Reason = Unchecked, fmt.Sprintf("%d events were signed, and those from %d on are missing", r.end, r.v.edge.size)
+	}
+	return report
+}
