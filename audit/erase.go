@@ -18,6 +18,25 @@ func Erasure(id string) Change {
 	return Change{Type: ErasedType, Resource: Resource{Type: "user", ID: id}}
 }
 
+// Knows says whether an actor has caused an event of the organization, or one is about it.
+func (l *Log) Knows(ctx context.Context, orgID, id string) (known bool, err error) {
+	if err := l.catchUp(ctx); err != nil {
+		return false, err
+	}
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		known = false
+		for _, index := range [][]string{byActor, byResource} {
+			found, err := events.Scan(ctx, tx, store.Range{By: index, Equal: []any{orgID, id}, Limit: 1})
+			if err != nil {
+				return err
+			}
+			known = known || len(found) > 0
+		}
+		return nil
+	})
+	return known, err
+}
+
 // Erase takes what is personal out of the events that an actor has caused, or that are about it: labels, addresses,
 // reasons and the records before and after. The events themselves stay, with opaque ids, and so do their proofs:
 // of what was personal the hash is kept, and without its salt nobody can guess what it was of. It goes from one unit

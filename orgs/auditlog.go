@@ -9,7 +9,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// AuditLogs are the log and what is logged. Reading needs audit.read, and reading events leaves an event of its own.
+// AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
+// leaves an event of its own where events are read.
 type AuditLogs interface {
 	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (audit.Config, []audit.Warning, error)
 	AuditConfig(ctx context.Context, org string) (audit.Config, error)
@@ -18,6 +19,7 @@ type AuditLogs interface {
 	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)
 	AuditProof(ctx context.Context, org string, seq int64) (audit.Proof, error)
 	AuditConsistency(ctx context.Context, org string, from, to int64) ([]audit.Hash, error)
+	EraseFromAudit(ctx context.Context, org, id string) (events int, err error)
 }
 
 // AuditLog lists the events of an organization.
@@ -82,13 +84,39 @@ func (m *Manager) AuditConsistency(ctx context.Context, org string, from, to int
 	return hashes, proofError(err)
 }
 
-// readsAudit asks whether the actor may read the log.
-func (m *Manager) readsAudit(ctx context.Context, org string) (string, error) {
-	orgID, err := m.OrgID(ctx, org)
+// EraseFromAudit takes what is personal out of the events that a user or key has caused or that are about it, as a person
+// may demand; the events stay, and so do their proofs. It needs audit.update and says how many events it was taken out
+// of. Somebody of whom there is no event is store.ErrNotFound. It may be called again after an error.
+func (m *Manager) EraseFromAudit(ctx context.Context, org, id string) (events int, err error) {
+	orgID, err := m.mayAudit(ctx, org, "audit.update")
 	if err != nil {
+		return 0, err
+	}
+	if id == "" {
+		return 0, store.Invalid("user_id", "required", "is required")
+	}
+	if known, err := m.Audit().Knows(ctx, orgID, id); err != nil || !known {
+		return 0, errors.Join(err, store.ErrNotFound)
+	}
+	err = m.Change(ctx, rbac.Op{Action: "audit.update", OrgID: orgID}, func(context.Context, *store.Tx) (audit.Change, error) {
+		return audit.Erasure(id), nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return m.Audit().Erase(ctx, orgID, id)
+}
+
+func (m *Manager) readsAudit(ctx context.Context, org string) (orgID string, err error) {
+	return m.mayAudit(ctx, org, "audit.read")
+}
+
+// mayAudit asks whether the actor may do that with the log, which is read and written in units of its own.
+func (m *Manager) mayAudit(ctx context.Context, org, action string) (orgID string, err error) {
+	if orgID, err = m.OrgID(ctx, org); err != nil {
 		return "", err
 	}
-	return orgID, m.Read(ctx, rbac.Op{Action: "audit.read", OrgID: orgID}, func(context.Context, *store.Tx) error { return nil })
+	return orgID, m.Read(ctx, rbac.Op{Action: action, OrgID: orgID}, func(context.Context, *store.Tx) error { return nil })
 }
 
 func (m *Manager) auditWasRead(ctx context.Context, orgID string, data map[string]any) error {

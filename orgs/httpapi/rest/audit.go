@@ -113,6 +113,15 @@ type consistencyView struct {
 	Hashes []audit.Hash `json:"hashes" doc:"base64, RFC 6962, section 2.1.2"`
 }
 
+type erasure struct {
+	UserID string `json:"user_id" minLength:"1" maxLength:"100" doc:"a user, also one that is gone, or an API key"`
+}
+
+type erasureView struct {
+	UserID string `json:"user_id"`
+	Events int    `json:"events" doc:"out of how many something was taken now"`
+}
+
 func (a *api) auditLog() {
 	for path, logs := range map[string]func(context.Context, string, audit.Filter) (store.Page[audit.Event], error){
 		"/v1/organizations/{org}/audit/logs":             a.AuditLog,
@@ -151,6 +160,18 @@ func (a *api) auditLog() {
 				return nil, err
 			}
 			return ok(p)
+		})
+	add[none, erasure](a, http.MethodPost, "/v1/organizations/{org}/audit/erasures", "Take what is personal about somebody out of the audit log",
+		func(ctx context.Context, _ *none) (*answer[erasureView], error) {
+			at, in, err := placed[erasure](ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			n, err := a.EraseFromAudit(ctx, at.OrgID, in.UserID)
+			if err != nil {
+				return nil, err
+			}
+			return ok(erasureView{in.UserID, n})
 		})
 	add[consistencyQuery, none](a, http.MethodGet, "/v1/organizations/{org}/audit/consistency", "Prove that one checkpoint continues another",
 		func(ctx context.Context, in *consistencyQuery) (*answer[consistencyView], error) {

@@ -21,6 +21,7 @@ func TestWhoeverReadsTheLogCanProveIt(t *testing.T) {
 		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
 		at := "/v1/organizations/" + org + "/audit"
 		alice, owner := c.person(org, "alice@acme.com", "org_admin")
+		c.post("/v1/organizations/"+org+"/roles", `{"name": "Auditor", "permissions": ["audit.read"]}`)
 		for i := range 3 {
 			owner.post("/v1/organizations/"+org+"/teams", fmt.Sprintf(`{"name": "Team %d <&>"}`, i))
 		}
@@ -54,6 +55,23 @@ func TestWhoeverReadsTheLogCanProveIt(t *testing.T) {
 		}
 		reads := owner.call(200, "GET", at+"/logs?event_types=data_access.*&actors=user:"+alice, "")["data"].([]any)
 		require.Len(t, reads, 1+len(page), "each reading of events has left one")
+
+		// What is personal goes, by whoever may, and the proofs stay.
+		proof := owner.do("GET", at+"/logs/0/proof", "").Body.String()
+		require.Contains(t, owner.do("GET", at+"/logs?limit=200", "").Body.String(), "alice@acme.com")
+		require.Contains(t, proof, `"erased":false`)
+		_, reader := c.person(org, "reader@acme.com", "auditor")
+		reader.call(403, "POST", at+"/erasures", `{"user_id": "`+alice+`"}`)
+		c.call(404, "POST", at+"/erasures", `{"user_id": "usr_nobody"}`)
+		c.call(400, "POST", at+"/erasures", `{}`)
+		gone := c.call(200, "POST", at+"/erasures", `{"user_id": "`+alice+`"}`)
+		require.Greater(t, gone["events"], 3.0)
+		require.NotContains(t, c.do("GET", at+"/logs?limit=200", "").Body.String(), "alice@acme.com")
+		var p audit.Proof
+		require.NoError(t, json.Unmarshal(c.do("GET", at+"/logs/1/proof", "").Body.Bytes(), &p))
+		_, err = p.Verify("orgkit/"+org, verifiers)
+		require.NoError(t, err)
+		require.True(t, p.Entry.Erased)
 
 		for path, code := range map[string]string{"/logs/9999/proof": "not_found", "/logs/-1/proof": "not_found", "/logs/x/proof": "not_found", "/consistency?from=1&to=9999": "not_found"} {
 			require.Equal(t, code, owner.call(404, "GET", at+path, "")["code"], path)

@@ -81,6 +81,8 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		}
 		body := ""
 		switch {
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/audit"):
+			body = `{"enabled": false}`
 		case op[0] == "PUT":
 			body = bodies["/policies"]
 		case op[0] == "POST":
