@@ -215,37 +215,48 @@ func checkSecret(field, secret string) error {
 var errNothingOld = errors.New("nothing to prune")
 
 // EnforceAuditRetention prunes the events that organizations need not keep any longer, each time with an event that says
-// so, and says how many. An organization that fails does not keep the others waiting. It is the host's, to be called
-// now and then, not inside of a unit.
+// so, and says how many. An organization that fails does not keep the others waiting. It is the platform's, to be called
+// now and then, and not inside of a unit.
 func (m *Manager) EnforceAuditRetention(ctx context.Context) (pruned int64, err error) {
-	ctx = audit.WithActor(ctx, audit.System("retention"))
-	var all []audit.Config
-	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		all = nil
+	var orgIDs []string
+	kept := map[string]time.Time{} // where it is not the default
+	err = m.Read(ctx, rbac.Op{Action: "audit.prune"}, func(ctx context.Context, tx *store.Tx) error {
+		orgIDs = nil
+		clear(kept)
+		for c, err := range audit.Configs.All(ctx, tx, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			kept[c.ID] = c.KeptFrom(tx.Now())
+		}
 		for o, err := range organizations.All(ctx, tx, store.Query{}) {
 			if err != nil {
 				return err
 			}
-			c, err := auditConfig(ctx, tx, o.ID)
-			if err != nil {
-				return err
-			}
-			all = append(all, c)
+			orgIDs = append(orgIDs, o.ID)
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	ctx = audit.WithActor(ctx, audit.System("retention"))
 	var failed []error
-	for _, c := range all {
-		n, err := m.enforceRetention(ctx, c.ID, c.KeptFrom(m.store.Now()))
+	for _, id := range orgIDs {
+		from, set := kept[id]
+		if !set {
+			from = audit.DefaultConfig(id).KeptFrom(m.store.Now())
+		}
+		n, err := m.enforceRetention(ctx, id, from)
 		pruned += n
 		if err != nil {
-			failed = append(failed, fmt.Errorf("retention of %s: %w", c.ID, err))
+			failed = append(failed, fmt.Errorf("retention of %s: %w", id, err))
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return pruned, errors.Join(append(failed, err)...)
+	return pruned, errors.Join(failed...)
 }
 
 func (m *Manager) enforceRetention(ctx context.Context, orgID string, from time.Time) (n int64, err error) {

@@ -453,6 +453,8 @@ func TestEventsArePrunedWhenTheirTimeIsOver(t *testing.T) {
 		require.NoError(t, second(w.DeleteOrganization(w.Platform(), gone.ID, true, "")))
 		intact(org.ID)
 		require.Zero(t, prune(), "nothing is old yet")
+		_, err = w.EnforceAuditRetention(w.As(owner))
+		refused(t, err, "permission_denied")
 		clock.Advance(364 * 24 * time.Hour)
 		for _, o := range all[:3] {
 			w.Team(o, "young", orgs.TeamSettings{})

@@ -297,7 +297,7 @@ var otherMethods = []method{
 	{name: "AuditConsistency", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditConsistency(ctx, f.id.Org, 1, 2) }},
 	{name: "EraseFromAudit",
-		call: func(ctx context.Context, f *fixture) (any, error) { return f.EraseFromAudit(ctx, f.id.Org, f.id.User) },
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.EraseFromAudit(ctx, f.id.Org, f.id.User) },
 		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.EraseFromAudit(ctx, f.id.Org, "") }},
 	{name: "Authenticate", reads: true, nobody: allowed, member: allowed, foreign: allowed, because: "the secret is all that it asks for",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Authenticate(ctx, f.id.Secret) }},

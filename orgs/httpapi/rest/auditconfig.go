@@ -9,6 +9,7 @@ import (
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -99,7 +100,7 @@ func exactOf(t *time.Time) *string {
 type auditConfigBody struct {
 	Enabled       *bool             `json:"enabled,omitempty"`             // absent: true
 	RetentionDays *int              `json:"retention_days,omitempty"`      // absent: 365
-	HoldFrom      string            `json:"hold_from,omitempty"`           // absent: as it is; null: no hold
+	HoldFrom      *string           `json:"hold_from,omitempty"`           // absent: as it is; null: no hold
 	EventsToLog   []string          `json:"events_to_log,omitempty"`       // absent: all families
 	Destinations  []destinationBody `json:"export_destinations,omitempty"` // absent: none
 	Compliance    *complianceBody   `json:"compliance,omitempty"`
@@ -144,10 +145,10 @@ func (b *auditConfigBody) nulls(has fields) {
 
 func (b *auditConfigBody) input() (in orgs.NewAuditConfig, err error) {
 	in = orgs.NewAuditConfig{Enabled: b.Enabled, RetentionDays: b.RetentionDays, LiftHold: b.liftHold, EventsToLog: b.EventsToLog}
-	if b.HoldFrom != "" {
-		at, err := instant("hold_from", b.HoldFrom)
+	if b.HoldFrom != nil {
+		at, err := time.Parse(time.RFC3339, *b.HoldFrom)
 		if err != nil {
-			return in, err
+			return in, store.Invalid("hold_from", "time", "must be an RFC 3339 time")
 		}
 		in.HoldFrom = &at
 	}

@@ -66,7 +66,7 @@ func TestTheSeedsAuditConfiguration(t *testing.T) {
 
 		held := owner.call(200, "PUT", path, `{"hold_from": "2024-01-01T00:00:00Z"}`)
 		require.Equal(t, "2024-01-01T00:00:00.000000Z", held["hold_from"])
-		require.Equal(t, held["hold_from"], owner.call(200, "PUT", path, `{"hold_from": "", "retention_days": 1}`)["hold_from"])
+		require.Equal(t, held["hold_from"], owner.call(200, "PUT", path, `{"retention_days": 1}`)["hold_from"])
 		lifted := owner.call(200, "PUT", path, `{"hold_from": null}`)
 		require.Nil(t, lifted["hold_from"])
 		require.Equal(t, fresh["events_to_log"], lifted["events_to_log"], "what is absent has its default")
@@ -101,6 +101,7 @@ func TestFaultyAuditConfigurationsAreRefusedByField(t *testing.T) {
 		{`{"retention_days": 1.5}`, "body.retention_days"},
 		{`{"retention": "` + canary + `"}`, "body.retention"},
 		{`{"hold_from": "` + canary + `"}`, "body.hold_from"},
+		{`{"hold_from": ""}`, "body.hold_from"},
 		{`{"events_to_log": "*"}`, "body.events_to_log"},
 		{`{"events_to_log": ["team.*", "` + canary + `"]}`, "body.events_to_log[1]"},
 		{`{"events_to_log": ["teams.*"]}`, "body.events_to_log[0]"},
