@@ -66,6 +66,9 @@ func familyGlobs() (globs []string) {
 
 // Changed describes the change of a configuration. Its event tells the log too what is written behind it.
 func (c Config) Changed(before Config) Change {
+	if before.Version == 0 { // nobody had set it
+		before.CreatedAt = c.CreatedAt
+	}
 	return Change{Type: ConfigChangedType, Before: before, After: c, Data: map[string]any{"logged": c.logged()}}
 }
 

@@ -237,11 +237,12 @@ func TestWhatIsOffIsOffFromTheNextEventOn(t *testing.T) { // F272, F273
 		require.NoError(t, second(w.AddMember(w.Platform(), at, orgs.NewMember{User: w.User("last@acme.example").ID, Role: "member"})))
 		require.Equal(t, []string{"team.created", audit.ConfigChangedType, "api_key.created", "api_key.rotated", "api_key.revoked", "role.created", "team.role_override", "member.role_changed",
 			"policy.created", "organization.updated", "team.deleted", audit.ConfigChangedType, "member.joined"}, loggedTypes(t, w, org.ID, n))
-		page, err := w.Audit().List(t.Context(), org.ID, audit.Filter{Types: []string{"settings.*"}, Actors: []string{"user:" + owner.ID}, Limit: 2})
+		page, err := w.Audit().List(t.Context(), org.ID, audit.Filter{Types: []string{"settings.*"}, Actors: []string{"user:" + owner.ID}, Ascending: true})
 		require.NoError(t, err)
+		require.Len(t, page.Items, 2)
 		require.Equal(t, audit.ConfigChangedType, page.Items[0].Type)
-		require.JSONEq(t, `{"enabled": false}`, string(page.Items[0].Before))
-		require.JSONEq(t, `{"enabled": true}`, string(page.Items[0].After))
+		require.JSONEq(t, `{"enabled": true}`, string(page.Items[0].Before))
+		require.JSONEq(t, `{"enabled": false}`, string(page.Items[0].After))
 	})
 }
 
