@@ -27,6 +27,13 @@
 // what was committed until then: it is never missing. The time of an event is when its unit began, but always later
 // than that of the event before it: it is unique in its organization, and lists, bounds and cursors go by it.
 //
+// # What is logged
+//
+// A [Config] names the types of events that an organization wants, for how long, and where they are sent. What it does
+// not name is not written, save what no organization can do without ([Mandatory]): so whoever may change the
+// configuration hides neither that nor who was given rights. The configuration is read where events get their place,
+// and its change takes force behind its own event.
+//
 // # What goes
 //
 // [Log.Prune] ends the log at a time, says so in an event, and keeps of what goes the right edge of its tree, so that

@@ -182,14 +182,20 @@ var families = map[string]string{
 	"export": "data_access", "compliance": "data_access",
 }
 
-// Category returns the family of an event type: authentication, authorization, api_key, team,
-// member, billing, settings, data_access or security.
+// Families are the categories that every event of this library has one of.
+func Families() []string {
+	return []string{"authentication", "authorization", "api_key", "team", "member", "billing", "settings", "data_access", "security"}
+}
+
+// Category returns the family of an event type, see [Families]. A noun that is the host's own stands for itself.
 func Category(eventType string) string {
 	switch eventType {
 	case "audit.read":
 		return "data_access"
-	case "audit.config_changed":
+	case ConfigChangedType:
 		return "settings"
+	case "organization.suspended", "organization.resumed":
+		return "security"
 	}
 	noun, _, _ := strings.Cut(eventType, ".")
 	if f, ok := families[noun]; ok {

@@ -67,14 +67,14 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
 	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
-		pending.Kind(), sequencers.Kind()}
+		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind()}
 }
 
 // Append writes one event of the organization into the caller's unit. The actor comes from ctx;
 // without one it panics, since a change that nobody makes is a mistake in the program.
 //
-// Where units write one after another the event has its place at once. Else it is given one after the commit,
-// and the event that is returned has none yet.
+// Where units write one after another the event has its place at once, or -1 where the organization does not log it.
+// Else it is given one after the commit, and the event that is returned has none yet.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
 	e, err := newEvent(ctx, orgID, action, c)
 	if err != nil {
@@ -98,6 +98,16 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
 		tx.AfterCommit(l.wake)
 		return pending.Queue(ctx, tx, wait...)
 	}
+	write, err := sift(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
+	for i, e := range list {
+		if !write[i] {
+			e.Seq = -1
+		}
+	}
+	rows, list = only(rows, write), only(list, write)
 	if err := l.sequence(ctx, tx, rows); err != nil {
 		return err
 	}

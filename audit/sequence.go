@@ -79,7 +79,11 @@ func (l *Log) batch(ctx context.Context) (n int, err error) {
 			}
 		}
 		n = len(rows)
-		return l.sequence(ctx, tx, rows)
+		write, err := sift(ctx, tx, rows)
+		if err != nil {
+			return err
+		}
+		return l.sequence(ctx, tx, only(rows, write))
 	})
 	return n, err
 }
@@ -108,6 +112,9 @@ func (l *Log) alone(ctx context.Context, tx *store.Tx) error {
 // sequence gives each event its place behind those of its organization, and keeps it. Nobody else does so at the
 // same time.
 func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	var orgIDs []string
 	place := map[string]int{}
 	for i := range rows {
@@ -147,6 +154,9 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 		return err
 	}
 	if err := count(ctx, tx, rows); err != nil {
+		return err
+	}
+	if err := refilter(ctx, tx, rows); err != nil {
 		return err
 	}
 	if len(l.opt.Signers) > 0 {

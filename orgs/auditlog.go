@@ -9,9 +9,11 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// AuditLogs is the log as it is read, which needs audit.read and leaves an event of its own where events are read; and
-// what may be taken out of it.
+// AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
+// leaves an event of its own where events are read.
 type AuditLogs interface {
+	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (audit.Config, []audit.Warning, error)
+	AuditConfig(ctx context.Context, org string) (audit.Config, error)
 	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)

@@ -196,7 +196,9 @@ func (t *recordedTx) noteRows(k *store.Kind, rows any) {
 }
 
 // besideEvents says whether records of a kind follow from the events.
-func besideEvents(kind string) bool { return strings.HasPrefix(kind, "audit_") }
+func besideEvents(kind string) bool {
+	return strings.HasPrefix(kind, "audit_") && !strings.HasPrefix(kind, "audit_configs")
+}
 
 func (t *recordedTx) Commit(ctx context.Context) error {
 	t.rec.mu.Lock()

@@ -31,6 +31,7 @@ import (
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // Service is everything that can be done with organizations. *[Manager] is the implementation; the
@@ -215,7 +216,17 @@ type Options struct {
 	Mail func(ctx context.Context, inv Invitation, token string) error
 	// Notifier takes what people should be told; nil: nobody is told anything.
 	Notifier Notifier
+	// Seal seals what organizations entrust to the host, such as the key of a log sink. Nil: no such secret is taken.
+	Seal *seal.Sealer
+	// URLs says which URLs of organizations the host calls; the guard of package store/jobs/outbound is one. Nil: none.
+	URLs URLs
+	// AuditRules are the regions and floors that audit configurations are held against. URLs takes the place of
+	// its CheckURL where it is set.
+	AuditRules audit.Rules
 }
+
+// URLs refuses what must not be called, by an error that repeats nothing of the URL.
+type URLs interface{ Check(rawURL string) error }
 
 // New returns a manager over the store. The store has the kinds of [Kinds].
 func New(s *store.Store, o *Options) (*Manager, error) {
@@ -234,6 +245,9 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 			model, ok := m.opt.Catalogue.Resolve(name)
 			return model.ID, ok
 		}
+	}
+	if m.opt.URLs != nil {
+		m.opt.AuditRules.CheckURL = m.opt.URLs.Check
 	}
 	if m.opt.Notifier != nil && m.opt.Notify == nil {
 		m.opt.Notify = m.approvalStep

@@ -273,6 +273,17 @@ var otherMethods = []method{
 		}},
 	{name: "Overview", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
+	{name: "SetAuditConfig",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			c, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{RetentionDays: ptr(400)})
+			return c, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			c, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{RetentionDays: ptr(0)})
+			return c, err
+		}},
+	{name: "AuditConfig", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditConfig(ctx, f.id.Org) }},
 	{name: "AuditLog", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditLog(ctx, f.id.Org, audit.Filter{}) }},
 	{name: "AuditLogBelow", reads: true,

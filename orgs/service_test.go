@@ -111,7 +111,7 @@ var outside = map[string]string{
 	"Principal": "the data path, which asks for others", "Action": "looks up a word",
 	"OrgID": "resolves a name for whoever belongs there", "OrgPlace": "resolves a name for whoever belongs there",
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
-	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then",
+	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided",
 }

@@ -2,7 +2,8 @@
 //
 //	go run ./examples/gateway -addr 127.0.0.1:8080 -db sqlite:orgkit.db -admin-key KEY
 //
-// It prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts
+// The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
+// secrets are refused. It prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts
 // loopback for X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
 package main
 
@@ -30,6 +31,8 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 func main() {
@@ -100,7 +103,8 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 	return m.Audit().Flush(grace)
 }
 
-// manager is the service, with checkpoints where there is a key.
+// manager is the service, with checkpoints where there is a key. Secrets of organizations are taken where there is a
+// key to seal them with.
 func manager(s *store.Store, auditKey string) (*orgs.Manager, error) {
 	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
 	if auditKey != "" {
@@ -110,6 +114,20 @@ func manager(s *store.Store, auditKey string) (*orgs.Manager, error) {
 		}
 		o.Audit.Signers = []note.Signer{signer}
 	}
+	if text := os.Getenv("ORGKIT_SEAL_KEY"); text != "" {
+		key, err := seal.ParseKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
+		}
+		if o.Seal, err = seal.New(key); err != nil {
+			return nil, err
+		}
+	}
+	guard, err := outbound.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	o.URLs = guard
 	return orgs.New(s, o)
 }
 

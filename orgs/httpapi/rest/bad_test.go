@@ -174,9 +174,9 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 	c.post("/v1/organizations", `{"name": "Evil", "owner": {"user_id": "`+stranger+`"}}`)
 	m := c.as(token, "")
 	ours := strings.NewReplacer("{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
-		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project)
+		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project, "{sequence}", "0")
 	theirs := strings.NewReplacer("{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
-		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx")
+		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx", "{sequence}", "0")
 	for _, op := range operations(t, c) {
 		if !strings.Contains(op[1], "{") {
 			continue
@@ -186,6 +186,8 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 			query = "?action=use&resource=model:x&organization_id=" + org
 		} else if strings.HasSuffix(op[1], "/actions") {
 			query = "?resource=model:x&organization_id=" + org
+		} else if strings.HasSuffix(op[1], "/consistency") {
+			query = "?from=1&to=2"
 		}
 		require.NotContains(t, ours.Replace(op[1]), "{", "what is there is asked for")
 		foreign := m.call(404, op[0], ours.Replace(op[1])+query, "")

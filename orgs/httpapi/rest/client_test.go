@@ -21,6 +21,8 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 const adminKey = "platform-admin-key-of-the-test"
@@ -51,7 +53,13 @@ func newClient(t *testing.T, s *store.Store) *client {
 	require.NoError(t, err)
 	key, err := note.NewSigner(signer)
 	require.NoError(t, err)
-	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Options: rbac.Options{Actions: []string{"deployments.manage"},
+	sealKey, err := seal.ParseKey(seal.GenerateKey())
+	require.NoError(t, err)
+	sealer, err := seal.New(sealKey)
+	require.NoError(t, err)
+	guard, err := outbound.New(nil)
+	require.NoError(t, err)
+	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Seal: sealer, URLs: guard, Options: rbac.Options{Actions: []string{"deployments.manage"},
 		Audit: audit.Options{Signers: []note.Signer{key}, Verifiers: []string{verifier}}}})
 	require.NoError(t, err)
 	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})

@@ -29,6 +29,7 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // Options of the handler. Nil serves with personal tokens and API keys only.
@@ -91,6 +92,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.apiKeys()
 	a.approvals()
 	a.auditLog()
+	a.auditConfig()
 	return a.open(mux), nil
 }
 
@@ -126,6 +128,7 @@ func (a *api) config() huma.Config {
 	c.Security = []map[string][]string{{"bearer": {}}}
 	r := c.Components.Schemas
 	r.RegisterTypeAlias(reflect.TypeFor[billing.Amount](), reflect.TypeFor[money]())
+	r.RegisterTypeAlias(reflect.TypeFor[seal.Secret](), reflect.TypeFor[string]())
 	r.RegisterTypeAlias(reflect.TypeFor[decimal.Decimal](), reflect.TypeFor[money]())
 	return c
 }

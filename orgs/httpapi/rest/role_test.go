@@ -68,7 +68,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		"/children": `{"name": "x"}`, "/transfer": `{"to": "viewer@acme.com"}`, "/move": `{"parent_id": null}`,
 		"/invitations": `{"email": "x@y.example", "role": "viewer"}`, "/members": `{"user_id": "bob@acme.com", "role": "viewer"}`,
 		"/policies":  `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
-		"/approvals": `{"resource": "model:gated"}`,
+		"/approvals": `{"resource": "model:gated"}`, "/erasures": `{"user_id": "bob@acme.com"}`,
 	}
 	for _, op := range operations(t, c) {
 		path := real.Replace(op[1])
@@ -81,6 +81,8 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		}
 		body := ""
 		switch {
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/audit"):
+			body = `{"enabled": false}`
 		case op[0] == "PUT":
 			body = bodies["/policies"]
 		case op[0] == "POST":
@@ -126,6 +128,7 @@ func existing(c *client, org, team string) *strings.Replacer {
 	c.call(200, "PATCH", teamPath, `{"settings": {"models": {"require_approval": ["gated"]}}}`)
 	approval := their.post(teamPath+"/approvals", `{"resource": "model:gated"}`)["id"].(string)
 	return strings.NewReplacer("{approval}", approval, "/access", "/access?action=models.use&resource=model:x",
+		"{sequence}", "0", "/consistency", "/consistency?from=1&to=2",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],
 		"{org}/policies/{policy}", org+"/policies/"+at[orgPath][1], "{team}/policies/{policy}", team+"/policies/"+at[teamPath][1],

@@ -113,6 +113,8 @@ func TestTheSeedReplayed(t *testing.T) {
 		require.Contains(t, conditions, "time")
 		require.Contains(t, conditions, "mfa")
 
+		require.Len(t, c.call(200, "PUT", orgPath+"/audit", body(t, "audit"))["export_destinations"], 2)
+
 		log := c.call(200, "GET", orgPath+"/audit/logs?start_time=2024-01-01T00:00:00Z&end_time=2024-03-31T23:59:59Z"+
 			"&event_types=api_key.created&event_types=member.role_changed&limit=100", "")
 		require.Len(t, log["data"], 3)

@@ -448,6 +448,29 @@ CREATE TABLE audit_sequencers (
 	PRIMARY KEY (id)
 );
 
+CREATE TABLE audit_filters (
+	org_id BIGINT NOT NULL,
+	seq BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	globs TEXT NOT NULL,
+	PRIMARY KEY (org_id, seq)
+);
+
+CREATE TABLE audit_configs (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	retention_days BIGINT NOT NULL,
+	hold_from TIMESTAMPTZ,
+	events_to_log JSONB,
+	destinations JSONB,
+	compliance JSONB NOT NULL,
+	sealed JSONB,
+	PRIMARY KEY (id)
+);
+
 -- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
 CREATE TABLE jobs (
 	kind BIGINT NOT NULL,

@@ -446,6 +446,29 @@ CREATE TABLE audit_sequencers (
 	PRIMARY KEY (id)
 );
 
+CREATE TABLE audit_filters (
+	org_id INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	globs TEXT NOT NULL,
+	PRIMARY KEY (org_id, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE audit_configs (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	retention_days INTEGER NOT NULL,
+	hold_from TIMESTAMP,
+	events_to_log TEXT,
+	destinations TEXT,
+	compliance TEXT NOT NULL,
+	sealed TEXT,
+	PRIMARY KEY (id)
+);
+
 -- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
 CREATE TABLE jobs (
 	kind INTEGER NOT NULL,

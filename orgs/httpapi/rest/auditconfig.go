@@ -1,0 +1,197 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
+)
+
+type auditConfigView struct {
+	Base
+	OrganizationID string            `json:"organization_id"`
+	Enabled        bool              `json:"enabled"`
+	RetentionDays  int               `json:"retention_days"`
+	HoldFrom       *string           `json:"hold_from"`
+	EventsToLog    []string          `json:"events_to_log"`
+	Destinations   []destinationView `json:"export_destinations"`
+	Compliance     complianceView    `json:"compliance"`
+	Warnings       []rbac.Warning    `json:"warnings,omitempty"` // in the answer to a change
+}
+
+type complianceView struct {
+	Standards           []string `json:"standards"`
+	DataResidency       *string  `json:"data_residency"`
+	EncryptionAtRest    bool     `json:"encryption_at_rest"`
+	EncryptionInTransit bool     `json:"encryption_in_transit"`
+}
+
+// destinationView has the fields of its type only.
+type destinationView struct {
+	ID           string       `json:"id"`
+	Type         string       `json:"type"`
+	Region       string       `json:"region"`
+	Status       audit.Status `json:"status"`
+	StatusReason *string      `json:"status_reason"`
+	CheckedAt    *string      `json:"checked_at"`
+
+	Bucket     string  `json:"bucket,omitempty"`
+	Prefix     *string `json:"prefix,omitempty"`
+	Encryption string  `json:"encryption,omitempty"`
+	Endpoint   string  `json:"endpoint,omitempty"`
+	Format     string  `json:"format,omitempty"`
+
+	APIKeySet                *bool   `json:"api_key_set,omitempty"`
+	APIKeyUpdatedAt          *string `json:"api_key_updated_at,omitempty"`
+	AccessKeyIDSet           *bool   `json:"access_key_id_set,omitempty"`
+	AccessKeyIDUpdatedAt     *string `json:"access_key_id_updated_at,omitempty"`
+	SecretAccessKeySet       *bool   `json:"secret_access_key_set,omitempty"`
+	SecretAccessKeyUpdatedAt *string `json:"secret_access_key_updated_at,omitempty"`
+}
+
+func renderAuditConfig(c audit.Config) auditConfigView {
+	v := auditConfigView{Base: baseOf(c.Meta), OrganizationID: c.ID, Enabled: c.Enabled, RetentionDays: c.RetentionDays, HoldFrom: exactOf(c.HoldFrom),
+		EventsToLog: filled(c.EventsToLog), Destinations: make([]destinationView, len(c.Destinations)),
+		Compliance: complianceView{filled(c.Compliance.Standards), optional(c.Compliance.DataResidency), c.Compliance.EncryptionAtRest, c.Compliance.EncryptionInTransit}}
+	for i, d := range c.Destinations {
+		v.Destinations[i] = renderDestination(d)
+	}
+	return v
+}
+
+func renderDestination(d audit.Destination) destinationView {
+	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), "unknown"), Status: d.Status, StatusReason: optional(d.Reason), CheckedAt: stampOf(d.CheckedAt),
+		Bucket: d.Bucket, Encryption: d.Encryption, Endpoint: d.Endpoint, Format: d.Format}
+	if d.Type == audit.S3 {
+		v.Prefix = &d.Prefix
+	}
+	for _, field := range d.SecretFields() {
+		at, is := d.SecretsAt[field]
+		var when *string
+		if is {
+			when = stampOf(&at)
+		}
+		switch field {
+		case "api_key":
+			v.APIKeySet, v.APIKeyUpdatedAt = &is, when
+		case "access_key_id":
+			v.AccessKeyIDSet, v.AccessKeyIDUpdatedAt = &is, when
+		case "secret_access_key":
+			v.SecretAccessKeySet, v.SecretAccessKeyUpdatedAt = &is, when
+		}
+	}
+	return v
+}
+
+func exactOf(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	s := exact(*t)
+	return &s
+}
+
+type auditConfigBody struct {
+	Enabled       *bool             `json:"enabled,omitempty"`             // absent: true
+	RetentionDays *int              `json:"retention_days,omitempty"`      // absent: 365
+	HoldFrom      *string           `json:"hold_from,omitempty"`           // absent: as it is; null: no hold
+	EventsToLog   []string          `json:"events_to_log,omitempty"`       // absent: all families
+	Destinations  []destinationBody `json:"export_destinations,omitempty"` // absent: none
+	Compliance    *complianceBody   `json:"compliance,omitempty"`
+
+	liftHold bool
+}
+
+type complianceBody struct {
+	Standards           []string `json:"standards,omitempty"`
+	DataResidency       string   `json:"data_residency,omitempty"`
+	EncryptionAtRest    bool     `json:"encryption_at_rest,omitempty"`
+	EncryptionInTransit bool     `json:"encryption_in_transit,omitempty"`
+}
+
+type destinationBody struct {
+	ID         string `json:"id,omitempty"` // absent: that of the destination that sends to the same place
+	Type       string `json:"type"`
+	Bucket     string `json:"bucket,omitempty"`
+	Prefix     string `json:"prefix,omitempty"`
+	Encryption string `json:"encryption,omitempty"`
+	Endpoint   string `json:"endpoint,omitempty"`
+	Format     string `json:"format,omitempty"`
+	Region     string `json:"region,omitempty"`
+
+	// Absent: as it is; null: none.
+	APIKey          *seal.Secret `json:"api_key,omitempty"`
+	AccessKeyID     *seal.Secret `json:"access_key_id,omitempty"`
+	SecretAccessKey *seal.Secret `json:"secret_access_key,omitempty"`
+
+	null fields
+}
+
+// nulls keeps which fields are null and mean something by that.
+func (b *auditConfigBody) nulls(has fields) {
+	b.liftHold = string(has["hold_from"]) == "null"
+	var list []fields
+	_ = json.Unmarshal(has["export_destinations"], &list) // it was read before
+	for i := range b.Destinations {
+		b.Destinations[i].null = list[i]
+	}
+}
+
+func (b *auditConfigBody) input() (in orgs.NewAuditConfig, err error) {
+	in = orgs.NewAuditConfig{Enabled: b.Enabled, RetentionDays: b.RetentionDays, LiftHold: b.liftHold, EventsToLog: b.EventsToLog}
+	if b.HoldFrom != nil {
+		at, err := time.Parse(time.RFC3339, *b.HoldFrom)
+		if err != nil {
+			return in, store.Invalid("hold_from", "time", "must be an RFC 3339 time")
+		}
+		in.HoldFrom = &at
+	}
+	if c := b.Compliance; c != nil {
+		in.Compliance = audit.Compliance{Standards: c.Standards, DataResidency: c.DataResidency, EncryptionAtRest: c.EncryptionAtRest, EncryptionInTransit: c.EncryptionInTransit}
+	}
+	for _, d := range b.Destinations {
+		in.Destinations = append(in.Destinations, d.input())
+	}
+	return in, nil
+}
+
+func (b *destinationBody) input() orgs.NewDestination {
+	d := orgs.NewDestination{Secrets: map[string]*seal.Secret{}, Destination: audit.Destination{ID: b.ID, Type: b.Type, Bucket: b.Bucket, Prefix: b.Prefix,
+		Encryption: b.Encryption, Endpoint: b.Endpoint, Format: b.Format, Region: b.Region}}
+	for field, secret := range map[string]*seal.Secret{"api_key": b.APIKey, "access_key_id": b.AccessKeyID, "secret_access_key": b.SecretAccessKey} {
+		if secret != nil || string(b.null[field]) == "null" {
+			d.Secrets[field] = secret
+		}
+	}
+	return d
+}
+
+func (a *api) auditConfig() {
+	const path = "/v1/organizations/{org}/audit"
+	add[none, none](a, http.MethodGet, path, "What is logged, for how long, and where it is sent", func(ctx context.Context, _ *none) (*answer[auditConfigView], error) {
+		c, err := a.AuditConfig(ctx, param(ctx, "org"))
+		return one(c.Version, renderAuditConfig(c), err)
+	})
+	add[none, auditConfigBody](a, http.MethodPut, path, "Set what is logged, for how long, and where it is sent", func(ctx context.Context, _ *none) (*answer[auditConfigView], error) {
+		at, body, err := placed[auditConfigBody](ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		in, err := body.input()
+		if err != nil {
+			return nil, err
+		}
+		c, warnings, err := a.SetAuditConfig(ctx, at.OrgID, in)
+		view := renderAuditConfig(c)
+		for _, w := range warnings {
+			view.Warnings = append(view.Warnings, rbac.Warning(w))
+		}
+		return one(c.Version, view, err)
+	})
+}
