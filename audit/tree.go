@@ -180,9 +180,8 @@ func (t *tree) prunedHash(p part) (tlog.Hash, bool, error) {
 // edges remembers right edges. One is of use when the last leaf is still the one that it ends with, whoever wrote
 // in between, and whether or not the unit that made it was committed: the hashes say so.
 type edges struct {
-	mu  sync.Mutex
-	of  map[string]remembered
-	max int // 0 is maxEdges
+	mu sync.Mutex
+	of map[string]remembered
 }
 
 type remembered struct {
