@@ -336,7 +336,7 @@ func TestSchedules(t *testing.T) {
 		require.NoError(t, err)
 		last, err := l.Checkpoint(ctx, "org_1")
 		require.NoError(t, err)
-		r, err := l.Verify(ctx, "org_1", l.verifiers, notes...)
+		r, err := l.Verify(ctx, "org_1", l.verifiers, append(notes, last.Note)...)
 		require.NoError(t, err)
 		require.Equal(t, audit.Intact, r.Verdict, r)
 		require.Equal(t, last.Size, r.Covered)

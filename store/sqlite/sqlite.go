@@ -64,7 +64,7 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 	return store.New(bunstore.New(bunstore.Dialect{
 		Writer: writer, Reader: reader,
 		Lock:  store.NewWriterLock(o.WriterTimeout),
-		Logs:  bunstore.Logs{Append: appendRows, Upsert: upsertRows},
+		Logs:  bunstore.Logs{Append: appendRows, Upsert: upsertRows, Index: indexedBy},
 		Feed:  newFeed(writer),
 		Error: classify,
 	}), &o.Store), nil
@@ -77,12 +77,17 @@ func open(path string, connections int, busy time.Duration) *bun.DB {
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)", escaped, busy.Milliseconds())
 	if connections == 1 {
-		dsn += "&_txlock=immediate" // the writer takes the file's lock at once instead of failing later
+		// The writer takes the file's lock at once instead of failing later, and remembers more of the file than the 2 MB
+		// of the default, which the indexes of a log alone fill: 64 MB at most, each reader 8.
+		dsn += "&_txlock=immediate&_pragma=cache_size(-65536)"
+	} else {
+		dsn += "&_pragma=cache_size(-8192)"
 	}
-	db, err := sql.Open("sqlite", dsn)
+	c, err := newConnector(dsn)
 	if err != nil {
 		panic(err) // the driver is linked; nothing is opened yet
 	}
+	db := sql.OpenDB(c)
 	db.SetMaxOpenConns(connections)
 	return bun.NewDB(db, sqlitedialect.New())
 }

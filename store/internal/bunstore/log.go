@@ -26,6 +26,8 @@ type Logs struct {
 	Upsert func(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) error
 	// Queues says that the database's own Commit keeps the rows of the [Queue] in the context of BeginTx.
 	Queues bool
+	// Index, when it is set, writes behind the name of a table by which index it is to be read.
+	Index func(index string) string
 	// Laterals says that parameters may be arrays, unnested beside a LATERAL query.
 	Laterals bool
 	// Skips says that FOR UPDATE SKIP LOCKED and ctid exist.
@@ -304,13 +306,30 @@ func (st *statement) order(s store.Span) {
 
 func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) error {
 	st := t.statement()
-	fmt.Fprintf(st, "SELECT %s FROM %s", Names(ColumnNames(k)), k.Name)
+	fmt.Fprintf(st, "SELECT %s FROM %s%s", Names(ColumnNames(k)), k.Name, t.by(k, s))
 	none, err := t.where(ctx, st, k, s)
 	if err != nil || none {
 		return t.Error(err)
 	}
 	st.order(s)
 	return t.Error(t.collect(ctx, st, k, dst, nil))
+}
+
+// by names the index of a span, where that is to be said.
+func (t *tx) by(k *store.Kind, s store.Span) string {
+	if t.Logs.Index == nil || slices.Equal(s.Order, k.Key) {
+		return ""
+	}
+	best := []string(nil)
+	for _, ix := range k.Indexes {
+		if len(ix) > len(best) && len(ix) <= len(s.Order) && slices.Equal(ix, s.Order[:len(ix)]) {
+			best = ix
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	return t.Logs.Index(fmt.Sprintf("%s_%s_idx", k.Name, strings.Join(best, "_")))
 }
 
 func (t *tx) Prune(ctx context.Context, k *store.Kind, s store.Span) (int, error) {
