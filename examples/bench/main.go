@@ -95,6 +95,7 @@ type group struct {
 var groups = []group{
 	{"store", storeBars, benchStore},
 	{"rbac", rbacBars, benchRBAC},
+	{"audit", auditBars, benchAudit},
 }
 
 // bar is a figure with a limit.
