@@ -13,7 +13,7 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// update writes a record of its own and, with a log, the event of that in the same unit.
+// update writes a record and, in the same unit, what also does.
 func update(ctx context.Context, s *store.Store, t *team, i int, also func(ctx context.Context, tx *store.Tx, before, after *team) error) error {
 	before, after := *t, *t
 	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -130,7 +130,7 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 	return nil
 }
 
-// manyAtOnce is a host with many organizations and connections.
+// A host with many organizations and connections.
 const (
 	appendOrgs        = 1000
 	appendConnections = 16

@@ -5,13 +5,12 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"database/sql"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"

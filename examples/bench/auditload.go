@@ -106,7 +106,7 @@ func newSigner() (note.Signer, note.Verifiers, error) {
 	return signer, verifiers, err
 }
 
-// migrations are those of the records that are measured.
+// migrationsOf are those of the records that are measured.
 func migrationsOf(name string) (map[string]fs.FS, error) {
 	own, err := fs.Sub(files, "migrations/"+name)
 	return map[string]fs.FS{"bench": own}, err
@@ -147,10 +147,7 @@ func loadLogs(ctx context.Context, b *bench) (l *loadedLogs, err error) {
 		}
 	}()
 	l.sqlite = &loadedLog{name: "SQLite", path: filepath.Join(b.dir, "audit.db")}
-	if l.sqlite.store, err = b.openSQLite(ctx, l.sqlite.path, store.Options{Now: l.sqlite.clock.now, Wrap: func(d store.Driver) store.Driver {
-		l.sqlite.driver = d
-		return d
-	}}); err != nil {
+	if l.sqlite.store, err = b.openSQLite(ctx, l.sqlite.path, store.Options{Now: l.sqlite.clock.now, Wrap: l.sqlite.keep}); err != nil {
 		return nil, err
 	}
 	if l.sqlite.sql, err = sql.Open("sqlite", l.sqlite.path); err != nil {
@@ -172,7 +169,7 @@ func loadLogs(ctx context.Context, b *bench) (l *loadedLogs, err error) {
 	var wg sync.WaitGroup
 	var errs [2]error
 	for i, one := range l.all() {
-		wg.Go(func() { errs[i] = l.fill(ctx, one) })
+		wg.Go(func() { errs[i] = l.fill(ctx, one, auditEvents) })
 	}
 	wg.Wait()
 	if err = errors.Join(errs[:]...); err != nil {
@@ -184,7 +181,7 @@ func loadLogs(ctx context.Context, b *bench) (l *loadedLogs, err error) {
 	return l, nil
 }
 
-// newLog is a log as in production, or one that does nothing by itself.
+// newLog is a log as in production, or one that does nothing by itself (still).
 func (l *loadedLogs) newLog(s *store.Store, still bool) *audit.Log {
 	return audit.New(s, &audit.Options{Signers: []note.Signer{l.signer}, Origin: auditOrigin, NoBackground: still})
 }
@@ -193,15 +190,21 @@ func (l *loadedLogs) newLog(s *store.Store, still bool) *audit.Log {
 // by thousands, which is much faster when nothing but events is written.
 type overlapping struct{ store.Driver }
 
-// fill loads the events and leaves the store with the real time.
-func (l *loadedLogs) fill(ctx context.Context, one *loadedLog) error {
+// keep remembers the driver.
+func (one *loadedLog) keep(d store.Driver) store.Driver {
+	one.driver = d
+	return d
+}
+
+// fill loads n events and leaves the store with the real time.
+func (l *loadedLogs) fill(ctx context.Context, one *loadedLog, n int) error {
 	begin := time.Now()
 	s, log := one.store, one.log
 	if one.driver != nil {
 		s = store.New(overlapping{one.driver}, &store.Options{Now: one.clock.now})
 		log = l.newLog(s, true)
 	}
-	for first := 0; first < auditEvents; first += auditUnit {
+	for first := 0; first < n; first += auditUnit {
 		one.clock.at.Store(l.begin.Add(time.Duration(first/auditUnit) * l.step()).UnixMicro())
 		err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 			for i := first; i < first+auditUnit; i++ {

@@ -89,21 +89,19 @@ func (l *loadedLogs) childQuestions() []question {
 
 // benchQueries asks both databases for pages. With -full the logs are multiplied before.
 func benchQueries(ctx context.Context, b *bench, l *loadedLogs) error {
-	var table [][]string // names of questions, and the figures of each database
-	for _, set := range []struct {
+	sets := []struct {
 		bar       string
+		prefix    string
 		orgIDs    []string
 		questions []question
 	}{
-		{"audit.query_p99_ms", []string{mainOrg}, l.questions()},
-		{"audit.children_p99_ms", childOrgs, l.childQuestions()},
-	} {
+		{"audit.query_p99_ms", "", []string{mainOrg}, l.questions()},
+		{"audit.children_p99_ms", fmt.Sprintf("%d orgs: ", len(childOrgs)), childOrgs, l.childQuestions()},
+	}
+	var table [][]string // the name of a question, and its figures on each database
+	for _, set := range sets {
 		for _, q := range set.questions {
-			name := q.name
-			if len(set.orgIDs) > 1 {
-				name = fmt.Sprintf("%d orgs: %s", len(set.orgIDs), name)
-			}
-			table = append(table, []string{name})
+			table = append(table, []string{set.prefix + q.name})
 		}
 	}
 	worst := map[string]sample{}
@@ -113,14 +111,7 @@ func benchQueries(ctx context.Context, b *bench, l *loadedLogs) error {
 		}
 		b.begin("audit: queries on " + one.name)
 		row := 0
-		for _, set := range []struct {
-			bar       string
-			orgIDs    []string
-			questions []question
-		}{
-			{"audit.query_p99_ms", []string{mainOrg}, l.questions()},
-			{"audit.children_p99_ms", childOrgs, l.childQuestions()},
-		} {
+		for _, set := range sets {
 			for _, q := range set.questions {
 				p99, all, err := l.ask(ctx, b, one, set.orgIDs, q)
 				if err != nil {

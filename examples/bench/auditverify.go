@@ -21,6 +21,25 @@ type proved struct {
 	checkpoint audit.Checkpoint
 }
 
+// proved reads it.
+func (l *loadedLogs) proved(ctx context.Context, orgID string) (p *proved, err error) {
+	p = &proved{orgID: orgID}
+	if p.entries, err = l.entries(ctx, orgID, 0); err != nil {
+		return nil, err
+	}
+	lines, err := jsonLines(p.entries, nil)
+	if err != nil {
+		return nil, err
+	}
+	p.lines = bytes.SplitAfter(bytes.TrimSuffix(lines, []byte("\n")), []byte("\n"))
+	c, err := l.sqlite.log.Checkpoint(ctx, orgID)
+	if err != nil {
+		return nil, err
+	}
+	p.checkpoint, err = audit.ReadCheckpoint(c.Note, l.verifiers)
+	return p, err
+}
+
 const verifiersAtOnce = 2
 
 // benchVerify verifies all organizations, two at once: from entries in memory, from JSON lines in memory, and as
@@ -29,20 +48,8 @@ func benchVerify(ctx context.Context, b *bench, l *loadedLogs) error {
 	b.begin("audit: verification")
 	var logs []*proved
 	for _, id := range append([]string{mainOrg}, childOrgs...) {
-		p := &proved{orgID: id}
-		var err error
-		if p.entries, err = l.entries(ctx, id, 0); err != nil {
-			return err
-		}
-		lines, err := jsonLines(p.entries, nil)
+		p, err := l.proved(ctx, id)
 		if err != nil {
-			return err
-		}
-		p.lines = bytes.SplitAfter(bytes.TrimSuffix(lines, []byte("\n")), []byte("\n"))
-		if p.checkpoint, err = l.sqlite.log.Checkpoint(ctx, id); err != nil {
-			return err
-		}
-		if p.checkpoint, err = audit.ReadCheckpoint(p.checkpoint.Note, l.verifiers); err != nil {
 			return err
 		}
 		logs = append(logs, p)
