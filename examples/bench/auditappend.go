@@ -38,12 +38,12 @@ func event(l *audit.Log, i int) func(ctx context.Context, tx *store.Tx, before, 
 	}
 }
 
-// auditTeams inserts n records, each of the organization that of says.
-func auditTeams(ctx context.Context, s *store.Store, n int, of func(i int) string) ([]team, error) {
+// auditTeams inserts n records of a set, each of the organization that of says.
+func auditTeams(ctx context.Context, s *store.Store, set, n int, of func(i int) string) ([]team, error) {
 	list := make([]team, n)
 	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for i := range list {
-			list[i] = newTeam(i)
+			list[i] = newTeam(set*n + i)
 			list[i].OrgID = of(i)
 			if err := teams.Insert(ctx, tx, &list[i]); err != nil {
 				return err
@@ -58,11 +58,16 @@ func auditTeams(ctx context.Context, s *store.Store, n int, of func(i int) strin
 func benchAppendSQLite(ctx context.Context, b *bench, l *loadedLogs) error {
 	b.begin("audit: append on SQLite")
 	s := l.sqlite.store
-	list, err := auditTeams(ctx, s, 1000, orgOf)
-	if err != nil {
-		return err
-	}
 	logs := []*audit.Log{nil, l.newLog(s, false), audit.New(s, &audit.Options{NoBackground: true})}
+	// Each has organizations of its own: a log whose edges another one moves has to read them again.
+	lists := make([][]team, len(logs))
+	for j := range lists {
+		some := len(childOrgs) / len(lists)
+		var err error
+		if lists[j], err = auditTeams(ctx, s, j, 10*some, func(i int) string { return childOrgs[j*some+i%some] }); err != nil {
+			return err
+		}
+	}
 	defer logs[1].Close()
 	const rounds, turns = 9, 100
 	all := make([]sample, len(logs))
@@ -71,7 +76,7 @@ func benchAppendSQLite(ctx context.Context, b *bench, l *loadedLogs) error {
 		some := make([]sample, len(logs))
 		for i := range turns {
 			for j, log := range logs {
-				t := &list[among(round*turns+i, 40+j, len(list))]
+				t := &lists[j][among(round*turns+i, 40+j, len(lists[j]))]
 				var also func(ctx context.Context, tx *store.Tx, before, after *team) error
 				if log != nil {
 					also = event(log, round*turns+i)
@@ -93,7 +98,7 @@ func benchAppendSQLite(ctx context.Context, b *bench, l *loadedLogs) error {
 	b.set("audit.append_sqlite_us", added[1], micros)
 	b.note("SQLite, an update of a record, us: p50 %.0f, p99 %.0f; with its event p50 %.0f, p99 %.0f; without checkpoints p50 %.0f, which adds %.0f, at best %.0f",
 		micros(all[0].median()), micros(all[0].p99()), micros(all[1].median()), micros(all[1].p99()), micros(all[2].median()), micros(added[2].median()), micros(added[2].best()))
-	return l.partsOfAppend(ctx, b, list)
+	return l.partsOfAppend(ctx, b, lists[1])
 }
 
 // partsOfAppend says what of an append takes how long: the calls of the driver are timed.
@@ -132,12 +137,12 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 
 // A host with many organizations and connections.
 const (
-	appendOrgs        = 1000
+	appendOrgs        = 1024 // a multiple of the connections, so that a record is always of the same one
 	appendConnections = 16
 	appendWrites      = 2000 // of a window, about a second
 )
 
-// benchAppendPostgres updates records of 1,000 organizations over 16 connections, with and without the event of that,
+// benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that,
 // window by window. A window ends when all of its events are in order and signed for.
 func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 	if l.postgres == nil {
@@ -153,10 +158,6 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 		return err
 	}
 	defer s.Close()
-	list, err := auditTeams(ctx, s, appendOrgs, func(i int) string { return idOf("org", 10_000+i) })
-	if err != nil {
-		return err
-	}
 	production, unsigned, still := l.newLog(s, false), audit.New(s, nil), l.newLog(s, true)
 	defer production.Close()
 	defer unsigned.Close()
@@ -179,12 +180,19 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 			}
 		}},
 	}
+	lists := make([][]team, len(ways)) // organizations of its own for each, as on SQLite
+	for j := range lists {
+		if lists[j], err = auditTeams(ctx, s, j, appendOrgs, func(i int) string { return idOf("org", 10_000+j*appendOrgs+i) }); err != nil {
+			return err
+		}
+	}
 	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
 	n := 0
 	const rounds = 4
 	for round := range rounds + 1 {
 		var window []float64
-		for _, way := range ways {
+		for j, way := range ways {
+			list := lists[j]
 			begin := time.Now()
 			if err := atOnce(appendConnections, appendWrites, func(i int) error {
 				return update(ctx, s, &list[i%appendOrgs], n+i, way.also(n+i))

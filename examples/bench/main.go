@@ -71,7 +71,7 @@
 //
 //   - audit.append_sqlite_us: what the event adds to the median of an update of a record, in the same unit; both by
 //     turns, as in production with checkpoints. The calls of the driver are timed beside it.
-//   - audit.append_postgres_pct: how many updates a second of records of 1,000 organizations, by 16 connections, are
+//   - audit.append_postgres_pct: how many updates a second of records of 1,024 organizations, by 16 connections, are
 //     lost when each has its event, in percent. A window of 2,000 ends when all of them are in order and signed for.
 //     The same without checkpoints, with the order left for later, and with any other second statement stand above.
 //   - audit.hot_org_s: 256 callers append events of one organization that belong to no change, until all are in order.
