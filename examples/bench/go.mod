@@ -9,6 +9,7 @@ require (
 	github.com/orgkit/orgkit v0.0.0
 	github.com/shopspring/decimal v1.6.0
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/mod v0.41.0
 )
 
 require (

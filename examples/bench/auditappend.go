@@ -1,0 +1,241 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/store"
+)
+
+// update writes a record and, in the same unit, what also does.
+func update(ctx context.Context, s *store.Store, t *team, i int, also func(ctx context.Context, tx *store.Tx, before, after *team) error) error {
+	before, after := *t, *t
+	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		after = before
+		after.Description = fmt.Sprintf("A team as most are, after change %d.", i)
+		if err := teams.Update(ctx, tx, &after); err != nil || also == nil {
+			return err
+		}
+		return also(ctx, tx, &before, &after)
+	})
+	if err == nil {
+		*t = after
+	}
+	return err
+}
+
+// event appends the event of an update of a team.
+func event(l *audit.Log, i int) func(ctx context.Context, tx *store.Tx, before, after *team) error {
+	return func(ctx context.Context, tx *store.Tx, before, after *team) error {
+		_, err := l.Append(asActor(ctx, i), tx, after.OrgID, "teams.update", audit.Updated(before, after).In(after.ID))
+		return err
+	}
+}
+
+// auditTeams inserts n records of a set, each of the organization that of says.
+func auditTeams(ctx context.Context, s *store.Store, set, n int, of func(i int) string) ([]team, error) {
+	list := make([]team, n)
+	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for i := range list {
+			list[i] = newTeam(set*n + i)
+			list[i].OrgID = of(i)
+			if err := teams.Insert(ctx, tx, &list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// benchAppendSQLite updates records by turns with and without the event of that, in the log that was loaded.
+func benchAppendSQLite(ctx context.Context, b *bench, l *loadedLogs) error {
+	b.begin("audit: append on SQLite")
+	s := l.sqlite.store
+	logs := []*audit.Log{nil, l.newLog(s, false), audit.New(s, &audit.Options{NoBackground: true})}
+	// Each has organizations of its own: a log whose edges another one moves has to read them again.
+	lists := make([][]team, len(logs))
+	for j := range lists {
+		some := len(childOrgs) / len(lists)
+		var err error
+		if lists[j], err = auditTeams(ctx, s, j, 10*some, func(i int) string { return childOrgs[j*some+i%some] }); err != nil {
+			return err
+		}
+	}
+	defer logs[1].Close()
+	const rounds, turns = 9, 100
+	all := make([]sample, len(logs))
+	added := make([]sample, len(logs))
+	for round := range rounds + 1 {
+		some := make([]sample, len(logs))
+		for i := range turns {
+			for j, log := range logs {
+				t := &lists[j][among(round*turns+i, 40+j, len(lists[j]))]
+				var also func(ctx context.Context, tx *store.Tx, before, after *team) error
+				if log != nil {
+					also = event(log, round*turns+i)
+				}
+				begin := time.Now()
+				if err := update(ctx, s, t, (round*turns+i)*len(logs)+j, also); err != nil {
+					return err
+				}
+				some[j].add(time.Since(begin), 1)
+			}
+		}
+		for j := range logs {
+			if round > 0 {
+				all[j] = append(all[j], some[j]...)
+				added[j] = append(added[j], some[j].median()-some[0].median())
+			}
+		}
+	}
+	b.set("audit.append_sqlite_us", added[1], micros)
+	b.note("SQLite, an update of a record, us: p50 %.0f, p99 %.0f; with its event p50 %.0f, p99 %.0f; without checkpoints p50 %.0f, which adds %.0f, at best %.0f",
+		micros(all[0].median()), micros(all[0].p99()), micros(all[1].median()), micros(all[1].p99()), micros(all[2].median()), micros(added[2].median()), micros(added[2].best()))
+	return l.partsOfAppend(ctx, b, lists[1])
+}
+
+// partsOfAppend says what of an append takes how long: the calls of the driver are timed.
+func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) error {
+	r := &recorder{}
+	s, err := b.openSQLite(ctx, l.sqlite.path, store.Options{Wrap: func(d store.Driver) store.Driver {
+		r.Driver = d
+		return r
+	}})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	log := audit.New(s, &audit.Options{NoBackground: true})
+	const warm, writes = 200, 800
+	for i := range warm + writes {
+		if i == warm {
+			r.took = map[string]sample{}
+		}
+		if err := update(ctx, s, &list[among(i, 45, len(list))], i, event(log, i)); err != nil {
+			return err
+		}
+	}
+	b.note("  of which, median of those calls and how many there are of 100 updates:")
+	names := make([]string, 0, len(r.took))
+	for name := range r.took {
+		names = append(names, name)
+	}
+	total := func(name string) float64 { return r.took[name].median() * float64(len(r.took[name])) }
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(total(b), total(a)) })
+	for _, name := range names {
+		b.note("    %-28s %7.1f us %5.0f", name, micros(r.took[name].median()), float64(len(r.took[name]))*100/writes)
+	}
+	return nil
+}
+
+// A host with many organizations and connections.
+const (
+	appendOrgs        = 1024 // a multiple of the connections, so that a record is always of the same one
+	appendConnections = 16
+	appendWrites      = 2000 // of a window, about a second
+)
+
+// benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that,
+// window by window. A window ends when all of its events are in order and signed for.
+func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
+	if l.postgres == nil {
+		return nil
+	}
+	b.begin("audit: append on PostgreSQL")
+	dsn, err := b.server.database(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := b.openPostgres(ctx, dsn, appendConnections+2, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	production, unsigned, still := l.newLog(s, false), audit.New(s, nil), l.newLog(s, true)
+	defer production.Close()
+	defer unsigned.Close()
+	rows := newCalls(0, 1)
+	ways := []struct {
+		name string
+		log  *audit.Log // which puts its events in order
+		also func(i int) func(ctx context.Context, tx *store.Tx, before, after *team) error
+	}{
+		{"without events", nil, func(int) func(context.Context, *store.Tx, *team, *team) error { return nil }},
+		{"with events", production, func(i int) func(context.Context, *store.Tx, *team, *team) error { return event(production, i) }},
+		{"without checkpoints", unsigned, func(i int) func(context.Context, *store.Tx, *team, *team) error { return event(unsigned, i) }},
+		{"put in order later", nil, func(i int) func(context.Context, *store.Tx, *team, *team) error { return event(still, i) }},
+		{"a second statement instead", nil, func(i int) func(context.Context, *store.Tx, *team, *team) error {
+			return func(ctx context.Context, tx *store.Tx, _, _ *team) error {
+				row := rows[0]
+				row.ID = fmt.Sprintf("use_%026d", i)
+				_, err := calls.AppendMany(ctx, tx, []call{row})
+				return err
+			}
+		}},
+	}
+	lists := make([][]team, len(ways)) // organizations of its own for each, as on SQLite
+	for j := range lists {
+		if lists[j], err = auditTeams(ctx, s, j, appendOrgs, func(i int) string { return idOf("org", 10_000+j*appendOrgs+i) }); err != nil {
+			return err
+		}
+	}
+	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
+	n := 0
+	const rounds = 4
+	for round := range rounds + 1 {
+		var window []float64
+		for j, way := range ways {
+			list := lists[j]
+			begin := time.Now()
+			if err := atOnce(appendConnections, appendWrites, func(i int) error {
+				return update(ctx, s, &list[i%appendOrgs], n+i, way.also(n+i))
+			}); err != nil {
+				return fmt.Errorf("%s: %w", way.name, err)
+			}
+			n += appendWrites
+			if way.log != nil {
+				if err := way.log.Flush(ctx); err != nil {
+					return err
+				}
+			}
+			window = append(window, appendWrites/time.Since(begin).Seconds())
+			if err := still.Flush(ctx); err != nil { // what was left for later
+				return err
+			}
+		}
+		for j := range ways {
+			if round > 0 {
+				rates[j] = append(rates[j], window[j])
+				lost[j] = append(lost[j], 100*(1-window[j]/window[0]))
+			}
+		}
+	}
+	b.set("audit.append_postgres_pct", lost[1], func(pct float64) float64 { return pct })
+	b.note("PostgreSQL, updates a second over %d connections, %d organizations, and what is lost of them, best round:", appendConnections, appendOrgs)
+	for j, way := range ways {
+		b.note("  %-28s %7.0f %6.1f %% %6.1f %%", way.name, rates[j].median(), lost[j].median(), lost[j].best())
+	}
+	return nil
+}
+
+// atOnce runs fn for each number below n, by some workers; each number modulo their count is of one worker.
+func atOnce(workers, n int, fn func(i int) error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, workers)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n && errs[w] == nil; i += workers {
+				errs[w] = fn(i)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

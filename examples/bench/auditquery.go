@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+)
+
+const auditPage = 100
+
+// askFor is after how long a question is not asked again: one that is far too slow needs no more figures.
+const askFor = 1500 * time.Millisecond
+
+// question is a filter with values that change from one time to the next.
+type question struct {
+	name   string
+	filter func(i int) audit.Filter
+	deep   bool // a page from the middle of the log
+	few    bool // there may be less than a page
+}
+
+// month is a window of 30 days.
+func (l *loadedLogs) month(i int) (f audit.Filter) {
+	f.Start = l.begin.Add(time.Duration(among(i, 30, 55*24)) * time.Hour)
+	f.End = f.Start.Add(30 * 24 * time.Hour)
+	return f
+}
+
+// busy is one of the actors who do much.
+func busy(i int) int { return among(i, 31, 20) }
+
+func (l *loadedLogs) questions() []question {
+	with := func(change func(i int, f *audit.Filter)) func(int) audit.Filter {
+		return func(i int) (f audit.Filter) {
+			change(i, &f)
+			return f
+		}
+	}
+	types := func(list ...string) func(int) audit.Filter {
+		return with(func(i int, f *audit.Filter) { f.Types = []string{list[i%len(list)]} })
+	}
+	return []question{
+		{name: "newest", filter: types("*")},
+		{name: "window of 30 days", filter: l.month},
+		{name: "exact type", filter: types("team.updated", "session.created", "budget.updated")},
+		{name: "noun.*", filter: types("api_key.*", "session.*", "project.*")},
+		{name: "family.*", filter: types("settings.*", "authentication.*", "member.*")},
+		{name: "actor by id", filter: with(func(i int, f *audit.Filter) { f.Actors = []string{"user:" + idOf("usr", busy(i))} })},
+		{name: "actor by e-mail", filter: with(func(i int, f *audit.Filter) { f.Actors = []string{"user:" + actorEmail(busy(i))} })},
+		{name: "rare actor", few: true, filter: with(func(i int, f *audit.Filter) { f.Actors = []string{"user:" + idOf("usr", rareActor)} })},
+		{name: "resource by id", filter: with(func(i int, f *audit.Filter) { f.Resources = []string{"team:" + idOf("team", i%40)} })},
+		{name: "resource by slug", filter: with(func(i int, f *audit.Filter) { f.Resources = []string{fmt.Sprintf("team:Team-%02d", i%40)} })},
+		{name: "outcome", filter: with(func(i int, f *audit.Filter) {
+			f.Outcome = []audit.Outcome{audit.Denied, audit.Failure, audit.Success}[i%3]
+		})},
+		{name: "actor, family, 30 days", few: true, filter: func(i int) audit.Filter {
+			f := l.month(i)
+			f.Actors, f.Types = []string{"user:" + idOf("usr", busy(i))}, []string{"settings.*"}
+			return f
+		}},
+		{name: "2 types, 30 days", filter: func(i int) audit.Filter {
+			f := l.month(i)
+			f.Types = []string{"api_key.created", "authorization.denied"}
+			return f
+		}},
+		{name: "page in the middle", deep: true, filter: types("*")},
+		{name: "type, page in the middle", deep: true, filter: types("api_key.created")},
+		{name: "oldest first", filter: with(func(i int, f *audit.Filter) { f.Ascending = true })},
+	}
+}
+
+// childQuestions are asked of all children together.
+func (l *loadedLogs) childQuestions() []question {
+	var list []question
+	for _, q := range l.questions() {
+		switch q.name {
+		case "newest", "exact type", "noun.*", "actor by e-mail", "2 types, 30 days", "page in the middle", "outcome":
+			list = append(list, q)
+		}
+	}
+	return list
+}
+
+// benchQueries asks both databases for pages. With -full the logs are multiplied before.
+func benchQueries(ctx context.Context, b *bench, l *loadedLogs) error {
+	sets := []struct {
+		bar       string
+		prefix    string
+		orgIDs    []string
+		questions []question
+	}{
+		{"audit.query_p99_ms", "", []string{mainOrg}, l.questions()},
+		{"audit.children_p99_ms", fmt.Sprintf("%d orgs: ", len(childOrgs)), childOrgs, l.childQuestions()},
+	}
+	var table [][]string // the name of a question, and its figures on each database
+	for _, set := range sets {
+		for _, q := range set.questions {
+			table = append(table, []string{set.prefix + q.name})
+		}
+	}
+	worst := map[string]sample{}
+	for _, one := range l.all() {
+		if err := l.multiply(ctx, b, one); err != nil {
+			return err
+		}
+		b.begin("audit: queries on " + one.name)
+		row := 0
+		for _, set := range sets {
+			for _, q := range set.questions {
+				p99, all, err := l.ask(ctx, b, one, set.orgIDs, q)
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", one.name, q.name, err)
+				}
+				if w := worst[set.bar]; w == nil || p99.median() > w.median() {
+					worst[set.bar] = p99
+				}
+				table[row] = append(table[row], fmt.Sprintf("%8.2f %8.2f %8.2f", millis(all.median()), millis(p99.median()), millis(p99.best())))
+				row++
+			}
+		}
+	}
+	for name, s := range worst {
+		b.set(name, s, millis)
+	}
+	b.note("pages of %d events of %d, ms: p50, p99, p99 of the best round, on SQLite and on PostgreSQL:", auditPage, l.events(b))
+	for _, row := range table {
+		b.note("  %-34s %s", row[0], strings.Join(row[1:], "     "))
+	}
+	return nil
+}
+
+func (l *loadedLogs) events(b *bench) int {
+	if b.full {
+		return auditEventsFull
+	}
+	return auditEvents
+}
+
+// ask asks a question again and again. p99 are those of the rounds.
+func (l *loadedLogs) ask(ctx context.Context, b *bench, one *loadedLog, orgIDs []string, q question) (p99, all sample, err error) {
+	rounds, times := 5, 40
+	if b.full {
+		times = 100
+	}
+	until := time.Now().Add(askFor)
+	for round := range rounds + 1 { // the first one warms up
+		if time.Now().After(until) && round > 1 {
+			break
+		}
+		var s sample
+		for i := range times {
+			if time.Now().After(until) && i > 3 {
+				break
+			}
+			f := q.filter(round*times + i)
+			f.Limit = auditPage
+			if q.deep {
+				if f.After, err = l.middle(ctx, one.log, orgIDs, f, i); err != nil {
+					return nil, nil, err
+				}
+			}
+			begin := time.Now()
+			page, err := one.log.ListOf(ctx, orgIDs, f)
+			if err != nil {
+				return nil, nil, err
+			}
+			s.add(time.Since(begin), 1)
+			if len(page.Items) == 0 || !q.few && len(page.Items) != auditPage {
+				return nil, nil, fmt.Errorf("a page of %d events", len(page.Items))
+			}
+		}
+		if round > 0 {
+			p99, all = append(p99, s.p99()), append(all, s...)
+		}
+	}
+	return p99, all, nil
+}
+
+// middle is the cursor that a client has when it has come far: that of the first page, put to another time.
+func (l *loadedLogs) middle(ctx context.Context, log *audit.Log, orgIDs []string, f audit.Filter, i int) (string, error) {
+	page, err := log.ListOf(ctx, orgIDs, f)
+	if err != nil {
+		return "", err
+	}
+	b, err := base64.RawURLEncoding.DecodeString(page.Next)
+	if err != nil {
+		return "", err
+	}
+	position := map[string]any{}
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.UseNumber()
+	if err := d.Decode(&position); err != nil {
+		return "", err
+	}
+	if position["t"] == nil {
+		return "", errors.New("a cursor has another form")
+	}
+	position["t"] = l.begin.Add(time.Duration(30*24+among(i, 32, 30*24)) * time.Hour).UnixMicro()
+	if b, err = json.Marshal(position); err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(b), nil
+}
+
+// multiply makes the log as large as -full wants it: the same events at other times between those that are there.
+// The tree and the counts stay as they are; no list looks at them.
+func (l *loadedLogs) multiply(ctx context.Context, b *bench, one *loadedLog) error {
+	if !b.full {
+		return nil
+	}
+	b.begin("audit: multiplying the log of " + one.name)
+	begin := time.Now()
+	const copies = auditEventsFull / auditEvents
+	apart := l.step() / (copies + 1)
+	run := func(statement string) error {
+		_, err := one.sql.ExecContext(ctx, statement)
+		return err
+	}
+	if err := run("CREATE TABLE bench_seed AS SELECT * FROM audit_events"); err != nil {
+		return err
+	}
+	for i := 1; i < copies; i++ {
+		err := run(fmt.Sprintf(`INSERT INTO audit_events SELECT org_id, at - %d, seq, lag, id, team_id, type, action, actor_type, actor_id, on_behalf_of,
+			resource_type, resource_id, resource_slug, outcome, request_id, personal, salt FROM bench_seed ORDER BY org_id, at`, int64(i)*apart.Microseconds()))
+		if err != nil {
+			return err
+		}
+	}
+	if err := run("DROP TABLE bench_seed"); err != nil {
+		return err
+	}
+	b.note("%s: multiplied to %d events in %.0f s", one.name, auditEventsFull, time.Since(begin).Seconds())
+	return one.settle(ctx)
+}
+
+// settle has PostgreSQL do what autovacuum does after a while.
+func (one *loadedLog) settle(ctx context.Context) error {
+	if one.path != "" {
+		return nil
+	}
+	_, err := one.sql.ExecContext(ctx, "VACUUM ANALYZE")
+	return err
+}
