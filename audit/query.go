@@ -87,7 +87,7 @@ type query struct {
 	limit  int
 	behind *position
 
-	types      map[string][]string           // by organization: those that the globs name; nil: all
+	types      map[string][]kindOf           // by organization: those that the globs name; nil: all
 	actors     map[string][]string           // ids
 	resources  map[string][]string           // ids
 	actorIs    map[[2]string]map[string]bool // by organization and id: of which types
@@ -135,7 +135,7 @@ func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
 	if len(q.Types) == 0 && q.Outcome == "" || slices.Contains(q.Types, "*") && q.Outcome == "" {
 		return nil
 	}
-	q.types = map[string][]string{}
+	q.types = map[string][]kindOf{}
 	var ranges []store.Range
 	for _, orgID := range q.orgIDs {
 		ranges = append(ranges, store.Range{Equal: []any{orgID, typeName}, Limit: maxTypes})
@@ -147,12 +147,17 @@ func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
 	for i, orgID := range q.orgIDs {
 		for _, n := range found[i] {
 			if len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, n.Name) }) {
-				q.types[orgID] = append(q.types[orgID], n.Name)
+				if k := (kindOf{n.Name, n.ID}); q.Outcome == "" || string(q.Outcome) == k.outcome {
+					q.types[orgID] = append(q.types[orgID], k)
+				}
 			}
 		}
 	}
 	return nil
 }
+
+// kindOf are the events of a type that have had an outcome.
+type kindOf struct{ typ, outcome string }
 
 // maxTypes is how many types of events an organization may have: they are those of the program.
 const maxTypes = 5000
@@ -196,12 +201,10 @@ func (q *query) ids(ctx context.Context, tx *store.Tx, kind string, values []str
 
 func (q *query) matches(r *row) bool {
 	return (q.Outcome == "" || string(q.Outcome) == r.Outcome) &&
-		(q.types == nil || slices.Contains(q.types[r.OrgID], r.Type)) &&
+		(q.types == nil || slices.Contains(q.types[r.OrgID], kindOf{r.Type, r.Outcome})) &&
 		(q.actors == nil || q.actorIs[[2]string{r.OrgID, r.ActorID}][r.ActorType]) &&
 		(q.resources == nil || q.resourceIs[[2]string{r.OrgID, r.ResourceID}][r.ResourceType])
 }
-
-var outcomes = []Outcome{Success, Failure, Denied}
 
 // ways are the indexes by which the events can be found, each as ranges of one shape.
 func (q *query) ways() (ways [][]store.Range) {
@@ -223,24 +226,24 @@ func (q *query) ways() (ways [][]store.Range) {
 	if q.types != nil {
 		ranges := []store.Range{}
 		for _, orgID := range q.orgIDs {
-			for _, t := range q.types[orgID] {
-				for _, o := range outcomes {
-					if q.Outcome == "" || q.Outcome == o {
-						ranges = append(ranges, q.bounded(store.Range{By: byType, Equal: []any{orgID, t, string(o)}}, orgID))
-					}
-				}
+			for _, k := range q.types[orgID] {
+				ranges = append(ranges, q.bounded(store.Range{By: byType, Equal: []any{orgID, k.typ, k.outcome}}, orgID))
 			}
 		}
 		ways = append(ways, ranges)
 	}
 	if ways == nil {
-		var ranges []store.Range
-		for _, orgID := range q.orgIDs {
-			ranges = append(ranges, q.bounded(store.Range{Equal: []any{orgID}}, orgID))
-		}
-		ways = append(ways, ranges)
+		ways = append(ways, q.whole())
 	}
 	return ways
+}
+
+// whole are all events of the organizations.
+func (q *query) whole() (ranges []store.Range) {
+	for _, orgID := range q.orgIDs {
+		ranges = append(ranges, q.bounded(store.Range{Equal: []any{orgID}}, orgID))
+	}
+	return ranges
 }
 
 // Rows are kept in microseconds.
@@ -290,6 +293,11 @@ const sampled = 16
 func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
 	ways := q.ways()
 	if len(ways) == 1 {
+		if len(ways[0]) > manyRanges && len(ways[0]) > 2*len(q.orgIDs) {
+			if w, err := q.dense(ctx, tx); err != nil || w != nil {
+				return w, err
+			}
+		}
 		return newWalk(ways[0], !q.Ascending, q.limit+1), nil
 	}
 	var best *walk
@@ -313,6 +321,34 @@ func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
 		}
 	}
 	return best, nil
+}
+
+// manyRanges is from about how many ranges on it is worth a look whether most events are asked for anyway.
+var manyRanges = 300
+
+// dense returns a walk through all events where at least every eighth is asked for, nil where it is not: that is less
+// than to begin at as many places as there are organizations and types.
+func (q *query) dense(ctx context.Context, tx *store.Tx) (*walk, error) {
+	w := newWalk(q.whole(), !q.Ascending, q.limit+1)
+	var sample []*row
+	met := 0
+	for len(sample) < 8*sampled {
+		r, err := w.next(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			return &walk{rest: sample, desc: w.desc}, nil
+		}
+		if sample = append(sample, r); q.matches(r) {
+			met++
+		}
+	}
+	if met < sampled {
+		return nil, nil
+	}
+	w.rest = sample
+	return w, nil
 }
 
 // walk merges ranges by time, and by organization where times agree.

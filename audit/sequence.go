@@ -175,7 +175,7 @@ type name struct {
 	OrgID string `store:"word"`
 	Kind  string `store:"word"` // actor, resource or type
 	Name  string
-	ID    string
+	ID    string // of a type: an outcome that its events have had
 }
 
 var (
@@ -213,7 +213,7 @@ func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
 	}
 	for i := range rows {
 		r := &rows[i]
-		add(r, typeName, r.Type, "")
+		add(r, typeName, r.Type, r.Outcome)
 		add(r, resourceName, r.ResourceSlug, r.ResourceID)
 		if e, err := r.event(); err == nil && e.ActorLabel != r.ActorID {
 			add(r, actorName, e.ActorLabel, r.ActorID)

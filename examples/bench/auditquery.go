@@ -144,7 +144,7 @@ func (l *loadedLogs) events(b *bench) int {
 
 // ask asks a question again and again. p99 are those of the rounds.
 func (l *loadedLogs) ask(ctx context.Context, b *bench, one *loadedLog, orgIDs []string, q question) (p99, all sample, err error) {
-	rounds, times := 5, 40
+	rounds, times := 3, 30
 	if b.full {
 		times = 100
 	}

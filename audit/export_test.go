@@ -1,0 +1,8 @@
+package audit
+
+// ManyRanges sets from how many ranges on it is looked whether most events are asked for, and returns what it was.
+func ManyRanges(n int) int {
+	was := manyRanges
+	manyRanges = n
+	return was
+}
