@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -37,6 +38,23 @@ var ErrNoSigner = errors.New("audit: no key signs checkpoints")
 // no plus signs.
 func NewKey(name string) (signer, verifier string, err error) {
 	return note.GenerateKey(rand.Reader, name)
+}
+
+// PublicKey returns the verifier that belongs to a signer, both as [NewKey] makes them. No error repeats the signer.
+func PublicKey(signer string) (verifier string, err error) {
+	errKey := errors.New("audit: that is no signing key")
+	parts := strings.Split(signer, "+")
+	if len(parts) < 5 || parts[0] != "PRIVATE" || parts[1] != "KEY" {
+		return "", errKey
+	}
+	if _, err := note.NewSigner(signer); err != nil {
+		return "", errKey
+	}
+	seed, err := base64.StdEncoding.DecodeString(strings.Join(parts[4:], "+"))
+	if err != nil || len(seed) != 1+ed25519.SeedSize || seed[0] != 1 { // 1 is Ed25519
+		return "", errKey
+	}
+	return note.NewEd25519VerifierKey(parts[2], ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey))
 }
 
 // Checkpoint is a statement of what the log of an organization holds: the first Size events, by the root of their

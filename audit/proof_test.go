@@ -76,6 +76,23 @@ func (l signed) all(t *testing.T, org string) (lines []string) {
 	return lines
 }
 
+func TestPublicKeyOfAKey(t *testing.T) {
+	for range 100 { // base 64 has plus signs too
+		signer, verifier, err := audit.NewKey("gateway.example")
+		require.NoError(t, err)
+		public, err := audit.PublicKey(signer)
+		require.NoError(t, err)
+		require.Equal(t, verifier, public)
+		for _, odd := range []string{"", verifier, signer[:len(signer)-4], "x" + signer} {
+			_, err := audit.PublicKey(odd)
+			require.Error(t, err)
+			if odd != "" {
+				require.NotContains(t, err.Error(), odd)
+			}
+		}
+	}
+}
+
 func TestEveryEventIsProved(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		l := newSigned(t, s)

@@ -112,7 +112,11 @@ func manager(s *store.Store, auditKey string) (*orgs.Manager, error) {
 		if err != nil {
 			return nil, errors.New("the audit key is none") // and no error repeats it
 		}
-		o.Audit.Signers = []note.Signer{signer}
+		public, err := audit.PublicKey(auditKey)
+		if err != nil {
+			return nil, err
+		}
+		o.Audit.Signers, o.Audit.Verifiers = []note.Signer{signer}, []string{public}
 	}
 	if text := os.Getenv("ORGKIT_SEAL_KEY"); text != "" {
 		key, err := seal.ParseKey(text)
