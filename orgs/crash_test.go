@@ -327,8 +327,8 @@ func (l *outsider) spell(tx *sql.Tx) {
 		whole := split(l.t, event)
 		org := split(l.t, whole[0][1:])[0] // behind it are three numbers
 		rest := split(l.t, whole[0][1+1+len(org)+3*8:])
-		require.Equal(l.t, "success", string(rest[10]))
-		note(string(rest[0]), string(org), string(rest[1]), string(rest[2]), string(rest[8]), whole[1])
+		require.Equal(l.t, "success", string(rest[11]))
+		note(string(rest[0]), string(org), string(rest[1]), string(rest[2]), string(rest[9]), whole[1])
 	}
 	require.NoError(l.t, rows.Err())
 	for some := range slices.Chunk(values, 500) {
