@@ -2,7 +2,6 @@ package audit
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -349,111 +348,6 @@ func (q *query) dense(ctx context.Context, tx *store.Tx) (*walk, error) {
 	}
 	w.rest = sample
 	return w, nil
-}
-
-// walk merges ranges by time, and by organization where times agree.
-type walk struct {
-	desc  bool
-	heap  []*source // those with rows, the next one first
-	empty []*source // those that have to be read on
-	chunk int
-	rest  []*row // comes first
-}
-
-// Len, Less, Swap, Push and Pop are those of container/heap.
-func (w *walk) Len() int           { return len(w.heap) }
-func (w *walk) Less(i, j int) bool { return w.before(&w.heap[i].rows[0], &w.heap[j].rows[0]) }
-func (w *walk) Swap(i, j int)      { w.heap[i], w.heap[j] = w.heap[j], w.heap[i] }
-func (w *walk) Push(s any)         { w.heap = append(w.heap, s.(*source)) }
-func (w *walk) Pop() any {
-	last := w.heap[len(w.heap)-1]
-	w.heap = w.heap[:len(w.heap)-1]
-	return last
-}
-
-type source struct {
-	store.Range
-	rows []row // read and not yet taken
-	done bool  // nothing is left but those
-}
-
-// maxChunk is how many rows of a range are read at once.
-const maxChunk = 512
-
-func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
-	w := &walk{desc: desc}
-	for _, r := range ranges {
-		w.empty = append(w.empty, &source{Range: r})
-	}
-	// About as many as are wanted of all together, and one more, since they are not spread evenly.
-	w.chunk = min(maxChunk, wanted/max(1, len(ranges))+8)
-	return w
-}
-
-// next returns the next row, nil at the end.
-func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
-	if len(w.rest) > 0 {
-		r := w.rest[0]
-		w.rest = w.rest[1:]
-		return r, nil
-	}
-	if err := w.fill(ctx, tx); err != nil {
-		return nil, err
-	}
-	if len(w.heap) == 0 {
-		return nil, nil
-	}
-	s := w.heap[0]
-	r := &s.rows[0]
-	switch s.rows = s.rows[1:]; {
-	case len(s.rows) > 0:
-		heap.Fix(w, 0)
-	default:
-		heap.Pop(w)
-		if !s.done {
-			w.empty = append(w.empty, s)
-		}
-	}
-	return r, nil
-}
-
-func (w *walk) before(a, b *row) bool {
-	c := cmp.Or(a.At.Compare(b.At), strings.Compare(a.OrgID, b.OrgID))
-	return w.desc && c > 0 || !w.desc && c < 0
-}
-
-// fill reads on where nothing is left, in one round trip.
-func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
-	if len(w.empty) == 0 {
-		return nil
-	}
-	empty := w.empty
-	ranges := make([]store.Range, len(empty))
-	for i, s := range empty {
-		s.Limit = w.chunk
-		ranges[i] = s.Range
-	}
-	found, err := events.ScanEach(ctx, tx, ranges)
-	if err != nil {
-		return err
-	}
-	w.empty = nil
-	for i, s := range empty {
-		s.rows, s.done = found[i], len(found[i]) < w.chunk
-		if len(s.rows) == 0 {
-			continue
-		}
-		heap.Push(w, s)
-		if last := s.rows[len(s.rows)-1].At; w.desc {
-			s.Below = last
-		} else {
-			s.From = last.Add(time.Microsecond)
-		}
-	}
-	if w.chunk < maxChunk {
-		w.chunk *= 2
-	}
-	return nil
 }
 
 // Entries walks the log of an organization from a place on, with what proves each event: what an export is made of.
