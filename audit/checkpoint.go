@@ -31,7 +31,7 @@ type checkpoint struct {
 var checkpoints = store.DefineLog[checkpoint]("audit_checkpoints", []string{"org_id", "size"})
 
 // ErrNoSigner says that this installation signs no checkpoints; see [Options].
-var ErrNoSigner = errors.New("audit: no key signs checkpoints")
+var ErrNoSigner error = &store.ConflictError{Code: "no_signing_key", Message: "no key signs checkpoints of the audit log here"}
 
 // NewKey makes a key for checkpoints: the signer, which is a secret, for [note.NewSigner], and the verifier, which
 // is public, for [note.NewVerifier]. The name says whose key it is, such as "gateway.example"; it has no spaces and

@@ -96,16 +96,9 @@ func (c Config) KeptFrom(now time.Time) time.Time {
 	return from
 }
 
-// Warning is something that was accepted and may surprise.
-type Warning struct {
-	Code    string `json:"code"`
-	Field   string `json:"field"`
-	Message string `json:"message"`
-}
-
 // Validate names the first field that is wrong, and warns of what is allowed and may not be meant. It completes what
 // has a default. The rules may be nil.
-func (c *Config) Validate(r *Rules) ([]Warning, error) {
+func (c *Config) Validate(r *Rules) ([]store.Warning, error) {
 	r = r.orDefaults()
 	if c.RetentionDays < 1 || c.RetentionDays > MaxRetention {
 		return nil, store.Invalid("retention_days", "range", "must be from 1 to %d", MaxRetention)
@@ -147,7 +140,7 @@ func named(noun string) bool {
 	return is || noun == "audit" || slices.Contains(Families(), noun)
 }
 
-func (c *Compliance) validate(r *Rules, days int) (warnings []Warning, err error) {
+func (c *Compliance) validate(r *Rules, days int) (warnings []store.Warning, err error) {
 	for i, s := range c.Standards {
 		field := fmt.Sprintf("compliance.standards[%d]", i)
 		floor, is := r.Floors[s]
@@ -157,15 +150,15 @@ func (c *Compliance) validate(r *Rules, days int) (warnings []Warning, err error
 		case slices.Contains(c.Standards[:i], s):
 			return nil, store.Invalid(field, "duplicate", "is there already")
 		case days < floor:
-			warnings = append(warnings, Warning{"retention_below_floor", "retention_days", fmt.Sprintf("for %s events are usually kept for %d days", s, floor)})
+			warnings = append(warnings, store.Warning{Code: "retention_below_floor", Field: "retention_days", Message: fmt.Sprintf("for %s events are usually kept for %d days", s, floor)})
 		}
 	}
 	if c.DataResidency != "" && !slices.Contains(r.Regions, c.DataResidency) {
 		return nil, store.Invalid("compliance.data_residency", "enum", "must be %s", alternatives(r.Regions))
 	}
 	if c.EncryptionAtRest {
-		warnings = append(warnings, Warning{"events_not_sealed", "compliance.encryption_at_rest",
-			"secrets are sealed with the key of the host; the events are encrypted where its database is"})
+		warnings = append(warnings, store.Warning{Code: "events_not_sealed", Field: "compliance.encryption_at_rest",
+			Message: "secrets are sealed with the key of the host; the events are encrypted where its database is"})
 	}
 	return warnings, nil
 }

@@ -290,7 +290,7 @@ func TestAHostHasRegionsAndStandardsOfItsOwn(t *testing.T) {
 	c.Destinations = audit.Destinations{{Type: "s3", Bucket: "bucket", Region: "fra"}}
 	warnings, err := c.Validate(&audit.Rules{Regions: []string{"DE"}, Floors: map[string]int{"C5": 730}, Places: map[string]string{"fra": "DE"}})
 	require.NoError(t, err)
-	require.Equal(t, []audit.Warning{{Code: "retention_below_floor", Field: "retention_days", Message: "for C5 events are usually kept for 730 days"}}, warnings)
+	require.Equal(t, []store.Warning{{Code: "retention_below_floor", Field: "retention_days", Message: "for C5 events are usually kept for 730 days"}}, warnings)
 	_, err = c.Validate(nil)
 	require.Error(t, err)
 }

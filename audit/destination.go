@@ -68,7 +68,7 @@ func (d Destination) SameTarget(other Destination) bool {
 // Destinations are those of one organization.
 type Destinations []Destination
 
-func (list Destinations) validate(r *Rules, c Compliance) (warnings []Warning, err error) {
+func (list Destinations) validate(r *Rules, c Compliance) (warnings []store.Warning, err error) {
 	if len(list) > MaxDestinations {
 		return nil, store.Invalid("export_destinations", "range", "must have at most %d entries", MaxDestinations)
 	}
@@ -81,7 +81,7 @@ func (list Destinations) validate(r *Rules, c Compliance) (warnings []Warning, e
 			return nil, store.Invalid(strings.TrimSuffix(at, "."), "duplicate", "goes where another one goes already")
 		}
 		if c.DataResidency != "" && r.place(d.Region) == "" {
-			warnings = append(warnings, Warning{"region_unknown", at + "region", "nothing says that it lies in " + c.DataResidency})
+			warnings = append(warnings, store.Warning{Code: "region_unknown", Field: at + "region", Message: "nothing says that it lies in " + c.DataResidency})
 		}
 	}
 	return warnings, nil

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -16,7 +17,11 @@ const eraseBatch = 500
 // Erasure is the change of erasing what is personal about somebody. Its event comes first: what was erased without one
 // is taken for tampering.
 func Erasure(id string) Change {
-	return Change{Type: ErasedType, Resource: Resource{Type: "user", ID: id}}
+	kind := "user"
+	if strings.HasPrefix(id, "key_") {
+		kind = "api_key"
+	}
+	return Change{Type: ErasedType, Resource: Resource{Type: kind, ID: id}}
 }
 
 // Knows says whether an actor has caused an event of the organization, or one is about it.

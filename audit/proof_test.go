@@ -93,6 +93,33 @@ func TestPublicKeyOfAKey(t *testing.T) {
 	}
 }
 
+// TestKeysRotate: while both keys sign, who knows either of them reads on; then the old one goes.
+func TestKeysRotate(t *testing.T) {
+	s := storetest.Open(t, "memory", store.Options{})
+	before := newSigned(t, s)
+	next := newSigned(t, storetest.Open(t, "memory", store.Options{}))
+	both := signed{audit.New(s, &audit.Options{Signers: []note.Signer{before.key, next.key}, Origin: origin, NoBackground: true}), s, nil, nil}
+	after := signed{audit.New(s, &audit.Options{Signers: []note.Signer{next.key}, Origin: origin, NoBackground: true}), s, nil, nil}
+	for _, c := range []struct {
+		log      signed
+		old, new bool // who reads its checkpoint
+	}{{before, true, false}, {both, true, true}, {after, false, true}} {
+		c.log.write(t, "org_1", 3)
+		point, err := c.log.Checkpoint(t.Context(), "org_1")
+		require.NoError(t, err)
+		_, err = audit.ReadCheckpoint(point.Note, before.verifiers)
+		require.Equal(t, c.old, err == nil, err)
+		_, err = audit.ReadCheckpoint(point.Note, next.verifiers)
+		require.Equal(t, c.new, err == nil, err)
+	}
+	for verifiers, covered := range map[*note.Verifiers]int64{&before.verifiers: 6, &next.verifiers: 9} {
+		r, err := after.Verify(t.Context(), "org_1", *verifiers)
+		require.NoError(t, err)
+		require.Equal(t, audit.Intact, r.Verdict, r)
+		require.Equal(t, covered, r.Covered)
+	}
+}
+
 func TestEveryEventIsProved(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		l := newSigned(t, s)

@@ -260,23 +260,14 @@ const (
 	maxJSON = 32 << 10 // of a record
 )
 
-// text is a text that every database keeps and JSON brings back as it is: UTF-8 without NUL, and of what is too long
-// the beginning. An event that could not be kept or proved would stand in the way of all others.
-func text(s string, limit int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "")
-	}
-	return s
-}
-
-// tidy makes texts of all that came from somewhere.
+// tidy makes plain texts of all that came from somewhere: an event that could not be kept or proved would stand in the
+// way of all others.
 func (e *Event) tidy() {
 	for _, s := range []*string{&e.OrgID, &e.TeamID, &e.Type, &e.Category, &e.Action, (*string)(&e.ActorType), &e.ActorID, &e.ActorLabel, &e.OnBehalfOf,
 		&e.ResourceType, &e.ResourceID, &e.ResourceSlug, (*string)(&e.Outcome), &e.IP, &e.RequestID} {
-		*s = text(*s, maxName)
+		*s = store.PlainText(*s, maxName)
 	}
-	e.UserAgent, e.Reason = text(e.UserAgent, maxText), text(e.Reason, maxText)
+	e.UserAgent, e.Reason = store.PlainText(e.UserAgent, maxText), store.PlainText(e.Reason, maxText)
 	e.Before, e.After, e.Data = bounded(e.Before), bounded(e.After), bounded(e.Data)
 }
 

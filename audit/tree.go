@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"math/bits"
 	"sync"
 	"time"
@@ -113,7 +112,7 @@ func parts(size int64) (list []part) {
 func (p part) last() int64 { return (p.n+1)<<p.level - 1 }
 
 // ErrPruned says that something cannot be proved any more: what the proof is made of is pruned.
-var ErrPruned = errors.New("audit: that part of the log is pruned")
+var ErrPruned error = &store.ConflictError{Code: "pruned", Message: "that part of the audit log is pruned"}
 
 // tree reads the hashes of an organization's tree. It is a tlog.HashReader.
 type tree struct {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func NewVerifier(origin string, checkpoints []Checkpoint, first int64, hashes []
 		}
 		v.pending = append(v.pending, c)
 	}
-	slices.SortFunc(v.pending, func(a, b Checkpoint) int { return int(a.Size - b.Size) })
+	slices.SortFunc(v.pending, func(a, b Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
 	for len(v.pending) > 0 && v.pending[0].Size <= first {
 		if v.pending[0].Size == first && first > 0 && v.pending[0].Root != e.root() {
 			v.tampered(first, "what was pruned is not what was signed")

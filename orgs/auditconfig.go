@@ -37,7 +37,7 @@ type NewDestination struct {
 
 // SetAuditConfig replaces what the organization logs, for how long and where it is sent. What is logged counts from the
 // next event on. It needs audit.update.
-func (m *Manager) SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (c audit.Config, warnings []audit.Warning, err error) {
+func (m *Manager) SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (c audit.Config, warnings []store.Warning, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
 		return c, nil, err

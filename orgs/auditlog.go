@@ -2,25 +2,11 @@ package orgs
 
 import (
 	"context"
-	"errors"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
-
-// AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
-// leaves an event of its own where events are read.
-type AuditLogs interface {
-	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (audit.Config, []audit.Warning, error)
-	AuditConfig(ctx context.Context, org string) (audit.Config, error)
-	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
-	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
-	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)
-	AuditProof(ctx context.Context, org string, seq int64) (audit.Proof, error)
-	AuditConsistency(ctx context.Context, org string, from, to int64) ([]audit.Hash, error)
-	EraseFromAudit(ctx context.Context, org, id string) (events int, err error)
-}
 
 // AuditLog lists the events of an organization.
 func (m *Manager) AuditLog(ctx context.Context, org string, f audit.Filter) (page store.Page[audit.Event], err error) {
@@ -58,8 +44,7 @@ func (m *Manager) AuditCheckpoint(ctx context.Context, org string) (c audit.Chec
 	if err != nil {
 		return c, err
 	}
-	c, err = m.Audit().Checkpoint(ctx, orgID)
-	return c, proofError(err)
+	return m.Audit().Checkpoint(ctx, orgID)
 }
 
 // AuditProof returns an event with the proof that it is in the log.
@@ -69,7 +54,7 @@ func (m *Manager) AuditProof(ctx context.Context, org string, seq int64) (p audi
 		return p, err
 	}
 	if p, err = m.Audit().Prove(ctx, orgID, seq); err != nil {
-		return p, proofError(err)
+		return p, err
 	}
 	return p, m.auditWasRead(ctx, orgID, map[string]any{"events": 1, "sequence": seq})
 }
@@ -80,8 +65,7 @@ func (m *Manager) AuditConsistency(ctx context.Context, org string, from, to int
 	if err != nil {
 		return nil, err
 	}
-	hashes, err := m.Audit().ProveConsistency(ctx, orgID, from, to)
-	return hashes, proofError(err)
+	return m.Audit().ProveConsistency(ctx, orgID, from, to)
 }
 
 // EraseFromAudit takes what is personal out of the events that a user or key has caused or that are about it, as a person
@@ -95,8 +79,11 @@ func (m *Manager) EraseFromAudit(ctx context.Context, org, id string) (events in
 	if id == "" {
 		return 0, store.Invalid("user_id", "required", "is required")
 	}
-	if known, err := m.Audit().Knows(ctx, orgID, id); err != nil || !known {
-		return 0, errors.Join(err, store.ErrNotFound)
+	switch known, err := m.Audit().Knows(ctx, orgID, id); {
+	case err != nil:
+		return 0, err
+	case !known:
+		return 0, store.ErrNotFound
 	}
 	err = m.Change(ctx, rbac.Op{Action: "audit.update", OrgID: orgID}, func(context.Context, *store.Tx) (audit.Change, error) {
 		return audit.Erasure(id), nil
@@ -122,15 +109,4 @@ func (m *Manager) mayAudit(ctx context.Context, org, action string) (orgID strin
 func (m *Manager) auditWasRead(ctx context.Context, orgID string, data map[string]any) error {
 	return m.Audit().Record(ctx, orgID, "audit.read", audit.Change{Type: "audit.read",
 		Resource: audit.Resource{Type: "organization", ID: orgID}, Data: data})
-}
-
-// proofError makes conflicts of what this log cannot show.
-func proofError(err error) error {
-	switch {
-	case errors.Is(err, audit.ErrNoSigner):
-		return &store.ConflictError{Code: "no_signing_key", Message: "no key signs checkpoints of the audit log here"}
-	case errors.Is(err, audit.ErrPruned):
-		return &store.ConflictError{Code: "pruned", Message: "that part of the audit log is pruned"}
-	}
-	return err
 }

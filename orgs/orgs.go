@@ -184,6 +184,19 @@ type Budgets interface {
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
 }
 
+// AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
+// leaves an event of its own where events are read.
+type AuditLogs interface {
+	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (audit.Config, []store.Warning, error)
+	AuditConfig(ctx context.Context, org string) (audit.Config, error)
+	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
+	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
+	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)
+	AuditProof(ctx context.Context, org string, seq int64) (audit.Proof, error)
+	AuditConsistency(ctx context.Context, org string, from, to int64) ([]audit.Hash, error)
+	EraseFromAudit(ctx context.Context, org, id string) (events int, err error)
+}
+
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)

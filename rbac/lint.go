@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/orgkit/orgkit/store"
 )
 
 // Knowledge is what a lint holds statements against.
@@ -18,11 +20,7 @@ type Knowledge struct {
 }
 
 // Warning is something that was accepted and may surprise.
-type Warning struct {
-	Code    string `json:"code"`
-	Field   string `json:"field"`
-	Message string `json:"message"`
-}
+type Warning = store.Warning
 
 // The codes of warnings.
 const (
@@ -61,7 +59,7 @@ type linter struct {
 }
 
 func (l *linter) warn(code, field, message string) {
-	l.warnings = append(l.warnings, Warning{code, join(l.at, field), message})
+	l.warnings = append(l.warnings, Warning{Code: code, Field: join(l.at, field), Message: message})
 }
 
 func (l *linter) patterns(st Statement) {

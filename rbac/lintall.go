@@ -127,7 +127,7 @@ func (l *organizationLint) overruled(p Policy, known []Warning) (warnings []Warn
 				return other.Effect == EffectDeny && st.Effect == EffectAllow && other.Conditions == (Conditions{}) && other.covers(st)
 			})
 			if j >= 0 {
-				warnings = append(warnings, Warning{WarnNeverAllows, at, indexed("statements", j) + " of " + o.Name + " (" + o.ID + ") denies all of it"})
+				warnings = append(warnings, Warning{Code: WarnNeverAllows, Field: at, Message: indexed("statements", j) + " of " + o.Name + " (" + o.ID + ") denies all of it"})
 				break
 			}
 		}
@@ -160,10 +160,10 @@ func (l *organizationLint) roles() {
 	for id, r := range l.own.roles {
 		warnings := l.guard.LintPermissions("permissions", r.Permissions)
 		if slices.Contains(r.Permissions, "*") && !r.seeded() {
-			warnings = append(warnings, Warning{WarnBroad, "permissions", "gives everything"})
+			warnings = append(warnings, Warning{Code: WarnBroad, Field: "permissions", Message: "gives everything"})
 		}
 		if by := l.swallows(r); by != "" {
-			warnings = append(warnings, Warning{WarnSwallowed, "permissions", by + " denies everything that the role gives"})
+			warnings = append(warnings, Warning{Code: WarnSwallowed, Field: "permissions", Message: by + " denies everything that the role gives"})
 		}
 		l.add("role", id, "", warnings)
 	}

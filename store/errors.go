@@ -52,6 +52,13 @@ func (e *FieldError) Error() string {
 // Unwrap makes every FieldError an [ErrInvalid].
 func (e *FieldError) Unwrap() error { return ErrInvalid }
 
+// Warning is something about an input that was accepted and may surprise.
+type Warning struct {
+	Code    string `json:"code"` // stable word for programs
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
 // Invalid returns a *[FieldError].
 func Invalid(field, code, format string, args ...any) error {
 	return &FieldError{Field: field, Code: code, Message: fmt.Sprintf(format, args...)}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Authenticate returns the actor behind a request, or an error such as *orgs.AuthError. A host that
@@ -76,7 +77,7 @@ func Actor(auth Authenticate, o *Options, next http.Handler) http.Handler {
 		if o != nil {
 			trusted = o.TrustedProxies
 		}
-		a.IP, a.UserAgent, a.RequestID = ClientIP(r, trusted), cut(r.UserAgent(), 300), id
+		a.IP, a.UserAgent, a.RequestID = ClientIP(r, trusted), store.PlainText(r.UserAgent(), 300), id
 		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), a)))
 	})
 }
@@ -98,14 +99,6 @@ func requestID(r *http.Request) string {
 	var b [15]byte
 	rand.Read(b[:])
 	return "req_" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
-}
-
-// cut keeps about the first n bytes.
-func cut(s string, n int) string {
-	if len(s) > n {
-		return strings.ToValidUTF8(s[:n], "")
-	}
-	return s
 }
 
 // ClientIP is the address of the client: the peer's, or, when the peer is a trusted proxy, the

@@ -135,15 +135,6 @@ func checkText(field, s string, required bool) error {
 	return nil
 }
 
-// cut bounds the text of an error and makes it one that all databases can keep.
-func cut(err error) string {
-	s := err.Error()
-	if len(s) > MaxError {
-		s = s[:MaxError]
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
-}
-
 // instant is a time as stores keep it.
 func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 

@@ -149,7 +149,7 @@ func (h *held) settle(ctx context.Context, s *store.Store, failed error, stopped
 		}
 		var retry *RetryError
 		var permanent *PermanentError
-		r.Error = cut(failed)
+		r.Error = store.PlainText(failed.Error(), MaxError)
 		switch {
 		case errors.As(failed, &permanent), h.kind.last(r.Attempt):
 			return bury(ctx, tx, r, r.Error)

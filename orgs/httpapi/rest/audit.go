@@ -122,24 +122,21 @@ type erasureView struct {
 	Events int    `json:"events" doc:"out of how many something was taken now"`
 }
 
-func (a *api) auditLog() {
-	for path, logs := range map[string]func(context.Context, string, audit.Filter) (store.Page[audit.Event], error){
-		"/v1/organizations/{org}/audit/logs":             a.AuditLog,
-		"/v1/organizations/{org}/audit/descendants/logs": a.AuditLogBelow,
-	} {
-		summary := "Query the audit log"
-		if strings.Contains(path, "descendants") {
-			summary = "Query the audit logs of all organizations below, without its own"
+// logs serves a list of events.
+func (a *api) logs(path, summary string, query func(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)) {
+	add[logQuery, none](a, http.MethodGet, path, summary, func(ctx context.Context, in *logQuery) (*answer[list[eventView]], error) {
+		f, err := in.filter()
+		if err != nil {
+			return nil, err
 		}
-		add[logQuery, none](a, http.MethodGet, path, summary, func(ctx context.Context, in *logQuery) (*answer[list[eventView]], error) {
-			f, err := in.filter()
-			if err != nil {
-				return nil, err
-			}
-			page, err := logs(ctx, param(ctx, "org"), f)
-			return listOf(page, err, always(renderEvent))
-		})
-	}
+		page, err := query(ctx, param(ctx, "org"), f)
+		return listOf(page, err, always(renderEvent))
+	})
+}
+
+func (a *api) auditLog() {
+	a.logs("/v1/organizations/{org}/audit/logs", "Query the audit log", a.AuditLog)
+	a.logs("/v1/organizations/{org}/audit/descendants/logs", "Query the audit logs of all organizations below, without its own", a.AuditLogBelow)
 	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/audit/checkpoint", "The newest signed checkpoint of the audit log",
 		func(ctx context.Context, _ *none) (*answer[checkpointView], error) {
 			c, err := a.AuditCheckpoint(ctx, param(ctx, "org"))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
-	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
@@ -22,7 +21,7 @@ type auditConfigView struct {
 	EventsToLog    []string          `json:"events_to_log"`
 	Destinations   []destinationView `json:"export_destinations"`
 	Compliance     complianceView    `json:"compliance"`
-	Warnings       []rbac.Warning    `json:"warnings,omitempty"` // in the answer to a change
+	Warnings       []store.Warning   `json:"warnings,omitempty"` // in the answer to a change
 }
 
 type complianceView struct {
@@ -189,9 +188,7 @@ func (a *api) auditConfig() {
 		}
 		c, warnings, err := a.SetAuditConfig(ctx, at.OrgID, in)
 		view := renderAuditConfig(c)
-		for _, w := range warnings {
-			view.Warnings = append(view.Warnings, rbac.Warning(w))
-		}
+		view.Warnings = warnings
 		return one(c.Version, view, err)
 	})
 }

@@ -9,25 +9,6 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// bound is one condition of a span that names a value.
-type bound struct {
-	column, op string
-	value      any
-}
-
-func bounds(s store.Span) (list []bound) {
-	for i, v := range s.Equal {
-		list = append(list, bound{s.Order[i], "=", v})
-	}
-	if s.From != nil {
-		list = append(list, bound{s.Order[len(s.Equal)], ">=", s.From})
-	}
-	if s.Below != nil {
-		list = append(list, bound{s.Order[len(s.Equal)], "<", s.Below})
-	}
-	return list
-}
-
 // ScanEach asks for one span after another where that costs no round trip, else for all of them at once.
 func (t *tx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
 	if !t.Logs.Laterals {

@@ -109,7 +109,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, failure(req.URL.Host, err)
 	}
-	res.Body = &body{ReadCloser: res.Body, host: req.URL.Host, left: c.limits.BodyBytes, cancel: cancel}
+	res.Body = &body{ReadCloser: res.Body, host: req.URL.Host, left: c.limits.BodyBytes, ctx: ctx, cancel: cancel}
 	return res, nil
 }
 
@@ -128,6 +128,7 @@ type body struct {
 	io.ReadCloser
 	host   string
 	left   int64
+	ctx    context.Context
 	cancel context.CancelFunc
 	err    error
 }
@@ -144,6 +145,10 @@ func (b *body) Read(p []byte) (int, error) {
 		n, err = int(b.left), ErrTooLarge
 	}
 	b.left -= int64(n)
+	if errors.Is(err, io.EOF) && b.ctx.Err() != nil {
+		// Told that the call is over, a server may still end a body that it has not finished as if it had.
+		err = b.ctx.Err()
+	}
 	if err != nil {
 		b.cancel()
 		if b.err = err; !errors.Is(err, io.EOF) {

@@ -10,8 +10,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// filter is what an organization has logged from one of its events on. Of an organization without any all is logged.
-type filter struct {
+// loggedFrom is what an organization has logged from one of its events on. Of an organization without any all is logged.
+type loggedFrom struct {
 	OrgID string `store:"word"`
 	Seq   int64  // the event of the change itself; the filter counts from the next one on
 	At    time.Time
@@ -21,7 +21,7 @@ type filter struct {
 // What is logged is read where events get their place, and a change of it is kept there, by its own event: so it
 // divides the log exactly, on databases too where events are put in order behind the commit, and no process can have
 // an old one in memory.
-var filters = store.DefineLog[filter]("audit_filters", []string{"org_id", "seq"})
+var filters = store.DefineLog[loggedFrom]("audit_filters", []string{"org_id", "seq"})
 
 // ConfigChangedType is the type of the event of a new [Config].
 const ConfigChangedType = "audit.config_changed"
@@ -116,7 +116,7 @@ func refilter(ctx context.Context, tx *store.Tx, rows []row) error {
 		if r.Type != ConfigChangedType || r.OrgID == "" {
 			continue
 		}
-		if err := filters.Append(ctx, tx, filter{r.OrgID, r.Seq, r.At, strings.Join(r.loggedBy(), " ")}); err != nil {
+		if err := filters.Append(ctx, tx, loggedFrom{r.OrgID, r.Seq, r.At, strings.Join(r.loggedBy(), " ")}); err != nil {
 			return err
 		}
 	}
