@@ -215,12 +215,8 @@ func (l *Log) Checkpoint(ctx context.Context, orgID string) (Checkpoint, error) 
 	return c, nil
 }
 
-func lastCheckpoint(ctx context.Context, tx *store.Tx, orgID string) (c checkpoint, err error) {
-	last, err := checkpoints.Scan(ctx, tx, store.Range{Equal: []any{orgID}, Desc: true, Limit: 1})
-	if err == nil && len(last) > 0 {
-		c = last[0]
-	}
-	return c, err
+func lastCheckpoint(ctx context.Context, tx *store.Tx, orgID string) (checkpoint, error) {
+	return newestOf(ctx, tx, checkpoints, orgID)
 }
 
 // public reads what was kept; not ok where it is of another origin, or damaged. Signatures are for those who do not

@@ -92,11 +92,7 @@ func sift(ctx context.Context, tx *store.Tx, rows []row) (write []bool, err erro
 
 // filtersOf are the filters in force of those organizations that have one.
 func filtersOf(ctx context.Context, tx *store.Tx, orgIDs []string) (map[string]logged, error) {
-	ranges := make([]store.Range, len(orgIDs))
-	for i, id := range orgIDs {
-		ranges[i] = store.Range{Equal: []any{id}, Desc: true, Limit: 1}
-	}
-	found, err := filters.ScanEach(ctx, tx, ranges)
+	found, err := newest(ctx, tx, filters, orgIDs...)
 	if err != nil {
 		return nil, err
 	}

@@ -22,12 +22,8 @@ type prune struct {
 var prunes = store.DefineLog[prune]("audit_prunes", []string{"org_id", "first"})
 
 // lastPrune is the newest prune of an organization, zero for none.
-func lastPrune(ctx context.Context, tx *store.Tx, orgID string) (p prune, err error) {
-	last, err := prunes.Scan(ctx, tx, store.Range{Equal: []any{orgID}, Desc: true, Limit: 1})
-	if err == nil && len(last) > 0 {
-		p = last[0]
-	}
-	return p, err
+func lastPrune(ctx context.Context, tx *store.Tx, orgID string) (prune, error) {
+	return newestOf(ctx, tx, prunes, orgID)
 }
 
 // PrunedType is the type of the event that says that events were pruned.

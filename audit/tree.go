@@ -215,13 +215,27 @@ func (c *edges) put(orgID string, e *edge, last tlog.Hash) {
 	c.of[orgID] = remembered{e.clone(), last}
 }
 
-// heads returns the right edges of trees as the unit sees them, in one round trip for those that are remembered.
-func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string) ([]edge, error) {
+// newest returns of each organization the last row of a log, or none, in one round trip.
+func newest[T any](ctx context.Context, tx *store.Tx, l store.Log[T], orgIDs ...string) ([][]T, error) {
 	ranges := make([]store.Range, len(orgIDs))
 	for i, id := range orgIDs {
 		ranges[i] = store.Range{Equal: []any{id}, Desc: true, Limit: 1}
 	}
-	last, err := leaves.ScanEach(ctx, tx, ranges)
+	return l.ScanEach(ctx, tx, ranges)
+}
+
+// newestOf returns the last row of a log of an organization, the zero row where there is none.
+func newestOf[T any](ctx context.Context, tx *store.Tx, l store.Log[T], orgID string) (last T, err error) {
+	found, err := newest(ctx, tx, l, orgID)
+	if err == nil && len(found[0]) > 0 {
+		last = found[0][0]
+	}
+	return last, err
+}
+
+// heads returns the right edges of trees as the unit sees them, in one round trip for those that are remembered.
+func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string) ([]edge, error) {
+	last, err := newest(ctx, tx, leaves, orgIDs...)
 	if err != nil {
 		return nil, err
 	}
