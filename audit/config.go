@@ -21,6 +21,9 @@ type Config struct {
 	Destinations  Destinations `json:"export_destinations"`
 	Compliance    Compliance   `json:"compliance"`
 
+	// PruneUndelivered lets events go that a destination has not got. Else they are kept until it has.
+	PruneUndelivered bool `json:"prune_undelivered"`
+
 	// Sealed are the secrets of the destinations, by [Destination.SecretKey], as package seal has sealed them.
 	Sealed map[string]string `json:"-"`
 }

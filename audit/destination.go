@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // Destination is where events are sent to.
@@ -24,21 +26,7 @@ type Destination struct {
 	Region     string `json:"region,omitempty"`     // where it lies: a code of [Rules], or a region of an object store
 
 	SecretsAt map[string]time.Time `json:"secrets_updated_at,omitempty"` // by field, of those that are set
-
-	Status    Status     `json:"status"`
-	Reason    string     `json:"status_reason,omitempty"`
-	CheckedAt *time.Time `json:"checked_at,omitempty"`
 }
-
-// Status says whether a destination takes what is sent.
-type Status string
-
-// The statuses of destinations.
-const (
-	Unverified Status = "unverified" // nobody has tried since it was changed
-	Working    Status = "ok"
-	Failing    Status = "failing"
-)
 
 // The types of destinations.
 const (
@@ -60,9 +48,20 @@ func (d Destination) SecretFields() []string {
 // SecretKey is where [Config] keeps a secret of the destination.
 func (d Destination) SecretKey(field string) string { return d.ID + "." + field }
 
+// SecretPlace is what a secret of the destination is sealed for.
+func (d Destination) SecretPlace(orgID, field string) seal.Place {
+	return seal.Place{OrgID: orgID, Record: d.ID, Field: d.Type + "." + field}
+}
+
 // SameTarget says whether both send to the same place.
 func (d Destination) SameTarget(other Destination) bool {
 	return d.Type == other.Type && d.Endpoint == other.Endpoint && d.Bucket == other.Bucket && d.Prefix == other.Prefix
+}
+
+// Same says whether both send the same to the same place in the same way.
+func (d Destination) Same(other Destination) bool {
+	return d.SameTarget(other) && d.Region == other.Region && d.Encryption == other.Encryption && d.Format == other.Format &&
+		maps.EqualFunc(d.SecretsAt, other.SecretsAt, time.Time.Equal)
 }
 
 // Destinations are those of one organization.

@@ -67,7 +67,7 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
 	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
-		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind()}
+		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind(), Deliveries.Kind()}
 }
 
 // Append writes one event of the organization into the caller's unit. The actor comes from ctx;

@@ -350,7 +350,7 @@ func TestSchedules(t *testing.T) {
 			switch rand.N(8) {
 			case 0:
 				require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-					c, n, err := l.Prune(ctx, tx, "org_1", clock.Now().Add(-time.Duration(rand.N(20))*time.Second))
+					c, n, err := l.Prune(ctx, tx, "org_1", audit.Cut{Before: clock.Now().Add(-time.Duration(rand.N(20)) * time.Second)})
 					if err != nil || n == 0 {
 						return err
 					}

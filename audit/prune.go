@@ -29,11 +29,18 @@ func lastPrune(ctx context.Context, tx *store.Tx, orgID string) (prune, error) {
 // PrunedType is the type of the event that says that events were pruned.
 const PrunedType = "audit.pruned"
 
-// Prune marks all events of an organization that were recorded before a time as pruned, in the caller's unit, and
-// describes that as a change, whose event the caller writes in the same unit: from then on the log begins behind
-// them, and says so itself. They are deleted by [Log.Shrink]. The newest event always stays. Where nothing is to be
-// pruned, count is 0 and nothing is marked.
-func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time.Time) (c Change, count int64, err error) {
+// Cut is where a log is to be pruned: events that were recorded before a time go, but none that a destination has
+// not got, unless Undelivered says so.
+type Cut struct {
+	Before      time.Time
+	Undelivered bool
+}
+
+// Prune marks the events of an organization before the cut as pruned, in the caller's unit, and describes that as a
+// change, whose event the caller writes in the same unit: from then on the log begins behind them, and says so
+// itself, and which destinations will not get them. They are deleted by [Log.Shrink]. The newest event always stays.
+// Where nothing is to be pruned, count is 0 and nothing is marked.
+func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c Change, count int64, err error) {
 	if !l.store.Sequential() {
 		if err := l.alone(ctx, tx); err != nil {
 			return c, 0, err
@@ -48,12 +55,26 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time
 		return c, 0, err
 	}
 	first := head.size - 1
-	kept, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: before, Limit: 1})
+	kept, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.Before, Limit: 1})
 	if err != nil {
 		return c, 0, err
 	}
 	if len(kept) > 0 {
 		first = kept[0].Seq
+	}
+	list, err := DeliveriesOf(ctx, tx, orgID)
+	if err != nil {
+		return c, 0, err
+	}
+	lost := []gap{}
+	for _, d := range list {
+		switch {
+		case d.Next >= first:
+		case cut.Undelivered:
+			lost = append(lost, gap{d.ID, max(d.Next, was.First), first})
+		default:
+			first = d.Next
+		}
 	}
 	if first <= was.First {
 		return c, 0, nil
@@ -67,8 +88,18 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time
 		return c, 0, err
 	}
 	root := e.root()
-	return Change{Type: PrunedType, Resource: firstEvent(first), Data: map[string]any{"count": first - was.First, "before": before.UTC(),
-		"root": base64.StdEncoding.EncodeToString(root[:])}}, first - was.First, nil
+	data := map[string]any{"count": first - was.First, "before": cut.Before.UTC(), "root": base64.StdEncoding.EncodeToString(root[:])}
+	if len(lost) > 0 {
+		data["undelivered"] = lost
+	}
+	return Change{Type: PrunedType, Resource: firstEvent(first), Data: data}, first - was.First, nil
+}
+
+// gap is what a destination does not get.
+type gap struct {
+	Destination string `json:"destination"`
+	From        int64  `json:"from"`
+	Below       int64  `json:"below"`
 }
 
 // firstEvent is what the event of a prune is about: the oldest event that is kept. It is no personal data and is

@@ -50,7 +50,7 @@ func TestVerifyBesideAPrune(t *testing.T) {
 		}
 		hook.Store(nil)
 		require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-			c, n, err := l.Prune(ctx, tx, "org_1", time.Now().Add(time.Hour))
+			c, n, err := l.Prune(ctx, tx, "org_1", audit.Cut{Before: time.Now().Add(time.Hour)})
 			if err != nil || n == 0 {
 				return fmt.Errorf("%d %w", n, err)
 			}
@@ -168,7 +168,7 @@ func TestKeptCheckpointOlderThanThePrune(t *testing.T) {
 	forger.write(t, "org_1", 6)
 	ctx := as(t, alice)
 	require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		c, _, err := forger.Prune(ctx, tx, "org_1", time.Now().Add(time.Hour))
+		c, _, err := forger.Prune(ctx, tx, "org_1", audit.Cut{Before: time.Now().Add(time.Hour)})
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,12 @@ type NewAuditConfig struct {
 	EventsToLog   []string // nil is all families
 	Destinations  []NewDestination
 	Compliance    audit.Compliance
+
+	PruneUndelivered bool
+
+	// Verify tries the destinations that are new or changed before anything is stored: one that does not take what is
+	// sent is an error that names it. Else they are tried by a job afterwards, and the answer says that nobody has.
+	Verify bool
 }
 
 // NewDestination is a destination as it is asked for. Without an id it is the one that sends to the same place, if
@@ -35,22 +41,57 @@ type NewDestination struct {
 	Secrets map[string]*seal.Secret
 }
 
+// AuditSettings are an audit configuration, and how its destinations fare.
+type AuditSettings struct {
+	audit.Config
+	Deliveries map[string]audit.Delivery // by the id of the destination
+}
+
+// Exports send the audit log to its destinations; package audit/export does.
+type Exports interface {
+	// Probe tries whether a destination of the configuration takes what is sent, with the secrets that the
+	// configuration has for it. The reason why it does not is for the organization to read; "" is that it does.
+	Probe(ctx context.Context, c audit.Config, d audit.Destination) (reason string)
+}
+
 // SetAuditConfig replaces what the organization logs, for how long and where it is sent. What is logged counts from the
 // next event on. It needs audit.update.
-func (m *Manager) SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (c audit.Config, warnings []store.Warning, err error) {
+func (m *Manager) SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (s AuditSettings, warnings []store.Warning, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
-		return c, nil, err
+		return s, nil, err
 	}
-	err = m.Change(ctx, rbac.Op{Action: "audit.update", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+	var tried *tried
+	if in.Verify {
+		if tried, err = m.tryDestinations(ctx, orgID, in); err != nil {
+			return s, nil, err
+		}
+	}
+	err = m.changeAuditConfig(ctx, orgID, in, func(ctx context.Context, tx *store.Tx, before, c audit.Config, warned []store.Warning) error {
+		s, warnings = AuditSettings{Config: c}, warned
+		if tried != nil && tried.version != before.Version {
+			return store.ErrConflict
+		}
+		s.Deliveries, err = m.deliver(ctx, tx, before, c, tried)
+		return err
+	})
+	return s, warnings, err
+}
+
+// changeAuditConfig changes the configuration, and then does what else belongs to that.
+func (m *Manager) changeAuditConfig(ctx context.Context, orgID string, in NewAuditConfig,
+	then func(ctx context.Context, tx *store.Tx, before, c audit.Config, warnings []store.Warning) error) error {
+	return m.Change(ctx, rbac.Op{Action: "audit.update", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		before, err := auditConfig(ctx, tx, orgID)
 		if err != nil {
 			return audit.Change{}, err
 		}
-		if c, err = in.over(tx, before); err != nil {
+		c, err := in.over(tx, before)
+		if err != nil {
 			return audit.Change{}, err
 		}
-		if warnings, err = c.Validate(&m.opt.AuditRules); err != nil {
+		warnings, err := c.Validate(&m.opt.AuditRules)
+		if err != nil {
 			return audit.Change{}, err
 		}
 		if c.Compliance.EncryptionAtRest && !m.opt.Seal.Ready() {
@@ -67,22 +108,31 @@ func (m *Manager) SetAuditConfig(ctx context.Context, org string, in NewAuditCon
 		} else {
 			err = audit.Configs.Update(ctx, tx, &c)
 		}
+		if err == nil {
+			err = then(ctx, tx, before, c, warnings)
+		}
 		return c.Changed(before), err
 	})
-	return c, warnings, err
 }
 
-// AuditConfig is what the organization logs. It needs audit.read.
-func (m *Manager) AuditConfig(ctx context.Context, org string) (c audit.Config, err error) {
+// AuditConfig is what the organization logs, for how long and where it is sent. It needs audit.read.
+func (m *Manager) AuditConfig(ctx context.Context, org string) (s AuditSettings, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
-		return c, err
+		return s, err
 	}
-	err = m.Read(ctx, rbac.Op{Action: "audit.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
-		c, err = auditConfig(ctx, tx, orgID)
+	err = m.Read(ctx, rbac.Op{Action: "audit.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (err error) {
+		s = AuditSettings{Deliveries: map[string]audit.Delivery{}}
+		if s.Config, err = auditConfig(ctx, tx, orgID); err != nil {
+			return err
+		}
+		list, err := audit.DeliveriesOf(ctx, tx, orgID)
+		for _, d := range list {
+			s.Deliveries[d.ID] = d
+		}
 		return err
 	})
-	return c, err
+	return s, err
 }
 
 // auditConfig is the configuration that was set, or the default, which is as old as the organization.
@@ -101,6 +151,7 @@ func auditConfig(ctx context.Context, tx *store.Tx, orgID string) (audit.Config,
 func (in NewAuditConfig) over(tx *store.Tx, before audit.Config) (audit.Config, error) {
 	c := audit.DefaultConfig(before.ID)
 	c.Meta, c.HoldFrom, c.Compliance, c.Sealed = before.Meta, before.HoldFrom, in.Compliance, map[string]string{}
+	c.PruneUndelivered = in.PruneUndelivered
 	c.Compliance.Standards = append([]string{}, in.Compliance.Standards...)
 	set(&c.Enabled, in.Enabled)
 	set(&c.RetentionDays, in.RetentionDays)
@@ -116,7 +167,7 @@ func (in NewAuditConfig) over(tx *store.Tx, before audit.Config) (audit.Config, 
 	}
 	for i, d := range in.Destinations {
 		fresh := d.Destination
-		fresh.SecretsAt, fresh.Status, fresh.Reason, fresh.CheckedAt = nil, audit.Unverified, "", nil
+		fresh.SecretsAt = nil
 		old, known := find(before.Destinations, func(o audit.Destination) bool {
 			return o.ID == d.ID || d.ID == "" && !named[o.ID] && o.SameTarget(fresh)
 		})
@@ -149,7 +200,7 @@ func noSealingKey(field string) error {
 
 const maxSecret = 4096
 
-// sealSecrets gives the i-th destination the secrets that it has from now on, and its status.
+// sealSecrets gives the i-th destination the secrets that it has from now on.
 func (m *Manager) sealSecrets(now time.Time, c *audit.Config, i int, secrets map[string]*seal.Secret, before audit.Config) error {
 	d := &c.Destinations[i]
 	old, _ := find(before.Destinations, func(o audit.Destination) bool { return o.ID == d.ID })
@@ -162,7 +213,7 @@ func (m *Manager) sealSecrets(now time.Time, c *audit.Config, i int, secrets map
 	d.SecretsAt = map[string]time.Time{}
 	for _, field := range d.SecretFields() {
 		key := d.SecretKey(field)
-		place := seal.Place{OrgID: c.ID, Record: d.ID, Field: d.Type + "." + field}
+		place := d.SecretPlace(c.ID, field)
 		kept, has := before.Sealed[key]
 		secret, given := secrets[field]
 		switch {
@@ -193,10 +244,6 @@ func (m *Manager) sealSecrets(now time.Time, c *audit.Config, i int, secrets map
 	if n := len(d.SecretsAt); d.Type == audit.S3 && n == 1 {
 		return store.Invalid(at+"secret_access_key", "required", "access_key_id and secret_access_key come together")
 	}
-	if d.SameTarget(old) && d.Region == old.Region && d.Encryption == old.Encryption && d.Format == old.Format &&
-		maps.EqualFunc(d.SecretsAt, old.SecretsAt, time.Time.Equal) {
-		d.Status, d.Reason, d.CheckedAt = old.Status, old.Reason, old.CheckedAt
-	}
 	return nil
 }
 
@@ -215,8 +262,9 @@ func checkSecret(field, secret string) error {
 var errNothingOld = errors.New("nothing to prune")
 
 // EnforceAuditRetention prunes the events that organizations need not keep any longer, each time with an event that says
-// so, and says how many. Where there is a key it signs what no checkpoint covers. An organization that fails does not keep the others waiting. It is the platform's, to be called
-// now and then, and not inside of a unit.
+// so, and says how many. What a destination has not got yet is kept, unless the configuration says otherwise. Where there
+// is a key it signs what no checkpoint covers. An organization that fails does not keep the others waiting. It is the
+// platform's, to be called now and then, and not inside of a unit.
 func (m *Manager) EnforceAuditRetention(ctx context.Context) (pruned int64, err error) {
 	var orgIDs []string
 	kept := map[string]time.Time{} // where it is not the default
@@ -275,7 +323,8 @@ func (m *Manager) enforceRetention(ctx context.Context, orgID string, from time.
 		if err != nil {
 			return change, err
 		}
-		if change, n, err = m.Audit().Prune(ctx, tx, orgID, c.KeptFrom(tx.Now())); err == nil && n == 0 {
+		cut := audit.Cut{Before: c.KeptFrom(tx.Now()), Undelivered: c.PruneUndelivered}
+		if change, n, err = m.Audit().Prune(ctx, tx, orgID, cut); err == nil && n == 0 {
 			err = errNothingOld
 		}
 		return change, err

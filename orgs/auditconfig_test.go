@@ -1,6 +1,7 @@
 package orgs_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 	"github.com/orgkit/orgkit/store/storetest"
@@ -46,7 +48,7 @@ func bucket(name string, secrets map[string]*seal.Secret) orgs.NewDestination {
 func secret(text string) *seal.Secret { return ptr(seal.NewSecret(text)) }
 
 // configure sets a configuration with those destinations.
-func configure(t *testing.T, w *orgstest.World, org string, list ...orgs.NewDestination) audit.Config {
+func configure(t *testing.T, w *orgstest.World, org string, list ...orgs.NewDestination) orgs.AuditSettings {
 	t.Helper()
 	c, _, err := w.SetAuditConfig(w.Platform(), org, orgs.NewAuditConfig{Destinations: list})
 	require.NoError(t, err)
@@ -60,7 +62,7 @@ func TestANewOrganizationHasItsAuditConfiguration(t *testing.T) { // F016
 		require.NoError(t, err)
 		want := audit.DefaultConfig(org.ID)
 		want.CreatedAt, want.UpdatedAt = org.CreatedAt, org.CreatedAt
-		require.Equal(t, want, c)
+		require.Equal(t, want, c.Config)
 		c, _, err = w.SetAuditConfig(w.As(owner), org.ID, orgs.NewAuditConfig{})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, c.Version)
@@ -268,9 +270,9 @@ func TestSecretsOfDestinationsComeBackNowhere(t *testing.T) {
 			require.NoError(t, err)
 			shows(c, warnings)
 			first := c.Destinations[0]
-			opened := func(c audit.Config, i int, field string) string {
+			opened := func(c orgs.AuditSettings, i int, field string) string {
 				d := c.Destinations[i]
-				s, err := o.Seal.Open(seal.Sealed(c.Sealed[d.SecretKey(field)]), seal.Place{OrgID: org.ID, Record: d.ID, Field: d.Type + "." + field})
+				s, err := o.Seal.Open(seal.Sealed(c.Sealed[d.SecretKey(field)]), d.SecretPlace(org.ID, field))
 				require.NoError(t, err)
 				return s.Reveal()
 			}
@@ -495,4 +497,140 @@ func TestEventsArePrunedWhenTheirTimeIsOver(t *testing.T) {
 		require.EqualValues(t, 6, prune())
 		intact(held.ID)
 	})
+}
+
+// trial stands in for package audit/export.
+type trial map[string]string // by endpoint: why it does not take what is sent
+
+func (p trial) Probe(_ context.Context, _ audit.Config, d audit.Destination) string {
+	return p[d.Endpoint]
+}
+
+// waitingJobs are those for the destinations of an organization.
+func waitingJobs(t *testing.T, w *orgstest.World, kind string) (list []string) {
+	t.Helper()
+	worker := jobs.NewWorker(w.Store(), nil)
+	worker.Handle(kind, func(_ context.Context, j jobs.Job) error {
+		var d audit.DeliveryJob
+		if err := j.Decode(&d); err != nil {
+			return err
+		}
+		list = append(list, d.Destination)
+		return nil
+	}, nil)
+	require.NoError(t, second(worker.RunDue(t.Context())))
+	return list
+}
+
+func TestDestinationsAreTried(t *testing.T) { // F286, F460
+	each(t, func(t *testing.T, w *orgstest.World, clock *storetest.Clock) {
+		org, owner := w.Org("acme")
+		in := orgs.NewAuditConfig{Verify: true, Destinations: []orgs.NewDestination{sink("https://siem.acme.com/logs", nil)}}
+		_, _, err := w.SetAuditConfig(w.As(owner), org.ID, in)
+		wrongField(t, err, "verify")
+
+		works := trial{"https://gone.acme.com/logs": "it answers 404"}
+		w = orgstest.New(t, w.Store(), func() *orgs.Options { o := inOrder(); o.URLs, o.Exports = anyURL{}, works; return o }())
+		in.Destinations = append(in.Destinations, sink("https://gone.acme.com/logs", nil))
+		_, _, err = w.SetAuditConfig(w.As(owner), org.ID, in)
+		wrongField(t, err, "export_destinations[1]")
+		require.ErrorContains(t, err, "it answers 404")
+		require.Empty(t, waitingJobs(t, w, audit.ProbeJob))
+		c, err := w.AuditConfig(w.As(owner), org.ID)
+		require.NoError(t, err)
+		require.Empty(t, c.Destinations, "nothing was stored")
+
+		in.Verify = false // then a job tries them
+		c, _, err = w.SetAuditConfig(w.As(owner), org.ID, in)
+		require.NoError(t, err)
+		one, other := c.Destinations[0].ID, c.Destinations[1].ID
+		require.Equal(t, audit.Unverified, c.Deliveries[one].Status)
+		require.ElementsMatch(t, []string{one, other}, waitingJobs(t, w, audit.ProbeJob))
+
+		in.Verify = true // what did not change is not tried again
+		c, _, err = w.SetAuditConfig(w.As(owner), org.ID, in)
+		require.NoError(t, err)
+		require.Equal(t, audit.Unverified, c.Deliveries[other].Status)
+		delete(works, "https://gone.acme.com/logs")
+		in.Destinations[1].Format = "ocsf"
+		c, _, err = w.SetAuditConfig(w.As(owner), org.ID, in)
+		require.NoError(t, err)
+		require.Equal(t, audit.Working, c.Deliveries[other].Status)
+		require.Equal(t, clock.Now(), *c.Deliveries[other].CheckedAt)
+		require.Equal(t, other, c.Destinations[1].ID)
+		require.Empty(t, waitingJobs(t, w, audit.ProbeJob))
+
+		in.Destinations = in.Destinations[:1]
+		_, _, err = w.SetAuditConfig(w.As(owner), org.ID, in)
+		require.NoError(t, err)
+		c, err = w.AuditConfig(w.As(owner), org.ID)
+		require.NoError(t, err)
+		require.Len(t, c.Deliveries, 1, "that of a destination that is gone goes")
+	})
+}
+
+type anyURL struct{}
+
+func (anyURL) Check(string) error { return nil }
+
+// TestRetentionWaitsForDestinations: nothing goes that one has not got, unless the organization says so, and then the
+// log says what it is.
+func TestRetentionWaitsForDestinations(t *testing.T) {
+	each(t, func(t *testing.T, w *orgstest.World, clock *storetest.Clock) {
+		org, _ := w.Org("acme")
+		w = orgstest.New(t, w.Store(), func() *orgs.Options { o := inOrder(); o.URLs = anyURL{}; return o }())
+		require.NoError(t, w.Audit().Flush(t.Context()))
+		in := orgs.NewAuditConfig{RetentionDays: ptr(1), Destinations: []orgs.NewDestination{bucket("acme-logs", nil), sink("https://siem.acme.com/logs", nil)}}
+		c, _, err := w.SetAuditConfig(w.Platform(), org.ID, in)
+		require.NoError(t, err)
+		s3, siem := c.Deliveries[c.Destinations[0].ID], c.Deliveries[c.Destinations[1].ID]
+		require.Zero(t, s3.Next, "a bucket gets all")
+		require.Positive(t, siem.Next, "a stream what comes")
+		w.Team(org, "new", orgs.TeamSettings{})
+		clock.Advance(48 * time.Hour)
+		w.Team(org, "newer", orgs.TeamSettings{})
+
+		n, err := w.EnforceAuditRetention(w.Platform())
+		require.NoError(t, err)
+		require.Zero(t, n)
+		require.NoError(t, w.Store().Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			for id, next := range map[string]int64{s3.ID: 2, siem.ID: 3} {
+				d, err := audit.Deliveries.Lock(ctx, tx, id)
+				d.Next = next
+				if err = errors.Join(err, audit.Deliveries.Update(ctx, tx, &d)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		n, err = w.EnforceAuditRetention(w.Platform())
+		require.NoError(t, err)
+		require.EqualValues(t, 2, n, "what both have")
+		require.NotContains(t, string(pruned(t, w, org.ID).Data), "undelivered")
+
+		in.PruneUndelivered = true
+		_, _, err = w.SetAuditConfig(w.Platform(), org.ID, in)
+		require.NoError(t, err)
+		clock.Advance(48 * time.Hour)
+		n, err = w.EnforceAuditRetention(w.Platform())
+		require.NoError(t, err)
+		require.Greater(t, n, int64(1))
+		var data struct{ Undelivered []map[string]any }
+		require.NoError(t, json.Unmarshal(pruned(t, w, org.ID).Data, &data))
+		lost := map[string]any{}
+		for _, gap := range data.Undelivered {
+			require.EqualValues(t, n+2, gap["below"])
+			lost[gap["destination"].(string)] = gap["from"]
+		}
+		require.Equal(t, map[string]any{s3.ID: 2.0, siem.ID: 3.0}, lost)
+	})
+}
+
+// pruned is the newest event that says that events went.
+func pruned(t *testing.T, w *orgstest.World, org string) audit.Event {
+	t.Helper()
+	page, err := w.Audit().List(t.Context(), org, audit.Filter{Types: []string{audit.PrunedType}})
+	require.NoError(t, err)
+	require.NotEmpty(t, page.Items)
+	return page.Items[0]
 }

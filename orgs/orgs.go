@@ -187,8 +187,8 @@ type Budgets interface {
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
 // leaves an event of its own where events are read.
 type AuditLogs interface {
-	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (audit.Config, []store.Warning, error)
-	AuditConfig(ctx context.Context, org string) (audit.Config, error)
+	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (AuditSettings, []store.Warning, error)
+	AuditConfig(ctx context.Context, org string) (AuditSettings, error)
 	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditCheckpoint(ctx context.Context, org string) (audit.Checkpoint, error)
@@ -236,6 +236,8 @@ type Options struct {
 	// AuditRules are the regions and floors that audit configurations are held against. URLs takes the place of
 	// its CheckURL where it is set.
 	AuditRules audit.Rules
+	// Exports try destinations of audit logs before they are stored, where that is asked for. Nil: that is refused.
+	Exports Exports
 }
 
 // URLs refuses what must not be called, by an error that repeats nothing of the URL.

@@ -21,6 +21,7 @@ type auditConfigView struct {
 	EventsToLog    []string          `json:"events_to_log"`
 	Destinations   []destinationView `json:"export_destinations"`
 	Compliance     complianceView    `json:"compliance"`
+	Undelivered    bool              `json:"prune_undelivered"`
 	Warnings       []store.Warning   `json:"warnings,omitempty"` // in the answer to a change
 }
 
@@ -38,7 +39,9 @@ type destinationView struct {
 	Region       string       `json:"region"`
 	Status       audit.Status `json:"status"`
 	StatusReason *string      `json:"status_reason"`
-	CheckedAt    *string      `json:"checked_at"`
+	CheckedAt    *string      `json:"checked_at" doc:"when it was tried last"`
+	SentAt       *string      `json:"sent_at" doc:"when it took events last"`
+	Next         int64        `json:"next_sequence" doc:"of the first event that it has not got"`
 
 	Bucket     string  `json:"bucket,omitempty"`
 	Prefix     *string `json:"prefix,omitempty"`
@@ -54,18 +57,19 @@ type destinationView struct {
 	SecretAccessKeyUpdatedAt *string `json:"secret_access_key_updated_at,omitempty"`
 }
 
-func renderAuditConfig(c audit.Config) auditConfigView {
+func renderAuditConfig(c orgs.AuditSettings) auditConfigView {
 	v := auditConfigView{Base: baseOf(c.Meta), OrganizationID: c.ID, Enabled: c.Enabled, RetentionDays: c.RetentionDays, HoldFrom: exactOf(c.HoldFrom),
 		EventsToLog: filled(c.EventsToLog), Destinations: make([]destinationView, len(c.Destinations)),
-		Compliance: complianceView{filled(c.Compliance.Standards), optional(c.Compliance.DataResidency), c.Compliance.EncryptionAtRest, c.Compliance.EncryptionInTransit}}
+		Compliance: complianceView{filled(c.Compliance.Standards), optional(c.Compliance.DataResidency), c.Compliance.EncryptionAtRest, c.Compliance.EncryptionInTransit}, Undelivered: c.PruneUndelivered}
 	for i, d := range c.Destinations {
-		v.Destinations[i] = renderDestination(d)
+		v.Destinations[i] = renderDestination(d, c.Deliveries[d.ID])
 	}
 	return v
 }
 
-func renderDestination(d audit.Destination) destinationView {
-	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), "unknown"), Status: d.Status, StatusReason: optional(d.Reason), CheckedAt: stampOf(d.CheckedAt),
+func renderDestination(d audit.Destination, to audit.Delivery) destinationView {
+	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), "unknown"), Status: to.Status, StatusReason: optional(to.Reason),
+		CheckedAt: stampOf(to.CheckedAt), SentAt: stampOf(to.SentAt), Next: to.Next,
 		Bucket: d.Bucket, Encryption: d.Encryption, Endpoint: d.Endpoint, Format: d.Format}
 	if d.Type == audit.S3 {
 		v.Prefix = &d.Prefix
@@ -103,6 +107,7 @@ type auditConfigBody struct {
 	EventsToLog   []string          `json:"events_to_log,omitempty"`       // absent: all families
 	Destinations  []destinationBody `json:"export_destinations,omitempty"` // absent: none
 	Compliance    *complianceBody   `json:"compliance,omitempty"`
+	Undelivered   bool              `json:"prune_undelivered,omitempty"` // events may go that a destination has not got
 
 	liftHold bool
 }
@@ -143,7 +148,7 @@ func (b *auditConfigBody) nulls(has fields) {
 }
 
 func (b *auditConfigBody) input() (in orgs.NewAuditConfig, err error) {
-	in = orgs.NewAuditConfig{Enabled: b.Enabled, RetentionDays: b.RetentionDays, LiftHold: b.liftHold, EventsToLog: b.EventsToLog}
+	in = orgs.NewAuditConfig{Enabled: b.Enabled, RetentionDays: b.RetentionDays, LiftHold: b.liftHold, EventsToLog: b.EventsToLog, PruneUndelivered: b.Undelivered}
 	if b.HoldFrom != nil {
 		at, err := time.Parse(time.RFC3339, *b.HoldFrom)
 		if err != nil {
@@ -171,13 +176,17 @@ func (b *destinationBody) input() orgs.NewDestination {
 	return d
 }
 
+type verifyQuery struct {
+	Verify bool `query:"verify" doc:"try new and changed destinations first; one that does not take what is sent is an error"`
+}
+
 func (a *api) auditConfig() {
 	const path = "/v1/organizations/{org}/audit"
 	add[none, none](a, http.MethodGet, path, "What is logged, for how long, and where it is sent", func(ctx context.Context, _ *none) (*answer[auditConfigView], error) {
 		c, err := a.AuditConfig(ctx, param(ctx, "org"))
 		return one(c.Version, renderAuditConfig(c), err)
 	})
-	add[none, auditConfigBody](a, http.MethodPut, path, "Set what is logged, for how long, and where it is sent", func(ctx context.Context, _ *none) (*answer[auditConfigView], error) {
+	add[verifyQuery, auditConfigBody](a, http.MethodPut, path, "Set what is logged, for how long, and where it is sent", func(ctx context.Context, q *verifyQuery) (*answer[auditConfigView], error) {
 		at, body, err := placed[auditConfigBody](ctx, a)
 		if err != nil {
 			return nil, err
@@ -186,6 +195,7 @@ func (a *api) auditConfig() {
 		if err != nil {
 			return nil, err
 		}
+		in.Verify = q.Verify
 		c, warnings, err := a.SetAuditConfig(ctx, at.OrgID, in)
 		view := renderAuditConfig(c)
 		view.Warnings = warnings

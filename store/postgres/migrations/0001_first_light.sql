@@ -467,9 +467,26 @@ CREATE TABLE audit_configs (
 	events_to_log JSONB,
 	destinations JSONB,
 	compliance JSONB NOT NULL,
+	prune_undelivered BOOLEAN NOT NULL,
 	sealed JSONB,
 	PRIMARY KEY (id)
 );
+
+CREATE TABLE audit_deliveries (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	next BIGINT NOT NULL,
+	status TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	checked_at TIMESTAMPTZ,
+	sent_at TIMESTAMPTZ,
+	failures BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
 
 -- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
 CREATE TABLE jobs (

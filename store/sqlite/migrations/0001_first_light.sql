@@ -465,9 +465,26 @@ CREATE TABLE audit_configs (
 	events_to_log TEXT,
 	destinations TEXT,
 	compliance TEXT NOT NULL,
+	prune_undelivered BOOLEAN NOT NULL,
 	sealed TEXT,
 	PRIMARY KEY (id)
 );
+
+CREATE TABLE audit_deliveries (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	next INTEGER NOT NULL,
+	status TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	checked_at TIMESTAMP,
+	sent_at TIMESTAMP,
+	failures INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
 
 -- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
 CREATE TABLE jobs (
