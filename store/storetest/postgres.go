@@ -39,11 +39,7 @@ func Postgres(t testing.TB) string {
 		}
 	})
 	if serverErr != nil {
-		text := fmt.Sprintf("no PostgreSQL: %v; install a server (Debian: apt-get install postgresql) or set ORGKIT_POSTGRES to the DSN of one", serverErr)
-		if os.Getenv("ORGKIT_REQUIRE_POSTGRES") != "" {
-			t.Fatal(text)
-		}
-		t.Skip(text)
+		without(t, serverErr)
 	}
 	name := fmt.Sprintf("orgkit_test_%d_%d", os.Getpid(), databases.Add(1))
 	admin, err := sql.Open("pgx", serverDSN)
@@ -67,6 +63,16 @@ func Postgres(t testing.TB) string {
 	return u.String()
 }
 
+// without ends a test for which there is no server.
+func without(t testing.TB, err error) {
+	t.Helper()
+	text := fmt.Sprintf("no PostgreSQL: %v; install a server (Debian: apt-get install postgresql) or set ORGKIT_POSTGRES to the DSN of one", err)
+	if os.Getenv("ORGKIT_REQUIRE_POSTGRES") != "" {
+		t.Fatal(text)
+	}
+	t.Skip(text)
+}
+
 // binDir finds the programs of an installed server, the newest version where there are several.
 func binDir() (string, error) {
 	if p, err := exec.LookPath("initdb"); err == nil {
@@ -82,60 +88,14 @@ func binDir() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// startServer starts a server on a socket in a temporary directory. A shell waits beside it for
-// this process to end, however it ends, then stops the server and removes the directory.
+// startServer starts a server that ends with this process.
 func startServer() (string, error) {
-	bin, err := binDir()
+	s, err := newServer("fsync=off", "full_page_writes=off") // it has to outlive programs that write to it, not the machine
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "orgkit-pg-")
-	if err != nil {
-		return "", err
-	}
-	credential, err := serverUser(dir)
-	if err != nil {
-		return "", err
-	}
-	run := func(name string, args ...string) error {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.Dir = dir
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			os.RemoveAll(dir)
-			return fmt.Errorf("%s: %w: %s", name, err, out)
-		}
-		return nil
-	}
-	data := filepath.Join(dir, "data")
-	if err := run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
-		return "", err
-	}
-	server := exec.Command("/bin/sh", "-c", watch, "sh", filepath.Join(bin, "postgres"), data, dir)
-	server.Dir = dir
-	server.SysProcAttr = &syscall.SysProcAttr{Credential: credential, Setpgid: true}
-	end, err := server.StdinPipe() // closed by the kernel when this process ends
-	if err != nil {
-		return "", err
-	}
-	if err := server.Start(); err != nil {
-		return "", err
-	}
-	keep = append(keep, end)
-	dsn := (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode()}).String()
-	return dsn, waitFor(dsn)
+	return s.DSN, s.start()
 }
-
-// keep holds the pipes on whose end the servers wait.
-var keep []any
-
-// watch runs the server until standard input ends. What it keeps has to outlive the programs that write to
-// it, not the machine: it need not wait for a disk.
-const watch = `"$1" -D "$2" -k "$3" -h '' -c max_connections=200 -c fsync=off -c full_page_writes=off >"$3/log" 2>&1 &
-cat >/dev/null
-kill -QUIT $! 2>/dev/null
-wait $!
-rm -rf "$3"`
 
 // serverUser is who the server runs as: it refuses root.
 func serverUser(dir string) (*syscall.Credential, error) {
