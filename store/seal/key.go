@@ -1,8 +1,10 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -23,6 +25,9 @@ var ErrWeakKey = errors.New("not a key")
 type Key struct {
 	id   string
 	aead cipher.AEAD // holds what was made of the key, behind a pointer
+
+	// derive makes a key of it for one use and organization (HKDF, RFC 5869). It holds the key where nothing prints it.
+	derive func(use, orgID string) ([]byte, error)
 }
 
 // ParseKey reads a key of 32 bytes in base64 (either alphabet, padded or not) or hex. Space around it, as
@@ -61,16 +66,24 @@ func NewKey(raw []byte) (Key, error) {
 	if len(different) < KeySize/2 || len(steps) < KeySize/2 || characters == KeySize {
 		return Key{}, weak("is not random: draw one with openssl rand -base64 32")
 	}
-	block, err := aes.NewCipher(raw)
+	aead, err := newAEAD(raw)
 	if err != nil {
 		return Key{}, ErrWeakKey
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return Key{}, ErrWeakKey
+	root := bytes.Clone(raw)
+	derive := func(use, orgID string) ([]byte, error) {
+		return hkdf.Key(sha256.New, root, nil, "orgkit "+use+"\x00"+orgID, KeySize)
 	}
 	sum := sha256.Sum256(append([]byte("orgkit seal key id\x00"), raw...))
-	return Key{id: hex.EncodeToString(sum[:idLength/2]), aead: aead}, nil
+	return Key{id: hex.EncodeToString(sum[:idLength/2]), aead: aead, derive: derive}, nil
+}
+
+func newAEAD(raw []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // GenerateKey draws a key and returns its text, for a host's set-up command.

@@ -6,7 +6,8 @@
 //	sealer, err := seal.New(key)
 //	sealed, err := sealer.Seal(in.Token, seal.Place{OrgID: org.ID, Field: "scim.bearer_token"})
 //
-// Secrets that are only compared, such as API keys, are not sealed but hashed.
+// Secrets that are only compared, such as API keys, are not sealed but hashed. Where there is much to be sealed, such as
+// the events of an audit log, [Sealer.SealPayload] does it, and [Sealer.Marks] make an index of it.
 //
 // # Without a key
 //
@@ -33,7 +34,8 @@
 //
 // AES-256-GCM with random nonces, as the standard library has it: in hardware everywhere, within Go's FIPS
 // 140-3 module, and without a dependency. Its random nonces of 96 bits are good for 2^32 values per key
-// (NIST SP 800-38D §8.3), which secrets of organizations do not reach. XChaCha20-Poly1305 has no such
+// (NIST SP 800-38D §8.3), which secrets of organizations do not reach; payloads have a key for each organization,
+// derived by HKDF. XChaCha20-Poly1305 has no such
 // bound, but is a module more and is not approved by FIPS. GCM does not commit to its key; the key is
 // found by the id in the text, never by trying, and the id is authenticated too.
 package seal
@@ -44,6 +46,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 var (
@@ -75,10 +78,11 @@ type Place struct {
 	Field  string // such as "siem.api_key"; it is never renamed
 }
 
-// Sealer seals and opens. It never changes and is safe for concurrent use.
+// Sealer seals and opens. It is safe for concurrent use.
 type Sealer struct {
 	current Key
 	keys    map[string]Key
+	last    atomic.Pointer[derived]
 }
 
 // New returns a sealer that seals with the current key and opens with the older ones too.
