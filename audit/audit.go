@@ -4,7 +4,7 @@
 // describes itself as a [Change], which [Log.Append] turns into an [Event] inside the caller's own unit: the record,
 // its event and the revision of its organization are committed together or not at all, so there is no change without
 // its event and no event without its change. What stands alone, such as that something was read or refused, is written
-// by [Log.Record]. [Log.List] reads an organization's events back, newest first.
+// by [Log.Record], and what the data path decides, which must not wait, by [Log.Decided]. [Log.List] reads an organization's events back, newest first.
 //
 // # The tree
 //
@@ -105,6 +105,28 @@ func System(reason string) Actor { return Actor{Type: Internal, ID: reason, Labe
 
 // PlatformAdmin is the operator of the host.
 func PlatformAdmin() Actor { return Actor{Type: Platform, ID: "admin", Label: "platform admin"} }
+
+// Source is where a request comes from, before it is known who makes it.
+type Source struct {
+	IP        netip.Addr
+	UserAgent string
+	RequestID string
+}
+
+type sourceKey struct{}
+
+// WithSource returns a context of a request that comes from there: a credential that is refused is logged with it.
+func WithSource(ctx context.Context, s Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, s)
+}
+
+// From is the actor as it comes from the source of the context, if that is known.
+func (a Actor) From(ctx context.Context) Actor {
+	if s, ok := ctx.Value(sourceKey{}).(Source); ok {
+		a.IP, a.UserAgent, a.RequestID = s.IP, s.UserAgent, s.RequestID
+	}
+	return a
+}
 
 type actorKey struct{}
 

@@ -24,7 +24,7 @@ type Event struct {
 	OrgID        string          `json:"organization_id"` // "" for what concerns no organization
 	Seq          int64           `json:"sequence"`        // the position in the log of the organization, from 0
 	Time         time.Time       `json:"time"`            // when it occurred, but always later than that of the event before it
-	OccurredAt   time.Time       `json:"occurred_at"`     // when the unit of the change began
+	OccurredAt   time.Time       `json:"occurred_at"`     // when the unit of the change began, or when it was decided
 	ID           string          `json:"id"`
 	TeamID       string          `json:"team_id"`
 	Type         string          `json:"type"`     // noun.verb, such as team.created

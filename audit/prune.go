@@ -16,7 +16,9 @@ type prune struct {
 	OrgID string `store:"word"`
 	First int64  // the oldest event that is kept
 	At    time.Time
-	Edge  []byte
+	// Before is the time before which events are gone: what was recorded then or later is kept.
+	Before time.Time
+	Edge   []byte
 }
 
 var prunes = store.DefineLog[prune]("audit_prunes", []string{"org_id", "first"})
@@ -47,13 +49,13 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time
 	if err != nil {
 		return c, 0, err
 	}
-	first := head.size - 1
+	first, missing := head.size-1, head.at // the newest one stays, though it may be older
 	kept, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: before, Limit: 1})
 	if err != nil {
 		return c, 0, err
 	}
 	if len(kept) > 0 {
-		first = kept[0].Seq
+		first, missing = kept[0].Seq, before
 	}
 	if first <= was.First {
 		return c, 0, nil
@@ -63,7 +65,7 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time
 	if e.hashes, err = t.read(parts(first)); err != nil {
 		return c, 0, err
 	}
-	if err := prunes.Append(ctx, tx, prune{orgID, first, tx.Now(), e.encode()}); err != nil {
+	if err := prunes.Append(ctx, tx, prune{orgID, first, tx.Now(), missing, e.encode()}); err != nil {
 		return c, 0, err
 	}
 	root := e.root()

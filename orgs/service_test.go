@@ -113,7 +113,7 @@ var outside = map[string]string{
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
-	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided",
+	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided", "Refused": "the data path, which has decided",
 }
 
 func TestNothingElseOfTheManagerIsOpen(t *testing.T) {
@@ -318,10 +318,13 @@ func (m method) holds(t *testing.T, f *fixture, left change) {
 
 func TestReadingWritesNothing(t *testing.T) {
 	access := map[string][]string{ // what is written all the same
-		"AuditLog":      {"audit_events"},
-		"AuditLogBelow": {"audit_events"},
-		"AuditProof":    {"audit_events"},
-		"Authenticate":  {"api_key_uses"},
+		"AuditLog":         {"audit_events"},
+		"AuditLogBelow":    {"audit_events"},
+		"AuditProof":       {"audit_events"},
+		"AuditCounts":      {"audit_events"},
+		"AuditCountsBelow": {"audit_events"},
+		"AccessLog":        {"audit_events"},
+		"Authenticate":     {"api_key_uses", "audit_events"},
 	}
 	eachMethod(t, func(t *testing.T, m method, f *fixture) {
 		if !m.reads {
@@ -341,7 +344,11 @@ func TestReadingWritesNothing(t *testing.T) {
 		left := before.to(f.rec.state(t))
 		require.Empty(t, left.raised)
 		for _, e := range left.events {
-			require.Equal(t, []string{f.id.Org, "audit.read"}, []string{e.OrgID, e.Type})
+			typ := "audit.read"
+			if m.name == "Authenticate" {
+				typ = orgs.KeyUsedType
+			}
+			require.Equal(t, []string{f.id.Org, typ}, []string{e.OrgID, e.Type})
 		}
 	})
 }
