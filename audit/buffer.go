@@ -1,11 +1,11 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +18,7 @@ import (
 // for what is to be written; the lock is one of several, so that hardly anybody waits for it.
 type buffer struct {
 	wishes  atomic.Pointer[map[string]wish] // by organization, of those that were asked lately
+	serial  atomic.Uint64
 	shards  [8]shard
 	repeats repeats
 
@@ -89,7 +90,8 @@ const (
 // the database and does not fail: the event is written within some milliseconds, in the background, with others in one
 // unit. What finds no room is counted, and the number written as an event of [DroppedType]; what waits when the process
 // is killed is lost. [Log.Flush] and [Log.Close] write what waits, and so does whoever reads the log. What an
-// organization wants is known to other processes than the one that has changed it within five seconds.
+// organization wants is asked when it is written; other processes than the one that has changed it know it within five
+// seconds.
 //
 // Of refusals with a Type of their own one event is written for each actor, type and code in a minute, and then one with
 // how many there were: whoever tries a dead key a thousand times a second leaves two.
@@ -113,10 +115,11 @@ func (l *Log) put(d *Decision, at time.Time, count int64, since time.Time) {
 		limit = defaultWaiting
 	}
 	b := &l.buffer
-	s := &b.shards[rand.N(uint(len(b.shards)))]
+	n := b.serial.Add(1)
+	s := &b.shards[n%uint64(len(b.shards))]
 	s.mu.Lock()
 	if len(s.list) < max(1, limit/len(b.shards)) {
-		s.list = append(s.list, waiter{*d, at, count, since})
+		s.list = append(s.list, waiter{*d, n, at, count, since})
 	} else {
 		s.gone.one(d)
 	}
@@ -179,7 +182,7 @@ func (b *buffer) empty() bool {
 	return true
 }
 
-// take is all that waits, the oldest first.
+// take is all that waits, in its order.
 func (b *buffer) take() (list []waiter) {
 	for i := range b.shards {
 		s := &b.shards[i]
@@ -197,7 +200,7 @@ func (b *buffer) take() (list []waiter) {
 			b.gone.add(orgID, n)
 		}
 	}
-	slices.SortStableFunc(list, func(x, y waiter) int { return x.at.Compare(y.at) })
+	slices.SortFunc(list, func(x, y waiter) int { return cmp.Compare(x.n, y.n) })
 	return list
 }
 

@@ -121,6 +121,7 @@ func (w wish) wants(d *Decision) bool {
 // waiter is a decision on its way into the log.
 type waiter struct {
 	Decision
+	n     uint64 // of the order
 	at    time.Time
 	count int64     // how many of its kind it stands for; 0 is itself
 	since time.Time // of the first of them

@@ -28,7 +28,7 @@ type Event struct {
 	ID           string          `json:"id"`
 	TeamID       string          `json:"team_id"`
 	Type         string          `json:"type"`     // noun.verb, such as team.created
-	Category     string          `json:"category"` // one of the nine families; see [Category]
+	Category     string          `json:"category"` // one of the nine families, or audit; see [Category]
 	Action       string          `json:"action"`   // the permission that was asked, such as teams.create
 	ActorType    ActorType       `json:"actor_type"`
 	ActorID      string          `json:"actor_id"`
@@ -182,7 +182,8 @@ var families = map[string]string{
 	"export": "data_access", "compliance": "data_access",
 }
 
-// Families are the categories that every event of this library has one of.
+// Families are the categories that every event of this library has one of, but those of the log itself, such as
+// [PrunedType], which are written whatever is asked for.
 func Families() []string {
 	return []string{"authentication", "authorization", "api_key", "team", "member", "billing", "settings", "data_access", "security"}
 }
