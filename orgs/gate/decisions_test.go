@@ -65,7 +65,7 @@ func TestADecisionIsInTheLogByItsID(t *testing.T) { // F277
 		call := a.call("gpt-4-turbo-preview")
 		call.RequestID = "req_12345678"
 		adm := a.passes(t, call)
-		blocked := a.refuses(t, a.call("dall-e-3"), "policy_denied")
+		blocked := a.refuses(t, a.call("dall-e-3"), "model_not_allowed")
 		require.NoError(t, adm.Release(t.Context()))
 
 		allowed := a.told(t, audit.AllowedType)
@@ -77,7 +77,7 @@ func TestADecisionIsInTheLogByItsID(t *testing.T) { // F277
 
 		denied := a.told(t, audit.DeniedType)
 		require.Len(t, denied, 1)
-		require.Equal(t, []any{blocked.DecisionID, "policy_denied", "dall-e-3", audit.Denied}, []any{denied[0].DecisionID, denied[0].Code, denied[0].ResourceID, denied[0].Outcome})
+		require.Equal(t, []any{blocked.DecisionID, "model_not_allowed", "dall-e-3", audit.Denied}, []any{denied[0].DecisionID, denied[0].Code, denied[0].ResourceID, denied[0].Outcome})
 		require.Equal(t, "settings", denied[0].Reasons[0].Kind)
 
 		// The decision that allowed is that of a call for which there is no money, and the refusal names it.
