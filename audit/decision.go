@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"hash/fnv"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -113,9 +112,11 @@ func (w wish) wants(d *Decision) bool {
 	case d.ID == "":
 		return rand.Uint64N(1000) < w.allowed
 	}
-	h := fnv.New64a()
-	h.Write([]byte(d.ID))
-	return h.Sum64()%1000 < w.allowed
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(d.ID) {
+		h = (h ^ uint64(d.ID[i])) * 1099511628211
+	}
+	return h%1000 < w.allowed
 }
 
 // waiter is a decision on its way into the log.

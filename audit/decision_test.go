@@ -344,14 +344,17 @@ func TestAFloodThatEndsIsCounted(t *testing.T) {
 	})
 }
 
-// What is not to be written costs a look at a table.
+// What is not to be written costs a look at a table, and a sample a hash.
 func TestADecisionThatIsNotWantedAllocatesNothing(t *testing.T) {
 	s := storetest.Open(t, "memory", store.Options{})
 	l := logs(s)
-	d := decided("org_1", "dec_1", "")
-	l.Decided(d)
-	require.Empty(t, eventsOf(t, l, "org_1"))
-	require.Zero(t, testing.AllocsPerRun(1000, func() { l.Decided(d) }))
+	wish(t, s, l, "org_2", audit.Decisions{Record: audit.RecordSampled, PerMille: 1})
+	for _, org := range []string{"org_1", "org_2"} {
+		d := decided(org, "dec_1", "")
+		l.Decided(d)
+		require.Empty(t, eventsOf(t, l, org, audit.AllowedType))
+		require.Zero(t, testing.AllocsPerRun(1000, func() { l.Decided(d) }), org)
+	}
 }
 
 func BenchmarkDecided(b *testing.B) {

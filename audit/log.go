@@ -244,9 +244,9 @@ func (l *Log) alarm(err error) {
 	}
 }
 
-// Flush writes the decisions that wait, puts all events in order that were committed before it, and signs a checkpoint of each organization
-// that this process has written events of. Who ends a program calls it before the store is closed; what was not
-// flushed is put in order by whoever comes next.
+// Flush writes the decisions that wait, puts all events in order that were committed before it, and signs a checkpoint of
+// each organization that this process has written events of. Who ends a program calls it before the store is closed; what
+// was not put in order is by whoever comes next, and decisions that were not written are lost.
 func (l *Log) Flush(ctx context.Context) error {
 	if err := l.writeAll(ctx); err != nil {
 		return err

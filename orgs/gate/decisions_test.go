@@ -141,7 +141,6 @@ func TestAKeyThatMayNotBeUsedLeavesAnEvent(t *testing.T) { // F278, F284
 		name, code string // of the refusal
 		typ, why   string // of the event
 		do         func(t *testing.T, a acme, key orgs.APIKey, clock *storetest.Clock)
-		ip         string
 	}
 	ok := func(t *testing.T, err error) { require.NoError(t, err) }
 	for _, c := range []step{
