@@ -4,7 +4,8 @@
 // describes itself as a [Change], which [Log.Append] turns into an [Event] inside the caller's own unit: the record,
 // its event and the revision of its organization are committed together or not at all, so there is no change without
 // its event and no event without its change. What stands alone, such as that something was read or refused, is written
-// by [Log.Record]. [Log.List] reads an organization's events back, newest first.
+// by [Log.Record], and what the data path decides, which must wait for nothing, by [Log.Decided]. [Log.List] reads an
+// organization's events back, newest first; [Log.Counts] says how many there were, [Log.Gaps] what is missing.
 //
 // # The tree
 //
@@ -32,10 +33,11 @@
 // A [Config] names the types of events that an organization wants, for how long, and where they are sent. What it does
 // not name is not written, save what no organization can do without ([Mandatory]): so whoever may change the
 // configuration hides neither that nor who was given rights. The configuration is read where events get their place,
-// and its change takes force behind its own event.
+// and its change takes force behind its own event. How much of what is decided is written it says too ([Decisions]).
 //
 // # What goes
 //
+// [KeptFrom] is up to when events may go: by the configuration, its legal hold, and each [Hold] of who needs them still.
 // [Log.Prune] ends the log at a time, says so in an event, and keeps of what goes the right edge of its tree, so that
 // all proofs of the rest stay as they are. [Log.Erase] takes out of events what may name people; a leaf is made of the
 // hash of that, so it stays too. Otherwise nothing in this package changes or deletes an event.
@@ -105,6 +107,28 @@ func System(reason string) Actor { return Actor{Type: Internal, ID: reason, Labe
 
 // PlatformAdmin is the operator of the host.
 func PlatformAdmin() Actor { return Actor{Type: Platform, ID: "admin", Label: "platform admin"} }
+
+// Source is where a request comes from, before it is known who makes it.
+type Source struct {
+	IP        netip.Addr
+	UserAgent string
+	RequestID string
+}
+
+type sourceKey struct{}
+
+// WithSource returns a context of a request that comes from there: a credential that is refused is logged with it.
+func WithSource(ctx context.Context, s Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, s)
+}
+
+// From is the actor as it comes from the source of the context, if that is known.
+func (a Actor) From(ctx context.Context) Actor {
+	if s, ok := ctx.Value(sourceKey{}).(Source); ok {
+		a.IP, a.UserAgent, a.RequestID = s.IP, s.UserAgent, s.RequestID
+	}
+	return a
+}
 
 type actorKey struct{}
 

@@ -18,6 +18,7 @@ type Config struct {
 	RetentionDays int          `json:"retention_days"`
 	HoldFrom      *time.Time   `json:"hold_from"` // a legal hold: what was recorded at that time or later is not pruned
 	EventsToLog   []string     `json:"events_to_log"`
+	Decisions     Decisions    `json:"decisions"`
 	Destinations  Destinations `json:"export_destinations"`
 	Compliance    Compliance   `json:"compliance"`
 
@@ -57,7 +58,7 @@ const (
 // DefaultConfig logs everything, keeps it for a year and sends it nowhere.
 func DefaultConfig(orgID string) Config {
 	return Config{Meta: store.Meta{ID: orgID}, Enabled: true, RetentionDays: DefaultRetention, EventsToLog: familyGlobs(),
-		Destinations: Destinations{}, Compliance: Compliance{Standards: []string{}}}
+		Decisions: Decisions{Record: RecordDenied}, Destinations: Destinations{}, Compliance: Compliance{Standards: []string{}}}
 }
 
 func familyGlobs() (globs []string) {
@@ -107,6 +108,9 @@ func (c *Config) Validate(r *Rules) ([]store.Warning, error) {
 		return nil, store.Invalid("retention_days", "range", "must be from 1 to %d", MaxRetention)
 	}
 	if err := checkGlobs(c.EventsToLog); err != nil {
+		return nil, err
+	}
+	if err := c.Decisions.validate(); err != nil {
 		return nil, err
 	}
 	warnings, err := c.Compliance.validate(r, c.RetentionDays)

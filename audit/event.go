@@ -24,11 +24,11 @@ type Event struct {
 	OrgID        string          `json:"organization_id"` // "" for what concerns no organization
 	Seq          int64           `json:"sequence"`        // the position in the log of the organization, from 0
 	Time         time.Time       `json:"time"`            // when it occurred, but always later than that of the event before it
-	OccurredAt   time.Time       `json:"occurred_at"`     // when the unit of the change began
+	OccurredAt   time.Time       `json:"occurred_at"`     // when the unit of the change began, or when it was decided
 	ID           string          `json:"id"`
 	TeamID       string          `json:"team_id"`
 	Type         string          `json:"type"`     // noun.verb, such as team.created
-	Category     string          `json:"category"` // one of the nine families; see [Category]
+	Category     string          `json:"category"` // one of the nine families, or audit; see [Category]
 	Action       string          `json:"action"`   // the permission that was asked, such as teams.create
 	ActorType    ActorType       `json:"actor_type"`
 	ActorID      string          `json:"actor_id"`
@@ -182,7 +182,8 @@ var families = map[string]string{
 	"export": "data_access", "compliance": "data_access",
 }
 
-// Families are the categories that every event of this library has one of.
+// Families are the categories that every event of this library has one of, but those of the log itself, such as
+// [PrunedType], which are written whatever is asked for.
 func Families() []string {
 	return []string{"authentication", "authorization", "api_key", "team", "member", "billing", "settings", "data_access", "security"}
 }

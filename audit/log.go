@@ -23,6 +23,8 @@ type Log struct {
 	names known
 	group group
 
+	buffer buffer // of decisions
+
 	mu      sync.Mutex
 	running bool            // somebody works in the background
 	woken   bool            // there is something to do for it
@@ -44,8 +46,10 @@ type Options struct {
 	Origin string
 	// Alarm is told when what happens in the background fails for long. Nil: nobody.
 	Alarm func(err error)
+	// Waiting is how many decisions may wait to be written, see [Log.Decided]; 0 is 8192.
+	Waiting int
 	// NoBackground leaves events to be put in order, and checkpoints to be signed, when somebody reads them or
-	// calls [Log.Flush]. It is for tests and for programs that end soon.
+	// calls [Log.Flush], and so decisions to be written. It is for tests and for programs that end soon.
 	NoBackground bool
 }
 
@@ -67,7 +71,7 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
 	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
-		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind(), Deliveries.Kind()}
+		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind(), Deliveries.Kind(), Holds.Kind()}
 }
 
 // Append writes one event of the organization into the caller's unit. The actor comes from ctx;
@@ -87,8 +91,14 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c 
 func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
 	rows := make([]row, len(list))
 	for i, e := range list {
-		e.ID, e.Time, e.OccurredAt = tx.NewID(idPrefix), tx.Now(), tx.Now()
+		e.ID, e.Time = tx.NewID(idPrefix), tx.Now()
+		if e.OccurredAt.IsZero() {
+			e.OccurredAt = tx.Now()
+		}
 		rows[i] = rowOf(e)
+		if e.Type == ConfigChangedType {
+			tx.AfterCommit(l.buffer.forget)
+		}
 	}
 	if !l.store.Sequential() {
 		wait := make([]waiting, len(rows))
@@ -122,6 +132,10 @@ func newEvent(ctx context.Context, orgID, action string, c Change) (Event, error
 	if !ok {
 		panic("audit: no actor in the context")
 	}
+	return eventOf(actor, orgID, action, c)
+}
+
+func eventOf(actor Actor, orgID, action string, c Change) (Event, error) {
 	c = c.complete()
 	e := Event{
 		OrgID: orgID, TeamID: c.TeamID,
@@ -230,18 +244,23 @@ func (l *Log) alarm(err error) {
 	}
 }
 
-// Flush puts all events in order that were committed before it, and signs a checkpoint of each organization
-// that this process has written events of. Who ends a program calls it before the store is closed; what was not
-// flushed is put in order by whoever comes next.
+// Flush writes the decisions that wait, puts all events in order that were committed before it, and signs a checkpoint of
+// each organization that this process has written events of. Who ends a program calls it before the store is closed; what
+// was not put in order is by whoever comes next, and decisions that were not written are lost.
 func (l *Log) Flush(ctx context.Context) error {
+	if err := l.writeAll(ctx); err != nil {
+		return err
+	}
 	if err := l.order(ctx); err != nil {
 		return err
 	}
 	return l.sign(ctx)
 }
 
-// Close ends what works in the background, without [Log.Flush], and waits for it. The log can still be used.
+// Close writes the decisions that wait, ends what works in the background, without [Log.Flush], and waits for it. The log
+// can still be used; decisions wait then until somebody reads or flushes.
 func (l *Log) Close() {
+	l.closeBuffer()
 	l.mu.Lock()
 	l.closed = true
 	idle := l.idle
@@ -251,9 +270,14 @@ func (l *Log) Close() {
 	}
 }
 
-// catchUp puts in order what was committed until now, so that a reader sees it.
+// catchUp writes the decisions that wait in this process and puts in order what was committed until now, so that a reader
+// sees it. What cannot be written waits on and keeps nobody from reading.
 func (l *Log) catchUp(ctx context.Context) error {
-	if l.store.Sequential() || l.store.InUnit(ctx) {
+	if l.store.InUnit(ctx) {
+		return nil
+	}
+	_ = l.write(ctx)
+	if l.store.Sequential() {
 		return nil
 	}
 	return l.order(ctx)

@@ -16,7 +16,9 @@ type prune struct {
 	OrgID string `store:"word"`
 	First int64  // the oldest event that is kept
 	At    time.Time
-	Edge  []byte
+	// Before is the time before which events are gone: what was recorded then or later is kept.
+	Before time.Time
+	Edge   []byte
 }
 
 var prunes = store.DefineLog[prune]("audit_prunes", []string{"org_id", "first"})
@@ -54,37 +56,43 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c
 	if err != nil {
 		return c, 0, err
 	}
-	first := head.size - 1
+	first, missing := head.size-1, head.at // the newest one stays, though it may be older
 	kept, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.Before, Limit: 1})
 	if err != nil {
 		return c, 0, err
 	}
 	if len(kept) > 0 {
-		first = kept[0].Seq
+		first, missing = kept[0].Seq, cut.Before
 	}
 	list, err := DeliveriesOf(ctx, tx, orgID)
 	if err != nil {
 		return c, 0, err
 	}
-	lost := []gap{}
+	lost := []lack{}
+	waits := false
 	for _, d := range list {
 		switch {
 		case d.Next >= first:
 		case cut.Undelivered:
-			lost = append(lost, gap{d.ID, max(d.Next, was.First), first})
+			lost = append(lost, lack{d.ID, max(d.Next, was.First), first})
 		default:
-			first = d.Next
+			first, waits = d.Next, true
 		}
 	}
 	if first <= was.First {
 		return c, 0, nil
+	}
+	if waits {
+		if missing, err = timeOf(ctx, tx, orgID, first); err != nil {
+			return c, 0, err
+		}
 	}
 	t := tree{ctx: ctx, tx: tx, orgID: orgID}
 	e := edge{size: first}
 	if e.hashes, err = t.read(parts(first)); err != nil {
 		return c, 0, err
 	}
-	if err := prunes.Append(ctx, tx, prune{orgID, first, tx.Now(), e.encode()}); err != nil {
+	if err := prunes.Append(ctx, tx, prune{orgID, first, tx.Now(), missing, e.encode()}); err != nil {
 		return c, 0, err
 	}
 	root := e.root()
@@ -95,11 +103,23 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c
 	return Change{Type: PrunedType, Resource: firstEvent(first), Data: data}, first - was.First, nil
 }
 
-// gap is what a destination does not get.
-type gap struct {
+// lack is what a destination does not get.
+type lack struct {
 	Destination string `json:"destination"`
 	From        int64  `json:"from"`
 	Below       int64  `json:"below"`
+}
+
+// timeOf is the time of an event that is kept.
+func timeOf(ctx context.Context, tx *store.Tx, orgID string, seq int64) (time.Time, error) {
+	some, err := leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, seq}, Limit: 1})
+	if err == nil && len(some) == 0 {
+		err = fmt.Errorf("audit: event %d is not there", seq)
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return some[0].At, nil
 }
 
 // firstEvent is what the event of a prune is about: the oldest event that is kept. It is no personal data and is

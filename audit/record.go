@@ -66,7 +66,11 @@ func (l *Log) lead(ctx context.Context) {
 		if n == 0 {
 			return
 		}
-		err := l.together(ctx, some)
+		events := make([]*Event, n)
+		for i, s := range some {
+			events[i] = &s.event
+		}
+		err := l.together(ctx, events)
 		for _, s := range some {
 			s.done <- err
 		}
@@ -75,15 +79,11 @@ func (l *Log) lead(ctx context.Context) {
 
 // together commits events in one unit. What a host has hooked into the store may panic: that is an error, of which all
 // who wait hear.
-func (l *Log) together(ctx context.Context, some []*standalone) (err error) {
+func (l *Log) together(ctx context.Context, events []*Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("audit: record: %v", p)
 		}
 	}()
-	events := make([]*Event, len(some))
-	for i, s := range some {
-		events[i] = &s.event
-	}
 	return l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return l.append(ctx, tx, events) })
 }

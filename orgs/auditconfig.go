@@ -23,6 +23,7 @@ type NewAuditConfig struct {
 	HoldFrom      *time.Time // nil keeps the hold
 	LiftHold      bool
 	EventsToLog   []string // nil is all families
+	Decisions     audit.Decisions
 	Destinations  []NewDestination
 	Compliance    audit.Compliance
 
@@ -155,6 +156,9 @@ func (in NewAuditConfig) over(tx *store.Tx, before audit.Config) (audit.Config, 
 	c.Compliance.Standards = append([]string{}, in.Compliance.Standards...)
 	set(&c.Enabled, in.Enabled)
 	set(&c.RetentionDays, in.RetentionDays)
+	if in.Decisions != (audit.Decisions{}) {
+		c.Decisions = in.Decisions
+	}
 	if in.EventsToLog != nil {
 		c.EventsToLog = in.EventsToLog
 	}
@@ -267,16 +271,8 @@ var errNothingOld = errors.New("nothing to prune")
 // platform's, to be called now and then, and not inside of a unit.
 func (m *Manager) EnforceAuditRetention(ctx context.Context) (pruned int64, err error) {
 	var orgIDs []string
-	kept := map[string]time.Time{} // where it is not the default
 	err = m.Read(ctx, rbac.Op{Action: "audit.prune"}, func(ctx context.Context, tx *store.Tx) error {
 		orgIDs = nil
-		clear(kept)
-		for c, err := range audit.Configs.All(ctx, tx, store.Query{}) {
-			if err != nil {
-				return err
-			}
-			kept[c.ID] = c.KeptFrom(tx.Now())
-		}
 		for o, err := range organizations.All(ctx, tx, store.Query{}) {
 			if err != nil {
 				return err
@@ -291,11 +287,7 @@ func (m *Manager) EnforceAuditRetention(ctx context.Context) (pruned int64, err 
 	ctx = audit.WithActor(ctx, audit.System("retention"))
 	var failed []error
 	for _, id := range orgIDs {
-		from, set := kept[id]
-		if !set {
-			from = audit.DefaultConfig(id).KeptFrom(m.store.Now())
-		}
-		n, err := m.enforceRetention(ctx, id, from)
+		n, err := m.enforceRetention(ctx, id)
 		pruned += n
 		if err == nil { // of a process that ended in between nobody else has signed
 			if _, err = m.Audit().Checkpoint(ctx, id); errors.Is(err, audit.ErrNoSigner) || errors.Is(err, store.ErrNotFound) {
@@ -312,18 +304,36 @@ func (m *Manager) EnforceAuditRetention(ctx context.Context) (pruned int64, err 
 	return pruned, errors.Join(failed...)
 }
 
-func (m *Manager) enforceRetention(ctx context.Context, orgID string, from time.Time) (n int64, err error) {
-	old, err := m.Audit().List(ctx, orgID, audit.Filter{End: from.Add(-time.Microsecond), Ascending: true, Limit: 1})
+// auditCut is where the log of an organization may be pruned.
+func auditCut(ctx context.Context, tx *store.Tx, orgID string) (cut audit.Cut, err error) {
+	c, err := auditConfig(ctx, tx, orgID)
+	if err != nil {
+		return cut, err
+	}
+	cut.Undelivered = c.PruneUndelivered
+	cut.Before, err = audit.KeptFrom(ctx, tx, c)
+	return cut, err
+}
+
+func (m *Manager) enforceRetention(ctx context.Context, orgID string) (n int64, err error) {
+	var cut audit.Cut
+	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		cut, err = auditCut(ctx, tx, orgID)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	old, err := m.Audit().List(ctx, orgID, audit.Filter{End: cut.Before.Add(-time.Microsecond), Ascending: true, Limit: 1})
 	if err != nil || len(old.Items) == 0 {
 		return 0, err
 	}
 	op := rbac.Op{Action: "audit.prune", OrgID: orgID, Platform: true, Gone: true}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (change audit.Change, err error) {
-		c, err := auditConfig(ctx, tx, orgID) // it is locked now: a hold may have come
+		cut, err := auditCut(ctx, tx, orgID) // it is locked now: a hold may have come
 		if err != nil {
 			return change, err
 		}
-		cut := audit.Cut{Before: c.KeptFrom(tx.Now()), Undelivered: c.PruneUndelivered}
 		if change, n, err = m.Audit().Prune(ctx, tx, orgID, cut); err == nil && n == 0 {
 			err = errNothingOld
 		}

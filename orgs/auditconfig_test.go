@@ -83,99 +83,156 @@ func loggedTypes(t *testing.T, w *orgstest.World, org string, n int) (list []str
 	return list
 }
 
-// TestFamiliesAreEmitted: what each family says is written when it is logged, and is not when it is not. Nobody signs in
-// by this library yet, so that there is nothing of authentication (F276); nor decisions that allow or keys that are
-// refused (F277, F278), invoices, payments and alerts (F281), reports (F283).
-func TestFamiliesAreEmitted(t *testing.T) { // F275 to F284
-	type place struct {
-		*orgstest.World
-		org   orgs.Organization
-		team  orgs.Team
-		owner orgs.User
-		user  orgs.User
+// place is where something happens that is logged.
+type place struct {
+	*orgstest.World
+	org   orgs.Organization
+	team  orgs.Team
+	owner orgs.User
+	user  orgs.User
+}
+
+// key makes a key of the team and uses it after something was done to it.
+func (p place) key(then func(orgs.APIKey) error) error {
+	k, secret, err := p.CreateAPIKey(p.Platform(), orgs.NewAPIKey{Name: "k", Team: p.team.ID})
+	if err != nil {
+		return err
 	}
-	families := map[string]map[string]func(p place) error{
-		"authorization": {
-			"authorization.denied": func(p place) error {
-				_, err := p.CreateTeam(p.As(p.user), p.org.ID, orgs.NewTeam{Name: "x"})
-				if !errors.Is(err, rbac.ErrDenied) {
-					return errors.New("it was not refused")
-				}
-				return nil
-			},
-		},
-		"api_key": {
-			"api_key.created": func(p place) error {
-				_, _, err := p.CreateAPIKey(p.Platform(), orgs.NewAPIKey{Name: "k", Team: p.team.ID})
+	if err := then(k); err != nil {
+		return err
+	}
+	_, _ = p.Authenticate(p.Platform(), secret)
+	return nil
+}
+
+// later are the families of which nothing exists yet that could be logged, with the issue that brings it.
+var later = map[string]string{
+	"authentication": "8, signing in", // F276
+}
+
+// emitted are the families with what leaves events of them: of billing, invoices, payments and alerts come with issues 6
+// and 7, of data_access, reports.
+var emitted = map[string]map[string]func(p place) error{
+	"authorization": {
+		audit.AllowedType: func(p place) error {
+			in := orgs.NewAuditConfig{Decisions: audit.Decisions{Record: audit.RecordFull}}
+			c, err := p.AuditConfig(p.Platform(), p.org.ID)
+			if err != nil {
 				return err
-			},
+			}
+			in.EventsToLog = c.EventsToLog
+			if err := third(p.SetAuditConfig(p.Platform(), p.org.ID, in)); err != nil {
+				return err
+			}
+			return second(p.Manager.Team(p.As(p.owner), p.team.ID))
 		},
-		"team": {
-			"team.created": func(p place) error { return second(p.CreateTeam(p.Platform(), p.org.ID, orgs.NewTeam{Name: "new"})) },
-			"team.updated": func(p place) error {
-				return second(p.UpdateTeam(p.Platform(), p.team.ID, orgs.TeamUpdate{Name: ptr("another")}))
-			},
-			"project.created": func(p place) error {
-				return second(p.CreateProject(p.Platform(), p.org.ID, orgs.NewProject{Name: "new"}))
-			},
-			"team.deleted": func(p place) error { return second(p.DeleteTeam(p.Platform(), p.team.ID, true)) },
+		"authorization.denied": func(p place) error {
+			_, err := p.CreateTeam(p.As(p.user), p.org.ID, orgs.NewTeam{Name: "x"})
+			if !errors.Is(err, rbac.ErrDenied) {
+				return errors.New("it was not refused")
+			}
+			return nil
 		},
-		"member": {
-			"member.invited": func(p place) error {
-				return third(p.Invite(p.Platform(), orgs.Place{OrgID: p.org.ID}, orgs.NewInvitation{Email: "x@y.example", Role: "member"}))
-			},
-			"member.joined": func(p place) error {
-				return second(p.AddMember(p.Platform(), orgs.Place{OrgID: p.org.ID, TeamID: p.team.ID}, orgs.NewMember{User: p.user.ID, Role: "member"}))
-			},
-			"member.role_changed": func(p place) error {
-				return second(p.UpdateMember(p.Platform(), orgs.Place{OrgID: p.org.ID}, p.user.ID, orgs.MemberUpdate{Role: ptr("org_admin")}))
-			},
-			"member.removed": func(p place) error {
-				return second(p.RemoveMember(p.Platform(), orgs.Place{OrgID: p.org.ID}, p.user.ID, orgs.MemberRemoval{}))
-			},
+	},
+	"api_key": {
+		orgs.KeyUsedType: func(p place) error { return p.key(func(orgs.APIKey) error { return nil }) },
+		orgs.KeyDeniedType: func(p place) error {
+			return p.key(func(k orgs.APIKey) error { return second(p.RevokeAPIKey(p.Platform(), k.ID, "")) })
 		},
-		"billing": {
-			"budget.updated": func(p place) error {
-				return second(p.SetBudget(p.Platform(), billing.Budget{OrgID: p.org.ID, Scope: billing.ScopeOrg, ScopeID: p.org.ID, Window: "1d", Limit: decimal.NewFromInt(1)}))
-			},
+		"api_key.updated": func(p place) error {
+			return p.key(func(k orgs.APIKey) error {
+				return second(p.UpdateAPIKey(p.Platform(), k.ID, orgs.KeyUpdate{Name: ptr("l")}))
+			})
 		},
-		"settings": {
-			"organization.updated": func(p place) error {
-				return second(p.UpdateOrganization(p.Platform(), p.org.ID, orgs.OrganizationUpdate{Name: ptr("another")}))
-			},
-			"organization.moved": func(p place) error {
-				o, err := p.CreateOrganization(p.Platform(), orgs.NewOrganization{Name: "above"})
-				if err != nil {
-					return err
-				}
-				return second(p.MoveOrganization(p.Platform(), p.org.ID, o.ID))
-			},
-			"role.created": func(p place) error {
-				return second(p.CreateRole(p.Platform(), p.org.ID, rbac.NewRole{Name: "new", Permissions: []string{"teams.read"}}))
-			},
+		"api_key.rotated": func(p place) error {
+			return p.key(func(k orgs.APIKey) error { return third(p.RotateAPIKey(p.Platform(), k.ID, 0)) })
 		},
-		"data_access": {
-			"audit.read": func(p place) error { return second(p.AuditLog(p.As(p.owner), p.org.ID, audit.Filter{})) },
+		"api_key.revoked": func(p place) error {
+			return p.key(func(k orgs.APIKey) error { return second(p.RevokeAPIKey(p.Platform(), k.ID, "")) })
 		},
-		"security": {
-			"security.ip_denied": func(p place) error {
-				settings := orgs.OrgSettings{Security: &orgs.SecuritySettings{IPAllowlist: []string{"192.0.2.0/24"}}}
-				if _, err := p.UpdateOrganization(p.Platform(), p.org.ID, orgs.OrganizationUpdate{Settings: &settings}); err != nil {
-					return err
-				}
-				_, err := p.Organization(p.From(p.owner, "198.51.100.1"), p.org.ID)
-				if err == nil {
-					return errors.New("it was not refused")
-				}
-				return nil
-			},
-			"organization.suspended": func(p place) error { return second(p.SuspendOrganization(p.Platform(), p.org.ID, "")) },
+		"api_key.created": func(p place) error {
+			_, _, err := p.CreateAPIKey(p.Platform(), orgs.NewAPIKey{Name: "k", Team: p.team.ID})
+			return err
 		},
+	},
+	"team": {
+		"team.created": func(p place) error { return second(p.CreateTeam(p.Platform(), p.org.ID, orgs.NewTeam{Name: "new"})) },
+		"team.updated": func(p place) error {
+			return second(p.UpdateTeam(p.Platform(), p.team.ID, orgs.TeamUpdate{Name: ptr("another")}))
+		},
+		"project.created": func(p place) error {
+			return second(p.CreateProject(p.Platform(), p.org.ID, orgs.NewProject{Name: "new"}))
+		},
+		"team.deleted": func(p place) error { return second(p.DeleteTeam(p.Platform(), p.team.ID, true)) },
+	},
+	"member": {
+		"member.invited": func(p place) error {
+			return third(p.Invite(p.Platform(), orgs.Place{OrgID: p.org.ID}, orgs.NewInvitation{Email: "x@y.example", Role: "member"}))
+		},
+		"member.joined": func(p place) error {
+			return second(p.AddMember(p.Platform(), orgs.Place{OrgID: p.org.ID, TeamID: p.team.ID}, orgs.NewMember{User: p.user.ID, Role: "member"}))
+		},
+		"member.role_changed": func(p place) error {
+			return second(p.UpdateMember(p.Platform(), orgs.Place{OrgID: p.org.ID}, p.user.ID, orgs.MemberUpdate{Role: ptr("org_admin")}))
+		},
+		"member.removed": func(p place) error {
+			return second(p.RemoveMember(p.Platform(), orgs.Place{OrgID: p.org.ID}, p.user.ID, orgs.MemberRemoval{}))
+		},
+	},
+	"billing": {
+		"budget.updated": func(p place) error {
+			return second(p.SetBudget(p.Platform(), billing.Budget{OrgID: p.org.ID, Scope: billing.ScopeOrg, ScopeID: p.org.ID, Window: "1d", Limit: decimal.NewFromInt(1)}))
+		},
+	},
+	"settings": {
+		"organization.updated": func(p place) error {
+			return second(p.UpdateOrganization(p.Platform(), p.org.ID, orgs.OrganizationUpdate{Name: ptr("another")}))
+		},
+		"organization.moved": func(p place) error {
+			o, err := p.CreateOrganization(p.Platform(), orgs.NewOrganization{Name: "above"})
+			if err != nil {
+				return err
+			}
+			return second(p.MoveOrganization(p.Platform(), p.org.ID, o.ID))
+		},
+		"role.created": func(p place) error {
+			return second(p.CreateRole(p.Platform(), p.org.ID, rbac.NewRole{Name: "new", Permissions: []string{"teams.read"}}))
+		},
+	},
+	"data_access": {
+		"audit.read":            func(p place) error { return second(p.AuditLog(p.As(p.owner), p.org.ID, audit.Filter{})) },
+		"audit.read/access log": func(p place) error { return second(p.AccessLog(p.As(p.owner), p.org.ID, audit.Filter{})) },
+		"audit.read/counts":     func(p place) error { return second(p.AuditCounts(p.As(p.owner), p.org.ID, audit.CountQuery{})) },
+	},
+	"security": {
+		"security.ip_denied": func(p place) error {
+			settings := orgs.OrgSettings{Security: &orgs.SecuritySettings{IPAllowlist: []string{"192.0.2.0/24"}}}
+			if _, err := p.UpdateOrganization(p.Platform(), p.org.ID, orgs.OrganizationUpdate{Settings: &settings}); err != nil {
+				return err
+			}
+			_, err := p.Organization(p.From(p.owner, "198.51.100.1"), p.org.ID)
+			if err == nil {
+				return errors.New("it was not refused")
+			}
+			return nil
+		},
+		orgs.SuspendedType: func(p place) error {
+			return p.key(func(orgs.APIKey) error { return second(p.SuspendOrganization(p.Platform(), p.org.ID, "")) })
+		},
+		"organization.suspended": func(p place) error { return second(p.SuspendOrganization(p.Platform(), p.org.ID, "")) },
+	},
+}
+
+// TestFamiliesAreEmitted: what each family says is written when it is logged, and is not when it is not.
+func TestFamiliesAreEmitted(t *testing.T) { // F275 to F284
+	for _, family := range audit.Families() {
+		require.NotEqual(t, emitted[family] != nil, later[family] != "", "%s is emitted, or it is said when it will be", family)
 	}
 	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
 		n := 0
-		for family, steps := range families {
-			for typ, step := range steps {
+		for family, steps := range emitted {
+			for name, step := range steps {
+				typ, _, _ := strings.Cut(name, "/")
 				require.Equal(t, family, audit.Category(typ))
 				for _, only := range []bool{true, false} { // this family, or all others
 					n++

@@ -2,6 +2,7 @@ package orgs
 
 import (
 	"context"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
@@ -35,6 +36,68 @@ func (m *Manager) AuditLogBelow(ctx context.Context, org string, f audit.Filter)
 		return page, err
 	}
 	return page, m.auditWasRead(ctx, orgID, map[string]any{"events": len(page.Items), "organizations": len(below)})
+}
+
+// AuditCounts counts the events of an organization by type, outcome and time. See [audit.Log.Counts].
+func (m *Manager) AuditCounts(ctx context.Context, org string, q audit.CountQuery) (c audit.Counts, err error) {
+	orgID, err := m.readsAudit(ctx, org)
+	if err != nil {
+		return c, err
+	}
+	return m.counted(ctx, orgID, []string{orgID}, q)
+}
+
+// AuditCountsBelow is AuditCounts for all organizations below one together, as far as the actor may read their logs,
+// without its own.
+func (m *Manager) AuditCountsBelow(ctx context.Context, org string, q audit.CountQuery) (c audit.Counts, err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return c, err
+	}
+	below, err := m.Below(ctx, rbac.Op{Action: "audit.read", OrgID: orgID})
+	if err != nil {
+		return c, err
+	}
+	return m.counted(ctx, orgID, below, q)
+}
+
+func (m *Manager) counted(ctx context.Context, orgID string, of []string, q audit.CountQuery) (c audit.Counts, err error) {
+	if c, err = m.Audit().Counts(ctx, of, q); err != nil {
+		return c, err
+	}
+	return c, m.auditWasRead(ctx, orgID, map[string]any{"counts": len(c.Items), "organizations": len(of)})
+}
+
+// AuditGaps are the times from one to another of which the log of the organization cannot tell everything, and why. A
+// zero to is now, a zero from when the organization was made; the future is refused.
+func (m *Manager) AuditGaps(ctx context.Context, org string, from, to time.Time) ([]audit.Gap, error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	var o Organization
+	var now time.Time
+	err = m.Read(ctx, rbac.Op{Action: "audit.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
+		now = tx.Now()
+		o, err = organizations.Get(ctx, tx, orgID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if to.IsZero() {
+		to = now
+	}
+	if from.IsZero() {
+		from = o.CreatedAt
+	}
+	switch {
+	case to.After(now):
+		return nil, store.Invalid("end_time", "range", "lies in the future")
+	case to.Before(from):
+		return nil, store.Invalid("end_time", "range", "lies before start_time")
+	}
+	return m.Audit().Gaps(ctx, orgID, o.CreatedAt, from, to)
 }
 
 // AuditCheckpoint returns the newest signed checkpoint of an organization's log, which covers all that was committed

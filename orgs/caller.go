@@ -22,12 +22,13 @@ type Caller struct {
 }
 
 // KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
-// an *[AuthError].
+// an *[AuthError]; the caller is then the one whose it is, or was, as far as it is known, for [Manager.Refused].
 func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err error) {
 	if secret == "" {
-		return c, &AuthError{"missing_api_key"}
+		return c, &AuthError{Code: "missing_api_key"}
 	}
 	if c.Key, err = keyBySecret(ctx, tx, secret); err != nil {
+		c.Actor = c.Key.named()
 		return c, err
 	}
 	if c.Actor, err = c.Key.actor(ctx, tx); err != nil {
@@ -42,7 +43,7 @@ func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err 
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
 		if errors.Is(err, store.ErrNotFound) {
-			return c, &AuthError{"invalid_api_key"}
+			return c, &AuthError{"invalid_api_key", "team_deleted"}
 		} else if err != nil {
 			return c, err
 		}
@@ -51,7 +52,7 @@ func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err 
 	if c.Key.ProjectID != "" {
 		p, err := projects.Get(ctx, tx, c.Key.ProjectID)
 		if errors.Is(err, store.ErrNotFound) {
-			return c, &AuthError{"invalid_api_key"}
+			return c, &AuthError{"invalid_api_key", "project_deleted"}
 		} else if err != nil {
 			return c, err
 		}
@@ -73,7 +74,7 @@ func (c Caller) Stopped() error {
 	case c.Scope.State == rbac.Suspended:
 		return stopped("org_suspended", "the organization is suspended")
 	case c.Scope.State != rbac.Active:
-		return &AuthError{"invalid_api_key"}
+		return &AuthError{"invalid_api_key", "org_deleted"}
 	case c.Team != nil && c.Team.State != rbac.Active:
 		return stopped("team_archived", "the team is archived")
 	case c.Project != nil && c.Project.State != rbac.Active:
@@ -116,23 +117,34 @@ func (u *uses) due(id string, at time.Time) bool {
 	return true
 }
 
-// Used notes that a key was used, at most once a minute. It is no part of what the key is used for: an
-// error is for logs, and the next use is noted all the same.
-func (m *Manager) Used(ctx context.Context, orgID, keyID string) error {
-	if now := m.store.Now(); !m.uses.due(keyID, now) {
+// Used notes that a key was used, at most once a minute; the first use in an hour is an event as well. It is no part of
+// what the key is used for: an error is for logs, and the next use is noted all the same.
+func (m *Manager) Used(ctx context.Context, c Caller) error {
+	if now := m.store.Now(); !m.uses.due(c.Key.ID, now) {
 		return nil
 	}
-	err := m.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		use, err := keyUses.Get(ctx, tx, keyID)
-		if errors.Is(err, store.ErrNotFound) {
-			use.ID, use.OrgID, use.UsedAt = keyID, orgID, tx.Now()
-			_, err = keyUses.InsertNew(ctx, tx, &use)
+	err := m.store.Update(audit.WithActor(ctx, c.Actor), func(ctx context.Context, tx *store.Tx) error {
+		use, err := keyUses.Get(ctx, tx, c.Key.ID)
+		before := use.UsedAt
+		switch fresh := errors.Is(err, store.ErrNotFound); {
+		case fresh:
+			use.ID, use.OrgID, use.UsedAt = c.Key.ID, c.Key.OrgID, tx.Now()
+			if isNew, err := keyUses.InsertNew(ctx, tx, &use); err != nil || !isNew {
+				return err
+			}
+		case err != nil || !use.UsedAt.Before(tx.Now()):
 			return err
-		} else if err != nil || !use.UsedAt.Before(tx.Now()) {
-			return err
+		default:
+			use.UsedAt = tx.Now()
+			if err := keyUses.Update(ctx, tx, &use); err != nil {
+				return err
+			}
 		}
-		use.UsedAt = tx.Now()
-		return keyUses.Update(ctx, tx, &use)
+		if before.Truncate(time.Hour).Equal(tx.Now().Truncate(time.Hour)) {
+			return nil
+		}
+		_, err = m.Audit().Append(ctx, tx, c.Key.OrgID, "api_keys.use", audit.Change{Type: KeyUsedType, Resource: c.Key.AuditResource(), TeamID: c.Key.TeamID})
+		return err
 	})
 	if errors.Is(err, store.ErrConflict) { // another process noted it at this moment
 		return nil

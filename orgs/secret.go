@@ -37,7 +37,11 @@ var ErrUnauthenticated = errors.New("not authenticated")
 // AuthError says in a stable word what is wrong with a credential: missing_api_key,
 // invalid_api_key or expired_api_key. A revoked, disabled or malformed one is invalid, no more is
 // said.
-type AuthError struct{ Code string }
+type AuthError struct {
+	Code string
+
+	why string // for the log of who owns it alone: revoked, disabled, rotated, ...
+}
 
 func (e *AuthError) Error() string {
 	switch e.Code {
@@ -60,85 +64,104 @@ const tokenPrefix = "ok_pat_"
 // request id of the actor are the caller's to fill in.
 func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Actor, err error) {
 	if secret == "" {
-		return a, &AuthError{"missing_api_key"}
+		return a, &AuthError{Code: "missing_api_key"}
 	}
-	var key APIKey
-	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if strings.HasPrefix(secret, tokenPrefix) {
-			a, err = tokenActor(ctx, tx, secret)
+	if strings.HasPrefix(secret, tokenPrefix) {
+		var t Token
+		err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			t, a, err = tokenActor(ctx, tx, secret)
 			return err
-		}
-		c, err := KeyCaller(ctx, tx, secret)
+		})
 		if err != nil {
+			m.refusedToken(a.From(ctx), t, err)
+			return audit.Actor{}, err
+		}
+		return a, nil
+	}
+	var c Caller
+	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if c, err = KeyCaller(ctx, tx, secret); err != nil {
 			return err
 		}
-		a, key = c.Actor, c.Key
 		return c.Stopped()
 	})
-	if err == nil && key.ID != "" {
-		_ = m.Used(ctx, key.OrgID, key.ID) // what fails here must not fail the request
+	c.Actor = c.Actor.From(ctx)
+	if err != nil {
+		m.Refused(c, err)
+		return audit.Actor{}, err
 	}
-	return a, err
+	_ = m.Used(ctx, c) // what fails here must not fail the request
+	return c.Actor, nil
 }
 
-func tokenActor(ctx context.Context, tx *store.Tx, secret string) (audit.Actor, error) {
-	t, err := tokens.Find(ctx, tx, store.Eq("hash", hashSecret(secret)))
+// tokenActor is who acts by a token. With an error that one is not good any more, both are those that it was of.
+func tokenActor(ctx context.Context, tx *store.Tx, secret string) (t Token, a audit.Actor, err error) {
+	t, err = tokens.Find(ctx, tx, store.Eq("hash", hashSecret(secret)))
 	if errors.Is(err, store.ErrNotFound) {
-		return audit.Actor{}, &AuthError{"invalid_api_key"}
+		return t, a, &AuthError{Code: "invalid_api_key"}
 	} else if err != nil {
-		return audit.Actor{}, err
+		return t, a, err
 	}
-	if t.Revoked {
-		return audit.Actor{}, &AuthError{"invalid_api_key"}
-	}
-	if !tx.Now().Before(t.ExpiresAt) {
-		return audit.Actor{}, &AuthError{"expired_api_key"}
-	}
+	a = audit.Actor{Type: audit.User, ID: t.UserID, MFAAt: t.MFAVerifiedAt}
 	u, err := users.Get(ctx, tx, t.UserID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && u.State != rbac.Active {
-		return audit.Actor{}, &AuthError{"invalid_api_key"}
-	} else if err != nil {
-		return audit.Actor{}, err
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return t, a, err
 	}
-	return audit.Actor{Type: audit.User, ID: u.ID, Label: u.Email, MFAAt: t.MFAVerifiedAt}, nil
+	a.Label = u.Email
+	switch {
+	case t.Revoked:
+		return t, a, &AuthError{"invalid_api_key", "revoked"}
+	case !tx.Now().Before(t.ExpiresAt):
+		return t, a, &AuthError{"expired_api_key", "expired"}
+	case err != nil:
+		return t, a, &AuthError{"invalid_api_key", "user_deleted"}
+	case u.State != rbac.Active:
+		return t, a, &AuthError{"invalid_api_key", whyUserSuspended}
+	}
+	return t, a, nil
 }
 
-// keyBySecret returns a key that may be used now, by its secret or by the one before the last rotation.
+// keyBySecret returns a key that may be used now, by its secret or by the one before the last rotation. With an error
+// that it may not be used, the key is the one that was meant.
 func keyBySecret(ctx context.Context, tx *store.Tx, secret string) (APIKey, error) {
-	hash := hashSecret(secret)
+	hash, rotated := hashSecret(secret), false
 	k, err := apiKeys.Find(ctx, tx, store.Eq("hash", hash))
 	if errors.Is(err, store.ErrNotFound) {
 		k, err = apiKeys.Find(ctx, tx, store.Eq("previous_hash", hash))
-		if err == nil && !tx.Now().Before(*k.PreviousExpiresAt) {
-			err = store.ErrNotFound
-		}
+		rotated = err == nil && !tx.Now().Before(*k.PreviousExpiresAt)
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return APIKey{}, &AuthError{"invalid_api_key"}
+		return APIKey{}, &AuthError{Code: "invalid_api_key"}
 	case err != nil:
 		return k, err
 	}
-	switch k.StatusAt(tx.Now()) {
-	case KeyActive:
+	status := k.StatusAt(tx.Now())
+	switch {
+	case rotated:
+		return k, &AuthError{"invalid_api_key", "rotated"}
+	case status == KeyActive:
 		return k, nil
-	case KeyExpired:
-		return k, &AuthError{"expired_api_key"}
+	case status == KeyExpired:
+		return k, &AuthError{"expired_api_key", string(status)}
 	}
-	return k, &AuthError{"invalid_api_key"}
+	return k, &AuthError{"invalid_api_key", string(status)}
 }
 
 // actor is the key as an actor, with the person bound to it.
 func (k APIKey) actor(ctx context.Context, tx *store.Tx) (audit.Actor, error) {
-	a := audit.Actor{Type: audit.APIKey, ID: k.ID, Label: k.Name, OnBehalfOf: k.UserID}
+	a := k.named()
 	if k.UserID == "" {
 		return a, nil
 	}
 	u, err := users.Get(ctx, tx, k.UserID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && u.State != rbac.Active {
-		return a, &AuthError{"invalid_api_key"}
-	} else if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return a, &AuthError{"invalid_api_key", "user_deleted"}
+	case err != nil:
 		return a, err
+	case u.State != rbac.Active:
+		return a, &AuthError{"invalid_api_key", whyUserSuspended}
 	}
 	a.MFAAt, err = lastMFA(ctx, tx, k.UserID)
 	return a, err

@@ -290,6 +290,20 @@ var otherMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.AuditLogBelow(ctx, f.id.Org, audit.Filter{})
 		}},
+	{name: "AuditCounts", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.AuditCounts(ctx, f.id.Org, audit.CountQuery{})
+		}},
+	{name: "AuditCountsBelow", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.AuditCountsBelow(ctx, f.id.Org, audit.CountQuery{})
+		}},
+	{name: "AuditGaps", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.AuditGaps(ctx, f.id.Org, time.Time{}, time.Time{})
+		}},
+	{name: "AccessLog", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.AccessLog(ctx, f.id.Org, audit.Filter{}) }},
 	{name: "AuditCheckpoint", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditCheckpoint(ctx, f.id.Org) }},
 	{name: "AuditProof", reads: true,

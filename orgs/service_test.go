@@ -113,7 +113,7 @@ var outside = map[string]string{
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
-	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided",
+	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided", "Refused": "the data path, which has decided",
 }
 
 func TestNothingElseOfTheManagerIsOpen(t *testing.T) {
@@ -300,6 +300,9 @@ func (m method) holds(t *testing.T, f *fixture, left change) {
 		require.Equal(t, audit.Success, e.Outcome)
 		require.Equal(t, f.actor(m.by), e.ActorID)
 		require.NotEmpty(t, e.Action)
+		if noun, _, _ := strings.Cut(e.Type, "."); noun != "audit" { // which is logged whatever families are
+			require.True(t, emitted[e.Category] != nil, "%s: the family %s is in the table of those that are emitted", e.Type, e.Category)
+		}
 		switch {
 		case m.makes:
 			require.NotContains(t, []string{"", f.id.Org, f.id.Rival}, e.OrgID, "its own log begins with it")
@@ -318,10 +321,13 @@ func (m method) holds(t *testing.T, f *fixture, left change) {
 
 func TestReadingWritesNothing(t *testing.T) {
 	access := map[string][]string{ // what is written all the same
-		"AuditLog":      {"audit_events"},
-		"AuditLogBelow": {"audit_events"},
-		"AuditProof":    {"audit_events"},
-		"Authenticate":  {"api_key_uses"},
+		"AuditLog":         {"audit_events"},
+		"AuditLogBelow":    {"audit_events"},
+		"AuditProof":       {"audit_events"},
+		"AuditCounts":      {"audit_events"},
+		"AuditCountsBelow": {"audit_events"},
+		"AccessLog":        {"audit_events"},
+		"Authenticate":     {"api_key_uses", "audit_events"},
 	}
 	eachMethod(t, func(t *testing.T, m method, f *fixture) {
 		if !m.reads {
@@ -341,7 +347,11 @@ func TestReadingWritesNothing(t *testing.T) {
 		left := before.to(f.rec.state(t))
 		require.Empty(t, left.raised)
 		for _, e := range left.events {
-			require.Equal(t, []string{f.id.Org, "audit.read"}, []string{e.OrgID, e.Type})
+			typ := "audit.read"
+			if m.name == "Authenticate" {
+				typ = orgs.KeyUsedType
+			}
+			require.Equal(t, []string{f.id.Org, typ}, []string{e.OrgID, e.Type})
 		}
 	})
 }

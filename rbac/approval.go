@@ -228,7 +228,7 @@ func (s ApprovalStatus) at(now time.Time) ([]store.Cond, error) {
 
 // oversees says whether the actor sees all requests in a context.
 func (g *Guard) oversees(ctx context.Context, tx *store.Tx, by audit.Actor, orgID, teamID string) (bool, error) {
-	err := g.mayRead(ctx, tx, by, Op{Action: "members.approve_requests", OrgID: orgID, TeamID: teamID, Past: true})
+	_, err := g.mayRead(ctx, tx, by, Op{Action: "members.approve_requests", OrgID: orgID, TeamID: teamID, Past: true})
 	if errors.Is(err, ErrDenied) {
 		return false, nil
 	}

@@ -38,14 +38,14 @@ func (d *Denied) Unwrap() error { return ErrDenied }
 
 // change is the event of a refusal.
 func (d *Denied) change() audit.Change {
-	c := audit.Change{Type: "authorization.denied", Outcome: audit.Denied, TeamID: d.TeamID,
+	c := audit.Change{Type: audit.DeniedType, Outcome: audit.Denied, TeamID: d.TeamID,
 		Data: map[string]any{"code": d.Code, "reasons": d.Decision.Reasons, "decision_id": d.Decision.ID}}
 	c.Resource.Type, c.Resource.ID, _ = strings.Cut(d.Resource, ":")
 	switch {
 	case d.Code == "ip_denied":
 		c.Type = "security.ip_denied"
 	case d.Decision.Anomalous:
-		c.Type = "security.anomaly"
+		c.Type = audit.AnomalyType
 	}
 	return c
 }

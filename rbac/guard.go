@@ -133,7 +133,7 @@ func (g *Guard) Change(ctx context.Context, op Op, fn func(ctx context.Context, 
 		if err != nil {
 			return err
 		}
-		if err := g.authorize(ctx, tx, by, op, scope, true); err != nil {
+		if _, err := g.authorize(ctx, tx, by, op, scope, true); err != nil {
 			return err
 		}
 		e, err := g.record(ctx, tx, op, fn)
@@ -225,23 +225,26 @@ func (g *Guard) recordDenial(ctx context.Context, err error) error {
 	return err
 }
 
-// Read runs fn on a snapshot after asking whether the actor may. Refusals are as in [Guard.Change].
+// Read runs fn on a snapshot after asking whether the actor may. Refusals are as in [Guard.Change]. What was allowed is
+// told to the log, for organizations that want to see that too ([audit.Decisions]).
 func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx *store.Tx) error) error {
 	by, ok := audit.ActorFrom(ctx)
 	if !ok {
 		return ErrNoActor
 	}
 	joined := g.store.InUnit(ctx)
-	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+	var d Decision
+	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if op.OrgID == "" {
 			if err := allowGlobal(by, op); err != nil {
 				return err
 			}
-		} else if err := g.mayRead(ctx, tx, by, op); err != nil {
+		} else if d, err = g.mayRead(ctx, tx, by, op); err != nil {
 			return foreign(err)
 		}
 		return fn(ctx, tx)
 	})
+	g.allowed(by, op, d)
 	err = asked(op, err)
 	if !joined {
 		err = g.recordDenial(ctx, err)
@@ -263,7 +266,7 @@ func (g *Guard) Below(ctx context.Context, op Op) (orgIDs []string, err error) {
 			below := op
 			below.OrgID = scope.ID
 			var d *Denied
-			switch err := g.authorize(ctx, tx, by, below, scope, false); {
+			switch _, err := g.authorize(ctx, tx, by, below, scope, false); {
 			case err == nil:
 				orgIDs = append(orgIDs, scope.ID)
 			case errors.As(err, &d) || errors.Is(err, store.ErrNotFound):
@@ -284,8 +287,9 @@ func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context,
 	if !ok {
 		return ErrNoActor
 	}
-	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		err := g.mayRead(ctx, tx, by, op)
+	var may Decision
+	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		may, err = g.mayRead(ctx, tx, by, op)
 		if err == nil {
 			return fn(ctx, tx, true)
 		}
@@ -295,11 +299,16 @@ func (g *Guard) Visible(ctx context.Context, op Op, fn func(ctx context.Context,
 		}
 		own := op
 		own.Owner = by.Person()
-		if own.Owner == "" || g.mayRead(ctx, tx, by, own) != nil {
+		if own.Owner == "" {
+			return err
+		}
+		var refused error
+		if may, refused = g.mayRead(ctx, tx, by, own); refused != nil {
 			return err
 		}
 		return fn(ctx, tx, false)
 	})
+	g.allowed(by, op, may)
 	return g.recordDenial(ctx, asked(op, err))
 }
 
@@ -312,83 +321,96 @@ func foreign(err error) error {
 	return err
 }
 
-func (g *Guard) mayRead(ctx context.Context, tx *store.Tx, by audit.Actor, op Op) error {
+// allowed tells the log of a decision that let somebody read. Who needed none is nobody's to be told of.
+func (g *Guard) allowed(by audit.Actor, op Op, d Decision) {
+	if d.Allowed {
+		g.log.Decided(&audit.Decision{OrgID: op.OrgID, TeamID: op.TeamID, ID: d.ID, Action: op.Action, Resource: op.resource(), Actor: by})
+	}
+}
+
+func (g *Guard) mayRead(ctx context.Context, tx *store.Tx, by audit.Actor, op Op) (Decision, error) {
 	scope, err := Scopes.Get(ctx, tx, op.OrgID)
 	if err != nil {
-		return err
+		return Decision{}, err
 	}
 	return g.authorize(ctx, tx, by, op, scope, false)
 }
 
-// authorize answers nil, store.ErrNotFound or a *[Denied]. locked says that the scope is, for a change.
-func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op Op, scope Scope, locked bool) error {
+// authorize answers nil, store.ErrNotFound or a *[Denied]. locked says that the scope is, for a change. The decision is
+// the zero one where none was needed.
+func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op Op, scope Scope, locked bool) (Decision, error) {
 	chain, err := lineage(ctx, tx, scope)
 	if err != nil {
-		return err
+		return Decision{}, err
 	}
 	// What is deleted is there for the platform alone: to be read, and to be restored.
 	if Effective(chain) == Gone && !(by.Sovereign() && (op.Gone || !locked)) {
-		return store.ErrNotFound
+		return Decision{}, store.ErrNotFound
 	}
 	if op.Open {
-		return nil
+		return Decision{}, nil
 	}
 	if op.TeamID != "" && !op.Past { // another organization's does not exist here
 		part, err := Restrictions.Get(ctx, tx, op.TeamID)
 		if err != nil {
-			return err
+			return Decision{}, err
 		}
 		if part.OrgID != op.OrgID {
-			return store.ErrNotFound
+			return Decision{}, store.ErrNotFound
 		}
 	}
 	if by.Sovereign() || !locked && answers(ctx, op.Answer) {
-		return nil
+		return Decision{}, nil
 	}
 	st, err := g.stand(ctx, tx, chain, by.ID, locked)
 	if err != nil {
-		return err
+		return Decision{}, err
 	}
-	resource := op.Resource
-	if resource == "" {
-		resource = "organization:" + op.OrgID
-		if op.TeamID != "" {
-			resource = placeType(op.TeamID) + ":" + op.TeamID
-		}
-	}
+	resource := op.resource()
 	denied := &Denied{Action: op.Action, Resource: resource, TeamID: op.TeamID}
 	for _, scope := range st.rulesApply() {
 		switch {
 		case by.Type == audit.User && !scope.Admits(by.IP):
 			denied.Code = "ip_denied"
 			denied.Decision.Remedy = []string{"call from an address that the organization allows"}
-			return denied
+			return Decision{}, denied
 		case by.Session && scope.RequireMFA && by.MFAAt == nil:
 			denied.Code = "mfa_required"
 			denied.Decision.Remedy = []string{"verify a second factor"}
-			return denied
+			return Decision{}, denied
 		}
 	}
 	switch {
 	case op.Platform:
 		denied.Code = "permission_denied"
 		denied.Decision = Decision{MissingPermission: op.Action, Remedy: []string{"ask the operator of the platform"}}
-		return denied
+		return Decision{}, denied
 	case op.Self:
-		return nil
+		return Decision{}, nil
 	}
 	d, err := g.decide(ctx, &records{guard: g, tx: tx, chain: chain, locked: locked}, st, by.ID, &Request{
 		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Person: by.Person(),
 		Call: Call{Resource: resource, Owner: op.Owner, At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt},
 	})
 	if err != nil {
-		return err
+		return Decision{}, err
 	}
 	if d.Allowed {
-		return nil
+		return d, nil
 	}
 	denied.Code, denied.Decision = d.Code, d
-	return denied
+	return Decision{}, denied
+}
+
+// resource is what is asked about.
+func (op Op) resource() string {
+	switch {
+	case op.Resource != "":
+		return op.Resource
+	case op.TeamID != "":
+		return placeType(op.TeamID) + ":" + op.TeamID
+	}
+	return "organization:" + op.OrgID
 }
 
 // placeType is what a context inside of an organization is: a team, or a project, by the prefix of its id.

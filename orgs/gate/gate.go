@@ -18,6 +18,13 @@
 // the team requires; the decision with its policies, features, approvals and cost limits; money.
 // The first refusal wins, and nothing of a refused call is charged.
 //
+// # What is logged
+//
+// How a call of a known key ended is told to the audit log, by the id of its decision, as far as the organization wants
+// it there (audit.Decisions); that a key was tried which may not be used, always. It is written in the background and
+// no call waits for it. A call that is malformed, or names a model that is not served, is refused before anything is
+// decided and leaves nothing.
+//
 // # Freshness
 //
 // Every admission reads the store: a key that was revoked, a role that was taken or a budget that
@@ -95,7 +102,7 @@ func (d *Denied) Error() string { return d.Code + ": " + d.Message }
 // Is makes every Denied an [ErrDenied].
 func (d *Denied) Is(target error) bool { return target == ErrDenied }
 
-// Unwrap returns what refused: an *orgs.AuthError, *rbac.Denied or *billing.Exceeded, or nil.
+// Unwrap returns what refused: an *orgs.AuthError, orgs.ErrKeyAddress, a *rbac.Denied or *billing.Exceeded, or nil.
 func (d *Denied) Unwrap() error { return d.cause }
 
 // Admission is a call that was admitted. Its methods are safe for concurrent use.
@@ -142,20 +149,27 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 		dec, err = g.decide(ctx, tx, adm.Caller, &ask, c.Features)
 		return err
 	})
+	who := &adm.Caller.Actor
+	who.IP, who.RequestID = c.IP, c.RequestID
 	if err != nil {
-		return nil, refused(err)
+		return nil, g.unasked(adm.Caller, err)
 	}
 	adm.DecisionID = dec.ID
 	if !dec.Allowed {
-		return nil, g.refuse(ctx, adm, ask, dec, c)
+		err := g.refuse(ctx, adm, ask, dec, c)
+		g.tell(&adm, &ask, &dec, err)
+		return nil, err
 	}
 	if t := adm.Caller.Team; t != nil && t.Settings.Models != nil {
 		adm.Providers = t.Settings.Models.PreferredProviders
 	}
 	if adm.hold, err = g.m.Reserve(ctx, path(adm), adm.Cost); err != nil {
-		return nil, refused(err)
+		err = refused(err, dec.ID)
+		g.tell(&adm, &ask, &dec, err)
+		return nil, err
 	}
-	_ = g.m.Used(ctx, adm.Caller.Key.OrgID, adm.Caller.Key.ID) // what fails here must not fail the call
+	g.tell(&adm, &ask, &dec, nil)
+	_ = g.m.Used(ctx, adm.Caller) // what fails here must not fail the call
 	return &adm, nil
 }
 
@@ -169,10 +183,11 @@ func (g *Gate) caller(ctx context.Context, tx *store.Tx, c Call) (orgs.Caller, e
 		return who, err
 	}
 	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
-		return who, &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"}}
+		return who, &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"},
+			cause: &rbac.Denied{Code: "ip_denied", Action: "api_keys.use", Resource: "api_key:" + who.Key.ID, TeamID: who.Key.Context()}}
 	}
 	if allowed := who.Key.Restrictions.AllowedIPs; len(allowed) > 0 && !rbac.InRanges(c.IP, allowed) {
-		return who, &Denied{Code: "ip_denied", Message: "the key is not allowed from this address", Remedy: []string{"call from " + strings.Join(allowed, " or ")}}
+		return who, &Denied{Code: "ip_denied", Message: "the key is not allowed from this address", Remedy: []string{"call from " + strings.Join(allowed, " or ")}, cause: orgs.ErrKeyAddress}
 	}
 	return who, nil
 }
@@ -281,9 +296,7 @@ func (g *Gate) refuse(ctx context.Context, adm Admission, ask rbac.Request, dec 
 	if dec.Code != "approval_required" || ask.Person == "" {
 		return d
 	}
-	actor := adm.Caller.Actor
-	actor.IP, actor.RequestID = c.IP, c.RequestID
-	a, _, err := g.m.RequestApproval(audit.WithActor(ctx, actor), ask, c.ApprovalReason)
+	a, _, err := g.m.RequestApproval(audit.WithActor(ctx, adm.Caller.Actor), ask, c.ApprovalReason)
 	var denied *rbac.Denied
 	var field *store.FieldError
 	switch {
@@ -302,9 +315,13 @@ func (g *Gate) refuse(ctx context.Context, adm Admission, ask rbac.Request, dec 
 	return d
 }
 
-// refused brings the refusals of the floors below into the one form. Other errors stay what they
-// are.
-func refused(err error) error {
+// refused brings the refusals of the floors below into the one form, with the id of the decision that came before, if any.
+// Other errors stay what they are.
+func refused(err error, decision string) error {
+	var own *Denied
+	if errors.As(err, &own) {
+		return err
+	}
 	var auth *orgs.AuthError
 	if errors.As(err, &auth) {
 		return &Denied{Code: auth.Code, Message: auth.Error(), cause: err}
@@ -315,7 +332,7 @@ func refused(err error) error {
 	}
 	var ex *billing.Exceeded
 	if errors.As(err, &ex) {
-		return &Denied{Code: "budget_exceeded", Message: ex.Error(), BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err,
+		return &Denied{Code: "budget_exceeded", Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err,
 			Remedy: []string{"wait until " + ex.ResetAt.Format(time.RFC3339) + ", or have the budget raised"}}
 	}
 	if errors.Is(err, store.ErrNotFound) { // the key holds nothing any more

@@ -67,18 +67,18 @@ func Actor(auth Authenticate, o *Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(r)
 		w.Header().Set("X-Request-Id", id)
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+		var trusted []netip.Prefix
+		if o != nil {
+			trusted = o.TrustedProxies
+		}
+		from := audit.Source{IP: ClientIP(r, trusted), UserAgent: store.PlainText(r.UserAgent(), 300), RequestID: id}
+		r = r.WithContext(audit.WithSource(context.WithValue(r.Context(), requestKey{}, id), from))
 		a, err := auth(r)
 		if err != nil {
 			WriteError(w, r, err, o)
 			return
 		}
-		var trusted []netip.Prefix
-		if o != nil {
-			trusted = o.TrustedProxies
-		}
-		a.IP, a.UserAgent, a.RequestID = ClientIP(r, trusted), store.PlainText(r.UserAgent(), 300), id
-		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), a)))
+		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), a.From(r.Context()))))
 	})
 }
 

@@ -19,6 +19,7 @@ type auditConfigView struct {
 	RetentionDays  int               `json:"retention_days"`
 	HoldFrom       *string           `json:"hold_from"`
 	EventsToLog    []string          `json:"events_to_log"`
+	Decisions      audit.Decisions   `json:"decisions"`
 	Destinations   []destinationView `json:"export_destinations"`
 	Compliance     complianceView    `json:"compliance"`
 	Undelivered    bool              `json:"prune_undelivered"`
@@ -59,7 +60,7 @@ type destinationView struct {
 
 func renderAuditConfig(c orgs.AuditSettings) auditConfigView {
 	v := auditConfigView{Base: baseOf(c.Meta), OrganizationID: c.ID, Enabled: c.Enabled, RetentionDays: c.RetentionDays, HoldFrom: exactOf(c.HoldFrom),
-		EventsToLog: filled(c.EventsToLog), Destinations: make([]destinationView, len(c.Destinations)),
+		EventsToLog: filled(c.EventsToLog), Decisions: c.Decisions, Destinations: make([]destinationView, len(c.Destinations)),
 		Compliance: complianceView{filled(c.Compliance.Standards), optional(c.Compliance.DataResidency), c.Compliance.EncryptionAtRest, c.Compliance.EncryptionInTransit}, Undelivered: c.PruneUndelivered}
 	for i, d := range c.Destinations {
 		v.Destinations[i] = renderDestination(d, c.Deliveries[d.ID])
@@ -67,8 +68,11 @@ func renderAuditConfig(c orgs.AuditSettings) auditConfigView {
 	return v
 }
 
+// unknownRegion is shown where no region was given, and taken back as none.
+const unknownRegion = "unknown"
+
 func renderDestination(d audit.Destination, to audit.Delivery) destinationView {
-	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), "unknown"), Status: to.Status, StatusReason: optional(to.Reason),
+	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), unknownRegion), Status: to.Status, StatusReason: optional(to.Reason),
 		CheckedAt: stampOf(to.CheckedAt), SentAt: stampOf(to.SentAt), Next: to.Next,
 		Bucket: d.Bucket, Encryption: d.Encryption, Endpoint: d.Endpoint, Format: d.Format}
 	if d.Type == audit.S3 {
@@ -105,11 +109,18 @@ type auditConfigBody struct {
 	RetentionDays *int              `json:"retention_days,omitempty"`      // absent: 365
 	HoldFrom      *string           `json:"hold_from,omitempty"`           // absent: as it is; null: no hold
 	EventsToLog   []string          `json:"events_to_log,omitempty"`       // absent: all families
+	Decisions     *decisionsBody    `json:"decisions,omitempty"`           // absent: denied
 	Destinations  []destinationBody `json:"export_destinations,omitempty"` // absent: none
 	Compliance    *complianceBody   `json:"compliance,omitempty"`
 	Undelivered   bool              `json:"prune_undelivered,omitempty"` // events may go that a destination has not got
+	ServerWritten
 
 	liftHold bool
+}
+
+type decisionsBody struct {
+	Record   string `json:"record,omitempty" enum:"off,denied,sampled,full"` // absent: denied
+	PerMille int    `json:"sample_per_mille,omitempty"`                      // absent: 10
 }
 
 type complianceBody struct {
@@ -133,6 +144,7 @@ type destinationBody struct {
 	APIKey          *seal.Secret `json:"api_key,omitempty"`
 	AccessKeyID     *seal.Secret `json:"access_key_id,omitempty"`
 	SecretAccessKey *seal.Secret `json:"secret_access_key,omitempty"`
+	ServerWrittenOfDestination
 
 	null fields
 }
@@ -156,6 +168,9 @@ func (b *auditConfigBody) input() (in orgs.NewAuditConfig, err error) {
 		}
 		in.HoldFrom = &at
 	}
+	if d := b.Decisions; d != nil {
+		in.Decisions = audit.Decisions{Record: d.Record, PerMille: d.PerMille}
+	}
 	if c := b.Compliance; c != nil {
 		in.Compliance = audit.Compliance{Standards: c.Standards, DataResidency: c.DataResidency, EncryptionAtRest: c.EncryptionAtRest, EncryptionInTransit: c.EncryptionInTransit}
 	}
@@ -168,6 +183,9 @@ func (b *auditConfigBody) input() (in orgs.NewAuditConfig, err error) {
 func (b *destinationBody) input() orgs.NewDestination {
 	d := orgs.NewDestination{Secrets: map[string]*seal.Secret{}, Destination: audit.Destination{ID: b.ID, Type: b.Type, Bucket: b.Bucket, Prefix: b.Prefix,
 		Encryption: b.Encryption, Endpoint: b.Endpoint, Format: b.Format, Region: b.Region}}
+	if b.Region == unknownRegion {
+		d.Region = ""
+	}
 	for field, secret := range map[string]*seal.Secret{"api_key": b.APIKey, "access_key_id": b.AccessKeyID, "secret_access_key": b.SecretAccessKey} {
 		if secret != nil || string(b.null[field]) == "null" {
 			d.Secrets[field] = secret
@@ -201,4 +219,37 @@ func (a *api) auditConfig() {
 		view.Warnings = warnings
 		return one(c.Version, view, err)
 	})
+	add[verifyQuery, auditConfigBody](a, http.MethodPatch, path, "Change what is logged, for how long, and where it is sent", func(ctx context.Context, q *verifyQuery) (*answer[auditConfigView], error) {
+		var warnings []store.Warning
+		c, err := patch(ctx, a, editing[orgs.AuditSettings, auditConfigBody]{
+			get:     func(ctx context.Context) (orgs.AuditSettings, error) { return a.AuditConfig(ctx, param(ctx, "org")) },
+			version: func(c orgs.AuditSettings) int64 { return c.Version },
+			view:    func(_ context.Context, c orgs.AuditSettings) (any, error) { return renderAuditConfig(c), nil },
+			body:    auditConfigAs,
+			put: func(ctx context.Context, c orgs.AuditSettings, b auditConfigBody, _ fields) (orgs.AuditSettings, error) {
+				in, err := b.input()
+				if err != nil {
+					return c, err
+				}
+				in.Verify, in.LiftHold = q.Verify, b.HoldFrom == nil // the body is the whole of it
+				c, warnings, err = a.SetAuditConfig(ctx, c.ID, in)
+				return c, err
+			}})
+		view := renderAuditConfig(c)
+		view.Warnings = warnings
+		return one(c.Version, view, err)
+	})
+}
+
+// auditConfigAs is the body by which a configuration could be set as it is: with the ids of its destinations, so that
+// their secrets stay.
+func auditConfigAs(c orgs.AuditSettings) auditConfigBody {
+	b := auditConfigBody{Enabled: &c.Enabled, RetentionDays: &c.RetentionDays, HoldFrom: exactOf(c.HoldFrom), EventsToLog: c.EventsToLog,
+		Decisions:  &decisionsBody{c.Decisions.Record, c.Decisions.PerMille},
+		Compliance: &complianceBody{c.Compliance.Standards, c.Compliance.DataResidency, c.Compliance.EncryptionAtRest, c.Compliance.EncryptionInTransit}, Undelivered: c.PruneUndelivered}
+	for _, d := range c.Destinations {
+		b.Destinations = append(b.Destinations, destinationBody{ID: d.ID, Type: d.Type, Bucket: d.Bucket, Prefix: d.Prefix, Encryption: d.Encryption,
+			Endpoint: d.Endpoint, Format: d.Format, Region: d.Region})
+	}
+	return b
 }

@@ -147,3 +147,62 @@ func TestFaultyAuditConfigurationsAreRefusedByField(t *testing.T) {
 	}
 	require.Equal(t, before, c.call(200, "GET", path, ""), "nothing was stored")
 }
+
+// TestAConfigurationCanBeSentBack: what was read is what may be written, and a patch changes a part of it.
+func TestAConfigurationCanBeSentBack(t *testing.T) { // F272
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		c := newClient(t, s)
+		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
+		path := "/v1/organizations/" + org + "/audit"
+		_, owner := c.person(org, "owner@acme.com", "org_admin")
+		send := func(method string, o object) object {
+			text, err := json.Marshal(o)
+			require.NoError(t, err)
+			return owner.call(200, method, path, string(text))
+		}
+		same := func(was, is object) {
+			t.Helper()
+			for _, o := range []object{was, is} {
+				for _, field := range []string{"etag", "updated_at", "warnings"} {
+					delete(o, field)
+				}
+			}
+			require.Equal(t, was, is)
+		}
+		fresh := owner.call(200, "GET", path, "")
+		require.Equal(t, object{"record": "denied", "sample_per_mille": 0.0}, fresh["decisions"])
+		same(send("PUT", fresh), fresh)
+		owner.call(200, "PUT", path, body(t, "audit"))
+		send("PATCH", object{"hold_from": "2024-01-01T00:00:00Z", "decisions": object{"record": "sampled"}})
+		full := owner.call(200, "GET", path, "")
+		require.Equal(t, object{"record": "sampled", "sample_per_mille": 10.0}, full["decisions"])
+		require.Equal(t, true, destination(full, 1)["api_key_set"], "a patch keeps what it does not name, secrets too")
+		clock.Advance(time.Hour)
+		answer := send("PUT", full)
+		require.Len(t, answer["warnings"], 4)
+		withWarnings := send("PUT", answer) // also what a change has answered
+		same(full, withWarnings)
+		same(send("PATCH", full), full)
+
+		off := send("PATCH", object{"enabled": false})
+		require.Equal(t, []any{false, full["retention_days"], full["hold_from"], full["events_to_log"], full["export_destinations"], full["compliance"]},
+			[]any{off["enabled"], off["retention_days"], off["hold_from"], off["events_to_log"], off["export_destinations"], off["compliance"]})
+		require.Nil(t, send("PATCH", object{"hold_from": nil})["hold_from"])
+		require.Equal(t, 365.0, send("PATCH", object{"retention_days": nil})["retention_days"], "null is the default")
+		require.Empty(t, send("PATCH", object{"export_destinations": []any{}})["export_destinations"])
+		require.Equal(t, object{"record": "denied", "sample_per_mille": 0.0}, send("PATCH", object{"decisions": object{"record": "denied"}})["decisions"])
+
+		for _, b := range []struct{ body, field string }{
+			{`{"id": "org_other"}`, "body.id"}, {`{"organization_id": "org_other"}`, "body.organization_id"}, {`{"etag": "\"9\""}`, "body.etag"},
+			{`{"statuses": 1}`, "body.statuses"}, {`{"decisions": {"record": "some"}}`, "body.decisions.record"},
+			{`{"decisions": {"record": "sampled", "sample_per_mille": 1000}}`, "body.decisions.sample_per_mille"},
+			{`{"retention_days": 0}`, "body.retention_days"}, {`{"export_destinations": [{"type": "siem", "endpoint": "https://siem.acme.com", "stats": 1}]}`, "body.export_destinations[0].stats"},
+		} {
+			answer := owner.call(400, "PATCH", path, b.body)
+			require.Equal(t, b.field, entry(answer["errors"], 0)["location"], "%s: %v", b.body, answer)
+		}
+		require.Equal(t, "version_mismatch", owner.with("If-Match", `"1"`).call(412, "PATCH", path, `{"enabled": true}`)["code"])
+		_, member := c.person(org, "mary@acme.com", "member")
+		member.call(403, "PATCH", path, `{}`)
+	})
+}

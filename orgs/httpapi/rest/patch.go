@@ -109,9 +109,13 @@ func objectOf(v any) (o fields, err error) {
 	return o, err
 }
 
+// names are the fields of a body that can be changed by it.
 func names(t reflect.Type) map[string]bool {
 	known := map[string]bool{}
 	for _, f := range reflect.VisibleFields(t) {
+		if f.Tag.Get("readOnly") == "true" {
+			continue
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		known[name] = true
 	}

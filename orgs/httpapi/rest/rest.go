@@ -92,6 +92,8 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.apiKeys()
 	a.approvals()
 	a.auditLog()
+	a.auditCounts()
+	a.accessLog()
 	a.auditConfig()
 	return a.open(mux), nil
 }

@@ -430,6 +430,7 @@ CREATE TABLE audit_prunes (
 	org_id BIGINT NOT NULL,
 	first BIGINT NOT NULL,
 	at BIGINT NOT NULL,
+	before BIGINT NOT NULL,
 	edge BYTEA NOT NULL,
 	PRIMARY KEY (org_id, first)
 );
@@ -465,6 +466,7 @@ CREATE TABLE audit_configs (
 	retention_days BIGINT NOT NULL,
 	hold_from TIMESTAMPTZ,
 	events_to_log JSONB,
+	decisions JSONB NOT NULL,
 	destinations JSONB,
 	compliance JSONB NOT NULL,
 	prune_undelivered BOOLEAN NOT NULL,
@@ -487,6 +489,19 @@ CREATE TABLE audit_deliveries (
 	PRIMARY KEY (id)
 );
 CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
+
+CREATE TABLE audit_holds (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	"from" TIMESTAMPTZ NOT NULL,
+	reason TEXT NOT NULL,
+	until TIMESTAMPTZ,
+	PRIMARY KEY (id)
+);
+CREATE INDEX audit_holds_org_id_created_at_idx ON audit_holds (org_id, created_at, id);
 
 -- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
 CREATE TABLE jobs (

@@ -428,6 +428,7 @@ CREATE TABLE audit_prunes (
 	org_id INTEGER NOT NULL,
 	first INTEGER NOT NULL,
 	at INTEGER NOT NULL,
+	before INTEGER NOT NULL,
 	edge BLOB NOT NULL,
 	PRIMARY KEY (org_id, first)
 ) WITHOUT ROWID;
@@ -463,6 +464,7 @@ CREATE TABLE audit_configs (
 	retention_days INTEGER NOT NULL,
 	hold_from TIMESTAMP,
 	events_to_log TEXT,
+	decisions TEXT NOT NULL,
 	destinations TEXT,
 	compliance TEXT NOT NULL,
 	prune_undelivered BOOLEAN NOT NULL,
@@ -485,6 +487,19 @@ CREATE TABLE audit_deliveries (
 	PRIMARY KEY (id)
 );
 CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
+
+CREATE TABLE audit_holds (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	"from" TIMESTAMP NOT NULL,
+	reason TEXT NOT NULL,
+	until TIMESTAMP,
+	PRIMARY KEY (id)
+);
+CREATE INDEX audit_holds_org_id_created_at_idx ON audit_holds (org_id, created_at, id);
 
 -- Logs of jobs: those to run, those that wait in a lane behind another, dead letters.
 CREATE TABLE jobs (
