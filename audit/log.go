@@ -20,7 +20,8 @@ type Log struct {
 	store *store.Store
 	opt   Options
 	edges edges
-	names known
+	names known[name]
+	kinds known[typed]
 	group group
 
 	mu      sync.Mutex
@@ -66,15 +67,14 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
+	return []*store.Kind{events.Kind(), blocks.Kind(), names.Kind(), kinds.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
 		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind()}
 }
 
 // Append writes one event of the organization into the caller's unit. The actor comes from ctx;
 // without one it panics, since a change that nobody makes is a mistake in the program.
 //
-// Where units write one after another the event has its place at once, or -1 where the organization does not log it.
-// Else it is given one after the commit, and the event that is returned has none yet.
+// The event is given its place after the commit, if the organization logs it: the one that is returned has none yet.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
 	e, err := newEvent(ctx, orgID, action, c)
 	if err != nil {
@@ -85,36 +85,14 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c 
 
 // append writes events that have neither id nor time.
 func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
-	rows := make([]row, len(list))
+	wait := make([]waiting, len(list))
 	for i, e := range list {
 		e.ID, e.Time, e.OccurredAt = tx.NewID(idPrefix), tx.Now(), tx.Now()
-		rows[i] = rowOf(e)
+		r := rowOf(e)
+		wait[i].Event = r.encode()
 	}
-	if !l.store.Sequential() {
-		wait := make([]waiting, len(rows))
-		for i := range rows {
-			wait[i].Event = rows[i].encode()
-		}
-		tx.AfterCommit(l.wake)
-		return pending.Queue(ctx, tx, wait...)
-	}
-	write, err := sift(ctx, tx, rows)
-	if err != nil {
-		return err
-	}
-	for i, e := range list {
-		if !write[i] {
-			e.Seq = -1
-		}
-	}
-	rows, list = only(rows, write), only(list, write)
-	if err := l.sequence(ctx, tx, rows); err != nil {
-		return err
-	}
-	for i, e := range list {
-		e.Seq, e.Time = rows[i].Seq, rows[i].At
-	}
-	return nil
+	tx.AfterCommit(l.wake)
+	return pending.Queue(ctx, tx, wait...)
 }
 
 func newEvent(ctx context.Context, orgID, action string, c Change) (Event, error) {
@@ -253,7 +231,7 @@ func (l *Log) Close() {
 
 // catchUp puts in order what was committed until now, so that a reader sees it.
 func (l *Log) catchUp(ctx context.Context) error {
-	if l.store.Sequential() || l.store.InUnit(ctx) {
+	if l.store.InUnit(ctx) {
 		return nil
 	}
 	return l.order(ctx)

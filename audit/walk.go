@@ -16,7 +16,7 @@ type walk struct {
 	heap  []*source // those with rows, the next one first
 	empty []*source // those that have to be read on
 	chunk int
-	rest  []*row // comes first
+	rest  []*kept // comes first
 }
 
 // Len, Less, Swap, Push and Pop are those of container/heap.
@@ -32,8 +32,8 @@ func (w *walk) Pop() any {
 
 type source struct {
 	store.Range
-	rows []row // read and not yet taken
-	done bool  // nothing is left but those
+	rows []kept // read and not yet taken
+	done bool   // nothing is left but those
 }
 
 // maxChunk is how many rows of a range are read at once.
@@ -50,7 +50,7 @@ func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
 }
 
 // next returns the next row, nil at the end.
-func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
+func (w *walk) next(ctx context.Context, tx *store.Tx) (*kept, error) {
 	if len(w.rest) > 0 {
 		r := w.rest[0]
 		w.rest = w.rest[1:]
@@ -76,7 +76,7 @@ func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
 	return r, nil
 }
 
-func (w *walk) before(a, b *row) bool {
+func (w *walk) before(a, b *kept) bool {
 	c := cmp.Or(a.At.Compare(b.At), strings.Compare(a.OrgID, b.OrgID))
 	return w.desc && c > 0 || !w.desc && c < 0
 }
