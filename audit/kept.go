@@ -72,7 +72,7 @@ func (r *row) kept() kept {
 	for _, s := range r.ids() {
 		k.Body = pack(k.Body, *s)
 	}
-	k.Body = append(appendText(k.Body, r.Salt), r.Personal...)
+	k.Body = squeeze(appendText(k.Body, r.Salt), r.Personal)
 	return k
 }
 
@@ -90,9 +90,7 @@ func (k *kept) row() (r row, err error) {
 		*s = d.packed()
 	}
 	r.Salt = d.bytes()
-	if r.Personal = d.take(uint64(len(d.rest))); len(r.Personal) == 0 {
-		r.Personal = nil
-	}
+	r.Personal = d.squeezed()
 	return r, d.end()
 }
 

@@ -146,7 +146,7 @@ func (l *Log) wake() {
 
 const (
 	// gathering is how long events may wait for others that are put in order with them.
-	gathering = 20 * time.Millisecond
+	gathering = 100 * time.Millisecond
 	// signing is how long events may wait for a checkpoint.
 	signing = time.Second
 	// patience is after how many failures in a row the background gives up, until it is woken again.

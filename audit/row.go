@@ -165,7 +165,7 @@ func (r *row) encode() []byte {
 	for _, s := range r.texts() {
 		b = pack(b, *s)
 	}
-	return append(appendText(b, r.Salt), r.Personal...)
+	return squeeze(appendText(b, r.Salt), r.Personal)
 }
 
 func (r *row) decode(b []byte) error {
@@ -179,7 +179,7 @@ func (r *row) decode(b []byte) error {
 		*s = d.packed()
 	}
 	r.Salt = d.bytes()
-	r.Personal = d.take(uint64(len(d.rest)))
+	r.Personal = d.squeezed()
 	if len(r.Salt) != saltBytes || r.words() != nil {
 		return errEncoding
 	}
@@ -231,6 +231,16 @@ func (d *decoder) bytes() []byte {
 	return nil
 }
 
+// squeezed is all that is left, as it was before it was squeezed.
+func (d *decoder) squeezed() []byte {
+	b, ok := expand(d.rest, maxPersonal)
+	d.rest, d.failed = nil, d.failed || !ok
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 func (d *decoder) text() string { return string(d.bytes()) }
 
 func (d *decoder) end() error {
@@ -244,6 +254,8 @@ const (
 	maxName = 500      // bytes of an id or a name: databases index no long ones
 	maxText = 2000     // of what a caller says about itself, or why
 	maxJSON = 32 << 10 // of a record
+
+	maxPersonal = 3*maxJSON + 2*maxText + 2*maxName + 100
 )
 
 // tidy makes plain texts of all that came from somewhere: an event that could not be kept or proved would stand in the

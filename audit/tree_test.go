@@ -120,6 +120,42 @@ var samples = []string{"", "a", strings.Repeat("x", 30), strings.Repeat("x", 31)
 	"A3621c944b1a4d68f3e7a7fe83c57745", "0b8ee2a4-8b1c-4e0f-9a53-7d3f8e1c2a90", "job_0b8ee2a4-8b1c-4e0f-9a53-7d3f8e1c2a90", "req_mfrggzdfmztwq2lknnwg23tp", "\xff",
 	strings.Repeat("p", 17) + "01kz2eq400mw5kjxyjejm33exa"}
 
+func FuzzSqueeze(f *testing.F) {
+	for _, s := range samples {
+		f.Add([]byte(s))
+	}
+	f.Add([]byte(phrases))
+	f.Add([]byte(strings.Repeat("ab", 70_000)))
+	f.Add([]byte(`{"id":"usr_01kz2eq400mw5kjxyjejm33exa","owner":"usr_01kz2eq400mw5kjxyjejm33exa"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		small := squeeze([]byte("x"), b)
+		require.LessOrEqual(t, len(small), 1+len(b)+(len(b)+maxRun-1)/maxRun)
+		back, ok := expand(small[1:], len(b))
+		require.True(t, ok)
+		require.Equal(t, string(b), string(back))
+		if out, ok := expand(b, 1000); ok {
+			require.LessOrEqual(t, len(out), 1000)
+		}
+	})
+}
+
+func BenchmarkSqueeze(b *testing.B) {
+	text := []byte("anna.abel0@example.com203.0.113.0Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36" +
+		`{"limit":"330","state":"active"}{"limit":"80","state":"paused"}`)
+	small := squeeze(nil, text)
+	b.Logf("%d bytes are %d", len(text), len(small))
+	b.Run("squeeze", func(b *testing.B) {
+		for b.Loop() {
+			squeeze(small[:0:0], text)
+		}
+	})
+	b.Run("expand", func(b *testing.B) {
+		for b.Loop() {
+			expand(small, maxPersonal)
+		}
+	})
+}
+
 // TestIDsAreShort: ids of the forms that are in use take 17 bytes.
 func TestIDsAreShort(t *testing.T) {
 	for s, bytes := range map[string]int{"": 1, "usr_01kz2eq400mw5kjxyjejm33exa": 17, "req_a3621c944b1a4d68f3e7a7fe83c57745": 17, "req_mfrggzdfmztwq2lknnwg23tp": 16,
