@@ -236,3 +236,31 @@ func (l *Log) catchUp(ctx context.Context) error {
 	}
 	return l.order(ctx)
 }
+
+// errWaits ends a view that does not see everything.
+var errWaits = errors.New("audit: events wait to be put in order")
+
+// seeing runs fn in a view that sees what was committed until now: where nothing waits, which is so most of the time,
+// without a unit before it.
+func (l *Log) seeing(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error {
+	if l.store.InUnit(ctx) {
+		return l.store.View(ctx, fn)
+	}
+	err := l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		some, err := pending.Scan(ctx, tx, store.Range{Limit: 1})
+		switch {
+		case err != nil:
+			return err
+		case len(some) > 0:
+			return errWaits
+		}
+		return fn(ctx, tx)
+	})
+	if !errors.Is(err, errWaits) {
+		return err
+	}
+	if err := l.order(ctx); err != nil {
+		return err
+	}
+	return l.store.View(ctx, fn)
+}

@@ -29,10 +29,7 @@ func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store
 	if err := f.Validate(); err != nil {
 		return page, err
 	}
-	if err := l.catchUp(ctx); err != nil {
-		return page, err
-	}
-	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+	err = l.seeing(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		page, err = list(ctx, tx, orgIDs, f)
 		return err
 	})

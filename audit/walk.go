@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"math"
 	"strings"
 	"time"
 
@@ -44,8 +45,11 @@ func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
 	for _, r := range ranges {
 		w.empty = append(w.empty, &source{Range: r})
 	}
-	// About as many as are wanted of all together, and one more, since they are not spread evenly.
-	w.chunk = min(maxChunk, wanted/max(1, len(ranges))+8)
+	w.chunk = min(maxChunk, wanted)
+	if len(ranges) > 1 { // as many as one of them hardly ever has among those that are wanted
+		each := float64(wanted) / float64(len(ranges))
+		w.chunk = min(w.chunk, int(each+2*math.Sqrt(each))+2)
+	}
 	return w
 }
 
