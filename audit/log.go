@@ -88,7 +88,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
 	wait := make([]waiting, len(list))
 	for i, e := range list {
 		e.ID, e.Time, e.OccurredAt = tx.NewID(idPrefix), tx.Now(), tx.Now()
-		r := rowOf(e)
+		r := newRow(e)
 		wait[i].Event = r.encode()
 	}
 	tx.AfterCommit(l.wake)

@@ -13,7 +13,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Entry is an event with what its leaf is made of besides: it can be proved. As JSON it is a line of an export.
+// Entry is an event with what its leaf is made of besides: it can be proved. A line of an export is its JSON
+// without what is empty.
 type Entry struct {
 	Event
 	// Salt is hashed with what is personal: 16 bytes. Of an erased event it is the hash of both, 32 bytes.

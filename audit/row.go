@@ -46,11 +46,18 @@ const idPrefix = "evt"
 
 const saltBytes = 16
 
+// rowOf is the row of an event without its salt.
 func rowOf(e *Event) row {
-	r := row{OrgID: e.OrgID, At: e.Time, Seq: e.Seq, Lag: e.Time.Sub(e.OccurredAt).Microseconds(), ID: e.ID,
+	return row{OrgID: e.OrgID, At: e.Time, Seq: e.Seq, Lag: e.Time.Sub(e.OccurredAt).Microseconds(), ID: e.ID,
 		TeamID: e.TeamID, Type: e.Type, Category: e.Category, Action: e.Action, ActorType: string(e.ActorType), ActorID: e.ActorID, OnBehalfOf: e.OnBehalfOf,
 		ResourceType: e.ResourceType, ResourceID: e.ResourceID, ResourceSlug: e.ResourceSlug, Outcome: string(e.Outcome), RequestID: e.RequestID,
-		Personal: personal(e), Salt: make([]byte, saltBytes)}
+		Personal: personal(e)}
+}
+
+// newRow is the row of a new event.
+func newRow(e *Event) row {
+	r := rowOf(e)
+	r.Salt = make([]byte, saltBytes)
 	rand.Read(r.Salt) // never fails
 	return r
 }

@@ -102,7 +102,7 @@ func unreadable(b []byte, now time.Time) row {
 	e := Event{Type: "audit.unreadable", Category: Category("audit.unreadable"), ActorType: Internal, ActorID: "audit", Outcome: Failure,
 		ID: idPrefix + "_" + hex.EncodeToString(sum[:16]), Time: now, OccurredAt: now,
 		Data: json.RawMessage(fmt.Sprintf(`{"bytes":%d,"sha256":"%s"}`, len(b), hex.EncodeToString(sum[:])))}
-	return rowOf(&e)
+	return newRow(&e)
 }
 
 // alone waits until nobody else puts events in order.

@@ -80,7 +80,7 @@ func TestHeadersDiffer(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	r := rowOf(&Event{OrgID: "org_1", ID: "evt_1", Type: "team.created", Time: time.UnixMicro(1), OccurredAt: time.UnixMicro(1), ActorLabel: "Alice", After: []byte(`{"a":1}`)})
+	r := newRow(&Event{OrgID: "org_1", ID: "evt_1", Type: "team.created", Time: time.UnixMicro(1), OccurredAt: time.UnixMicro(1), ActorLabel: "Alice", After: []byte(`{"a":1}`)})
 	f.Add(r.encode())
 	f.Add([]byte{})
 	f.Add([]byte{5, 1, 2})
@@ -177,7 +177,7 @@ func TestEveryRowComesBack(t *testing.T) {
 			Action: text(), ActorType: ActorType(text()), ActorID: text(), ActorLabel: text(), OnBehalfOf: text(), ResourceType: text(), ResourceID: text(),
 			ResourceSlug: text(), Outcome: Outcome(text()), IP: text(), UserAgent: text(), RequestID: text(), Reason: text(), Before: []byte(`{"x":1}`), After: []byte(`{}`)}
 		e.Category, e.OccurredAt = Category(e.Type), e.Time.Add(-time.Duration(rand.N(1000))*time.Microsecond)
-		r := rowOf(&e)
+		r := newRow(&e)
 		back, err := r.event()
 		require.NoError(t, err)
 		require.Equal(t, e, back)

@@ -15,7 +15,7 @@ import (
 const auditPage = 100
 
 // askFor is after how long a question is not asked again: one that is far too slow needs no more figures.
-const askFor = 1500 * time.Millisecond
+const askFor = 900 * time.Millisecond
 
 // question is a filter with values that change from one time to the next.
 type question struct {
