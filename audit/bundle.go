@@ -104,12 +104,6 @@ func (l *Log) export(ctx context.Context, tx *store.Tx, w io.Writer, orgID strin
 	return m, nil
 }
 
-// line is the entry as an export writes it: the only way in which it is.
-func (r *Entry) line() ([]byte, error) {
-	b, err := json.Marshal(r)
-	return append(b, '\n'), err
-}
-
 // Reader verifies exports that follow each other, without a database.
 type Reader struct {
 	verifiers note.Verifiers

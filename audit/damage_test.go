@@ -26,7 +26,7 @@ func TestDamagedDatabaseIsFound(t *testing.T) {
 		var driver store.Driver
 		s := storetest.Open(t, "memory", store.Options{Wrap: func(d store.Driver) store.Driver { driver = d; return d }})
 		l := newSigned(t, s)
-		const n = 9
+		const n = 3*16 + 5
 		l.write(t, "org_1", n)
 		l.write(t, "org_2", n)
 		kept, err := l.Checkpoint(t.Context(), "org_1")
@@ -49,7 +49,7 @@ func TestDamagedDatabaseIsFound(t *testing.T) {
 
 // damage changes something of the organization, and says what.
 func damage(t *testing.T, tx store.DriverTx, kinds map[string]*store.Kind, orgID string) string {
-	name := []string{"audit_events", "audit_leaves"}[rand.N(2)]
+	name := []string{"audit_events", "audit_tree"}[rand.N(2)]
 	k := kinds[name]
 	rows := reflect.New(reflect.SliceOf(reflect.TypeOf(k.New()).Elem()))
 	span := store.Span{Order: k.Key, Equal: []any{orgID}, Limit: 1000}

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/store"
@@ -32,7 +31,7 @@ func (l *Log) Knows(ctx context.Context, orgID, id string) (known bool, err erro
 	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		known = false
 		for _, index := range [][]string{byActor, byResource} {
-			found, err := events.Scan(ctx, tx, store.Range{By: index, Equal: []any{orgID, id}, Limit: 1})
+			found, err := events.Scan(ctx, tx, store.Range{By: index, Equal: []any{orgID, keyOf(id)}, Limit: 1})
 			if err != nil {
 				return err
 			}
@@ -54,9 +53,10 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 	if err := l.catchUp(ctx); err != nil {
 		return 0, err
 	}
+	theirs := map[int64]bool{keyOf(id): true}                // keys of who has names of theirs
 	r := store.Range{Equal: []any{orgID}, Limit: eraseBatch} // all of it: no index says for whom keys have acted
 	for {
-		var rows []row
+		var rows []kept
 		err := l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 			rows, err = events.Scan(ctx, tx, r)
 			return err
@@ -64,13 +64,23 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 		if err != nil {
 			return erased, err
 		}
-		theirs := slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
-			return r.ActorID != id && r.OnBehalfOf != id && r.ResourceID != id || len(r.Salt) != saltBytes || r.Type == ErasedType
-		})
-		if len(theirs) > 0 {
+		var some []kept
+		for i := range rows {
+			of, err := rows[i].row()
+			if err != nil || of.ActorID != id && of.OnBehalfOf != id && of.ResourceID != id || of.Type == ErasedType {
+				continue
+			}
+			if of.OnBehalfOf == id {
+				theirs[rows[i].Actor] = true
+			}
+			if len(of.Salt) == saltBytes {
+				some = append(some, rows[i])
+			}
+		}
+		if len(some) > 0 {
 			n := 0
 			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-				n, err = erase(ctx, tx, theirs)
+				n, err = erase(ctx, tx, some)
 				return err
 			})
 			if err != nil {
@@ -83,26 +93,24 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 		}
 		r.After = events.Position(r, &rows[len(rows)-1])
 	}
-	err = l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		known, err := names.Scan(ctx, tx, store.Range{By: nameByID, Equal: []any{orgID, actorName, id}})
-		if err != nil {
-			return err
+	return erased, l.eraseNames(ctx, orgID, theirs)
+}
+
+// eraseNames forgets under which names actors were known.
+func (l *Log) eraseNames(ctx context.Context, orgID string, of map[int64]bool) error {
+	return l.forget(ctx, orgID, actorName, func(_ context.Context, _ *store.Tx, some []name) ([]bool, error) {
+		gone := make([]bool, len(some))
+		for i, n := range some {
+			gone[i] = of[n.ID]
 		}
-		for _, n := range known {
-			if _, err := names.Prune(ctx, tx, store.Range{Equal: []any{orgID, actorName, n.Name, n.ID}, Limit: 1}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return gone, nil
 	})
-	l.names.forget()
-	return erased, err
 }
 
 // erase replaces rows by such without what was personal.
-func erase(ctx context.Context, tx *store.Tx, rows []row) (n int, err error) {
-	for _, r := range rows {
-		taken, err := events.Claim(ctx, tx, store.Range{Equal: []any{r.OrgID, r.At}, Limit: 1})
+func erase(ctx context.Context, tx *store.Tx, rows []kept) (n int, err error) {
+	for _, k := range rows {
+		taken, err := events.Claim(ctx, tx, store.Range{Equal: []any{k.OrgID, k.At}, Limit: 1})
 		if err != nil {
 			return n, err
 		}
@@ -110,8 +118,9 @@ func erase(ctx context.Context, tx *store.Tx, rows []row) (n int, err error) {
 			continue // somebody else does it, or it was pruned
 		}
 		now := taken[0]
-		if len(now.Salt) == saltBytes {
-			now.Salt, now.Personal = covered(now.Salt, now.Personal), nil
+		if r, err := now.row(); err == nil && len(r.Salt) == saltBytes {
+			r.Salt, r.Personal = covered(r.Salt, r.Personal), nil
+			now = r.kept()
 			n++
 		}
 		if err := events.Append(ctx, tx, now); err != nil {

@@ -1,9 +1,7 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -122,54 +120,6 @@ func (c Change) complete() Change {
 		c.Type = c.Resource.Type + "." + c.Verb
 	}
 	return c
-}
-
-// difference returns both records as JSON objects, without the fields that are equal.
-func difference(before, after any) (b, a json.RawMessage, err error) {
-	bm, err := fields(before)
-	if err != nil {
-		return nil, nil, err
-	}
-	am, err := fields(after)
-	if err != nil {
-		return nil, nil, err
-	}
-	if bm != nil && am != nil {
-		for name, was := range bm {
-			// Version and time of the change are those of the event itself.
-			if is, ok := am[name]; ok && (bytes.Equal(was, is) || name == "version" || name == "updated_at") {
-				delete(bm, name)
-				delete(am, name)
-			}
-		}
-	}
-	if b, err = object(bm); err != nil {
-		return nil, nil, err
-	}
-	a, err = object(am)
-	return b, a, err
-}
-
-func fields(rec any) (map[string]json.RawMessage, error) {
-	if rec == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(rec)
-	if err != nil {
-		return nil, fmt.Errorf("audit record: %w", err)
-	}
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("audit record is no object: %w", err)
-	}
-	return m, nil
-}
-
-func object(m map[string]json.RawMessage) (json.RawMessage, error) {
-	if m == nil {
-		return nil, nil
-	}
-	return json.Marshal(m)
 }
 
 // families maps the noun of an event type to its category; the category's own name stands for

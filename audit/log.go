@@ -20,7 +20,8 @@ type Log struct {
 	store *store.Store
 	opt   Options
 	edges edges
-	names known
+	names known[name]
+	kinds known[typed]
 	group group
 
 	buffer buffer // of decisions
@@ -70,15 +71,14 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{events.Kind(), leaves.Kind(), names.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
+	return []*store.Kind{events.Kind(), blocks.Kind(), names.Kind(), kinds.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
 		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind(), Deliveries.Kind(), Holds.Kind()}
 }
 
 // Append writes one event of the organization into the caller's unit. The actor comes from ctx;
 // without one it panics, since a change that nobody makes is a mistake in the program.
 //
-// Where units write one after another the event has its place at once, or -1 where the organization does not log it.
-// Else it is given one after the commit, and the event that is returned has none yet.
+// The event is given its place after the commit, if the organization logs it: the one that is returned has none yet.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c Change) (Event, error) {
 	e, err := newEvent(ctx, orgID, action, c)
 	if err != nil {
@@ -89,42 +89,20 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, orgID, action string, c 
 
 // append writes events that have neither id nor time.
 func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
-	rows := make([]row, len(list))
+	wait := make([]waiting, len(list))
 	for i, e := range list {
 		e.ID, e.Time = tx.NewID(idPrefix), tx.Now()
 		if e.OccurredAt.IsZero() {
 			e.OccurredAt = tx.Now()
 		}
-		rows[i] = rowOf(e)
 		if e.Type == ConfigChangedType {
 			tx.AfterCommit(l.buffer.forget)
 		}
+		r := newRow(e)
+		wait[i].Event = r.encode()
 	}
-	if !l.store.Sequential() {
-		wait := make([]waiting, len(rows))
-		for i := range rows {
-			wait[i].Event = rows[i].encode()
-		}
-		tx.AfterCommit(l.wake)
-		return pending.Queue(ctx, tx, wait...)
-	}
-	write, err := sift(ctx, tx, rows)
-	if err != nil {
-		return err
-	}
-	for i, e := range list {
-		if !write[i] {
-			e.Seq = -1
-		}
-	}
-	rows, list = only(rows, write), only(list, write)
-	if err := l.sequence(ctx, tx, rows); err != nil {
-		return err
-	}
-	for i, e := range list {
-		e.Seq, e.Time = rows[i].Seq, rows[i].At
-	}
-	return nil
+	tx.AfterCommit(l.wake)
+	return pending.Queue(ctx, tx, wait...)
 }
 
 func newEvent(ctx context.Context, orgID, action string, c Change) (Event, error) {
@@ -182,7 +160,7 @@ func (l *Log) wake() {
 
 const (
 	// gathering is how long events may wait for others that are put in order with them.
-	gathering = 20 * time.Millisecond
+	gathering = 100 * time.Millisecond
 	// signing is how long events may wait for a checkpoint.
 	signing = time.Second
 	// patience is after how many failures in a row the background gives up, until it is woken again.
@@ -277,8 +255,34 @@ func (l *Log) catchUp(ctx context.Context) error {
 		return nil
 	}
 	_ = l.write(ctx)
-	if l.store.Sequential() {
-		return nil
-	}
 	return l.order(ctx)
+}
+
+// errWaits ends a view that does not see everything.
+var errWaits = errors.New("audit: events wait to be put in order")
+
+// seeing runs fn in a view that sees what [Log.catchUp] would have put in order: where nothing waits, which is so most of the time,
+// without a unit before it.
+func (l *Log) seeing(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error {
+	if l.store.InUnit(ctx) {
+		return l.store.View(ctx, fn)
+	}
+	_ = l.write(ctx)
+	err := l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		some, err := pending.Scan(ctx, tx, store.Range{Limit: 1})
+		switch {
+		case err != nil:
+			return err
+		case len(some) > 0:
+			return errWaits
+		}
+		return fn(ctx, tx)
+	})
+	if !errors.Is(err, errWaits) {
+		return err
+	}
+	if err := l.order(ctx); err != nil {
+		return err
+	}
+	return l.store.View(ctx, fn)
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Entry is an event with what its leaf is made of besides: it can be proved. As JSON it is a line of an export.
+// Entry is an event with what its leaf is made of besides: it can be proved. A line of an export is its JSON
+// without what is empty.
 type Entry struct {
 	Event
 	// Salt is hashed with what is personal: 16 bytes. Of an erased event it is the hash of both, 32 bytes.
@@ -81,7 +82,11 @@ func (l *Log) Prove(ctx context.Context, orgID string, seq int64) (p Proof, err 
 	}
 	p.Checkpoint = c.Note
 	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		r, err := eventAt(ctx, tx, orgID, seq)
+		k, err := eventAt(ctx, tx, orgID, seq)
+		if err != nil {
+			return err
+		}
+		r, err := k.row()
 		if err != nil {
 			return err
 		}
@@ -95,22 +100,15 @@ func (l *Log) Prove(ctx context.Context, orgID string, seq int64) (p Proof, err 
 }
 
 // eventAt returns the event at a place, store.ErrNotFound where it is not there or not any more.
-func eventAt(ctx context.Context, tx *store.Tx, orgID string, seq int64) (r row, err error) {
-	at, err := leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, seq}, Limit: 1})
+func eventAt(ctx context.Context, tx *store.Tx, orgID string, seq int64) (kept, error) {
+	found, err := inBlocks(ctx, tx, orgID, seq>>blockLevel)
 	if err != nil {
-		return r, err
+		return kept{}, err
 	}
-	if len(at) == 0 {
-		return r, store.ErrNotFound
+	if found[seq] == nil {
+		return kept{}, store.ErrNotFound
 	}
-	found, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID, at[0].At}, Limit: 1})
-	if err == nil && len(found) == 0 {
-		err = store.ErrNotFound
-	}
-	if err != nil {
-		return r, err
-	}
-	return found[0], nil
+	return *found[seq], nil
 }
 
 // ProveConsistency returns the hashes that show that the tree of the first size holds the same events as the

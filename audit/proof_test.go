@@ -59,6 +59,7 @@ func (l signed) write(t *testing.T, org string, n int) {
 // all are the entries as an export holds them.
 func (l signed) all(t *testing.T, org string) (lines []string) {
 	t.Helper()
+	require.NoError(t, l.Flush(t.Context()))
 	require.NoError(t, l.s.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
 		lines = nil
 		for e, err := range l.Entries(ctx, tx, org, 0) {

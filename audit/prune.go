@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -43,10 +44,8 @@ type Cut struct {
 // itself, and which destinations will not get them. They are deleted by [Log.Shrink]. The newest event always stays.
 // Where nothing is to be pruned, count is 0 and nothing is marked.
 func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c Change, count int64, err error) {
-	if !l.store.Sequential() {
-		if err := l.alone(ctx, tx); err != nil {
-			return c, 0, err
-		}
+	if err := l.alone(ctx, tx); err != nil {
+		return c, 0, err
 	}
 	head, err := l.head(ctx, tx, orgID)
 	if err != nil || head.size == 0 {
@@ -57,12 +56,12 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c
 		return c, 0, err
 	}
 	first, missing := head.size-1, head.at // the newest one stays, though it may be older
-	kept, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.Before, Limit: 1})
+	rest, err := events.Scan(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.Before, Limit: 1})
 	if err != nil {
 		return c, 0, err
 	}
-	if len(kept) > 0 {
-		first, missing = kept[0].Seq, cut.Before
+	if len(rest) > 0 {
+		first, missing = rest[0].Seq, cut.Before
 	}
 	list, err := DeliveriesOf(ctx, tx, orgID)
 	if err != nil {
@@ -83,9 +82,11 @@ func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c
 		return c, 0, nil
 	}
 	if waits {
-		if missing, err = timeOf(ctx, tx, orgID, first); err != nil {
+		next, err := eventAt(ctx, tx, orgID, first)
+		if err != nil {
 			return c, 0, err
 		}
+		missing = next.At
 	}
 	t := tree{ctx: ctx, tx: tx, orgID: orgID}
 	e := edge{size: first}
@@ -110,18 +111,6 @@ type lack struct {
 	Below       int64  `json:"below"`
 }
 
-// timeOf is the time of an event that is kept.
-func timeOf(ctx context.Context, tx *store.Tx, orgID string, seq int64) (time.Time, error) {
-	some, err := leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, seq}, Limit: 1})
-	if err == nil && len(some) == 0 {
-		err = fmt.Errorf("audit: event %d is not there", seq)
-	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	return some[0].At, nil
-}
-
 // firstEvent is what the event of a prune is about: the oldest event that is kept. It is no personal data and is
 // never erased.
 func firstEvent(seq int64) Resource {
@@ -135,19 +124,19 @@ const shrinkBatch = 500
 // a key. It may be called again after an error: it goes on.
 func (l *Log) Shrink(ctx context.Context, orgID string) (removed int, err error) {
 	var cut prune
-	var first []leaf
+	var first kept
 	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if cut, err = lastPrune(ctx, tx, orgID); err != nil || cut.First == 0 {
 			return err
 		}
-		first, err = leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, cut.First}, Limit: 1})
+		first, err = eventAt(ctx, tx, orgID, cut.First)
 		return err
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, fmt.Errorf("audit: event %d is not there, with which the log should begin", cut.First)
+	}
 	if err != nil || cut.First == 0 {
 		return 0, err
-	}
-	if len(first) == 0 {
-		return 0, fmt.Errorf("audit: event %d is not there, with which the log should begin", cut.First)
 	}
 	if len(l.opt.Signers) > 0 {
 		if _, err := l.Checkpoint(ctx, orgID); err != nil {
@@ -159,59 +148,71 @@ func (l *Log) Shrink(ctx context.Context, orgID string) (removed int, err error)
 			err = l.dropNames(ctx, orgID)
 		}
 	}()
-	for n := shrinkBatch; n == shrinkBatch; removed += n {
-		err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-			gone, err := events.Prune(ctx, tx, store.Range{Equal: []any{orgID}, Below: first[0].At, Limit: shrinkBatch})
-			if err != nil {
+	below := func(log func(ctx context.Context, tx *store.Tx, r store.Range) (int, error), bound any) (removed int, err error) {
+		for n := shrinkBatch; n == shrinkBatch; removed += n {
+			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+				n, err = log(ctx, tx, store.Range{Equal: []any{orgID}, Below: bound, Limit: shrinkBatch})
 				return err
+			})
+			if err != nil {
+				return removed, err
 			}
-			n = gone
-			_, err = leaves.Prune(ctx, tx, store.Range{Equal: []any{orgID}, Below: cut.First, Limit: shrinkBatch})
-			return err
-		})
-		if err != nil {
-			return removed, err
 		}
+		return removed, nil
 	}
-	return removed, nil
+	if removed, err = below(events.Prune, first.At); err != nil {
+		return removed, err
+	}
+	// The block before the first event stays: it says where that of the event begins.
+	_, err = below(blocks.Prune, cut.First>>blockLevel-1)
+	return removed, err
 }
 
 // dropNames forgets under which names actors and resources were known of which no event is left.
 func (l *Log) dropNames(ctx context.Context, orgID string) error {
 	for kind, index := range map[string][]string{actorName: byActor, resourceName: byResource} {
-		r := store.Range{Equal: []any{orgID, kind}, Limit: shrinkBatch}
-		for {
-			var some []name
-			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-				if some, err = names.Scan(ctx, tx, r); err != nil {
-					return err
-				}
-				ranges := make([]store.Range, len(some))
-				for i, n := range some {
-					ranges[i] = store.Range{By: index, Equal: []any{orgID, n.ID}, Limit: 1}
-				}
-				left, err := events.ScanEach(ctx, tx, ranges)
-				if err != nil {
-					return err
-				}
-				for i, n := range some {
-					if len(left[i]) == 0 {
-						if _, err := names.Prune(ctx, tx, store.Range{Equal: []any{orgID, kind, n.Name, n.ID}, Limit: 1}); err != nil {
-							return err
-						}
-					}
-				}
-				return nil
-			})
+		err := l.forget(ctx, orgID, kind, func(ctx context.Context, tx *store.Tx, some []name) ([]bool, error) {
+			ranges := make([]store.Range, len(some))
+			for i, n := range some {
+				ranges[i] = store.Range{By: index, Equal: []any{orgID, n.ID}, Limit: 1}
+			}
+			left, err := events.ScanEach(ctx, tx, ranges)
+			gone := make([]bool, len(some))
+			for i := range left {
+				gone[i] = len(left[i]) == 0
+			}
+			return gone, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget deletes names that are gone, some of them in each unit.
+func (l *Log) forget(ctx context.Context, orgID, kind string, gone func(ctx context.Context, tx *store.Tx, some []name) ([]bool, error)) error {
+	defer l.names.forget()
+	for r := (store.Range{Equal: []any{orgID, kind}, Limit: shrinkBatch}); ; {
+		var some []name
+		err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			if some, err = names.Scan(ctx, tx, r); err != nil {
+				return err
+			}
+			wanted, err := gone(ctx, tx, some)
 			if err != nil {
 				return err
 			}
-			if len(some) < shrinkBatch {
-				break
+			for _, n := range only(some, wanted) {
+				if _, err := names.Prune(ctx, tx, store.Range{Equal: []any{orgID, kind, n.Name, n.ID}, Limit: 1}); err != nil {
+					return err
+				}
 			}
-			r.After = names.Position(r, &some[len(some)-1])
+			return nil
+		})
+		if err != nil || len(some) < shrinkBatch {
+			return err
 		}
+		r.After = names.Position(r, &some[len(some)-1])
 	}
-	l.names.forget()
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"hash/fnv"
 	"iter"
 	"slices"
@@ -28,10 +29,7 @@ func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store
 	if err := f.Validate(); err != nil {
 		return page, err
 	}
-	if err := l.catchUp(ctx); err != nil {
-		return page, err
-	}
-	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+	err = l.seeing(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		page, err = list(ctx, tx, orgIDs, f)
 		return err
 	})
@@ -57,7 +55,7 @@ func list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page st
 		return page, err
 	}
 	page.Items = []Event{}
-	var last *row
+	var last *kept
 	for tested := 0; ; tested++ {
 		r, err := w.next(ctx, tx)
 		if err != nil || r == nil {
@@ -86,11 +84,9 @@ type query struct {
 	limit  int
 	behind *position
 
-	types      map[string][]kindOf           // by organization: those that the globs name; nil: all
-	actors     map[string][]string           // ids
-	resources  map[string][]string           // ids
-	actorIs    map[[2]string]map[string]bool // by organization and id: of which types
-	resourceIs map[[2]string]map[string]bool
+	kinds     map[string][]string // by organization: those that the globs name; nil: all
+	actors    *meant
+	resources *meant
 }
 
 // position is an event by which a page ended.
@@ -108,7 +104,7 @@ func (q *query) about() uint64 {
 	return h.Sum64()
 }
 
-func (q *query) close(r *row) string {
+func (q *query) close(r *kept) string {
 	b, _ := json.Marshal(position{r.At.UnixMicro(), r.OrgID, q.about()}) // cannot fail
 	return base64.RawURLEncoding.EncodeToString(b)
 }
@@ -125,116 +121,138 @@ func (q *query) open(cursor string) error {
 
 // resolve finds out which ids and types are meant.
 func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
-	if q.actors, q.actorIs, err = q.ids(ctx, tx, actorName, q.Actors); err != nil {
+	if q.actors, err = q.meant(ctx, tx, actorName, q.Actors); err != nil {
 		return err
 	}
-	if q.resources, q.resourceIs, err = q.ids(ctx, tx, resourceName, q.Resources); err != nil {
+	if q.resources, err = q.meant(ctx, tx, resourceName, q.Resources); err != nil {
 		return err
 	}
-	if len(q.Types) == 0 && q.Outcome == "" || slices.Contains(q.Types, "*") && q.Outcome == "" {
+	if (len(q.Types) == 0 || slices.Contains(q.Types, "*")) && q.Outcome == "" {
 		return nil
 	}
-	q.types = map[string][]kindOf{}
+	q.kinds = map[string][]string{}
 	var ranges []store.Range
 	for _, orgID := range q.orgIDs {
-		ranges = append(ranges, store.Range{Equal: []any{orgID, typeName}, Limit: maxTypes})
+		ranges = append(ranges, store.Range{Equal: []any{orgID}, Limit: maxTypes})
 	}
-	found, err := names.ScanEach(ctx, tx, ranges)
+	found, err := kinds.ScanEach(ctx, tx, ranges)
 	if err != nil {
 		return err
 	}
+	wanted := map[string]bool{}
 	for i, orgID := range q.orgIDs {
-		for _, n := range found[i] {
-			if len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, n.Name) }) {
-				if k := (kindOf{n.Name, n.ID}); q.Outcome == "" || string(q.Outcome) == k.outcome {
-					q.types[orgID] = append(q.types[orgID], k)
-				}
+		for _, t := range found[i] {
+			is, known := wanted[t.Kind]
+			if !known {
+				typ, outcome, _ := strings.Cut(t.Kind, between)
+				is = (q.Outcome == "" || string(q.Outcome) == outcome) &&
+					(len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, typ) }))
+				wanted[t.Kind] = is
+			}
+			if is {
+				q.kinds[orgID] = append(q.kinds[orgID], t.Kind)
 			}
 		}
 	}
 	return nil
 }
 
-// kindOf are the events of a type that have had an outcome.
-type kindOf struct{ typ, outcome string }
-
 // maxTypes is how many types of events an organization may have: they are those of the program.
 const maxTypes = 5000
 
-// ids are those that values stand for: an id for itself, and all that were known under a name.
-func (q *query) ids(ctx context.Context, tx *store.Tx, kind string, values []string) (ids map[string][]string, is map[[2]string]map[string]bool, err error) {
+// meant are those that values of a filter stand for: an id for itself, and all that were known under a name.
+type meant struct {
+	keys  map[string][]int64           // by organization, see keyOf
+	types map[[2]string]map[int64]bool // by organization and type: those keys that were found by a name
+	ids   map[string]bool              // type:id
+}
+
+func (q *query) meant(ctx context.Context, tx *store.Tx, kind string, values []string) (*meant, error) {
 	if len(values) == 0 {
-		return nil, nil, nil
+		return nil, nil
 	}
-	ids, is = map[string][]string{}, map[[2]string]map[string]bool{}
+	m := &meant{map[string][]int64{}, map[[2]string]map[int64]bool{}, map[string]bool{}}
 	var ranges []store.Range
-	for _, orgID := range q.orgIDs {
-		for _, v := range values {
-			_, value, _ := strings.Cut(v, ":")
-			ranges = append(ranges, store.Range{Equal: []any{orgID, kind, nameKey(kind, value)}})
+	for _, v := range values {
+		_, value, _ := strings.Cut(v, ":")
+		name := nameKey(kind, value)
+		for _, orgID := range q.orgIDs {
+			ranges = append(ranges, store.Range{Equal: []any{orgID, kind, name}})
 		}
 	}
 	found, err := names.ScanEach(ctx, tx, ranges)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for i, v := range values {
+	for _, v := range values {
+		m.ids[v] = true
 		typ, value, _ := strings.Cut(v, ":")
-		for j, orgID := range q.orgIDs {
-			add := func(id string) {
-				at := [2]string{orgID, id}
-				if is[at] == nil {
-					is[at] = map[string]bool{}
-					ids[orgID] = append(ids[orgID], id)
+		key := keyOf(value)
+		for _, orgID := range q.orgIDs {
+			m.add(orgID, key)
+			for _, n := range found[0] {
+				m.add(orgID, n.ID)
+				at := [2]string{orgID, typ}
+				if m.types[at] == nil {
+					m.types[at] = map[int64]bool{}
 				}
-				is[at][typ] = true
+				m.types[at][n.ID] = true
 			}
-			add(value)
-			for _, n := range found[j*len(values)+i] {
-				add(n.ID)
-			}
+			found = found[1:]
 		}
 	}
-	return ids, is, nil
+	return m, nil
 }
 
-func (q *query) matches(r *row) bool {
-	return (q.Outcome == "" || string(q.Outcome) == r.Outcome) &&
-		(q.types == nil || slices.Contains(q.types[r.OrgID], kindOf{r.Type, r.Outcome})) &&
-		(q.actors == nil || q.actorIs[[2]string{r.OrgID, r.ActorID}][r.ActorType]) &&
-		(q.resources == nil || q.resourceIs[[2]string{r.OrgID, r.ResourceID}][r.ResourceType])
+func (m *meant) add(orgID string, key int64) {
+	if !slices.Contains(m.keys[orgID], key) {
+		m.keys[orgID] = append(m.keys[orgID], key)
+	}
+}
+
+// has says whether somebody is meant, by name or by id.
+func (m *meant) has(orgID, typ string, key int64, id string) bool {
+	return m.types[[2]string{orgID, typ}][key] || m.ids[typ+":"+id]
+}
+
+func (q *query) matches(k *kept) bool {
+	if q.kinds != nil && !slices.Contains(q.kinds[k.OrgID], k.Kind) {
+		return false
+	}
+	if q.actors == nil && q.resources == nil {
+		return true
+	}
+	r, _ := k.row() // what is damaged is no match, or shown as far as it can be read
+	return (q.actors == nil || q.actors.has(k.OrgID, r.ActorType, k.Actor, r.ActorID)) &&
+		(q.resources == nil || q.resources.has(k.OrgID, r.ResourceType, k.Resource, r.ResourceID))
 }
 
 // ways are the indexes by which the events can be found, each as ranges of one shape.
 func (q *query) ways() (ways [][]store.Range) {
-	by := func(index []string, values map[string][]string) {
-		ranges := []store.Range{}
-		for _, orgID := range q.orgIDs {
-			for _, v := range values[orgID] {
-				ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
-			}
-		}
-		ways = append(ways, ranges)
-	}
 	if q.resources != nil {
-		by(byResource, q.resources)
+		ways = append(ways, by(q, byResource, q.resources.keys))
 	}
 	if q.actors != nil {
-		by(byActor, q.actors)
+		ways = append(ways, by(q, byActor, q.actors.keys))
 	}
-	if q.types != nil {
-		ranges := []store.Range{}
-		for _, orgID := range q.orgIDs {
-			for _, k := range q.types[orgID] {
-				ranges = append(ranges, q.bounded(store.Range{By: byType, Equal: []any{orgID, k.typ, k.outcome}}, orgID))
-			}
-		}
-		ways = append(ways, ranges)
+	if q.kinds != nil {
+		ways = append(ways, by(q, byKind, q.kinds))
 	}
 	if ways == nil {
 		ways = append(ways, q.whole())
 	}
 	return ways
+}
+
+// by are the ranges of an index, by the values that each organization has.
+func by[V any](q *query, index []string, values map[string][]V) []store.Range {
+	ranges := []store.Range{}
+	for _, orgID := range q.orgIDs {
+		for _, v := range values[orgID] {
+			ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
+		}
+	}
+	return ranges
 }
 
 // whole are all events of the organizations.
@@ -303,7 +321,7 @@ func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
 	var span time.Duration
 	for _, ranges := range ways {
 		w := newWalk(ranges, !q.Ascending, sampled)
-		var sample []*row
+		var sample []*kept
 		for len(sample) < sampled {
 			r, err := w.next(ctx, tx)
 			if err != nil {
@@ -329,7 +347,7 @@ var manyRanges = 300
 // than to begin at as many places as there are organizations and types.
 func (q *query) dense(ctx context.Context, tx *store.Tx) (*walk, error) {
 	w := newWalk(q.whole(), !q.Ascending, q.limit+1)
-	var sample []*row
+	var sample []*kept
 	met := 0
 	for len(sample) < 8*sampled {
 		r, err := w.next(ctx, tx)
@@ -361,19 +379,20 @@ func (l *Log) Entries(ctx context.Context, tx *store.Tx, orgID string, from int6
 			return
 		}
 		if from = max(from, cut.First); from > 0 {
-			at, err := leaves.Scan(ctx, tx, store.Range{Equal: []any{orgID, from}, Limit: 1})
-			if err != nil || len(at) == 0 {
-				if err != nil {
-					yield(Entry{}, err)
-				}
+			first, err := eventAt(ctx, tx, orgID, from)
+			if errors.Is(err, store.ErrNotFound) {
 				return
 			}
-			r.From = at[0].At
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			r.From = first.At
 		}
-		for row, err := range events.All(ctx, tx, r) {
+		for k, err := range events.All(ctx, tx, r) {
 			var e Entry
 			if err == nil {
-				e, err = row.entry()
+				e, err = k.entry()
 			}
 			if !yield(e, err) || err != nil {
 				return

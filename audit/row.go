@@ -16,25 +16,24 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// row is an event as it is kept: clustered by organization and time, so that a page of the log is one run of
-// rows. What names people is kept as text, never in the dictionary of words, from which nothing can be erased.
+// row is an event on its way to the log, with what its leaf is made of besides. How it is kept, [kept] says.
 type row struct {
-	OrgID        string `store:"word"`
+	OrgID        string
 	At           time.Time
 	Seq          int64
-	Lag          int64  // microseconds by which At is later than when it occurred
-	ID           string // see shortID
-	TeamID       string `store:"word"`
-	Type         string `store:"word"`
-	Category     string `store:"word"`
-	Action       string `store:"word"`
-	ActorType    string `store:"word"`
+	Lag          int64 // microseconds by which At is later than when it occurred
+	ID           string
+	TeamID       string
+	Type         string
+	Category     string
+	Action       string
+	ActorType    string
 	ActorID      string
 	OnBehalfOf   string
-	ResourceType string `store:"word"`
+	ResourceType string
 	ResourceID   string
 	ResourceSlug string
-	Outcome      string `store:"word"`
+	Outcome      string
 	RequestID    string
 	// Personal is what may name people, see personal; nil when it was erased.
 	Personal []byte
@@ -43,49 +42,29 @@ type row struct {
 	Salt []byte
 }
 
-var (
-	byType     = []string{"org_id", "type", "outcome", "at"}
-	byActor    = []string{"org_id", "actor_id", "at"}
-	byResource = []string{"org_id", "resource_id", "at"}
-
-	events = store.DefineLog[row]("audit_events", []string{"org_id", "at"},
-		store.Index(byType...), store.Index(byActor...), store.Index(byResource...))
-)
-
 const idPrefix = "evt"
 
 const saltBytes = 16
 
+// rowOf is the row of an event without its salt.
 func rowOf(e *Event) row {
-	r := row{OrgID: e.OrgID, At: e.Time, Seq: e.Seq, Lag: e.Time.Sub(e.OccurredAt).Microseconds(), ID: shortID(e.ID),
+	return row{OrgID: e.OrgID, At: e.Time, Seq: e.Seq, Lag: e.Time.Sub(e.OccurredAt).Microseconds(), ID: e.ID,
 		TeamID: e.TeamID, Type: e.Type, Category: e.Category, Action: e.Action, ActorType: string(e.ActorType), ActorID: e.ActorID, OnBehalfOf: e.OnBehalfOf,
 		ResourceType: e.ResourceType, ResourceID: e.ResourceID, ResourceSlug: e.ResourceSlug, Outcome: string(e.Outcome), RequestID: e.RequestID,
-		Personal: personal(e), Salt: make([]byte, saltBytes)}
+		Personal: personal(e)}
+}
+
+// newRow is the row of a new event.
+func newRow(e *Event) row {
+	r := rowOf(e)
+	r.Salt = make([]byte, saltBytes)
 	rand.Read(r.Salt) // never fails
 	return r
 }
 
-// shortID is an id as it is kept: without the prefix that all have, and behind a mark where one has not.
-func shortID(id string) string {
-	if short, usual := strings.CutPrefix(id, idPrefix+"_"); usual && !strings.HasPrefix(short, "=") {
-		return short
-	}
-	return "=" + id
-}
-
-func longID(short string) string {
-	if id, odd := strings.CutPrefix(short, "="); odd {
-		return id
-	}
-	return idPrefix + "_" + short
-}
-
 // event is the event of the row. One whose personal part cannot be read says so by an error.
 func (r *row) event() (Event, error) {
-	e := Event{OrgID: r.OrgID, Seq: r.Seq, Time: r.At, OccurredAt: r.At.Add(-time.Duration(r.Lag) * time.Microsecond), ID: longID(r.ID),
-		TeamID: r.TeamID, Type: r.Type, Category: r.Category, Action: r.Action, ActorType: ActorType(r.ActorType), ActorID: r.ActorID,
-		OnBehalfOf: r.OnBehalfOf, ResourceType: r.ResourceType, ResourceID: r.ResourceID, ResourceSlug: r.ResourceSlug,
-		Outcome: Outcome(r.Outcome), RequestID: r.RequestID, Erased: len(r.Salt) == sha256.Size}
+	e := r.public()
 	if e.Erased {
 		return e, nil
 	}
@@ -98,11 +77,19 @@ func (r *row) event() (Event, error) {
 	return e, d.end()
 }
 
+// public is the event of the row without what is personal.
+func (r *row) public() Event {
+	return Event{OrgID: r.OrgID, Seq: r.Seq, Time: r.At, OccurredAt: r.At.Add(-time.Duration(r.Lag) * time.Microsecond), ID: r.ID,
+		TeamID: r.TeamID, Type: r.Type, Category: r.Category, Action: r.Action, ActorType: ActorType(r.ActorType), ActorID: r.ActorID,
+		OnBehalfOf: r.OnBehalfOf, ResourceType: r.ResourceType, ResourceID: r.ResourceID, ResourceSlug: r.ResourceSlug,
+		Outcome: Outcome(r.Outcome), RequestID: r.RequestID, Erased: len(r.Salt) == sha256.Size}
+}
+
 // EventIn returns the event in a record of [Kinds], for tools that look into the database. Events that are not
 // in order yet have no place and the time at which they occurred.
 func EventIn(rec any) (e Event, is bool) {
 	switch rec := rec.(type) {
-	case row:
+	case kept:
 		e, err := rec.event()
 		return e, err == nil
 	case waiting:
@@ -121,6 +108,7 @@ func EventIn(rec any) (e Event, is bool) {
 const (
 	headerVersion   = 1
 	personalVersion = 1
+	waitingVersion  = 1
 )
 
 // header is all that is not personal.
@@ -176,26 +164,31 @@ func covered(salt, personal []byte) []byte {
 	return h.Sum(nil)
 }
 
-// encode is the whole row as it waits to be put in order.
+// encode is the row as it waits to be put in order: it has no place yet.
 func (r *row) encode() []byte {
-	return appendText(appendText(appendText(nil, r.header()), r.Personal), r.Salt)
+	b := make([]byte, 0, 400)
+	b = binary.BigEndian.AppendUint64(append(b, waitingVersion), uint64(r.At.UnixMicro()-r.Lag))
+	b = pack(b, r.OrgID)
+	for _, s := range r.texts() {
+		b = pack(b, *s)
+	}
+	return squeeze(appendText(b, r.Salt), r.Personal)
 }
 
 func (r *row) decode(b []byte) error {
 	d := decoder{rest: b}
-	header := d.bytes()
-	r.Personal, r.Salt = d.bytes(), d.bytes()
-	if err := d.end(); err != nil {
-		return err
-	}
-	d = decoder{rest: header}
-	if d.version() != headerVersion {
+	if d.version() != waitingVersion {
 		return errEncoding
 	}
-	r.OrgID = d.text()
-	r.Seq, r.At, r.Lag = d.number(), time.UnixMicro(d.number()).UTC(), d.number()
+	r.At = time.UnixMicro(d.number()).UTC()
+	r.OrgID = d.packed()
 	for _, s := range r.texts() {
-		*s = d.text()
+		*s = d.packed()
+	}
+	r.Salt = d.bytes()
+	r.Personal = d.squeezed()
+	if len(r.Salt) != saltBytes || r.words() != nil {
+		return errEncoding
 	}
 	return d.end()
 }
@@ -245,6 +238,16 @@ func (d *decoder) bytes() []byte {
 	return nil
 }
 
+// squeezed is all that is left, as it was before it was squeezed.
+func (d *decoder) squeezed() []byte {
+	b, ok := expand(d.rest, maxPersonal)
+	d.rest, d.failed = nil, d.failed || !ok
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 func (d *decoder) text() string { return string(d.bytes()) }
 
 func (d *decoder) end() error {
@@ -258,6 +261,8 @@ const (
 	maxName = 500      // bytes of an id or a name: databases index no long ones
 	maxText = 2000     // of what a caller says about itself, or why
 	maxJSON = 32 << 10 // of a record
+
+	maxPersonal = 3*maxJSON + 2*maxText + 2*maxName + 100
 )
 
 // tidy makes plain texts of all that came from somewhere: an event that could not be kept or proved would stand in the
@@ -266,6 +271,9 @@ func (e *Event) tidy() {
 	for _, s := range []*string{&e.OrgID, &e.TeamID, &e.Type, &e.Category, &e.Action, (*string)(&e.ActorType), &e.ActorID, &e.ActorLabel, &e.OnBehalfOf,
 		&e.ResourceType, &e.ResourceID, &e.ResourceSlug, (*string)(&e.Outcome), &e.IP, &e.RequestID} {
 		*s = store.PlainText(*s, maxName)
+	}
+	for _, s := range []*string{&e.Type, &e.Category, &e.Action, (*string)(&e.ActorType), &e.ResourceType, (*string)(&e.Outcome)} {
+		*s = strings.ReplaceAll(*s, between, " ")
 	}
 	e.UserAgent, e.Reason = store.PlainText(e.UserAgent, maxText), store.PlainText(e.Reason, maxText)
 	e.Before, e.After, e.Data = bounded(e.Before), bounded(e.After), bounded(e.Data)

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -33,17 +34,24 @@ var sequencers = store.Define[sequencer]("audit_sequencers", "seq")
 
 const theSequencer = "audit"
 
-// maxBatch is how many events are put in order at once.
-const maxBatch = 2000
+// How many events are put in order at once: fewer where all other units wait meanwhile.
+const (
+	maxBatch       = 2000
+	maxBatchAmidst = 250
+)
+
+func (l *Log) batchSize() int {
+	if l.store.Sequential() {
+		return maxBatchAmidst
+	}
+	return maxBatch
+}
 
 // order puts in order what was committed before it.
 func (l *Log) order(ctx context.Context) error {
-	if l.store.Sequential() {
-		return nil
-	}
 	for {
 		n, err := l.batch(ctx)
-		if err != nil || n < maxBatch {
+		if err != nil || n < l.batchSize() {
 			return err
 		}
 	}
@@ -67,7 +75,7 @@ func (l *Log) batch(ctx context.Context) (n int, err error) {
 		if err := l.alone(ctx, tx); err != nil {
 			return err
 		}
-		claimed, err := pending.Claim(ctx, tx, store.Range{Limit: maxBatch})
+		claimed, err := pending.Claim(ctx, tx, store.Range{Limit: l.batchSize()})
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
@@ -94,11 +102,14 @@ func unreadable(b []byte, now time.Time) row {
 	e := Event{Type: "audit.unreadable", Category: Category("audit.unreadable"), ActorType: Internal, ActorID: "audit", Outcome: Failure,
 		ID: idPrefix + "_" + hex.EncodeToString(sum[:16]), Time: now, OccurredAt: now,
 		Data: json.RawMessage(fmt.Sprintf(`{"bytes":%d,"sha256":"%s"}`, len(b), hex.EncodeToString(sum[:])))}
-	return rowOf(&e)
+	return newRow(&e)
 }
 
 // alone waits until nobody else puts events in order.
 func (l *Log) alone(ctx context.Context, tx *store.Tx) error {
+	if l.store.Sequential() {
+		return nil
+	}
 	_, err := sequencers.Lock(ctx, tx, theSequencer)
 	if errors.Is(err, store.ErrNotFound) {
 		first := sequencer{store.Meta{ID: theSequencer}}
@@ -127,7 +138,8 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 	if err != nil {
 		return err
 	}
-	placed := make([]leaf, len(rows))
+	placed := make([]kept, len(rows))
+	var full []block
 	lasts := make([]tlog.Hash, len(heads))
 	for i := range rows {
 		r := &rows[i]
@@ -139,12 +151,15 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 		r.Lag = r.At.Sub(occurred).Microseconds()
 		head.at = r.At
 		lasts[org] = r.leaf()
-		placed[i] = leaf{OrgID: r.OrgID, Seq: r.Seq, At: r.At, Hashes: head.add(lasts[org])}
+		placed[i] = r.kept()
+		if b, is := blockOf(r.OrgID, r.Seq, r.At, head.add(lasts[org])); is {
+			full = append(full, b)
+		}
 	}
-	if err := events.Queue(ctx, tx, rows...); err != nil {
+	if err := events.Queue(ctx, tx, placed...); err != nil {
 		return err
 	}
-	if err := leaves.Queue(ctx, tx, placed...); err != nil {
+	if err := blocks.Queue(ctx, tx, full...); err != nil {
 		return err
 	}
 	for i, id := range orgIDs {
@@ -169,70 +184,73 @@ func latest(times ...time.Time) time.Time {
 	return slices.MaxFunc(times, time.Time.Compare)
 }
 
-// name is under what somebody or something was known, and the types of events that there are: what the log is
-// asked for by.
+// name is under what somebody or something was known, as hashes: what the log is asked for by.
 type name struct {
 	OrgID string `store:"word"`
-	Kind  string `store:"word"` // actor, resource or type
-	Name  string
-	ID    string // of a type: an outcome that its events have had
+	Kind  string `store:"word"` // actor or resource
+	Name  int64  // see nameKey
+	ID    int64  // see keyOf
 }
 
-var (
-	nameByID = []string{"org_id", "kind", "id", "name"}
-	names    = store.DefineLog[name]("audit_names", []string{"org_id", "kind", "name", "id"}, store.Index(nameByID...))
-)
+var names = store.DefineLog[name]("audit_names", []string{"org_id", "kind", "name", "id"})
 
 const (
 	actorName    = "actor"
 	resourceName = "resource"
-	typeName     = "type"
 )
 
-// nameKey is a name as it is looked up.
-func nameKey(kind, s string) string {
-	switch kind {
-	case typeName:
-		return s
-	case resourceName:
-		return store.SlugKey(s)
+// nameKey is what a name is looked up by: 64 bits of its hash, since one may choose a name.
+func nameKey(kind, s string) int64 {
+	if kind == resourceName {
+		s = store.SlugKey(s)
+	} else {
+		s = strings.ToLower(s)
 	}
-	return strings.ToLower(s)
+	sum := sha256.Sum256([]byte(s))
+	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
-// remember keeps names that are not known yet.
+// known types of events, with the outcomes that they have had.
+type typed struct {
+	OrgID string `store:"word"`
+	Kind  string // see kindOf
+}
+
+var kinds = store.DefineLog[typed]("audit_types", []string{"org_id", "kind"})
+
+// remember keeps the names and types that are not known yet.
 func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
-	var fresh []name
-	add := func(r *row, kind, text, id string) {
-		if text == "" {
-			return
-		}
-		if n := (name{r.OrgID, kind, nameKey(kind, text), id}); !l.names.has(n) && !slices.Contains(fresh, n) {
-			fresh = append(fresh, n)
-		}
-	}
+	var freshNames []name
+	var freshKinds []typed
 	for i := range rows {
 		r := &rows[i]
-		add(r, typeName, r.Type, r.Outcome)
-		add(r, resourceName, r.ResourceSlug, r.ResourceID)
-		if e, err := r.event(); err == nil && e.ActorLabel != r.ActorID {
-			add(r, actorName, e.ActorLabel, r.ActorID)
+		freshKinds = l.kinds.note(freshKinds, typed{r.OrgID, kindOf(r.Type, r.Outcome)})
+		if r.ResourceSlug != "" {
+			freshNames = l.names.note(freshNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
+		}
+		if e, err := r.event(); err == nil && e.ActorLabel != "" && e.ActorLabel != r.ActorID {
+			freshNames = l.names.note(freshNames, name{r.OrgID, actorName, nameKey(actorName, e.ActorLabel), keyOf(r.ActorID)})
 		}
 	}
-	if len(fresh) == 0 {
-		return nil
+	if len(freshNames) > 0 {
+		if _, err := names.AppendMany(ctx, tx, freshNames); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { l.names.learn(freshNames) })
 	}
-	if _, err := names.AppendMany(ctx, tx, fresh); err != nil {
-		return err
+	if len(freshKinds) > 0 {
+		if _, err := kinds.AppendMany(ctx, tx, freshKinds); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { l.kinds.learn(freshKinds) })
 	}
-	tx.AfterCommit(func() { l.names.learn(fresh) })
 	return nil
 }
 
-// known are names that are kept. They are looked up again after a while: another process may have erased one.
-type known struct {
+// known are rows that are kept. They are looked up again after a while: another process may have erased one.
+type known[T comparable] struct {
 	mu    sync.Mutex
-	all   map[name]bool
+	all   map[T]bool
 	since time.Time
 }
 
@@ -241,24 +259,28 @@ const (
 	knownFor = time.Minute
 )
 
-func (k *known) has(n name) bool {
+// note adds to those that are fresh one that is neither known nor among them.
+func (k *known[T]) note(fresh []T, one T) []T {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.all[n] && time.Since(k.since) < knownFor
+	if k.all[one] && time.Since(k.since) < knownFor || slices.Contains(fresh, one) {
+		return fresh
+	}
+	return append(fresh, one)
 }
 
-func (k *known) learn(list []name) {
+func (k *known[T]) learn(list []T) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.all == nil || len(k.all)+len(list) > maxKnown || time.Since(k.since) >= knownFor {
-		k.all, k.since = map[name]bool{}, time.Now()
+		k.all, k.since = map[T]bool{}, time.Now()
 	}
-	for _, n := range list {
-		k.all[n] = true
+	for _, one := range list {
+		k.all[one] = true
 	}
 }
 
-func (k *known) forget() {
+func (k *known[T]) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.all = nil

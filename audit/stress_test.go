@@ -166,6 +166,7 @@ func TestKeptCheckpointOlderThanThePrune(t *testing.T) {
 	forger := newSigned(t, s)
 	forger.Log = audit.New(s, &audit.Options{Signers: []note.Signer{e.key}, Origin: origin, NoBackground: true})
 	forger.write(t, "org_1", 6)
+	require.NoError(t, forger.Flush(t.Context()))
 	ctx := as(t, alice)
 	require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		c, _, err := forger.Prune(ctx, tx, "org_1", audit.Cut{Before: time.Now().Add(time.Hour)})

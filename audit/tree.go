@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,24 +15,70 @@ import (
 // Hash is a hash of the tree: SHA-256, as RFC 6962, section 2.1, takes it.
 type Hash = tlog.Hash
 
-// leaf is the place of an event in the tree of its organization.
-type leaf struct {
-	OrgID string `store:"word"`
-	Seq   int64
-	At    time.Time
-	// Hashes are those of the subtrees that the event completes: its leaf, and what is above it as far as it is
-	// the last one below.
-	Hashes []byte
+// block is what is kept of the tree of an organization: of each 1<<blockLevel events the roots of the subtrees that the
+// last of them completes. What is below is made of the events again, whose leaves are nowhere else.
+type block struct {
+	OrgID  string    `store:"word"`
+	N      int64     // the how manieth
+	At     time.Time // of its last event
+	Hashes []byte    // from blockLevel up
 }
 
-var leaves = store.DefineLog[leaf]("audit_leaves", []string{"org_id", "seq"})
+const (
+	blockLevel = 4
+	blockSize  = 1 << blockLevel
+)
 
-func (f *leaf) hash(level int) (h tlog.Hash, ok bool) {
-	if len(f.Hashes) < (level+1)*tlog.HashSize {
+var blocks = store.DefineLog[block]("audit_tree", []string{"org_id", "n"})
+
+func (b *block) hash(level int) (h tlog.Hash, ok bool) {
+	at := (level - blockLevel) * tlog.HashSize
+	if at < 0 || len(b.Hashes) < at+tlog.HashSize {
 		return h, false
 	}
-	copy(h[:], f.Hashes[level*tlog.HashSize:])
+	copy(h[:], b.Hashes[at:])
 	return h, true
+}
+
+// blockOf is the block that the event completes, by the hashes that it completes.
+func blockOf(orgID string, seq int64, at time.Time, completed []byte) (b block, is bool) {
+	if (seq+1)%blockSize != 0 {
+		return b, false
+	}
+	return block{orgID, seq >> blockLevel, at, completed[blockLevel*tlog.HashSize:]}, true
+}
+
+// inBlocks returns the events of some blocks of an organization, as far as they are there, by their sequence.
+func inBlocks(ctx context.Context, tx *store.Tx, orgID string, numbers ...int64) (map[int64]*kept, error) {
+	before := make([]store.Range, len(numbers))
+	for i, n := range numbers {
+		before[i] = store.Range{Equal: []any{orgID, n - 1}, Limit: 1}
+	}
+	ends, err := blocks.ScanEach(ctx, tx, before)
+	if err != nil {
+		return nil, err
+	}
+	ranges := make([]store.Range, len(numbers))
+	for i := range numbers {
+		from := dawn
+		if len(ends[i]) > 0 {
+			from = ends[i][0].At.Add(time.Microsecond)
+		}
+		ranges[i] = store.Range{Equal: []any{orgID}, From: from, Limit: blockSize}
+	}
+	found, err := events.ScanEach(ctx, tx, ranges)
+	if err != nil {
+		return nil, err
+	}
+	bySeq := map[int64]*kept{}
+	for i, n := range numbers {
+		for j := range found[i] {
+			if k := &found[i][j]; k.Seq>>blockLevel == n {
+				bySeq[k.Seq] = k
+			}
+		}
+	}
+	return bySeq, nil
 }
 
 // edge is the right edge of a tree: the roots of the largest complete subtrees that it is made of, the largest
@@ -133,21 +180,38 @@ func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 }
 
 func (t *tree) read(list []part) ([]tlog.Hash, error) {
-	ranges := make([]store.Range, len(list))
-	for i, p := range list {
-		ranges[i] = store.Range{Equal: []any{t.orgID, p.last()}, Limit: 1}
+	var ranges []store.Range // of the blocks that have hashes, and
+	var numbers []int64      // of those that have events
+	for _, p := range list {
+		n := p.last() >> blockLevel
+		if p.level >= blockLevel {
+			ranges = append(ranges, store.Range{Equal: []any{t.orgID, n}, Limit: 1})
+		} else if !slices.Contains(numbers, n) {
+			numbers = append(numbers, n)
+		}
 	}
-	found, err := leaves.ScanEach(t.ctx, t.tx, ranges)
+	found, err := blocks.ScanEach(t.ctx, t.tx, ranges)
 	if err != nil {
 		return nil, err
+	}
+	var low map[int64]*kept
+	if len(numbers) > 0 {
+		if low, err = inBlocks(t.ctx, t.tx, t.orgID, numbers...); err != nil {
+			return nil, err
+		}
 	}
 	hashes := make([]tlog.Hash, len(list))
 	for i, p := range list {
 		ok := false
-		if len(found[i]) > 0 {
-			hashes[i], ok = found[i][0].hash(p.level)
+		if p.level >= blockLevel {
+			if len(found[0]) > 0 {
+				hashes[i], ok = found[0][0].hash(p.level)
+			} else {
+				hashes[i], ok, err = t.prunedHash(p)
+			}
+			found = found[1:]
 		} else {
-			hashes[i], ok, err = t.prunedHash(p)
+			hashes[i], ok, err = t.fold(p, low)
 		}
 		if err != nil {
 			return nil, err
@@ -157,6 +221,28 @@ func (t *tree) read(list []part) ([]tlog.Hash, error) {
 		}
 	}
 	return hashes, nil
+}
+
+// fold is the hash of a subtree of one block, made of its events and of what stands for those that are pruned.
+func (t *tree) fold(p part, of map[int64]*kept) (tlog.Hash, bool, error) {
+	if p.level == 0 {
+		if k := of[p.n]; k != nil {
+			return k.leaf(), true, nil
+		}
+		return t.prunedHash(p)
+	}
+	left, ok, err := t.fold(part{p.level - 1, 2 * p.n}, of)
+	if err != nil || !ok {
+		if err == nil {
+			return t.prunedHash(p)
+		}
+		return left, false, err
+	}
+	right, ok, err := t.fold(part{p.level - 1, 2*p.n + 1}, of)
+	if err != nil || !ok {
+		return right, false, err
+	}
+	return tlog.NodeHash(left, right), true, nil
 }
 
 func (t *tree) prunedHash(p part) (tlog.Hash, bool, error) {
@@ -235,7 +321,7 @@ func newestOf[T any](ctx context.Context, tx *store.Tx, l store.Log[T], orgID st
 
 // heads returns the right edges of trees as the unit sees them, in one round trip for those that are remembered.
 func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string) ([]edge, error) {
-	last, err := newest(ctx, tx, leaves, orgIDs...)
+	last, err := newest(ctx, tx, events, orgIDs...)
 	if err != nil {
 		return nil, err
 	}
@@ -244,17 +330,16 @@ func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string) ([]edge,
 		if len(last[i]) == 0 {
 			continue
 		}
-		f := last[i][0]
-		h, _ := f.hash(0)
-		e, known := l.edges.get(id, f.Seq+1, h)
+		k := &last[i][0]
+		e, known := l.edges.get(id, k.Seq+1, k.leaf())
 		if !known {
 			t := tree{ctx: ctx, tx: tx, orgID: id}
-			e.size = f.Seq + 1
+			e.size = k.Seq + 1
 			if e.hashes, err = t.read(parts(e.size)); err != nil {
 				return nil, err
 			}
 		}
-		e.at = f.At
+		e.at = k.At
 		heads[i] = e
 	}
 	return heads, nil

@@ -244,33 +244,46 @@ func (l *Log) verify(ctx context.Context, tx *store.Tx, orgID string, verifiers 
 	if err != nil {
 		return Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}, nil
 	}
-	places, stop := iter.Pull2(leaves.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First}))
+	places, stop := iter.Pull2(blocks.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First >> blockLevel}))
 	defer stop()
 	begun := false
-	for e, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
+	for k, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
 		if err != nil {
 			return r, err
 		}
-		if !begun && e.Seq < cut.First { // pruned, and not deleted yet
+		if !begun && k.Seq < cut.First { // pruned, and not deleted yet
 			continue
 		}
 		begun = true
+		e, err := k.sound()
+		if err != nil {
+			v.tampered(v.edge.size, err.Error())
+			break
+		}
 		entry, err := e.entry()
 		if err != nil {
 			v.tampered(v.edge.size, err.Error())
 			break
 		}
 		v.Add(entry)
-		place, err, _ := places()
-		if err != nil {
-			return r, err
-		}
-		if place.Seq != e.Seq || !place.At.Equal(e.At) || !bytes.Equal(place.Hashes, v.completed) {
-			v.tampered(e.Seq, "what is kept of the tree is not that of the event")
-		}
 		if v.report.Verdict == Tampered {
 			break
 		}
+		if want, is := blockOf(orgID, k.Seq, k.At, v.completed); is {
+			have, err, _ := places()
+			if err != nil {
+				return r, err
+			}
+			if have.N != want.N || !have.At.Equal(want.At) || !bytes.Equal(have.Hashes, want.Hashes) {
+				v.tampered(k.Seq, "what is kept of the tree is not that of the events")
+				break
+			}
+		}
+	}
+	if _, err, more := places(); err != nil {
+		return r, err
+	} else if more {
+		v.tampered(v.edge.size, "of the tree more is kept than there are events")
 	}
 	return passed(v.End(true), brought), nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"math"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type walk struct {
 	heap  []*source // those with rows, the next one first
 	empty []*source // those that have to be read on
 	chunk int
-	rest  []*row // comes first
+	rest  []*kept // comes first
 }
 
 // Len, Less, Swap, Push and Pop are those of container/heap.
@@ -32,8 +33,8 @@ func (w *walk) Pop() any {
 
 type source struct {
 	store.Range
-	rows []row // read and not yet taken
-	done bool  // nothing is left but those
+	rows []kept // read and not yet taken
+	done bool   // nothing is left but those
 }
 
 // maxChunk is how many rows of a range are read at once.
@@ -44,13 +45,16 @@ func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
 	for _, r := range ranges {
 		w.empty = append(w.empty, &source{Range: r})
 	}
-	// About as many as are wanted of all together, and one more, since they are not spread evenly.
-	w.chunk = min(maxChunk, wanted/max(1, len(ranges))+8)
+	w.chunk = min(maxChunk, wanted)
+	if len(ranges) > 1 { // as many as one of them hardly ever has among those that are wanted
+		each := float64(wanted) / float64(len(ranges))
+		w.chunk = min(w.chunk, int(each+2*math.Sqrt(each))+2)
+	}
 	return w
 }
 
 // next returns the next row, nil at the end.
-func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
+func (w *walk) next(ctx context.Context, tx *store.Tx) (*kept, error) {
 	if len(w.rest) > 0 {
 		r := w.rest[0]
 		w.rest = w.rest[1:]
@@ -76,7 +80,7 @@ func (w *walk) next(ctx context.Context, tx *store.Tx) (*row, error) {
 	return r, nil
 }
 
-func (w *walk) before(a, b *row) bool {
+func (w *walk) before(a, b *kept) bool {
 	c := cmp.Or(a.At.Compare(b.At), strings.Compare(a.OrgID, b.OrgID))
 	return w.desc && c > 0 || !w.desc && c < 0
 }

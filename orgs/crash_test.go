@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"encoding/base32"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -308,15 +310,17 @@ func (l *outsider) spell(tx *sql.Tx) {
 		}
 		values = append(values, "("+strings.Join([]string{quote(id), quote(org), quote(team), quote(typ), quote(resource), was, becomes, parent}, ", ")+")")
 	}
-	rows, err := tx.Query(`SELECT e.id, org.word, team.word, type.word, e.resource_id, e.personal FROM audit_events e
-		JOIN log_words org ON org.id = e.org_id JOIN log_words team ON team.id = e.team_id JOIN log_words type ON type.id = e.type
-		JOIN log_words outcome ON outcome.id = e.outcome AND outcome.word = 'success'`)
+	rows, err := tx.Query(`SELECT org.word, team.word, kind.word, e.body FROM audit_events e
+		JOIN log_words org ON org.id = e.org_id JOIN log_words team ON team.id = e.team_id JOIN log_words kind ON kind.id = e.kind`)
 	require.NoError(l.t, err)
 	for rows.Next() {
-		var id, org, team, typ, resource string
-		var personal []byte
-		require.NoError(l.t, rows.Scan(&id, &org, &team, &typ, &resource, &personal))
-		note(id, org, team, typ, resource, personal)
+		var org, team, kind string
+		var body []byte
+		require.NoError(l.t, rows.Scan(&org, &team, &kind, &body))
+		typ, outcome, _ := strings.Cut(kind, "\n")
+		require.Equal(l.t, "success", outcome)
+		texts, rest := unpack(l.t, body, 6) // the event, the actor, for whom, the resource, its slug, the request
+		note(texts[0], org, team, typ, texts[3], rest[1+16:])
 	}
 	require.NoError(l.t, rows.Err())
 	rows, err = tx.Query("SELECT event FROM audit_pending")
@@ -324,11 +328,9 @@ func (l *outsider) spell(tx *sql.Tx) {
 	for rows.Next() {
 		var event []byte
 		require.NoError(l.t, rows.Scan(&event))
-		whole := split(l.t, event)
-		org := split(l.t, whole[0][1:])[0] // behind it are three numbers
-		rest := split(l.t, whole[0][1+1+len(org)+3*8:])
-		require.Equal(l.t, "success", string(rest[11]))
-		note(string(rest[0]), string(org), string(rest[1]), string(rest[2]), string(rest[9]), whole[1])
+		texts, rest := unpack(l.t, event[1+8:], 14) // behind a version and the time: the organization, and the texts of the header
+		require.Equal(l.t, "success", texts[12])
+		note(texts[1], texts[0], texts[2], texts[3], texts[10], rest[1+16:])
 	}
 	require.NoError(l.t, rows.Err())
 	for some := range slices.Chunk(values, 500) {
@@ -351,6 +353,40 @@ func split(t *testing.T, b []byte) (texts [][]byte) {
 	return texts
 }
 
+// unpack reads n packed texts; behind them come the salt and what is personal.
+func unpack(t *testing.T, b []byte, n int) (texts []string, rest []byte) {
+	const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+	prefixes := []string{"", "evt_", "usr_", "key_", "org_", "team_", "proj_", "role_", "pol_", "bud_", "inv_", "tok_", "mem_"}
+	for range n {
+		form, below := b[0]>>5, int(b[0]&31)
+		prefix := ""
+		switch b = b[1:]; {
+		case form == 0:
+			require.Less(t, below, 31)
+			texts, b = append(texts, string(b[:below])), b[below:]
+			continue
+		case below == 31: // spelled out behind its length
+			prefix, b = string(b[1:1+b[0]]), b[1+b[0]:]
+		default:
+			require.Less(t, below, len(prefixes))
+			prefix = prefixes[below]
+		}
+		switch form {
+		case 1: // 26 characters, the first of three bits
+			v, text := new(big.Int).SetBytes(b[:16]), make([]byte, 26)
+			for i := range text {
+				text[i] = alphabet[new(big.Int).Rsh(v, uint(5*(25-i))).Uint64()&31]
+			}
+			texts, b = append(texts, prefix+string(text)), b[16:]
+		case 4: // 24 of base 32
+			texts, b = append(texts, prefix+strings.ToLower(base32.StdEncoding.EncodeToString(b[:15]))), b[15:]
+		default:
+			require.Fail(t, "a text of another form")
+		}
+	}
+	return texts, b
+}
+
 // pairs finds ids that do not have one record and one event of its creation, or neither record nor less than
 // one event of its end.
 func pairs(table, created, deleted string) string {
@@ -367,8 +403,9 @@ func versions(table string, events ...string) string {
 // faults are what half a change would leave behind: each query names the ids that are wrong.
 var faults = map[string]string{
 	"event without its words": `SELECT 'log' WHERE (SELECT count(*) FROM audit_events) + (SELECT count(*) FROM audit_pending) <> (SELECT count(*) FROM log)`,
-	"event and its place in the tree": `SELECT e.id FROM audit_events e LEFT JOIN audit_leaves f ON f.org_id = e.org_id AND f.seq = e.seq AND f.at = e.at WHERE f.at IS NULL
-		UNION SELECT 'more' WHERE (SELECT count(*) FROM audit_events) <> (SELECT count(*) FROM audit_leaves)
+	"event and its place in the tree": `SELECT 'block' FROM audit_events e LEFT JOIN audit_tree b ON b.org_id = e.org_id AND b.n = e.seq / 16 AND b.at = e.at
+			WHERE e.seq % 16 = 15 AND b.at IS NULL
+		UNION SELECT 'more' WHERE (SELECT count(*) FROM audit_events WHERE seq % 16 = 15) <> (SELECT count(*) FROM audit_tree)
 		UNION SELECT 'gap' FROM audit_events GROUP BY org_id HAVING count(*) <> max(seq) + 1`,
 	"organization and its event":    pairs("organizations", "organization.created", ""),
 	"user and its events":           pairs("users", "user.created", "user.deleted"),

@@ -38,13 +38,51 @@ func (m *ids) next(prefix string, now time.Time) string {
 	return prefix + "_" + encodeID(b)
 }
 
+// idLength is how many characters 16 bytes are.
+const idLength = 26
+
 func encodeID(b [16]byte) string {
 	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
-	var out [26]byte
-	for i := 25; i >= 0; i-- {
+	var out [idLength]byte
+	for i := idLength - 1; i >= 0; i-- {
 		out[i] = idAlphabet[lo&31]
 		lo = lo>>5 | hi<<59
 		hi >>= 5
 	}
 	return string(out[:])
 }
+
+// ParseID takes an id as a [Tx] makes them apart: what stands before its last 26 characters, and the 16 bytes that
+// those spell. Of any other text ok is false; [FormatID] makes the same text again of what is ok.
+func ParseID(id string) (prefix string, b [16]byte, ok bool) {
+	at := len(id) - idLength
+	if at < 0 || id[at] > '7' { // the first character has three bits
+		return "", b, false
+	}
+	var hi, lo uint64
+	for i := at; i < len(id); i++ {
+		v := idValue[id[i]]
+		if v < 0 {
+			return "", b, false
+		}
+		hi = hi<<5 | lo>>59
+		lo = lo<<5 | uint64(v)
+	}
+	binary.BigEndian.PutUint64(b[:8], hi)
+	binary.BigEndian.PutUint64(b[8:], lo)
+	return id[:at], b, true
+}
+
+// FormatID puts together what [ParseID] took apart.
+func FormatID(prefix string, b [16]byte) string { return prefix + encodeID(b) }
+
+// idValue is what a character of an id stands for, -1 where it is none.
+var idValue = func() (values [256]int8) {
+	for i := range values {
+		values[i] = -1
+	}
+	for i := range len(idAlphabet) {
+		values[idAlphabet[i]] = int8(i)
+	}
+	return values
+}()

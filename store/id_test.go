@@ -56,3 +56,18 @@ func TestIDsNeverRepeat(t *testing.T) {
 	wg.Wait()
 	require.Len(t, seen, 16_000)
 }
+
+func TestIDsAreTakenApart(t *testing.T) {
+	s := memory.New(nil)
+	for range 1000 {
+		id := s.NewID("api_key")
+		prefix, b, ok := store.ParseID(id)
+		require.True(t, ok)
+		require.Equal(t, "api_key_", prefix)
+		require.Equal(t, id, store.FormatID(prefix, b))
+	}
+	for _, odd := range []string{"", "x", "x_81kz2eq400mw5kjxyjejm33exa", "x_01kz2eq400mw5kjxyjejm33exA", "x_01kz2eq400mw5kjxyjejm33exl", "x_01kz2eq400mw5kjxyjejm33ex\xff"} {
+		_, _, ok := store.ParseID(odd)
+		require.False(t, ok, odd)
+	}
+}

@@ -15,7 +15,7 @@ import (
 const auditPage = 100
 
 // askFor is after how long a question is not asked again: one that is far too slow needs no more figures.
-const askFor = 1500 * time.Millisecond
+const askFor = 900 * time.Millisecond
 
 // question is a filter with values that change from one time to the next.
 type question struct {
@@ -226,8 +226,7 @@ func (l *loadedLogs) multiply(ctx context.Context, b *bench, one *loadedLog) err
 		return err
 	}
 	for i := 1; i < copies; i++ {
-		err := run(fmt.Sprintf(`INSERT INTO audit_events SELECT org_id, at - %d, seq, lag, id, team_id, type, action, actor_type, actor_id, on_behalf_of,
-			resource_type, resource_id, resource_slug, outcome, request_id, personal, salt FROM bench_seed ORDER BY org_id, at`, int64(i)*apart.Microseconds()))
+		err := run(fmt.Sprintf(`INSERT INTO audit_events SELECT org_id, at - %d, seq, lag, team_id, kind, manner, actor, resource, body FROM bench_seed ORDER BY org_id, at`, int64(i)*apart.Microseconds()))
 		if err != nil {
 			return err
 		}

@@ -66,16 +66,15 @@
 //
 // # Group audit
 //
-// One log of 100,000 events of 27 types by 200 actors, spread over 90 days, is in SQLite and in PostgreSQL: half of it
+// One log of 64,000 events of 27 types by 200 actors, spread over 90 days, is in SQLite and in PostgreSQL: half of it
 // of one organization, the rest of 100 others. What each figure is made of stands above the table.
 //
 //   - audit.append_sqlite_us: what the event adds to the median of an update of a record, in the same unit; both by
-//     turns, as in production with checkpoints. The calls of the driver are timed beside it.
+//     turns, as in production with checkpoints. The pages that are written are counted, the calls of the driver timed.
 //   - audit.append_postgres_pct: how many updates a second of records of 1,024 organizations, by 16 connections, are
-//     lost when each has its event, in percent. A window of 2,000 ends when all of them are in order and signed for.
+//     lost when each has its event, in percent. A window of 1,200 ends when all of them are in order and signed for.
 //     The same without checkpoints, with the order left for later, and with any other second statement stand above.
-//   - audit.hot_org_s: 256 callers append events of one organization that belong to no change, until all are in order.
-//     Package audit commits no group by itself: a goroutine of the bench has one unit for all who wait.
+//   - audit.hot_org_s: 256 callers record events of one organization that belong to no change, until all are in order.
 //   - audit.query_p99_ms, audit.children_p99_ms: pages of 100 events of the largest organization, by 16 filters whose
 //     values vary, and of all 100 others together, by seven; the 99th of a hundred of the slowest filter on the slower
 //     database. With -full there are 10,000,000 events: the database multiplies them itself.
@@ -83,7 +82,8 @@
 //     Log.Verify above the table.
 //   - audit.bytes_live: the pages of all tables of the log on SQLite, as they were written, over the events. VACUUM
 //     gains what stands beside it.
-//   - audit.bytes_archived: gzipped JSON lines of 10,000 events of one organization, over the events.
+//   - audit.bytes_archived: the lines of an export of 10,000 events of one organization by gzip -9, and the manifest,
+//     over the events.
 //
 // # Reading the figures
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/store"
@@ -12,12 +13,7 @@ import (
 // ScanEach asks for one span after another where that costs no round trip, else for all of them at once.
 func (t *tx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
 	if !t.Logs.Laterals {
-		for i, s := range spans {
-			if err := t.Scan(ctx, k, s, dst(i)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.Error(t.scanByTurns(ctx, k, spans, dst))
 	}
 	shape := bounds(spans[0])
 	var which []int64 // of the spans that may have rows
@@ -74,6 +70,37 @@ func (t *tx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, ds
 		out.Set(reflect.Append(out, rows.Elem().Index(i)))
 	}
 	return nil
+}
+
+// scanByTurns runs one statement for span after span, and spells their words together.
+func (t *tx) scanByTurns(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
+	var r reading
+	var text string
+	read := make([]reflect.Value, 0, len(spans))
+	for i, s := range spans {
+		args, possible, err := t.boundValues(ctx, k, s)
+		if err != nil {
+			return err
+		}
+		if !possible {
+			continue
+		}
+		if text == "" {
+			st := t.statement()
+			fmt.Fprintf(st, "SELECT %s FROM %s%s", Names(ColumnNames(k)), k.Name, t.by(k, s))
+			if _, err := t.where(ctx, st, k, s); err != nil {
+				return err
+			}
+			st.order(s)
+			text = st.String()
+		}
+		out := reflect.ValueOf(dst(i)).Elem()
+		if err := r.read(ctx, t, text, append(slices.Clip(t.Logs.Args), args...), k, out, nil); err != nil {
+			return err
+		}
+		read = append(read, out)
+	}
+	return r.spell(ctx, t, k, read...)
 }
 
 // boundValues are those of the span for the database; not possible where nothing can equal one.

@@ -177,31 +177,50 @@ func (t *tx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) er
 // collect runs a SELECT of all columns and appends its rows to the slice behind dst. With which they begin with
 // a number, which is appended there.
 func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any, which *[]int) error {
-	rows, err := t.sql.Tx.QueryContext(ctx, st.String(), st.args...)
+	var r reading
+	out := reflect.ValueOf(dst).Elem()
+	if err := r.read(ctx, t, st.String(), st.args, k, out, which); err != nil {
+		return err
+	}
+	return r.spell(ctx, t, k, out)
+}
+
+// reading are rows whose words are numbers yet.
+type reading struct {
+	words []int64 // of the rows, row by row
+	nums  []int64
+	texts [][]byte
+	into  []any
+}
+
+// read appends the rows of a SELECT to out.
+func (r *reading) read(ctx context.Context, t *tx, text string, args []any, k *store.Kind, out reflect.Value, which *[]int) error {
+	rows, err := t.sql.Tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	out := reflect.ValueOf(dst).Elem()
-	var words []int64
-	nums := make([]int64, len(k.Columns))
-	texts := make([][]byte, len(k.Columns))
-	all := make([]any, 1+len(k.Columns))
 	var place int
+	if r.into == nil {
+		r.nums, r.texts, r.into = make([]int64, len(k.Columns)), make([][]byte, len(k.Columns)), make([]any, 1+len(k.Columns))
+	}
+	all, into := r.into, r.into[1:]
 	all[0] = &place
-	into := all[1:]
 	if which == nil {
 		all = into
 	}
 	for rows.Next() {
-		row := reflect.New(out.Type().Elem()).Elem()
+		out.Grow(1)
+		out.SetLen(out.Len() + 1)
+		row := out.Index(out.Len() - 1)
+		row.SetZero()
 		for j, c := range k.Columns {
 			switch {
 			case c.Word || c.Class == store.Time:
-				into[j] = &nums[j]
+				into[j] = &r.nums[j]
 			case c.Class == store.JSON || c.Class == store.Bytes:
-				texts[j] = nil
-				into[j] = &texts[j]
+				r.texts[j] = nil
+				into[j] = &r.texts[j]
 			default:
 				into[j] = c.Field(row).Addr().Interface()
 			}
@@ -215,29 +234,38 @@ func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any,
 		for j, c := range k.Columns {
 			switch {
 			case c.Word:
-				words = append(words, nums[j])
+				r.words = append(r.words, r.nums[j])
 			case c.Class == store.Time:
-				c.Field(row).Set(reflect.ValueOf(time.UnixMicro(nums[j]).UTC()))
-			case (c.Class == store.JSON || c.Class == store.Bytes) && len(texts[j]) > 0:
-				c.Field(row).SetBytes(texts[j])
+				c.Field(row).Set(reflect.ValueOf(time.UnixMicro(r.nums[j]).UTC()))
+			case (c.Class == store.JSON || c.Class == store.Bytes) && len(r.texts[j]) > 0:
+				c.Field(row).SetBytes(r.texts[j])
 			}
 		}
-		out.Set(reflect.Append(out, row))
 	}
-	if err := rows.Err(); err != nil {
-		return err
+	return rows.Err()
+}
+
+// spell writes the words of what was read, which are the last rows of the slices together.
+func (r *reading) spell(ctx context.Context, t *tx, k *store.Kind, read ...reflect.Value) error {
+	if len(r.words) == 0 {
+		return nil
 	}
-	rows.Close()
-	known, err := t.wordTexts(ctx, words)
+	known, err := t.wordTexts(ctx, r.words)
 	if err != nil {
 		return err
 	}
-	first := out.Len() - len(words)/max(1, countWords(k))
-	for i := 0; len(words) > 0; i++ {
-		for _, c := range k.Columns {
-			if c.Word {
-				c.Field(out.Index(first + i)).SetString(known[words[0]])
-				words = words[1:]
+	words := r.words
+	left := len(words) / countWords(k)
+	for i := len(read) - 1; i >= 0; i-- {
+		out := read[i]
+		for at := out.Len() - 1; at >= 0 && left > 0; at-- {
+			left--
+			next := words[left*countWords(k):]
+			for _, c := range k.Columns {
+				if c.Word {
+					c.Field(out.Index(at)).SetString(known[next[0]])
+					next = next[1:]
+				}
 			}
 		}
 	}

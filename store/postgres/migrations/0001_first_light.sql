@@ -370,43 +370,39 @@ CREATE TABLE audit_events (
 	at BIGINT NOT NULL,
 	seq BIGINT NOT NULL,
 	lag BIGINT NOT NULL,
-	id TEXT NOT NULL,
 	team_id BIGINT NOT NULL,
-	type BIGINT NOT NULL,
-	category BIGINT NOT NULL,
-	action BIGINT NOT NULL,
-	actor_type BIGINT NOT NULL,
-	actor_id TEXT NOT NULL,
-	on_behalf_of TEXT NOT NULL,
-	resource_type BIGINT NOT NULL,
-	resource_id TEXT NOT NULL,
-	resource_slug TEXT NOT NULL,
-	outcome BIGINT NOT NULL,
-	request_id TEXT NOT NULL,
-	personal BYTEA NOT NULL,
-	salt BYTEA NOT NULL,
+	kind BIGINT NOT NULL,
+	manner BIGINT NOT NULL,
+	actor BIGINT NOT NULL,
+	resource BIGINT NOT NULL,
+	body BYTEA NOT NULL,
 	PRIMARY KEY (org_id, at)
 );
-CREATE INDEX audit_events_org_id_type_outcome_at_idx ON audit_events (org_id, type, outcome, at);
-CREATE INDEX audit_events_org_id_actor_id_at_idx ON audit_events (org_id, actor_id, at);
-CREATE INDEX audit_events_org_id_resource_id_at_idx ON audit_events (org_id, resource_id, at);
+CREATE INDEX audit_events_org_id_kind_at_idx ON audit_events (org_id, kind, at);
+CREATE INDEX audit_events_org_id_actor_at_idx ON audit_events (org_id, actor, at);
+CREATE INDEX audit_events_org_id_resource_at_idx ON audit_events (org_id, resource, at);
 
-CREATE TABLE audit_leaves (
+CREATE TABLE audit_tree (
 	org_id BIGINT NOT NULL,
-	seq BIGINT NOT NULL,
+	n BIGINT NOT NULL,
 	at BIGINT NOT NULL,
 	hashes BYTEA NOT NULL,
-	PRIMARY KEY (org_id, seq)
+	PRIMARY KEY (org_id, n)
 );
 
 CREATE TABLE audit_names (
 	org_id BIGINT NOT NULL,
 	kind BIGINT NOT NULL,
-	name TEXT NOT NULL,
-	id TEXT NOT NULL,
+	name BIGINT NOT NULL,
+	id BIGINT NOT NULL,
 	PRIMARY KEY (org_id, kind, name, id)
 );
-CREATE INDEX audit_names_org_id_kind_id_name_idx ON audit_names (org_id, kind, id, name);
+
+CREATE TABLE audit_types (
+	org_id BIGINT NOT NULL,
+	kind TEXT NOT NULL,
+	PRIMARY KEY (org_id, kind)
+);
 
 CREATE TABLE audit_counts (
 	org_id BIGINT NOT NULL,

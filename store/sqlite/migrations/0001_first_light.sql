@@ -368,43 +368,39 @@ CREATE TABLE audit_events (
 	at INTEGER NOT NULL,
 	seq INTEGER NOT NULL,
 	lag INTEGER NOT NULL,
-	id TEXT NOT NULL,
 	team_id INTEGER NOT NULL,
-	type INTEGER NOT NULL,
-	category INTEGER NOT NULL,
-	action INTEGER NOT NULL,
-	actor_type INTEGER NOT NULL,
-	actor_id TEXT NOT NULL,
-	on_behalf_of TEXT NOT NULL,
-	resource_type INTEGER NOT NULL,
-	resource_id TEXT NOT NULL,
-	resource_slug TEXT NOT NULL,
-	outcome INTEGER NOT NULL,
-	request_id TEXT NOT NULL,
-	personal BLOB NOT NULL,
-	salt BLOB NOT NULL,
+	kind INTEGER NOT NULL,
+	manner INTEGER NOT NULL,
+	actor INTEGER NOT NULL,
+	resource INTEGER NOT NULL,
+	body BLOB NOT NULL,
 	PRIMARY KEY (org_id, at)
 ) WITHOUT ROWID;
-CREATE INDEX audit_events_org_id_type_outcome_at_idx ON audit_events (org_id, type, outcome, at);
-CREATE INDEX audit_events_org_id_actor_id_at_idx ON audit_events (org_id, actor_id, at);
-CREATE INDEX audit_events_org_id_resource_id_at_idx ON audit_events (org_id, resource_id, at);
+CREATE INDEX audit_events_org_id_kind_at_idx ON audit_events (org_id, kind, at);
+CREATE INDEX audit_events_org_id_actor_at_idx ON audit_events (org_id, actor, at);
+CREATE INDEX audit_events_org_id_resource_at_idx ON audit_events (org_id, resource, at);
 
-CREATE TABLE audit_leaves (
+CREATE TABLE audit_tree (
 	org_id INTEGER NOT NULL,
-	seq INTEGER NOT NULL,
+	n INTEGER NOT NULL,
 	at INTEGER NOT NULL,
 	hashes BLOB NOT NULL,
-	PRIMARY KEY (org_id, seq)
+	PRIMARY KEY (org_id, n)
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_names (
 	org_id INTEGER NOT NULL,
 	kind INTEGER NOT NULL,
-	name TEXT NOT NULL,
-	id TEXT NOT NULL,
+	name INTEGER NOT NULL,
+	id INTEGER NOT NULL,
 	PRIMARY KEY (org_id, kind, name, id)
 ) WITHOUT ROWID;
-CREATE INDEX audit_names_org_id_kind_id_name_idx ON audit_names (org_id, kind, id, name);
+
+CREATE TABLE audit_types (
+	org_id INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	PRIMARY KEY (org_id, kind)
+) WITHOUT ROWID;
 
 CREATE TABLE audit_counts (
 	org_id INTEGER NOT NULL,
