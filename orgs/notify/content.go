@@ -5,6 +5,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
 )
 
 // people are the users whose names a mail needs.
@@ -83,7 +84,9 @@ func (l letter) invitation(c *content, a orgs.InvitationOffer) {
 
 func (l letter) approval(c *content, w *words, a orgs.ApprovalStep) {
 	c.vars["person"], c.vars["resource"] = l.person(a.Requester), line(a.Resource)
-	c.fact("person", l.person(a.Requester))
+	if a.Status == rbac.ApprovalPending { // else they are who is told
+		c.fact("person", l.person(a.Requester))
+	}
 	c.fact("action", line(a.Action))
 	c.fact("resource", line(a.Resource))
 	c.fact("place", line(l.head.Place))

@@ -39,6 +39,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,8 @@ type Options struct {
 	Sealer *seal.Sealer
 	// Guard says which URLs may be called; nil is outbound.New(nil). That of the manager.
 	Guard *outbound.Guard
+	// CallTimeout is for one call of a webhook; 0 is 20 seconds. Standard Webhooks wants 15 to 30.
+	CallTimeout time.Duration
 }
 
 // Notifier is the orgs.Notifier of a host. It never changes and is safe for concurrent use.
@@ -81,9 +84,6 @@ type Notifier struct {
 }
 
 var _ orgs.Notifier = (*Notifier)(nil)
-
-// callLimits are those of one call of a webhook, within the 15 to 30 seconds of Standard Webhooks.
-var callLimits = outbound.Limits{Total: 20 * time.Second}
 
 // New returns a notifier. An option that cannot work is an error.
 func New(o *Options) (*Notifier, error) {
@@ -104,7 +104,7 @@ func New(o *Options) (*Notifier, error) {
 		}
 		n.opt.Guard = guard
 	}
-	n.client = n.opt.Guard.Client(&callLimits)
+	n.client = n.opt.Guard.Client(&outbound.Limits{Total: cmp.Or(o.CallTimeout, 20*time.Second)})
 	return n, nil
 }
 

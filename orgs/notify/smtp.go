@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,11 +21,14 @@ import (
 
 // SMTPOptions say how mails reach the host's mail server.
 type SMTPOptions struct {
-	Addr     string      // host:port; port 465 speaks TLS from the beginning, every other one STARTTLS
+	Addr     string      // host:port
 	Username string      // "" signs in nowhere
 	Password seal.Secret //
 	Name     string      // of this machine, for EHLO; "" is the system's
 	RootCAs  *x509.CertPool
+	// ImplicitTLS says that the server speaks TLS from the beginning, as servers on port 465 always do (RFC 8314 §3.3).
+	// Otherwise TLS begins by STARTTLS, and a server without that gets no mail.
+	ImplicitTLS bool
 	// Timeout is for connecting and signing in, and again for the mail; 0 is 30 seconds.
 	Timeout time.Duration
 	// Plain sends in clear, for tests and relays of this machine: an address that is not of the loopback network is an
@@ -48,6 +52,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if n, err := strconv.ParseUint(s.port, 10, 16); err != nil || n == 0 {
 		return nil, errors.New("notify: the port of the mail server must be a number")
 	}
+	s.opt.ImplicitTLS = o.ImplicitTLS || s.port == "465"
 	if s.opt.Timeout <= 0 {
 		s.opt.Timeout = 30 * time.Second
 	}
@@ -151,7 +156,7 @@ func (s *SMTP) client(line *connection) (*gomail.Client, error) {
 	switch {
 	case s.opt.Plain:
 		o = append(o, gomail.WithTLSPolicy(gomail.NoTLS))
-	case s.implicit(): // the connection speaks TLS already
+	case s.opt.ImplicitTLS: // the connection speaks TLS already
 		o = append(o, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	default:
 		o = append(o, gomail.WithTLSPolicy(gomail.TLSMandatory))
@@ -164,8 +169,6 @@ func (s *SMTP) client(line *connection) (*gomail.Client, error) {
 	}
 	return gomail.NewClient(s.host, o...)
 }
-
-func (s *SMTP) implicit() bool { return s.port == "465" }
 
 func (s *SMTP) tls() *tls.Config {
 	return &tls.Config{ServerName: s.host, RootCAs: s.opt.RootCAs, MinVersion: tls.VersionTLS12}
@@ -192,7 +195,7 @@ func (c *connection) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn.Close()
 		return nil, context.Canceled
 	}
-	if !c.smtp.opt.Plain && c.smtp.implicit() {
+	if !c.smtp.opt.Plain && c.smtp.opt.ImplicitTLS {
 		secure := tls.Client(conn, c.smtp.tls())
 		return secure, secure.HandshakeContext(ctx)
 	}
@@ -217,7 +220,7 @@ func (c *connection) up() bool {
 
 // compose makes the mail. Its boundary is made of its id, so that it is the same in every attempt.
 func compose(m Message) (*gomail.Msg, error) {
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("orgkit-"+m.ID))
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(fmt.Sprintf("orgkit-%x", sha256.Sum256([]byte(m.ID)))[:40]))
 	if err := msg.FromFormat(m.From.Name, m.From.Address); err != nil {
 		return nil, err
 	}
