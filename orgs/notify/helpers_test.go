@@ -59,7 +59,9 @@ func newWorld(t testing.TB, s *store.Store, clock *storetest.Clock, o *notify.Op
 
 // each runs a test on every store, in a world that mails by the sender.
 func each(t *testing.T, to notify.Sender, fn func(t *testing.T, w *world)) {
-	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) { fn(t, newWorld(t, s, clock, options(t, to))) })
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		fn(t, newWorld(t, s, clock, options(t, to)))
+	})
 }
 
 // run delivers what is due and returns what has failed.

@@ -93,6 +93,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.approvals()
 	a.auditLog()
 	a.auditConfig()
+	a.webhooks()
 	return a.open(mux), nil
 }
 
