@@ -63,7 +63,8 @@ func (m *Manager) Sweep(ctx context.Context) (swept Swept, err error) {
 	return swept, errors.Join(failed[:]...)
 }
 
-// ExpireInvitations notes on pending invitations that their time is over, and says on how many. It is the platform's.
+// ExpireInvitations notes on pending invitations that their time is over, each with an event, and says on how many. It is
+// the platform's; see [Manager.Sweep].
 func (m *Manager) ExpireInvitations(ctx context.Context) (n int, err error) {
 	var over []Invitation
 	err = m.Read(ctx, rbac.Op{Action: "invitations.expire"}, func(ctx context.Context, tx *store.Tx) error {
@@ -77,19 +78,16 @@ func (m *Manager) ExpireInvitations(ctx context.Context) (n int, err error) {
 		}
 		return nil
 	})
-	var failed []error
-	for _, inv := range over {
-		switch err := m.expireInvitation(ctx, inv); {
+	failed := []error{err}
+	for i := 0; i < len(over) && ctx.Err() == nil; i++ {
+		switch err := m.expireInvitation(ctx, over[i]); {
 		case err == nil:
 			n++
 		case !errors.Is(err, errSettled):
-			failed = append(failed, fmt.Errorf("invitation %s: %w", inv.ID, err))
-		}
-		if ctx.Err() != nil {
-			break
+			failed = append(failed, fmt.Errorf("invitation %s: %w", over[i].ID, err))
 		}
 	}
-	return n, errors.Join(append(failed, err)...)
+	return n, errors.Join(append(failed, ctx.Err())...)
 }
 
 func (m *Manager) expireInvitation(ctx context.Context, inv Invitation) error {

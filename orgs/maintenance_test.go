@@ -2,6 +2,7 @@ package orgs_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/storetest"
@@ -71,6 +73,45 @@ func TestWhatIsOverIsSweptOnce(t *testing.T) {
 
 		_, err = w.Sweep(w.As(w.owner))
 		refused(t, err, "permission_denied")
+	})
+}
+
+// unwilling is a notifier that takes nothing of one organization.
+type unwilling struct{ orgID string }
+
+func (u *unwilling) Mails() bool { return false }
+func (u *unwilling) Notify(_ context.Context, _ *store.Tx, n orgs.Notification) error {
+	if n.OrgID == u.orgID {
+		return errors.New("no")
+	}
+	return nil
+}
+
+func TestOneThatFailsKeepsNobodyWaiting(t *testing.T) {
+	each(t, func(t *testing.T, plain *orgstest.World, clock *storetest.Clock) {
+		u := &unwilling{}
+		w := orgstest.New(t, plain.Store(), &orgs.Options{Notifier: u})
+		var ids []string
+		for _, slug := range []string{"first", "second", "third"} {
+			org, _ := w.Org(slug)
+			w.Roles(org)
+			team := w.Team(org, "crew", orgs.TeamSettings{Models: &orgs.ModelSettings{RequireApproval: []string{"o3"}}})
+			dev := w.Join(team, "dev@"+slug+".example", "developer")
+			a, _, err := w.RequestApproval(w.As(dev), rbac.Request{OrgID: org.ID, TeamID: team.ID, Action: "models.use", Call: rbac.Call{Resource: "model:o3", At: clock.Now()}}, "")
+			require.NoError(t, err)
+			ids = append(ids, a.ID)
+			if u.orgID == "" {
+				u.orgID = org.ID
+			}
+		}
+		clock.Advance(8 * 24 * time.Hour)
+		swept, err := w.Sweep(w.Platform())
+		require.ErrorContains(t, err, "approval "+ids[0]+": no")
+		require.Equal(t, 2, swept.Approvals)
+		u.orgID = ""
+		swept, err = w.Sweep(w.Platform())
+		require.NoError(t, err)
+		require.Equal(t, 1, swept.Approvals)
 	})
 }
 

@@ -17,7 +17,7 @@ func people(about orgs.About) (ids []string) {
 		}
 	case orgs.ApprovalStep:
 		ids = append(ids, a.Requester)
-		for _, v := range a.Decisions {
+		for _, v := range a.Decisions { // the last one, if any
 			ids = append(ids, v.By)
 		}
 	case orgs.BreakGlass:

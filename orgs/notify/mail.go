@@ -58,7 +58,7 @@ func (n *Notifier) enqueueMails(ctx context.Context, tx *store.Tx, of orgs.Notif
 	if _, known := abouts[of.Kind]; !known {
 		return fmt.Errorf("notify: there is no mail for %q", of.Kind)
 	}
-	about, err := json.Marshal(of.About)
+	about, err := json.Marshal(trimmed(of.About))
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,20 @@ func (n *Notifier) enqueueMails(ctx context.Context, tx *store.Tx, of orgs.Notif
 		}
 	}
 	return nil
+}
+
+// trimmed is what a mail says of it, without lists that could be too long for a job.
+func trimmed(about orgs.About) orgs.About {
+	switch a := about.(type) {
+	case orgs.InvitationOffer:
+		a.Permissions = orgs.Grants{}
+		return a
+	case orgs.ApprovalStep:
+		a.Requirements = nil
+		a.Decisions = a.Decisions[max(len(a.Decisions)-1, 0):]
+		return a
+	}
+	return about
 }
 
 func tokenPlace(orgID, invitation string) seal.Place {

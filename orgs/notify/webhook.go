@@ -38,9 +38,28 @@ type event struct {
 
 // eventData says where, and what it is about.
 type eventData struct {
-	OrgID  string     `json:"organization_id"`
-	TeamID string     `json:"team_id"` // or project, "" for the organization
-	About  orgs.About `json:"object"`
+	OrgID  string `json:"organization_id"`
+	TeamID string `json:"team_id"` // or project, "" for the organization
+	About  any    `json:"object"`
+}
+
+// reference stands for an object that is too large for a job.
+type reference struct {
+	ID string `json:"id"`
+}
+
+// maxBody leaves room in a job for what is beside the body.
+const maxBody = jobs.MaxPayload - 1<<10
+
+// bodyOf is the body of the calls about a notification.
+func bodyOf(of orgs.Notification, at time.Time) ([]byte, error) {
+	data := eventData{of.OrgID, of.TeamID, of.About}
+	body, err := json.Marshal(event{of.Kind, at, data})
+	if rec, is := of.About.(audit.Record); is && len(body) > maxBody {
+		data.About = reference{rec.AuditResource().ID}
+		return json.Marshal(event{of.Kind, at, data})
+	}
+	return body, err
 }
 
 func (n *Notifier) enqueueCalls(ctx context.Context, tx *store.Tx, of orgs.Notification) error {
@@ -56,7 +75,7 @@ func (n *Notifier) enqueueCalls(ctx context.Context, tx *store.Tx, of orgs.Notif
 	if len(ids) == 0 {
 		return nil
 	}
-	body, err := json.Marshal(event{of.Kind, tx.Now(), eventData{of.OrgID, of.TeamID, of.About}})
+	body, err := bodyOf(of, tx.Now())
 	if err != nil {
 		return err
 	}

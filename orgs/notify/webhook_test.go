@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/notify"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/storetest"
@@ -63,6 +65,22 @@ func TestWebhooksAreCalledWithWhatAnOrganizationIsTold(t *testing.T) {
 		require.Len(t, calls, 2)
 		require.NotEqual(t, calls[0].header.Get("Webhook-Id"), calls[1].header.Get("Webhook-Id"))
 		require.EqualValues(t, 12.5, calls[0].object(t).Data.Object["spent"])
+	})
+}
+
+// TestWhatIsTooLargeIsToldByItsID: nothing that somebody has written keeps a step from being made.
+func TestWhatIsTooLargeIsToldByItsID(t *testing.T) {
+	receiver, box := newReceiver(t), &outbox{}
+	each(t, box, func(t *testing.T, w *world) {
+		w.hook(t, receiver)
+		a := rbac.Approval{Meta: store.Meta{ID: "apr_1"}, OrgID: w.org.ID, Requester: w.owner.ID, Resource: "model:o3", Status: rbac.ApprovalApproved, EndsAt: april}
+		for range 50 {
+			a.Decisions = append(a.Decisions, rbac.Vote{By: w.owner.ID, Reason: strings.Repeat("<", rbac.MaxDescription)})
+		}
+		w.tell(t, orgs.Notification{Kind: "approval.approved", To: []string{"x@acme.example"}, About: orgs.ApprovalStep{Approval: a}})
+		require.NoError(t, w.run(t))
+		require.Equal(t, map[string]any{"id": "apr_1"}, receiver.one(t).object(t).Data.Object)
+		require.Len(t, box.take(), 1)
 	})
 }
 
