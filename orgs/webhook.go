@@ -59,10 +59,7 @@ const (
 	MaxWebhookEvents = 50
 )
 
-func (w *Webhook) validate(urls URLs) error {
-	if err := urls.Check(w.URL); err != nil {
-		return store.Invalid("url", audit.URLCode, "%v", err)
-	}
+func (w *Webhook) validate() error {
 	w.Description = strings.TrimSpace(w.Description)
 	if err := rbac.CheckText("description", w.Description, 0, rbac.MaxDescription); err != nil {
 		return err
@@ -78,8 +75,8 @@ func (w *Webhook) validate(urls URLs) error {
 	return nil
 }
 
-// canCall refuses webhooks where the host could not call them: nothing is kept that does not work.
-func (m *Manager) canCall() error {
+// canCall refuses what the host could not call: nothing is kept that does not work.
+func (m *Manager) canCall(w *Webhook) error {
 	switch {
 	case m.opt.Notifier == nil:
 		return store.Invalid("url", "no_delivery", "needs a host that delivers notifications")
@@ -87,6 +84,9 @@ func (m *Manager) canCall() error {
 		return store.Invalid("url", audit.URLCode, "the host has set up nothing that may call URLs")
 	case !m.opt.Seal.Ready():
 		return noSealingKey("url")
+	}
+	if err := m.opt.URLs.Check(w.URL); err != nil {
+		return store.Invalid("url", audit.URLCode, "%v", err)
 	}
 	return nil
 }
@@ -106,11 +106,11 @@ func (m *Manager) CreateWebhook(ctx context.Context, org string, in NewWebhook) 
 		return w, "", err
 	}
 	err = m.Change(ctx, rbac.Op{Action: "webhooks.create", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if err := m.canCall(); err != nil {
+		w = Webhook{OrgID: orgID, URL: in.URL, Description: in.Description, Events: in.Events, Status: WebhookEnabled, StatusAt: tx.Now()}
+		if err := m.canCall(&w); err != nil {
 			return audit.Change{}, err
 		}
-		w = Webhook{OrgID: orgID, URL: in.URL, Description: in.Description, Events: in.Events, Status: WebhookEnabled, StatusAt: tx.Now()}
-		if err := w.validate(m.opt.URLs); err != nil {
+		if err := w.validate(); err != nil {
 			return audit.Change{}, err
 		}
 		n, err := webhooks.Count(ctx, tx, store.Eq("org_id", orgID))
@@ -182,9 +182,6 @@ type WebhookUpdate struct {
 // UpdateWebhook changes a webhook, from its next call on. It needs webhooks.update.
 func (m *Manager) UpdateWebhook(ctx context.Context, org, id string, in WebhookUpdate) (Webhook, error) {
 	return m.changeWebhook(ctx, org, id, rbac.Op{Action: "webhooks.update"}, "", func(_ context.Context, tx *store.Tx, w *Webhook) error {
-		if err := m.canCall(); err != nil {
-			return err
-		}
 		set(&w.URL, in.URL)
 		set(&w.Description, in.Description)
 		set(&w.Events, in.Events)
@@ -194,7 +191,12 @@ func (m *Manager) UpdateWebhook(ctx context.Context, org, id string, in WebhookU
 			}
 			w.Status, w.StatusAt, w.StatusReason = *in.Status, tx.Now(), ""
 		}
-		return w.validate(m.opt.URLs)
+		if in.URL != nil || w.Status == WebhookEnabled { // what a host can no longer call can be disabled
+			if err := m.canCall(w); err != nil {
+				return err
+			}
+		}
+		return w.validate()
 	})
 }
 
@@ -205,7 +207,7 @@ func (m *Manager) RotateWebhook(ctx context.Context, org, id string, overlap tim
 		if overlap < 0 || overlap > MaxOverlap {
 			return store.Invalid("overlap_minutes", "range", "must be from 0 to %d", MaxOverlap/time.Minute)
 		}
-		if err := m.canCall(); err != nil {
+		if err := m.canCall(w); err != nil {
 			return err
 		}
 		w.PreviousSealed, w.PreviousEndsAt = "", nil

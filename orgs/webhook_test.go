@@ -25,16 +25,26 @@ func TestWebhooksAreTakenByAHostThatCanCallThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := storetest.Open(t, "memory", store.Options{})
-			org, owner := orgstest.New(t, s, inOrder()).Org("acme")
+			able := orgstest.New(t, s, inOrder())
+			org, owner := able.Org("acme")
+			h, _, err := able.CreateWebhook(able.As(owner), org.ID, orgs.NewWebhook{URL: "https://hooks.acme.com/canary"})
+			require.NoError(t, err)
 			o := inOrder()
 			code := lacks(o)
 			w := orgstest.New(t, s, o)
-			_, _, err := w.CreateWebhook(w.As(owner), org.ID, orgs.NewWebhook{URL: "https://hooks.acme.com/canary"})
+			_, _, err = w.CreateWebhook(w.As(owner), org.ID, orgs.NewWebhook{URL: "https://hooks.acme.com/canary"})
 			wrongField(t, err, "url")
 			var f *store.FieldError
 			require.ErrorAs(t, err, &f)
 			require.Equal(t, code, f.Code)
 			require.NotContains(t, err.Error(), "canary")
+
+			// What was taken before can still be disabled, and not be enabled again.
+			off, on := orgs.WebhookDisabled, orgs.WebhookEnabled
+			_, err = w.UpdateWebhook(w.As(owner), org.ID, h.ID, orgs.WebhookUpdate{Status: &off})
+			require.NoError(t, err)
+			_, err = w.UpdateWebhook(w.As(owner), org.ID, h.ID, orgs.WebhookUpdate{Status: &on})
+			wrongField(t, err, "url")
 		})
 	}
 }

@@ -75,7 +75,7 @@ func (m *Manager) WebhookTarget(ctx context.Context, tx *store.Tx, orgID, id str
 // is a conflict. It needs webhooks.update.
 func (m *Manager) TestWebhook(ctx context.Context, org, id string) (Webhook, error) {
 	return m.aboutWebhook(ctx, org, id, "webhook.tested", func(ctx context.Context, tx *store.Tx, w Webhook) (any, error) {
-		if err := m.canCall(); err != nil {
+		if err := m.canCall(&w); err != nil {
 			return nil, err
 		}
 		if w.Status != WebhookEnabled {

@@ -171,34 +171,31 @@ func TestARefusedMessageIsADeadLetter(t *testing.T) {
 // TestMailIsTriedAgain: what passes by itself costs no mail, and none comes twice.
 func TestMailIsTriedAgain(t *testing.T) {
 	grey := &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "later, canary-address@acme.example"}
-	for name, bad := range map[string]func(server *mailServer){
+	ways := map[string]func(s *mailServer){
 		"a temporary refusal of the recipient": func(s *mailServer) { s.rcpt = func(string) error { return grey } },
 		"a temporary refusal of the message":   func(s *mailServer) { s.data = func() error { return grey } },
 		"a server that stalls":                 func(s *mailServer) { s.data = func() error { <-s.release; return grey } },
-		"a connection that breaks": func(s *mailServer) {
-			s.rcpt = func(string) error { panic("which closes the connection") }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachServed(t, notify.SMTPOptions{Timeout: 300 * time.Millisecond}, func(t *testing.T, w *world, server *mailServer) {
-				server.rule(func() { bad(server) })
-				billed(t, w)
-				err := w.run(t)
-				require.Error(t, err)
-				require.NotContains(t, err.Error(), "canary-address")
-				require.Empty(t, w.dead(t))
-				server.rule(func() { server.rcpt, server.data = nil, nil })
-				require.NoError(t, w.run(t), "not at once")
-				require.Empty(t, server.take())
-				w.clock.Advance(11 * time.Second)
-				require.NoError(t, w.run(t))
-				require.Len(t, server.take(), 1)
-				w.clock.Advance(24 * time.Hour)
-				require.NoError(t, w.run(t))
-				require.Empty(t, server.take())
-			})
-		})
+		"a connection that breaks":             func(s *mailServer) { s.rcpt = func(string) error { panic("which closes the connection") } },
 	}
+	eachServed(t, notify.SMTPOptions{Timeout: 300 * time.Millisecond}, func(t *testing.T, w *world, server *mailServer) {
+		for name, fail := range ways {
+			server.rule(func() { fail(server) })
+			billed(t, w)
+			err := w.run(t)
+			require.Error(t, err, name)
+			require.NotContains(t, err.Error(), "canary-address")
+			require.Empty(t, w.dead(t))
+			server.rule(func() { server.rcpt, server.data = nil, nil })
+			require.NoError(t, w.run(t), "not at once")
+			require.Empty(t, server.take())
+			w.clock.Advance(11 * time.Second)
+			require.NoError(t, w.run(t), name)
+			require.Len(t, server.take(), 1, name)
+			w.clock.Advance(24 * time.Hour)
+			require.NoError(t, w.run(t))
+			require.Empty(t, server.take())
+		}
+	})
 }
 
 // TestAMailWhoseAnswerWasLostComesAgainAsTheSame: its receiver can drop it by the Message-ID.
