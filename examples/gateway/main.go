@@ -4,8 +4,9 @@
 //
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
-// ORGKIT_SMTP_PASSWORD. Mails, webhooks and what has to be done from time to time are the work of the same process. It prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts
-// loopback for X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
+// ORGKIT_SMTP_PASSWORD. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
+// X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
 package main
 
 import (
