@@ -37,6 +37,7 @@ const (
 	huma    = "github.com/danielgtaylor/huma/v2"
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
+	gomail  = "github.com/wneessen/go-mail"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -56,6 +57,7 @@ var rooms = map[string]room{
 	"orgs":                     {4, []string{decimal}},
 	"orgs/gate":                {5, []string{decimal}},
 	"orgs/orgstest":            {5, []string{testify}},
+	"orgs/notify":              {5, []string{decimal, gomail}},
 	"orgs/httpapi":             {5, nil},
 	"orgs/httpapi/rest":        {6, []string{decimal, huma}},
 	"examples":                 {8, nil}, // its tests

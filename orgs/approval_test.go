@@ -224,7 +224,7 @@ func TestWhatNeedsAReasonIsNotOpenedWithoutOne(t *testing.T) { // F152
 		log, err := w.AuditLog(w.Platform(), w.org.ID, audit.Filter{Resources: []string{"approval:" + a.ID}})
 		require.NoError(t, err)
 		require.Equal(t, "long contracts", log.Items[0].Reason)
-		require.Equal(t, "long contracts", w.told.Take()[0].Approval.Reason)
+		require.Equal(t, "long contracts", w.told.Take()[0].About.(orgs.ApprovalStep).Reason)
 	})
 }
 

@@ -30,6 +30,8 @@ func (outbox) Notify(_ context.Context, tx *store.Tx, n orgs.Notification) error
 	return nil
 }
 
+func (outbox) Mails() bool { return true }
+
 func newSmall(o *orgs.Options) small {
 	m, err := orgs.New(memory.New(nil), o)
 	if err != nil {

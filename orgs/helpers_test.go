@@ -19,6 +19,8 @@ import (
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
+	"github.com/orgkit/orgkit/store/seal"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -63,7 +65,17 @@ func inOrder() *orgs.Options {
 	if err != nil {
 		panic(err)
 	}
-	o := &orgs.Options{}
+	sealKey, err := seal.ParseKey(seal.GenerateKey())
+	if err != nil {
+		panic(err)
+	}
+	o := &orgs.Options{Notifier: &orgstest.Notifications{}}
+	if o.Seal, err = seal.New(sealKey); err != nil {
+		panic(err)
+	}
+	if o.URLs, err = outbound.New(nil); err != nil {
+		panic(err)
+	}
 	o.Audit = audit.Options{NoBackground: true, Signers: []note.Signer{key}, Verifiers: []string{verifier}}
 	return o
 }
@@ -173,7 +185,7 @@ func (t *recordedTx) Queue(ctx context.Context, k *store.Kind, rows any) error {
 
 // Claim is of who puts events in order: they were noted when they were written.
 func (t *recordedTx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) error {
-	t.orders = true
+	t.orders = t.orders || besideEvents(k.Name)
 	return t.DriverTx.Claim(ctx, k, s, dst)
 }
 
@@ -367,10 +379,10 @@ func (r *recorder) restore(t *testing.T, was state) {
 	r.last, r.changed = &was, false
 }
 
-// restoreLog takes all events and what stands beside them away, and puts the old ones back.
+// restoreLog takes the rows of all logs away, and puts the old ones back.
 func (r *recorder) restoreLog(t *testing.T, tx store.DriverTx, was state) {
 	t.Helper()
-	for _, k := range audit.Kinds() {
+	for _, k := range orgs.Kinds() {
 		if k.Key == nil {
 			continue
 		}

@@ -3,12 +3,12 @@ package orgs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // InvitationStatus is where an invitation stands.
@@ -49,7 +49,8 @@ type Invitation struct {
 }
 
 var invitations = store.Define[Invitation]("invitations", "inv",
-	store.Unique("hash"), store.Unique("org_id", "team_id", "pending"), store.Index("org_id", "team_id", "created_at"))
+	store.Unique("hash"), store.Unique("org_id", "team_id", "pending"), store.Index("org_id", "team_id", "created_at"),
+	store.Index("status", "expires_at"))
 
 // AuditResource is how the log names the invitation.
 func (i Invitation) AuditResource() audit.Resource {
@@ -78,14 +79,9 @@ type NewInvitation struct {
 
 // Invite makes an invitation. With SendEmail and a host that mails, the token is in the mail only
 // and the second result is empty; else it is returned here, once (F466).
-func (m *Manager) Invite(ctx context.Context, at Place, in NewInvitation) (Invitation, string, error) {
-	inv, token, err := m.storeInvitation(ctx, at, in)
-	return m.hand(ctx, inv, token, err)
-}
-
-func (m *Manager) storeInvitation(ctx context.Context, at Place, in NewInvitation) (inv Invitation, token string, err error) {
+func (m *Manager) Invite(ctx context.Context, at Place, in NewInvitation) (inv Invitation, token string, err error) {
 	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID}
-	mailed := in.SendEmail && m.opt.Mail != nil
+	mailed := in.SendEmail && m.mails()
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		email, err := in.validate()
 		if err != nil {
@@ -106,49 +102,47 @@ func (m *Manager) storeInvitation(ctx context.Context, at Place, in NewInvitatio
 		inv = Invitation{OrgID: at.OrgID, TeamID: at.TeamID, Email: email, EmailKey: key, Pending: &key,
 			RoleID: role.ID, Role: role.Slug, Message: in.Message, Permissions: in.Permissions, Status: InvitationPending, Days: in.days(),
 			ExpiresAt: tx.Now().AddDate(0, 0, in.days()), InvitedBy: by.ID, InvitedByType: by.Type, EmailSent: mailed, Hash: hashSecret(token)}
-		return audit.Created(&inv).As("member.invited").In(at.TeamID), invitations.Insert(ctx, tx, &inv)
+		if err := invitations.Insert(ctx, tx, &inv); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Created(&inv).As(KindInvited).In(at.TeamID), m.tellInvited(ctx, tx, KindInvited, inv, token)
 	})
-	return inv, token, err
+	return inv, inv.shown(token), err
 }
 
-// hand mails the token of an invitation that was stored, or returns it.
-func (m *Manager) hand(ctx context.Context, inv Invitation, token string, err error) (Invitation, string, error) {
-	if err != nil || !inv.EmailSent {
-		return inv, token, err
+// tellInvited mails an invitation to whom it is for, if it is to be mailed, and tells webhooks.
+func (m *Manager) tellInvited(ctx context.Context, tx *store.Tx, kind string, inv Invitation, token string) error {
+	n := Notification{Kind: kind, OrgID: inv.OrgID, TeamID: inv.TeamID, About: InvitationOffer{Invitation: inv}}
+	if inv.EmailSent {
+		n.To, n.About = []string{inv.Email}, InvitationOffer{inv, seal.NewSecret(token)}
 	}
-	if !m.store.InUnit(ctx) {
-		return inv, "", m.opt.Mail(ctx, inv, token)
+	return m.Tell(ctx, tx, n)
+}
+
+// shown is the token where an answer may show it: unless a mail carries it.
+func (i Invitation) shown(token string) string {
+	if i.EmailSent {
+		return ""
 	}
-	// What the unit is part of may be taken back, or run again.
-	later := audit.WithActor(context.Background(), actor(ctx))
-	return inv, "", m.store.Update(ctx, func(_ context.Context, tx *store.Tx) error {
-		tx.AfterCommit(func() {
-			if err := m.opt.Mail(later, inv, token); err != nil && m.opt.Alarm != nil {
-				m.opt.Alarm(fmt.Errorf("invitation %s was not mailed: %w", inv.ID, err))
-			}
-		})
-		return nil
-	})
+	return token
+}
+
+// OpenInvitation returns the invitation that can be answered now with this token; else store.ErrNotFound. It asks nobody:
+// it is for who mails, so that nobody gets what was revoked or replaced meanwhile.
+func OpenInvitation(ctx context.Context, tx *store.Tx, orgID, id string, token seal.Secret) (Invitation, error) {
+	inv, err := invitations.Get(ctx, tx, id)
+	if err == nil && (inv.OrgID != orgID || inv.Hash != hashSecret(token.Reveal()) || inv.StatusAt(tx.Now()) != InvitationPending) {
+		return Invitation{}, store.ErrNotFound
+	}
+	return inv, err
 }
 
 // InviteMany makes invitations, each by itself, or, with atomic, all or none.
 func (m *Manager) InviteMany(ctx context.Context, at Place, in []NewInvitation, atomic bool) ([]Row[Invited], error) {
-	type made struct {
-		inv   Invitation
-		token string
-	}
-	rows, err := eachRow(ctx, m, in, atomic, func(ctx context.Context, in NewInvitation) (made, error) {
-		inv, token, err := m.storeInvitation(ctx, at, in)
-		return made{inv, token}, err
+	return eachRow(ctx, m, in, atomic, func(ctx context.Context, in NewInvitation) (Invited, error) {
+		inv, token, err := m.Invite(ctx, at, in)
+		return Invited{inv, token}, err
 	})
-	out := make([]Row[Invited], len(rows))
-	for i, r := range rows {
-		out[i].Err = r.Err
-		if r.Err == nil { // mails go out after all that belongs together was stored
-			out[i].Value.Invitation, out[i].Value.Token, out[i].Err = m.hand(ctx, r.Value.inv, r.Value.token, nil)
-		}
-	}
-	return out, err
 }
 
 // Invited is an invitation with its token, which is empty where a mail carries it.
@@ -308,7 +302,7 @@ func revokePending(ctx context.Context, tx *store.Tx, at Place) error {
 // ResendInvitation gives an invitation that was not answered a new token, and as many days as it had; the
 // old token is dead at once. The result is as of [Manager.Invite].
 func (m *Manager) ResendInvitation(ctx context.Context, at Place, id string) (inv Invitation, token string, err error) {
-	inv, err = m.changeInvitation(ctx, at, id, "member.invitation_resent", func(ctx context.Context, tx *store.Tx, inv *Invitation) error {
+	inv, err = m.changeInvitation(ctx, at, id, KindInvitationResent, func(ctx context.Context, tx *store.Tx, inv *Invitation) error {
 		role, err := rbac.FindRole(ctx, tx, at.OrgID, inv.RoleID)
 		if err != nil {
 			return err
@@ -328,7 +322,8 @@ func (m *Manager) ResendInvitation(ctx context.Context, at Place, id string) (in
 		token = newSecret(invitationPrefix)
 		inv.Status, inv.Pending, inv.Hash = InvitationPending, &inv.EmailKey, hashSecret(token)
 		inv.ExpiresAt = tx.Now().AddDate(0, 0, inv.Days)
-		return nil
+		inv.EmailSent = inv.EmailSent && m.mails() // a host may have given it up
+		return m.tellInvited(ctx, tx, KindInvitationResent, *inv, token)
 	})
-	return m.hand(ctx, inv, token, err)
+	return inv, inv.shown(token), err
 }

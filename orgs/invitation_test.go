@@ -1,7 +1,6 @@
 package orgs_test
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -115,26 +114,61 @@ func TestInvitersRightsAreLookedAtAgain(t *testing.T) { // S4.10
 
 func TestTokenIsInTheMailOnly(t *testing.T) { // F466, S6.6
 	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
-		var mailed string
-		w := orgstest.New(t, s, &orgs.Options{Mail: func(_ context.Context, inv orgs.Invitation, token string) error {
-			mailed = token
-			return nil
-		}})
+		told := &orgstest.Notifications{}
+		w := orgstest.New(t, s, &orgs.Options{Notifier: told})
 		org, _ := w.Org("acme")
 		at := orgs.Place{OrgID: org.ID}
 		inv, token, err := w.Invite(w.Platform(), at, orgs.NewInvitation{Email: "a@acme.example", Role: "member", SendEmail: true})
 		require.NoError(t, err)
 		require.Empty(t, token)
 		require.True(t, inv.EmailSent)
-		require.NotEmpty(t, mailed)
-		require.NotEqual(t, mailed, inv.Hash)
-		mailed = ""
+		first := mailed(t, told, "a@acme.example")
+		require.NotEqual(t, first, inv.Hash)
+
+		rows, err := w.InviteMany(w.Platform(), at, []orgs.NewInvitation{{Email: "m@acme.example", Role: "member", SendEmail: true}}, true)
+		require.NoError(t, err)
+		require.Empty(t, rows[0].Value.Token)
+		mailed(t, told, "m@acme.example")
+
+		_, token, err = w.ResendInvitation(w.Platform(), at, inv.ID)
+		require.NoError(t, err)
+		require.Empty(t, token)
+		require.NotEqual(t, first, mailed(t, told, "a@acme.example"))
+
 		inv, token, err = w.Invite(w.Platform(), at, orgs.NewInvitation{Email: "b@acme.example", Role: "member"})
 		require.NoError(t, err)
 		require.NotEmpty(t, token)
-		require.Empty(t, mailed)
+		require.False(t, inv.EmailSent)
+		n := told.Take()[0]
+		require.Empty(t, n.To, "only webhooks hear of it")
+		require.Empty(t, n.About.(orgs.InvitationOffer).Token.Reveal())
+
+		// A host that does not mail any more gives the token to who resends, who then has to pass it on.
+		w = orgstest.New(t, s, nil)
+		for _, in := range []string{"c@acme.example", "d@acme.example"} {
+			inv, token, err = w.Invite(w.Platform(), at, orgs.NewInvitation{Email: in, Role: "member", SendEmail: true})
+			require.NoError(t, err)
+			require.NotEmpty(t, token)
+			require.False(t, inv.EmailSent)
+		}
+		page, err := w.Invitations(w.Platform(), at, orgs.InvitationFilter{Email: "a@acme.example"})
+		require.NoError(t, err)
+		inv, token, err = w.ResendInvitation(w.Platform(), at, page.Items[0].ID)
+		require.NoError(t, err)
+		require.NotEmpty(t, token)
 		require.False(t, inv.EmailSent)
 	})
+}
+
+// mailed is the token of the one invitation that was to be mailed.
+func mailed(t *testing.T, told *orgstest.Notifications, to string) string {
+	t.Helper()
+	all := told.Take()
+	require.Len(t, all, 1)
+	require.Equal(t, []string{to}, all[0].To)
+	token := all[0].About.(orgs.InvitationOffer).Token.Reveal()
+	require.NotEmpty(t, token)
+	return token
 }
 
 func TestSlugsAreOneByTheirKey(t *testing.T) { // F318

@@ -2,105 +2,161 @@ package orgs
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
+	"time"
 
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
-// Notification is something that people should be told. What it links to opens for who signs in: an address is
-// no credential (F463).
+// Notification is something that people, and the webhooks of the organization, should be told. What a mail links to
+// opens for who signs in: an address is no credential (F463).
 type Notification struct {
-	Kind     string // the type of the event in the audit log, such as approval.requested
-	OrgID    string
-	TeamID   string   // or project, "" for the organization
-	To       []string // e-mail addresses, each once
-	Approval rbac.Approval
+	Kind   string // one of [NotificationKinds]
+	OrgID  string
+	TeamID string   // or project, "" for the organization
+	To     []string // e-mail addresses, each once; none where only webhooks are told
+	About  About
 }
 
-// Notifier takes notifications for delivery. It is called inside the unit of what they tell of: what it writes
-// to tx, such as a message in an outbox, is stored with that or not at all, and its error undoes it. The unit may
-// be run again after a transient failure; what is sent at once, and not by what is stored, belongs into
-// tx.AfterCommit.
+// About is what a notification tells of, as JSON without secrets: [InvitationOffer], [ApprovalStep], [BudgetAlert],
+// [BillingAlert], [InvoiceFinalized], [BreakGlass] or [WebhookTest].
+type About interface{ about() }
+
+// InvitationOffer invites somebody. Notifiers that mail put the token into the mail alone and keep it sealed until then.
+type InvitationOffer struct {
+	Invitation
+	Token seal.Secret `json:"-"`
+}
+
+// ApprovalStep is a request for an approval after one step of it.
+type ApprovalStep struct{ rbac.Approval }
+
+// BudgetAlert says that spending of a budget has crossed a share of its limit (F083).
+type BudgetAlert struct {
+	BudgetID    string            `json:"budget_id"`
+	Scope       billing.ScopeKind `json:"scope"`
+	ScopeID     string            `json:"scope_id"`
+	Spent       billing.Amount    `json:"spent"`     // USD
+	Limit       billing.Amount    `json:"limit"`     // USD
+	Threshold   billing.Amount    `json:"threshold"` // share of the limit, 0 < x <= 1
+	PeriodStart time.Time         `json:"period_start"`
+	PeriodEnd   time.Time         `json:"period_end"`
+}
+
+// BillingAlertType says why a [BillingAlert] fires.
+type BillingAlertType string
+
+// The types of billing alerts.
+const (
+	AlertThreshold      BillingAlertType = "threshold"       // spending has reached Reference
+	AlertAnomaly        BillingAlertType = "anomaly"         // spending departs from Reference, what is usual
+	AlertBudgetExceeded BillingAlertType = "budget_exceeded" // spending has passed Reference, the budget
+)
+
+// BillingAlert is an alert that an organization has set up (F217 to F225).
+type BillingAlert struct {
+	AlertID     string           `json:"alert_id"`
+	Type        BillingAlertType `json:"type"`
+	Spent       billing.Amount   `json:"spent"`     // USD
+	Reference   billing.Amount   `json:"reference"` // USD
+	Suspended   bool             `json:"suspended"` // calls are refused until somebody acts
+	PeriodStart time.Time        `json:"period_start"`
+	PeriodEnd   time.Time        `json:"period_end"`
+}
+
+// InvoiceFinalized is an invoice that does not change any more (F026).
+type InvoiceFinalized struct {
+	InvoiceID   string         `json:"invoice_id"`
+	Number      string         `json:"number"`
+	Total       billing.Amount `json:"total"` // USD
+	PeriodStart time.Time      `json:"period_start"`
+	PeriodEnd   time.Time      `json:"period_end"`
+	DueAt       *time.Time     `json:"due_at"` // nil where a payment method is charged
+}
+
+// BreakGlass says that somebody has used emergency access, of which every owner hears.
+type BreakGlass struct {
+	User   string    `json:"user_id"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	IP     string    `json:"ip"` // "" where it is unknown
+}
+
+// WebhookTest is a delivery that somebody has asked for to try one webhook.
+type WebhookTest struct {
+	WebhookID string `json:"webhook_id"`
+}
+
+func (InvitationOffer) about()  {}
+func (ApprovalStep) about()     {}
+func (BudgetAlert) about()      {}
+func (BillingAlert) about()     {}
+func (InvoiceFinalized) about() {}
+func (BreakGlass) about()       {}
+func (WebhookTest) about()      {}
+
+// Kinds of notifications; those of steps of a request are the types of their events.
+const (
+	KindInvited          = "member.invited"
+	KindInvitationResent = "member.invitation_resent"
+	KindBudgetAlert      = "budget.alert"
+	KindBillingAlert     = "billing.alert"
+	KindInvoice          = "invoice.finalized"
+	KindBreakGlass       = "security.break_glass"
+	KindWebhookTest      = "webhook.test"
+)
+
+// NotificationKinds are all that an organization is told, sorted. A test of a webhook is none: whom it goes to is asked for.
+func NotificationKinds() []string {
+	kinds := []string{KindInvited, KindInvitationResent, KindBudgetAlert, KindBillingAlert, KindInvoice, KindBreakGlass,
+		"approval.requested", "approval.partly_approved", "approval.approved", "approval.denied", "approval.expired", "approval.withdrawn"}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// Notifier takes notifications for delivery, by mail to the addresses and to the webhooks that listen ([Listening]).
+// Package orgs/notify has one.
 type Notifier interface {
+	// Notify is called inside the unit of what it is told: what it writes to tx, such as a message in an outbox, is
+	// stored with that or not at all, and its error undoes it. The unit may be run again after a transient failure;
+	// what is sent at once, and not by what is stored, belongs into tx.AfterCommit.
 	Notify(ctx context.Context, tx *store.Tx, n Notification) error
+	// Mails says whether what it is told reaches addresses. Then the token of an invitation that is to be mailed is in
+	// the mail only, and no answer shows it (F466).
+	Mails() bool
+}
+
+// mails says whether the host mails.
+func (m *Manager) mails() bool { return m.opt.Notifier != nil && m.opt.Notifier.Mails() }
+
+// Tell hands a notification to the host's notifier, inside the unit of what it tells of. Its addressees may be named as
+// settings do, by address or role (F319); those that settings name for what it is about are added. Without a notifier
+// nobody is told.
+func (m *Manager) Tell(ctx context.Context, tx *store.Tx, n Notification) error {
+	if m.opt.Notifier == nil {
+		return nil
+	}
+	told, at := addressees{}, Place{OrgID: n.OrgID, TeamID: n.TeamID}
+	if err := told.addNamed(ctx, tx, at, n.To); err != nil {
+		return err
+	}
+	if err := told.addSettings(ctx, tx, at, n); err != nil {
+		return err
+	}
+	n.To = told.sorted()
+	return m.opt.Notifier.Notify(ctx, tx, n)
 }
 
 // approvalStep tells people of a step of an approval request: of a new one the addresses of the team's settings
 // and those who may decide, of everything else those whom the step concerns.
 func (m *Manager) approvalStep(ctx context.Context, tx *store.Tx, step rbac.ApprovalNotice) error {
-	a := step.Approval
-	n := Notification{Kind: step.Event, OrgID: a.OrgID, TeamID: a.TeamID, Approval: a}
 	told := addressees{}
 	if err := told.add(ctx, tx, step.To...); err != nil {
 		return err
 	}
-	if at := (Place{OrgID: a.OrgID, TeamID: a.TeamID}); step.Event == "approval.requested" && a.TeamID != "" && !at.IsProject() {
-		t, err := teams.Get(ctx, tx, a.TeamID)
-		if err != nil {
-			return err
-		}
-		if s := t.Settings.Notifications; s != nil {
-			if err := told.addNamed(ctx, tx, at, s.ApprovalRequests); err != nil {
-				return err
-			}
-		}
-	}
-	for key := range told {
-		n.To = append(n.To, told[key])
-	}
-	slices.Sort(n.To)
-	return m.opt.Notifier.Notify(ctx, tx, n)
-}
-
-// addressees are e-mail addresses by their keys.
-type addressees map[string]string
-
-// add adds the addresses of users. Who is suspended or gone is told nothing.
-func (to addressees) add(ctx context.Context, tx *store.Tx, ids ...string) error {
-	for _, id := range ids {
-		u, err := users.Get(ctx, tx, id)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-		case err != nil:
-			return err
-		case u.State == rbac.Active:
-			to[u.EmailKey] = u.Email
-		}
-	}
-	return nil
-}
-
-// addNamed adds whom settings name: addresses, and roles, also in the plural (F319), by those who hold them in
-// the team or the organization.
-func (to addressees) addNamed(ctx context.Context, tx *store.Tx, at Place, entries []string) error {
-	for _, entry := range entries {
-		if strings.Contains(entry, "@") {
-			to[emailKey(entry)] = entry
-			continue
-		}
-		role, err := rbac.FindRole(ctx, tx, at.OrgID, entry)
-		if errors.Is(err, store.ErrNotFound) {
-			role, err = rbac.FindRole(ctx, tx, at.OrgID, strings.TrimSuffix(entry, "s"))
-		}
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("role_id", role.ID)}}) {
-			if err != nil {
-				return err
-			}
-			if a.Kind != rbac.Member || a.State != rbac.Active || a.TeamID != "" && a.TeamID != at.TeamID {
-				continue
-			}
-			if err := to.add(ctx, tx, a.Subject); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	a := step.Approval
+	return m.Tell(ctx, tx, Notification{Kind: step.Event, OrgID: a.OrgID, TeamID: a.TeamID, To: told.sorted(), About: ApprovalStep{a}})
 }

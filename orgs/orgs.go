@@ -50,6 +50,7 @@ type Service interface {
 	Approvals
 	Budgets
 	AuditLogs
+	Webhooks
 	Credentials
 }
 
@@ -201,6 +202,20 @@ type AuditLogs interface {
 	EraseFromAudit(ctx context.Context, org, id string) (events int, err error)
 }
 
+// Webhooks are URLs that are called with an organization's notifications.
+type Webhooks interface {
+	CreateWebhook(ctx context.Context, org string, in NewWebhook) (Webhook, string, error)
+	UpdateWebhook(ctx context.Context, org, id string, in WebhookUpdate) (Webhook, error)
+	RotateWebhook(ctx context.Context, org, id string, overlap time.Duration) (Webhook, string, error)
+	DeleteWebhook(ctx context.Context, org, id string) (Webhook, error)
+	TestWebhook(ctx context.Context, org, id string) (Webhook, error)
+	RetryWebhook(ctx context.Context, org, id, failure string) (Webhook, error)
+	Webhook(ctx context.Context, org, id string) (Webhook, error)
+	Webhooks(ctx context.Context, org string, limit int, after string) (store.Page[Webhook], error)
+	WebhookFailures(ctx context.Context, org, id string, limit int, after string) (store.Page[WebhookFailure], error)
+	WebhookCalls(ctx context.Context, orgID string, ids ...string) (map[string]WebhookCalls, error)
+}
+
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)
@@ -228,10 +243,8 @@ type Options struct {
 	KeyPrefix string
 	// SelfServiceOrgs lets every user create organizations and own them.
 	SelfServiceOrgs bool
-	// Mailed says that the host mails invitations: their token is then in the mail only and no
-	// answer shows it. Mail is called after the invitation was stored.
-	Mail func(ctx context.Context, inv Invitation, token string) error
-	// Notifier takes what people should be told; nil: nobody is told anything.
+	// Notifier takes what people and webhooks should be told, invitations too; nil: nobody is told anything, and no webhook
+	// is taken.
 	Notifier Notifier
 	// Seal seals what organizations entrust to the host, such as the key of a log sink. Nil: no such secret is taken.
 	Seal *seal.Sealer
@@ -289,7 +302,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // needs a table for.
 func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
-		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind()}
+		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)

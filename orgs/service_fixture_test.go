@@ -39,6 +39,8 @@ type names struct {
 	Mail            string // token of the invitation
 	Key, Secret     string // of the team, for the user
 	Approval        string // which the user asked for
+	Webhook         string // which is called with everything
+	Failure         string // a message that could not be delivered to it
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -145,5 +147,8 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	asked := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: f.id.User})
 	approval, _, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Call: rbac.Call{Resource: "model:large"}}, "research")
 	require.NoError(t, err)
+	hook, _, err := f.CreateWebhook(ctx, f.id.Org, orgs.NewWebhook{URL: "https://hooks.acme.com/"})
+	require.NoError(t, err)
+	f.id.Webhook, f.id.Failure = hook.ID, "job_000000"
 	f.id.Token, f.id.Key, f.id.Secret, f.id.Policy, f.id.Law, f.id.Approval = token.ID, key.ID, secret, policy.ID, law.ID, approval.ID
 }

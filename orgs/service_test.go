@@ -78,7 +78,7 @@ func (a answer) or(other answer) answer {
 // methods is the table.
 func methods() []method {
 	return slices.Concat(userMethods, organizationMethods, treeMethods, teamMethods, projectMethods, memberMethods,
-		invitationMethods, keyMethods, roleMethods, policyMethods, otherMethods)
+		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, otherMethods)
 }
 
 func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {
@@ -112,6 +112,7 @@ var outside = map[string]string{
 	"OrgID": "resolves a name for whoever belongs there", "OrgPlace": "resolves a name for whoever belongs there",
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
+	"ExpireInvitations": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "Used": "the data path, which has decided", "Refused": "the data path, which has decided",
 }

@@ -18,6 +18,7 @@ var builtin = []string{
 	"reports.create", "reports.delete", "reports.read", "reports.update",
 	"roles.create", "roles.delete", "roles.read", "roles.update", "sso.read", "sso.update",
 	"teams.create", "teams.delete", "teams.read", "teams.update", "usage.read", "usage.write",
+	"webhooks.create", "webhooks.delete", "webhooks.read", "webhooks.update",
 }
 
 // Vocabulary is the closed list of actions. What is not in it is refused, whatever a wildcard says.

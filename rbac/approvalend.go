@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/orgkit/orgkit/audit"
@@ -144,28 +145,30 @@ func standingApprovals(ctx context.Context, tx *store.Tx, orgIDs []string, teamI
 }
 
 // ExpireApprovals notes on requests and grants that their time is over, each with an event, and says on how
-// many. Nothing depends on it: what has ended has ended, noted or not. It is the platform's, to be called now
-// and then.
+// many. Nothing depends on it: what has ended has ended, noted or not. What fails does not keep the rest
+// waiting. It is the platform's, to be called now and then.
 func (g *Guard) ExpireApprovals(ctx context.Context) (n int, err error) {
-	for {
-		var ended []Approval
-		err := g.Read(ctx, Op{Action: "approvals.expire"}, func(ctx context.Context, tx *store.Tx) error {
-			page, err := approvals.List(ctx, tx, store.Query{Limit: store.MaxLimit, Where: []store.Cond{store.In("status", ending), over(tx.Now())}})
-			ended = page.Items
-			return err
-		})
-		if err != nil || len(ended) == 0 {
-			return n, err
-		}
-		for _, a := range ended {
-			switch err := g.expire(ctx, a); {
-			case err == nil:
-				n++
-			case !errors.Is(err, errSettled):
-				return n, err
+	var ended []Approval
+	err = g.Read(ctx, Op{Action: "approvals.expire"}, func(ctx context.Context, tx *store.Tx) error {
+		ended = nil
+		for a, err := range approvals.All(ctx, tx, store.Query{Where: []store.Cond{store.In("status", ending), over(tx.Now())}}) {
+			if err != nil {
+				return err
 			}
+			ended = append(ended, a)
+		}
+		return nil
+	})
+	failed := []error{err}
+	for i := 0; i < len(ended) && ctx.Err() == nil; i++ {
+		switch err := g.expire(ctx, ended[i]); {
+		case err == nil:
+			n++
+		case !errors.Is(err, errSettled):
+			failed = append(failed, fmt.Errorf("approval %s: %w", ended[i].ID, err))
 		}
 	}
+	return n, errors.Join(append(failed, ctx.Err())...)
 }
 
 func (g *Guard) expire(ctx context.Context, a Approval) error {

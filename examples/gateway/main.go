@@ -3,8 +3,10 @@
 //	go run ./examples/gateway -addr 127.0.0.1:8080 -db sqlite:orgkit.db -admin-key KEY
 //
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
-// secrets are refused. It prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts
-// loopback for X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
+// secrets are refused. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
+// ORGKIT_SMTP_PASSWORD. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
+// X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
 package main
 
 import (
@@ -29,6 +31,7 @@ import (
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
+	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs/outbound"
@@ -40,6 +43,7 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
+	mail := mailFlags()
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -52,13 +56,13 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key, *auditKey); err != nil {
+	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key, *auditKey, mail); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, auditKey string) error {
+func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, auditKey string, mail *mailing) error {
 	if adminKey == "" {
 		adminKey = "ok_admin_" + rand.Text()
 		fmt.Fprintln(messages, "admin key:", adminKey)
@@ -68,15 +72,21 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 		return err
 	}
 	defer s.Close()
-	m, err := manager(s, auditKey)
+	m, n, err := manager(s, auditKey, mail)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	h, err := handler(m, adminKey, slog.New(slog.NewTextHandler(messages, nil)))
+	log := slog.New(slog.NewTextHandler(messages, nil))
+	h, err := handler(m, adminKey, log)
 	if err != nil {
 		return err
 	}
+	finish, err := work(ctx, m, n, log)
+	if err != nil {
+		return err
+	}
+	defer finish() // before the store is closed
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -100,39 +110,48 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	if err := finish(); err != nil {
+		return err
+	}
 	return m.Audit().Flush(grace)
 }
 
-// manager is the service, with checkpoints where there is a key. Secrets of organizations are taken where there is a
-// key to seal them with.
-func manager(s *store.Store, auditKey string) (*orgs.Manager, error) {
+// manager is the service, with checkpoints where there is a key, and who delivers its notifications. Secrets of
+// organizations are taken where there is a key to seal them with.
+func manager(s *store.Store, auditKey string, mail *mailing) (*orgs.Manager, *notify.Notifier, error) {
 	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
 	if auditKey != "" {
 		signer, err := note.NewSigner(auditKey)
 		if err != nil {
-			return nil, errors.New("the audit key is none") // and no error repeats it
+			return nil, nil, errors.New("the audit key is none") // and no error repeats it
 		}
 		public, err := audit.PublicKey(auditKey)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		o.Audit.Signers, o.Audit.Verifiers = []note.Signer{signer}, []string{public}
 	}
 	if text := os.Getenv("ORGKIT_SEAL_KEY"); text != "" {
 		key, err := seal.ParseKey(text)
 		if err != nil {
-			return nil, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
+			return nil, nil, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
 		}
 		if o.Seal, err = seal.New(key); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	guard, err := outbound.New(nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.URLs = guard
-	return orgs.New(s, o)
+	n, err := mail.notifier(o.Seal, guard)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Notifier = n
+	m, err := orgs.New(s, o)
+	return m, n, err
 }
 
 // handler mounts what there is.

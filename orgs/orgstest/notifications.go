@@ -24,6 +24,9 @@ func (r *Notifications) Notify(_ context.Context, tx *store.Tx, n orgs.Notificat
 	return nil
 }
 
+// Mails says yes: what was mailed is among what was recorded.
+func (r *Notifications) Mails() bool { return true }
+
 // Take returns what was recorded since it was last called.
 func (r *Notifications) Take() []orgs.Notification {
 	r.mu.Lock()

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +40,12 @@ type client struct {
 	headers [][2]string
 }
 
+// deaf is a notifier that delivers nothing.
+type deaf struct{}
+
+func (deaf) Notify(context.Context, *store.Tx, orgs.Notification) error { return nil }
+func (deaf) Mails() bool                                                { return false }
+
 type object = map[string]any
 
 func newClient(t *testing.T, s *store.Store) *client {
@@ -60,7 +67,7 @@ func newClient(t *testing.T, s *store.Store) *client {
 	require.NoError(t, err)
 	guard, err := outbound.New(nil)
 	require.NoError(t, err)
-	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Seal: sealer, URLs: guard, Options: rbac.Options{Actions: []string{"deployments.manage"},
+	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Seal: sealer, URLs: guard, Notifier: deaf{}, Options: rbac.Options{Actions: []string{"deployments.manage"},
 		Audit: audit.Options{Signers: []note.Signer{key}, Verifiers: []string{verifier}}}})
 	require.NoError(t, err)
 	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})

@@ -95,6 +95,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.auditCounts()
 	a.accessLog()
 	a.auditConfig()
+	a.webhooks()
 	return a.open(mux), nil
 }
 

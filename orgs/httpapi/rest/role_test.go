@@ -69,6 +69,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		"/invitations": `{"email": "x@y.example", "role": "viewer"}`, "/members": `{"user_id": "bob@acme.com", "role": "viewer"}`,
 		"/policies":  `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
 		"/approvals": `{"resource": "model:gated"}`, "/erasures": `{"user_id": "bob@acme.com"}`,
+		"/webhooks": `{"url": "https://hooks.acme.com/"}`,
 	}
 	for _, op := range operations(t, c) {
 		path := real.Replace(op[1])
@@ -127,7 +128,8 @@ func existing(c *client, org, team string) *strings.Replacer {
 	key := c.post("/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "user_id": null}`)["id"].(string)
 	c.call(200, "PATCH", teamPath, `{"settings": {"models": {"require_approval": ["gated"]}}}`)
 	approval := their.post(teamPath+"/approvals", `{"resource": "model:gated"}`)["id"].(string)
-	return strings.NewReplacer("{approval}", approval, "/access", "/access?action=models.use&resource=model:x",
+	webhook := c.post(orgPath+"/webhooks", `{"url": "https://hooks.acme.com/"}`)["id"].(string)
+	return strings.NewReplacer("{approval}", approval, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
 		"{sequence}", "0", "/consistency", "/consistency?from=1&to=2",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],

@@ -129,6 +129,7 @@ CREATE TABLE invitations (
 CREATE UNIQUE INDEX invitations_hash_key ON invitations (hash);
 CREATE UNIQUE INDEX invitations_org_id_team_id_pending_key ON invitations (org_id, team_id, pending);
 CREATE INDEX invitations_org_id_team_id_created_at_idx ON invitations (org_id, team_id, created_at, id);
+CREATE INDEX invitations_status_expires_at_idx ON invitations (status, expires_at, id);
 
 CREATE TABLE api_keys (
 	id TEXT NOT NULL,
@@ -170,6 +171,38 @@ CREATE TABLE api_key_uses (
 	updated_at TIMESTAMP NOT NULL,
 	org_id TEXT NOT NULL,
 	used_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE webhooks (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	url TEXT NOT NULL,
+	description TEXT NOT NULL,
+	events TEXT,
+	status TEXT NOT NULL,
+	status_reason TEXT NOT NULL,
+	status_at TIMESTAMP NOT NULL,
+	sealed TEXT NOT NULL,
+	secret_at TIMESTAMP NOT NULL,
+	previous_sealed TEXT NOT NULL,
+	previous_ends_at TIMESTAMP,
+	PRIMARY KEY (id)
+);
+CREATE INDEX webhooks_org_id_created_at_idx ON webhooks (org_id, created_at, id);
+
+CREATE TABLE webhook_calls (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	succeeded_at TIMESTAMP,
+	failed_at TIMESTAMP,
+	failed_reason TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 
