@@ -39,6 +39,7 @@ type names struct {
 	Mail            string // token of the invitation
 	Key, Secret     string // of the team, for the user
 	Approval        string // which the user asked for
+	Destination     string // of the audit log
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -133,6 +134,9 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	require.NoError(t, err)
 	key, secret, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "key", Team: f.id.Team, User: &f.id.User, Permissions: []string{"teams.read"}})
 	require.NoError(t, err)
+	config, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{Destinations: []orgs.NewDestination{bucket("acme-logs", nil)}})
+	require.NoError(t, err)
+	f.id.Destination = config.Destinations[0].ID
 	policy, _, err := f.CreatePolicy(ctx, f.id.Org, f.id.Team, somePolicy)
 	require.NoError(t, err)
 	law, _, err := f.CreatePolicy(ctx, f.id.Org, "", rbac.NewPolicy{Name: "law", Statements: []rbac.Statement{{Effect: rbac.EffectAllow, Actions: []string{"models.use"},
