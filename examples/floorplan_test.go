@@ -53,6 +53,7 @@ var rooms = map[string]room{
 	"store/storetest":          {3, []string{decimal, pgx, testify}},
 	"audit":                    {1, []string{xmod}},
 	"audit/export":             {2, []string{minio}},
+	"audit/export/exporttest":  {2, []string{testify}},
 	"rbac":                     {2, []string{casbin, decimal}},
 	"billing":                  {3, []string{decimal}},
 	"orgs":                     {4, []string{decimal}},

@@ -130,7 +130,7 @@ func (m *Manager) RetryDestination(ctx context.Context, org, id string) (dest au
 		before := d
 		d.RetryAt = nil
 		_, _, err = jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: audit.ProbeJob, OrgID: orgID, Payload: audit.DeliveryJob{Destination: id},
-			Key: id + "@retry", KeepKey: time.Microsecond}) // one at a time
+			Key: id + "@retry", KeepKey: time.Nanosecond}) // one at a time, and its key goes with it
 		if err == nil {
 			err = resend(ctx, tx, orgID, id)
 		}

@@ -18,6 +18,7 @@ type attempt struct {
 	destination audit.Destination
 	delivery    audit.Delivery // as it was kept last
 	limit       int            // of events in a batch; 0 is the usual
+	sent        bool           // a batch was taken
 }
 
 // errElsewhere says that the destination is gone, or another one than when the attempt began.
@@ -174,6 +175,7 @@ func (a *attempt) step(ctx context.Context, to sink) (more bool, err error) {
 	case ctx.Err() != nil: // it is we who end, or somebody else has the job
 		return false, context.Cause(ctx)
 	case !out.failed():
+		a.sent = true
 		a.limit *= 2 // after halves
 		return true, a.book(ctx, true, func(_ context.Context, tx *store.Tx, d *audit.Delivery) error {
 			works(d, tx.Now())

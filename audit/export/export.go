@@ -239,9 +239,9 @@ func (x *Exporter) due(l audit.Lag, now time.Time) bool {
 	return now.Sub(l.Since) >= x.opt.Age || l.Events >= int64(x.opt.Bytes/eventBytes)
 }
 
-// enqueue enqueues the one job of a destination. Its key is forgotten when the job is done.
+// enqueue enqueues the one job of a destination. Its key is forgotten with the job: less than a microsecond is no time.
 func enqueue(ctx context.Context, tx *store.Tx, d audit.Delivery) error {
-	_, _, err := jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: audit.ExportJob, OrgID: d.OrgID, Key: d.ID, KeepKey: time.Microsecond,
+	_, _, err := jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: audit.ExportJob, OrgID: d.OrgID, Key: d.ID, KeepKey: time.Nanosecond,
 		Payload: audit.DeliveryJob{Destination: d.ID}})
 	return err
 }

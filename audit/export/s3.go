@@ -114,7 +114,7 @@ func (b *bucket) load(ctx context.Context, a *attempt) (*batch, error) {
 		return nil, err
 	case out.events == 0 && begun:
 		out.below = max(m.Size, d.Until) // it is pruned
-	case out.events == 0:
+	case out.events == 0, a.sent && !begun && lines.Len() < b.x.opt.Bytes: // the rest waits until it is much or old
 		out.below = d.Next
 	default:
 		if out.name, err = b.name(ctx, d.OrgID, m, lines.Bytes()); err != nil {
@@ -235,6 +235,7 @@ var reasons = map[string]string{
 	"NoSuchBucket":                    "there is no such bucket",
 	"AccessDenied":                    "access is denied: the key needs s3:PutObject below the prefix",
 	"InvalidAccessKeyId":              "there is no such access key",
+	"XAdminUserNotFound":              "there is no such access key", // of versitygw
 	"SignatureDoesNotMatch":           "the secret access key is wrong",
 	"AuthorizationHeaderMalformed":    "the bucket lies in another region",
 	"PermanentRedirect":               "the bucket lies in another region",
