@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
@@ -300,6 +301,7 @@ func (m method) holds(t *testing.T, f *fixture, left change) {
 		require.Equal(t, audit.Success, e.Outcome)
 		require.Equal(t, f.actor(m.by), e.ActorID)
 		require.NotEmpty(t, e.Action)
+		require.True(t, export.Maps(e.Type), "%s has its place in the formats of sinks", e.Type)
 		switch {
 		case m.makes:
 			require.NotContains(t, []string{"", f.id.Org, f.id.Rival}, e.OrgID, "its own log begins with it")

@@ -24,6 +24,7 @@ import (
 	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
+	"github.com/orgkit/orgkit/store/sqlite"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -224,6 +225,13 @@ func span(from, below int64) (list []int64) {
 		list = append(list, from)
 	}
 	return list
+}
+
+func openSQLite(t testing.TB, path string) *store.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path, nil)
+	require.NoError(t, err)
+	return s
 }
 
 // quick is without wait, by a clock that stands still.

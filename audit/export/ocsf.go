@@ -170,6 +170,9 @@ func about(f fields, e audit.Event, class int, role json.RawMessage) {
 		if e.ResourceType == "user" {
 			f["user"] = thing
 			thing = fields{"uid": e.TeamID, "type": "team"}
+			if strings.HasPrefix(e.TeamID, "proj_") {
+				thing["type"] = "project"
+			}
 		} else {
 			thing["type"] = e.ResourceType
 		}

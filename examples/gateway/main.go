@@ -2,6 +2,7 @@
 //
 //	go run ./examples/gateway -addr 127.0.0.1:8080 -db sqlite:orgkit.db -admin-key KEY
 //
+// It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused. It prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts
 // loopback for X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
@@ -26,12 +27,12 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
-	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -40,6 +41,7 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
+	exports := newExportFlags(flag.CommandLine)
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -52,13 +54,13 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key, *auditKey); err != nil {
+	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key, *auditKey, exports); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, auditKey string) error {
+func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, auditKey string, exports exportFlags) error {
 	if adminKey == "" {
 		adminKey = "ok_admin_" + rand.Text()
 		fmt.Fprintln(messages, "admin key:", adminKey)
@@ -68,12 +70,13 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 		return err
 	}
 	defer s.Close()
-	m, err := manager(s, auditKey)
+	log := slog.New(slog.NewTextHandler(messages, nil))
+	m, x, err := manager(s, auditKey, exports, log)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	h, err := handler(m, adminKey, slog.New(slog.NewTextHandler(messages, nil)))
+	h, err := handler(m, adminKey, log)
 	if err != nil {
 		return err
 	}
@@ -84,6 +87,8 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+	stop := exports.deliver(m, x, log)
+	defer stop()
 	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
 
 	select {
@@ -104,35 +109,37 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 }
 
 // manager is the service, with checkpoints where there is a key. Secrets of organizations are taken where there is a
-// key to seal them with.
-func manager(s *store.Store, auditKey string) (*orgs.Manager, error) {
+// key to seal them with. The exporter delivers its audit logs.
+func manager(s *store.Store, auditKey string, exports exportFlags, log *slog.Logger) (*orgs.Manager, *export.Exporter, error) {
 	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
 	if auditKey != "" {
 		signer, err := note.NewSigner(auditKey)
 		if err != nil {
-			return nil, errors.New("the audit key is none") // and no error repeats it
+			return nil, nil, errors.New("the audit key is none") // and no error repeats it
 		}
 		public, err := audit.PublicKey(auditKey)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		o.Audit.Signers, o.Audit.Verifiers = []note.Signer{signer}, []string{public}
 	}
 	if text := os.Getenv("ORGKIT_SEAL_KEY"); text != "" {
 		key, err := seal.ParseKey(text)
 		if err != nil {
-			return nil, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
+			return nil, nil, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
 		}
 		if o.Seal, err = seal.New(key); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	guard, err := outbound.New(nil)
+	guard, err := exports.guard()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	o.URLs = guard
-	return orgs.New(s, o)
+	x := exports.exporter(s, guard, o.Seal, log)
+	o.URLs, o.Exports = guard, x
+	m, err := orgs.New(s, o)
+	return m, x, err
 }
 
 // handler mounts what there is.

@@ -52,10 +52,10 @@ type process struct {
 	log *bytes.Buffer
 }
 
-func start(t *testing.T, db string) *process {
+func start(t *testing.T, db string, args ...string) *process {
 	path, err := build()
 	require.NoError(t, err)
-	p := &process{Cmd: exec.Command(path, "-addr", "127.0.0.1:0", "-db", db, "-admin-key", key), log: &bytes.Buffer{}}
+	p := &process{Cmd: exec.Command(path, append([]string{"-addr", "127.0.0.1:0", "-db", db, "-admin-key", key}, args...)...), log: &bytes.Buffer{}}
 	p.Stderr = p.log
 	out, err := p.StdoutPipe()
 	require.NoError(t, err)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/orgkit/orgkit/audit/export"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
+	"github.com/orgkit/orgkit/store/seal"
+)
+
+// exportFlags say how audit logs are delivered.
+type exportFlags struct {
+	allow *string
+	age   *time.Duration
+	lease *time.Duration
+}
+
+func newExportFlags(f *flag.FlagSet) exportFlags {
+	return exportFlags{
+		allow: f.String("allow", "", "hosts, addresses and CIDRs with commas between them that destinations may lie at although they are not public, for tests and sinks of one's own"),
+		age:   f.Duration("export-age", 0, "after how long an event goes into an object of its bucket; 0 is 55s"),
+		lease: f.Duration("export-lease", 0, "after how long another process takes over what one had begun that is gone; 0 is 1m"),
+	}
+}
+
+// guard is what the gateway may call.
+func (f exportFlags) guard() (*outbound.Guard, error) {
+	o := &outbound.Options{}
+	if *f.allow != "" {
+		o.Allow = strings.Split(*f.allow, ",")
+	}
+	return outbound.New(o)
+}
+
+func (f exportFlags) exporter(s *store.Store, guard *outbound.Guard, sealer *seal.Sealer, log *slog.Logger) *export.Exporter {
+	return export.New(s, guard, sealer, &export.Options{Age: *f.age, Log: log})
+}
+
+// deliver delivers audit logs in the background, by a worker of its own, so that slow sinks keep nothing else waiting.
+// stop ends it and waits for it.
+func (f exportFlags) deliver(m *orgs.Manager, x *export.Exporter, log *slog.Logger) (stop func()) {
+	worker := jobs.NewWorker(m.Store(), &jobs.Options{Lease: *f.lease, Log: log})
+	x.Register(worker, m.Audit())
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context) error{worker.Run, x.Run} {
+		running.Go(func() {
+			if err := run(ctx); err != nil {
+				log.Error("gateway: audit logs are not delivered any more", "error", err)
+			}
+		})
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
