@@ -112,11 +112,7 @@ func (x *Exporter) export(ctx context.Context, j jobs.Job) error {
 	if err := j.Decode(&p); err != nil {
 		return jobs.Permanent(errors.New("the payload is that of another job"))
 	}
-	err := x.serve(ctx, j.OrgID, p.Destination)
-	if errors.Is(err, errElsewhere) {
-		return nil
-	}
-	return err
+	return unlessElsewhere(x.serve(ctx, j.OrgID, p.Destination))
 }
 
 // serve sends to a destination until there is nothing to send, it fails, or others have their turn.
@@ -172,16 +168,16 @@ func (a *attempt) step(ctx context.Context, to sink) (more bool, err error) {
 		out = to.send(ctx, b)
 	}
 	switch {
-	case ctx.Err() != nil: // it is we who end, or somebody else has the job
-		return false, context.Cause(ctx)
 	case !out.failed():
 		a.sent = true
 		a.limit *= 2 // after halves
-		return true, a.book(ctx, true, func(_ context.Context, tx *store.Tx, d *audit.Delivery) error {
+		return true, a.book(context.WithoutCancel(ctx), true, func(_ context.Context, tx *store.Tx, d *audit.Delivery) error {
 			works(d, tx.Now())
 			d.Next, d.SentAt = b.below, d.CheckedAt
 			return nil
 		})
+	case ctx.Err() != nil: // it is we who end, or somebody else has the job
+		return false, context.Cause(ctx)
 	case out.refused && b.events > 1:
 		a.limit = b.events / 2
 		return true, a.book(ctx, true, func(_ context.Context, _ *store.Tx, d *audit.Delivery) error {

@@ -102,6 +102,12 @@ func TestKilledGatewayDelivers(t *testing.T) { // audit goal 10
 				require.NotContains(t, p.log.String(), "canary")
 				p = gateway()
 			}
+			for _, d := range config["export_destinations"].([]any) {
+				status, d, err := p.call("POST", path+"/audit/destinations/"+d.(map[string]any)["id"].(string)+"/retry", "")
+				require.NoError(t, err)
+				require.Equal(t, 200, status, d)
+				require.Nil(t, d["retry_at"])
+			}
 			checkpoint := inStep(t, p, path)
 			require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 			require.NoError(t, p.Wait(), p.log)

@@ -51,12 +51,13 @@ func S3(t testing.TB, region string) *Store {
 	port, err := freePort()
 	require.NoError(t, err)
 	s := &Store{Endpoint: "http://127.0.0.1:" + port, AccessKeyID: accessKey, SecretAccessKey: secretKey, dir: t.TempDir()}
-	cmd := exec.Command(path, "--port", "127.0.0.1:"+port, "--health", "/health", "--region", region, "--quiet", "posix", s.dir)
+	cmd := exec.Command("/bin/sh", "-c", watch, "sh", path, "--port", "127.0.0.1:"+port, "--health", "/health", "--region", region, "--quiet", "posix", s.dir)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	end, err := cmd.StdinPipe() // closed by the kernel when this process ends
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = end.Close()
 		_ = cmd.Wait()
 	})
 	require.Eventually(t, func() bool {
@@ -68,6 +69,12 @@ func S3(t testing.TB, region string) *Store {
 	}, time.Minute, 20*time.Millisecond, "the object store does not start")
 	return s
 }
+
+// watch runs the store until standard input ends.
+const watch = `"$@" >/dev/null 2>&1 &
+cat >/dev/null
+kill -KILL $! 2>/dev/null
+wait $!`
 
 // Bucket makes a bucket and returns the directory in which its objects are files.
 func (s *Store) Bucket(t testing.TB, name string) string {
