@@ -76,7 +76,7 @@ func (l *Log) Lags(ctx context.Context) (list []Lag, err error) {
 	if err := l.catchUp(ctx); err != nil {
 		return nil, err
 	}
-	return list, l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		list = nil
 		for d, err := range Deliveries.All(ctx, tx, store.Query{}) {
 			if err != nil {
@@ -91,6 +91,7 @@ func (l *Log) Lags(ctx context.Context) (list []Lag, err error) {
 		}
 		return nil
 	})
+	return list, err
 }
 
 const lagsAtOnce = 500

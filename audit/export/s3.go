@@ -19,7 +19,6 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store/jobs/outbound"
-	"github.com/orgkit/orgkit/store/seal"
 )
 
 // bucket is a bucket of an object store.
@@ -80,10 +79,8 @@ func (x *Exporter) credentials(ctx context.Context, c audit.Config, d audit.Dest
 			return nil, lasting("it has no access_key_id and secret_access_key, and the host gives none")
 		}
 	}
-	return credentials.NewStaticV4(keys.AccessKeyID, keys.SecretAccessKey.Reveal(), reveal(keys.SessionToken)), outcome{}
+	return credentials.NewStaticV4(keys.AccessKeyID, keys.SecretAccessKey.Reveal(), keys.SessionToken.Reveal()), outcome{}
 }
-
-func reveal(s seal.Secret) string { return s.Reveal() }
 
 // resides finds out where a bucket lies of which nothing else says so.
 func (b *bucket) resides(ctx context.Context, in string) outcome {
@@ -262,5 +259,6 @@ func (b *bucket) judged(err error) outcome {
 		out.reason = reason
 	}
 	out.refused = false
+	out.lasting = out.lasting && res.StatusCode != http.StatusConflict // two that write one name at the same time
 	return out
 }
