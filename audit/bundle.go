@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -32,14 +33,29 @@ type Manifest struct {
 
 const manifestFormat = 1
 
+// stretch is what of a log is to be exported.
+type stretch struct {
+	from, below int64
+	maxBytes    int // about; 0 is all
+}
+
 // Export writes the events of an organization from a sequence on, each a line of JSON, up to about maxBytes (0: all of
 // them) and to the newest checkpoint, which it signs where it has a key. The manifest says how far it came: where Size
 // is First, there was nothing. Where events are pruned it begins behind them. It is not called inside of a unit.
 func (l *Log) Export(ctx context.Context, w io.Writer, orgID string, from int64, maxBytes int) (m Manifest, err error) {
+	return l.exportPart(ctx, w, orgID, stretch{from: from, below: math.MaxInt64, maxBytes: maxBytes})
+}
+
+// ExportRange is [Log.Export] of the events from a sequence on that lie below another one.
+func (l *Log) ExportRange(ctx context.Context, w io.Writer, orgID string, from, below int64) (m Manifest, err error) {
+	return l.exportPart(ctx, w, orgID, stretch{from: from, below: below})
+}
+
+func (l *Log) exportPart(ctx context.Context, w io.Writer, orgID string, p stretch) (m Manifest, err error) {
 	c, err := l.Checkpoint(ctx, orgID)
 	switch {
 	case errors.Is(err, store.ErrNotFound): // nothing is in it
-		return Manifest{Format: manifestFormat, Origin: l.origin(orgID), First: from, Size: from}, nil
+		return Manifest{Format: manifestFormat, Origin: l.origin(orgID), First: p.from, Size: p.from}, nil
 	case err != nil && !errors.Is(err, ErrNoSigner):
 		return m, err
 	}
@@ -51,7 +67,8 @@ func (l *Log) Export(ctx context.Context, w io.Writer, orgID string, from int64,
 			}
 			c.Size = head.size
 		}
-		m, err = l.export(ctx, tx, w, orgID, from, c.Size, maxBytes)
+		p.below = min(p.below, c.Size)
+		m, err = l.export(ctx, tx, w, orgID, p)
 		if err != nil || c.Note == "" || m.Size == m.First {
 			return err
 		}
@@ -64,16 +81,16 @@ func (l *Log) Export(ctx context.Context, w io.Writer, orgID string, from int64,
 	return m, err
 }
 
-func (l *Log) export(ctx context.Context, tx *store.Tx, w io.Writer, orgID string, from, to int64, maxBytes int) (m Manifest, err error) {
+func (l *Log) export(ctx context.Context, tx *store.Tx, w io.Writer, orgID string, p stretch) (m Manifest, err error) {
 	cut, err := lastPrune(ctx, tx, orgID)
 	if err != nil {
 		return m, err
 	}
-	from = max(from, cut.First)
+	from := max(p.from, cut.First)
 	m = Manifest{Format: manifestFormat, Origin: l.origin(orgID), First: from, Size: from}
 	t := tree{ctx: ctx, tx: tx, orgID: orgID}
 	e := edge{size: from}
-	if from > to {
+	if from > p.below {
 		return m, nil
 	}
 	if e.hashes, err = t.read(parts(from)); err != nil {
@@ -86,7 +103,7 @@ func (l *Log) export(ctx context.Context, tx *store.Tx, w io.Writer, orgID strin
 		if err != nil {
 			return m, err
 		}
-		if entry.Seq >= to || maxBytes > 0 && size >= maxBytes {
+		if entry.Seq >= p.below || p.maxBytes > 0 && size >= p.maxBytes {
 			break
 		}
 		line, err := entry.line()

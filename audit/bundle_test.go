@@ -85,6 +85,38 @@ func TestExportsAreOneLog(t *testing.T) {
 	})
 }
 
+func TestAnExportOfARangeIsExactlyThat(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		l := newSigned(t, s)
+		l.write(t, "org_1", 20)
+		var list []piece
+		for _, r := range [][2]int64{{0, 1}, {1, 8}, {8, 20}} {
+			var lines bytes.Buffer
+			m, err := l.ExportRange(t.Context(), &lines, "org_1", r[0], r[1])
+			require.NoError(t, err)
+			require.Equal(t, r, [2]int64{m.First, m.Size})
+			b, err := json.Marshal(m)
+			require.NoError(t, err)
+			list = append(list, piece{b, lines.Bytes()})
+		}
+		last, err := l.Checkpoint(t.Context(), "org_1")
+		require.NoError(t, err)
+		require.Equal(t, audit.Intact, l.read(t, list, last).Verdict)
+
+		root, err := l.Root(t.Context(), "org_1", 20)
+		require.NoError(t, err)
+		require.Equal(t, last.Root, root)
+		l.write(t, "org_1", 5)
+		root, err = l.Root(t.Context(), "org_1", 20)
+		require.NoError(t, err)
+		require.Equal(t, last.Root, root, "what comes later changes nothing")
+		for _, size := range []int64{-1, 0, 26} {
+			_, err := l.Root(t.Context(), "org_1", size)
+			require.ErrorIs(t, err, store.ErrNotFound)
+		}
+	})
+}
+
 // TestNoChangedExportIsGreen flips bits anywhere in exports and their manifests: of what is taken for intact the lines
 // are the same. (A checkpoint that is missing in the middle is made up for by the next.)
 func TestNoChangedExportIsGreen(t *testing.T) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -12,14 +13,20 @@ import (
 type Delivery struct {
 	store.Meta        // its id is that of the destination
 	OrgID      string `json:"org_id"`
-	Next       int64  `json:"next"` // the sequence of the first event that was not delivered
+	Type       string `json:"type"`  // of the destination
+	Next       int64  `json:"next"`  // the sequence of the first event that was not delivered
+	Until      int64  `json:"until"` // what is being sent ends before it, until it was taken; up to Next: nothing is
 
 	Status    Status     `json:"status"`
 	Reason    string     `json:"status_reason"`
 	CheckedAt *time.Time `json:"checked_at"` // when it was tried last
 	SentAt    *time.Time `json:"sent_at"`    // when it took events last
 	Failures  int64      `json:"failures"`   // in a row, since it took something
+	RetryAt   *time.Time `json:"retry_at"`   // before then nothing is sent; nil is at once
 }
+
+// AuditResource is how the log names the destination.
+func (d Delivery) AuditResource() Resource { return Resource{Type: "audit_destination", ID: d.ID} }
 
 // Status says whether a destination takes what is sent.
 type Status string
@@ -56,14 +63,87 @@ func (l *Log) Start(ctx context.Context, tx *store.Tx, orgID string, d Destinati
 	return head.size, err
 }
 
+// Lag is what a destination has not got.
+type Lag struct {
+	Delivery
+	Events int64     // how many
+	Since  time.Time // the time of the first of them; zero for none
+}
+
+// Lags are those of all destinations. Events that were committed before are counted. It reads two rows for each, some
+// hundred in one round trip.
+func (l *Log) Lags(ctx context.Context) (list []Lag, err error) {
+	if err := l.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		list = nil
+		for d, err := range Deliveries.All(ctx, tx, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			list = append(list, Lag{Delivery: d})
+		}
+		for some := range slices.Chunk(list, lagsAtOnce) {
+			if err := measure(ctx, tx, some); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+const lagsAtOnce = 500
+
+func measure(ctx context.Context, tx *store.Tx, list []Lag) error {
+	orgIDs := make([]string, len(list))
+	for i := range list {
+		orgIDs[i] = list[i].OrgID
+	}
+	last, err := newest(ctx, tx, events, orgIDs...)
+	if err != nil {
+		return err
+	}
+	var behind []*Lag
+	var first []place
+	for i := range list {
+		if d := &list[i]; len(last[i]) > 0 && last[i][0].Seq >= d.Next {
+			d.Events, d.Since = last[i][0].Seq+1-d.Next, last[i][0].At
+			behind = append(behind, d)
+			first = append(first, place{d.OrgID, d.Next >> blockLevel})
+		}
+	}
+	found, err := eventsOf(ctx, tx, first)
+	if err != nil {
+		return err
+	}
+	for i, d := range behind {
+		if at := slices.IndexFunc(found[i], func(k kept) bool { return k.Seq == d.Next }); at >= 0 { // else it is pruned
+			d.Since = found[i][at].At
+		}
+	}
+	return nil
+}
+
 // The kinds of the jobs by which destinations are served. They have the organization, and [DeliveryJob] as what they
 // need to know.
 const (
 	ProbeJob  = "audit.probe"  // tries whether a destination takes what is sent
 	ExportJob = "audit.export" // sends what was not sent
+	ResendJob = "audit.resend" // sends one event again that was refused, behind others
 )
 
 // DeliveryJob is what a job for a destination needs to know.
 type DeliveryJob struct {
 	Destination string `json:"destination"`
+	Sequence    int64  `json:"sequence,omitempty"` // of the event of a [ResendJob]
 }
+
+// The types of the events about destinations. All are mandatory.
+const (
+	DeliveryFailingType   = "audit.delivery_failing"   // it does not take what is sent
+	DeliveryRecoveredType = "audit.delivery_recovered" // it does again
+	DeliveryRetriedType   = "audit.delivery_retried"   // somebody has asked to try it now
+	ExportGapType         = "audit.export_gap"         // it refuses an event, which is left out
+)

@@ -52,7 +52,7 @@ func TestGapsAreWhereEventsAreMissing(t *testing.T) { // F335
 			clock.Advance(time.Hour)
 			if round > 0 { // once nothing is pruned
 				require.NoError(t, s.Update(as(t, alice), func(ctx context.Context, tx *store.Tx) error {
-					c, n, err := l.Prune(ctx, tx, org, audit.Cut{Before: begin.Add(time.Duration(rand.N(60*24))*time.Hour)})
+					c, n, err := l.Prune(ctx, tx, org, audit.Cut{Before: begin.Add(time.Duration(rand.N(60*24)) * time.Hour)})
 					if err == nil && n > 0 {
 						_, err = l.Append(ctx, tx, org, "audit.prune", c)
 					}

@@ -111,6 +111,30 @@ func eventAt(ctx context.Context, tx *store.Tx, orgID string, seq int64) (kept, 
 	return *found[seq], nil
 }
 
+// Root returns the root of the tree that the first events of an organization are, as many as the size says. A size that
+// the log has not reached is store.ErrNotFound, one from before a prune [ErrPruned].
+func (l *Log) Root(ctx context.Context, orgID string, size int64) (h Hash, err error) {
+	if size < 1 {
+		return h, store.ErrNotFound
+	}
+	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		head, err := l.head(ctx, tx, orgID)
+		if err != nil {
+			return err
+		}
+		if size > head.size {
+			return store.ErrNotFound
+		}
+		t := tree{ctx: ctx, tx: tx, orgID: orgID}
+		e := edge{size: size}
+		if e.hashes, err = t.read(parts(size)); err == nil {
+			h = e.root()
+		}
+		return err
+	})
+	return h, err
+}
+
 // ProveConsistency returns the hashes that show that the tree of the first size holds the same events as the
 // beginning of that of the second (RFC 6962, section 2.1.2), for [tlog.CheckTree]: nothing was changed between two
 // checkpoints. Sizes that the log has not reached are store.ErrNotFound, from before a prune [ErrPruned].

@@ -43,6 +43,14 @@ func (r *Rules) orDefaults() *Rules {
 
 func (r *Rules) standards() []string { return slices.Sorted(maps.Keys(r.Floors)) }
 
+// Place is the code of where a region lies, "" where that is not known.
+func (r *Rules) Place(region string) string { return r.orDefaults().place(region) }
+
+// IsCode says whether a region is a code of where something lies, and so no region of an object store.
+func (r *Rules) IsCode(region string) bool {
+	return slices.Contains(r.orDefaults().Regions, strings.ToUpper(region))
+}
+
 // place is the code of where a region lies, "" where that is not known.
 func (r *Rules) place(region string) string {
 	if slices.Contains(r.Regions, strings.ToUpper(region)) {

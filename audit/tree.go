@@ -48,25 +48,40 @@ func blockOf(orgID string, seq int64, at time.Time, completed []byte) (b block, 
 	return block{orgID, seq >> blockLevel, at, completed[blockLevel*tlog.HashSize:]}, true
 }
 
-// inBlocks returns the events of some blocks of an organization, as far as they are there, by their sequence.
-func inBlocks(ctx context.Context, tx *store.Tx, orgID string, numbers ...int64) (map[int64]*kept, error) {
-	before := make([]store.Range, len(numbers))
-	for i, n := range numbers {
-		before[i] = store.Range{Equal: []any{orgID, n - 1}, Limit: 1}
+// place is where an event is, or a block.
+type place struct {
+	orgID string
+	n     int64
+}
+
+// eventsOf returns the events of blocks, as far as they are there, and maybe some behind them.
+func eventsOf(ctx context.Context, tx *store.Tx, wanted []place) ([][]kept, error) {
+	before := make([]store.Range, len(wanted))
+	for i, p := range wanted {
+		before[i] = store.Range{Equal: []any{p.orgID, p.n - 1}, Limit: 1}
 	}
 	ends, err := blocks.ScanEach(ctx, tx, before)
 	if err != nil {
 		return nil, err
 	}
-	ranges := make([]store.Range, len(numbers))
-	for i := range numbers {
+	ranges := make([]store.Range, len(wanted))
+	for i, p := range wanted {
 		from := dawn
 		if len(ends[i]) > 0 {
 			from = ends[i][0].At.Add(time.Microsecond)
 		}
-		ranges[i] = store.Range{Equal: []any{orgID}, From: from, Limit: blockSize}
+		ranges[i] = store.Range{Equal: []any{p.orgID}, From: from, Limit: blockSize}
 	}
-	found, err := events.ScanEach(ctx, tx, ranges)
+	return events.ScanEach(ctx, tx, ranges)
+}
+
+// inBlocks returns the events of some blocks of an organization, as far as they are there, by their sequence.
+func inBlocks(ctx context.Context, tx *store.Tx, orgID string, numbers ...int64) (map[int64]*kept, error) {
+	wanted := make([]place, len(numbers))
+	for i, n := range numbers {
+		wanted[i] = place{orgID, n}
+	}
+	found, err := eventsOf(ctx, tx, wanted)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ const (
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
 	gomail  = "github.com/wneessen/go-mail"
+	minio   = "github.com/minio/minio-go/v7"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -52,6 +53,8 @@ var rooms = map[string]room{
 	"store/jobs":               {1, []string{cron}},
 	"store/storetest":          {3, []string{decimal, pgx, testify}},
 	"audit":                    {1, []string{xmod}},
+	"audit/export":             {2, []string{minio}},
+	"audit/export/exporttest":  {2, []string{testify}},
 	"rbac":                     {2, []string{casbin, decimal}},
 	"billing":                  {3, []string{decimal}},
 	"orgs":                     {4, []string{decimal}},

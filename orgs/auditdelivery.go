@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs"
 )
@@ -81,11 +83,13 @@ func (m *Manager) deliverTo(ctx context.Context, tx *store.Tx, before, c audit.C
 		return d, nil
 	}
 	if fresh || dest.Type == audit.S3 && !dest.SameTarget(old) { // another bucket gets all of it, too
+		d.Until = 0
 		if d.Next, err = m.Audit().Start(ctx, tx, c.ID, dest); err != nil {
 			return d, err
 		}
 	}
-	d.OrgID, d.Status, d.Reason, d.CheckedAt, d.Failures = c.ID, audit.Unverified, "", nil, 0
+	d.OrgID, d.Type, d.Status, d.Reason = c.ID, dest.Type, audit.Unverified, ""
+	d.CheckedAt, d.Failures, d.RetryAt = nil, 0, nil
 	if works {
 		now := tx.Now()
 		d.Status, d.CheckedAt = audit.Working, &now
@@ -101,4 +105,62 @@ func (m *Manager) deliverTo(ctx context.Context, tx *store.Tx, before, c audit.C
 		return d, audit.Deliveries.Insert(ctx, tx, &d)
 	}
 	return d, audit.Deliveries.Update(ctx, tx, &d)
+}
+
+// RetryDestination has a destination tried now that does not take what is sent, and what waits sent to it if it does:
+// nobody waits for the back-off any longer. Events that it had refused, so that they were left out, are sent again. It
+// needs audit.update; an id that is none of a destination is store.ErrNotFound.
+func (m *Manager) RetryDestination(ctx context.Context, org, id string) (dest audit.Destination, d audit.Delivery, err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return dest, d, err
+	}
+	err = m.Change(ctx, rbac.Op{Action: "audit.update", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		c, err := auditConfig(ctx, tx, orgID)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		is := false
+		if dest, is = find(c.Destinations, func(o audit.Destination) bool { return o.ID == id }); !is {
+			return audit.Change{}, store.ErrNotFound
+		}
+		if d, err = audit.Deliveries.Lock(ctx, tx, id); err != nil {
+			return audit.Change{}, err
+		}
+		before := d
+		d.RetryAt = nil
+		_, _, err = jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: audit.ProbeJob, OrgID: orgID, Payload: audit.DeliveryJob{Destination: id},
+			Key: id + "@retry", KeepKey: time.Nanosecond}) // one at a time, and its key goes with it
+		if err == nil {
+			err = resend(ctx, tx, orgID, id)
+		}
+		if err == nil {
+			err = audit.Deliveries.Update(ctx, tx, &d)
+		}
+		return audit.Updated(before, d).As(audit.DeliveryRetriedType), err
+	})
+	return dest, d, err
+}
+
+// resend makes jobs again of the dead letters of a destination.
+func resend(ctx context.Context, tx *store.Tx, orgID, id string) error {
+	q := jobs.DeadQuery{OrgID: orgID, Kind: audit.ResendJob}
+	for {
+		page, err := jobs.DeadLetters(ctx, tx, q)
+		if err != nil {
+			return err
+		}
+		for _, letter := range page.Items {
+			var p audit.DeliveryJob
+			if err := letter.Decode(&p); err != nil || p.Destination != id {
+				continue
+			}
+			if err := jobs.Retry(ctx, tx, orgID, letter.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return nil
+		}
+	}
 }

@@ -190,6 +190,7 @@ type Budgets interface {
 type AuditLogs interface {
 	SetAuditConfig(ctx context.Context, org string, in NewAuditConfig) (AuditSettings, []store.Warning, error)
 	AuditConfig(ctx context.Context, org string) (AuditSettings, error)
+	RetryDestination(ctx context.Context, org, id string) (audit.Destination, audit.Delivery, error)
 	AuditLog(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditLogBelow(ctx context.Context, org string, f audit.Filter) (store.Page[audit.Event], error)
 	AuditCounts(ctx context.Context, org string, q audit.CountQuery) (audit.Counts, error)

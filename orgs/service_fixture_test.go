@@ -41,6 +41,7 @@ type names struct {
 	Approval        string // which the user asked for
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it
+	Destination     string // of the audit log
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -135,6 +136,9 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	require.NoError(t, err)
 	key, secret, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "key", Team: f.id.Team, User: &f.id.User, Permissions: []string{"teams.read"}})
 	require.NoError(t, err)
+	config, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{Destinations: []orgs.NewDestination{bucket("acme-logs", nil)}})
+	require.NoError(t, err)
+	f.id.Destination = config.Destinations[0].ID
 	policy, _, err := f.CreatePolicy(ctx, f.id.Org, f.id.Team, somePolicy)
 	require.NoError(t, err)
 	law, _, err := f.CreatePolicy(ctx, f.id.Org, "", rbac.NewPolicy{Name: "law", Statements: []rbac.Statement{{Effect: rbac.EffectAllow, Actions: []string{"models.use"},

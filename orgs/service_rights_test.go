@@ -284,6 +284,15 @@ var otherMethods = []method{
 		}},
 	{name: "AuditConfig", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditConfig(ctx, f.id.Org) }},
+	{name: "RetryDestination", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			_, d, err := f.RetryDestination(ctx, f.id.Org, f.id.Destination)
+			return d, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			_, d, err := f.RetryDestination(ctx, f.id.Org, "dst_none")
+			return d, err
+		}},
 	{name: "AuditLog", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.AuditLog(ctx, f.id.Org, audit.Filter{}) }},
 	{name: "AuditLogBelow", reads: true,

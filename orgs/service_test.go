@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
@@ -304,6 +305,7 @@ func (m method) holds(t *testing.T, f *fixture, left change) {
 		if noun, _, _ := strings.Cut(e.Type, "."); noun != "audit" { // which is logged whatever families are
 			require.True(t, emitted[e.Category] != nil, "%s: the family %s is in the table of those that are emitted", e.Type, e.Category)
 		}
+		require.True(t, export.Maps(e.Type), "%s has its place in the formats of sinks", e.Type)
 		switch {
 		case m.makes:
 			require.NotContains(t, []string{"", f.id.Org, f.id.Rival}, e.OrgID, "its own log begins with it")

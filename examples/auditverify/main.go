@@ -3,9 +3,9 @@
 //	go run ./examples/auditverify -key KEY FILE|DIR
 //
 // FILE is an export, NAME.jsonl or NAME.jsonl.gz, with NAME.proof.json beside it. DIR holds any number of them, below
-// it at any depth, of any number of organizations. KEY is the public key of who signs, as GET .../audit/checkpoint
-// shows it, best from somewhere else; -checkpoint is a file with a checkpoint that was kept elsewhere. Both may come
-// several times.
+// it at any depth, of any number of organizations, such as a bucket that was downloaded. KEY is the public key of who
+// signs, as GET .../audit/checkpoint shows it, best from somewhere else; -checkpoint is a file with a checkpoint that
+// was kept elsewhere. Both may come several times.
 //
 // It says one line per log: "ok", "tampered at seq N" or "cannot check", and ends with 0 where all are ok, with 1 where
 // one was tampered with and with 2 where one cannot be checked.

@@ -2,6 +2,7 @@
 //
 //	go run ./examples/gateway -addr 127.0.0.1:8080 -db sqlite:orgkit.db -admin-key KEY
 //
+// It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. Mails, webhooks and what has to be done from time to time are the work of the same process. It
@@ -28,13 +29,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
-	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -43,7 +44,7 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
-	mail := mailFlags()
+	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine)}
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -56,38 +57,47 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, *addr, *db, *key, *auditKey, mail); err != nil {
+	o.addr, o.db, o.adminKey, o.auditKey = *addr, *db, *key, *auditKey
+	if err := run(ctx, os.Stdout, os.Stderr, o); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, auditKey string, mail *mailing) error {
-	if adminKey == "" {
-		adminKey = "ok_admin_" + rand.Text()
-		fmt.Fprintln(messages, "admin key:", adminKey)
+// options are the flags.
+type options struct {
+	addr, db, adminKey, auditKey string
+
+	mail    *mailing
+	exports exportFlags
+}
+
+func run(ctx context.Context, out, messages io.Writer, o options) error {
+	if o.adminKey == "" {
+		o.adminKey = "ok_admin_" + rand.Text()
+		fmt.Fprintln(messages, "admin key:", o.adminKey)
 	}
-	s, err := opendb.Open(ctx, db)
+	s, err := opendb.Open(ctx, o.db)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	m, n, err := manager(s, auditKey, mail)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
 	log := slog.New(slog.NewTextHandler(messages, nil))
-	h, err := handler(m, adminKey, log)
+	parts, err := newParts(s, o, log)
 	if err != nil {
 		return err
 	}
-	finish, err := work(ctx, m, n, log)
+	defer parts.Close()
+	h, err := handler(parts.Manager, o.adminKey, log)
+	if err != nil {
+		return err
+	}
+	finish, err := work(ctx, parts, o.exports, log)
 	if err != nil {
 		return err
 	}
 	defer finish() // before the store is closed
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.addr)
 	if err != nil {
 		return err
 	}
@@ -113,45 +123,52 @@ func run(ctx context.Context, out, messages io.Writer, addr, db, adminKey, audit
 	if err := finish(); err != nil {
 		return err
 	}
-	return m.Audit().Flush(grace)
+	return parts.Audit().Flush(grace)
 }
 
-// manager is the service, with checkpoints where there is a key, and who delivers its notifications. Secrets of
-// organizations are taken where there is a key to seal them with.
-func manager(s *store.Store, auditKey string, mail *mailing) (*orgs.Manager, *notify.Notifier, error) {
+// parts are what a host has made of the library.
+type parts struct {
+	*orgs.Manager
+	notifier *notify.Notifier
+	exporter *export.Exporter
+}
+
+// newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
+// logs. Secrets of organizations are taken where there is a key to seal them with.
+func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
 	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
-	if auditKey != "" {
-		signer, err := note.NewSigner(auditKey)
+	if flags.auditKey != "" {
+		signer, err := note.NewSigner(flags.auditKey)
 		if err != nil {
-			return nil, nil, errors.New("the audit key is none") // and no error repeats it
+			return p, errors.New("the audit key is none") // and no error repeats it
 		}
-		public, err := audit.PublicKey(auditKey)
+		public, err := audit.PublicKey(flags.auditKey)
 		if err != nil {
-			return nil, nil, err
+			return p, err
 		}
 		o.Audit.Signers, o.Audit.Verifiers = []note.Signer{signer}, []string{public}
 	}
 	if text := os.Getenv("ORGKIT_SEAL_KEY"); text != "" {
 		key, err := seal.ParseKey(text)
 		if err != nil {
-			return nil, nil, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
+			return p, fmt.Errorf("ORGKIT_SEAL_KEY: %w", err)
 		}
 		if o.Seal, err = seal.New(key); err != nil {
-			return nil, nil, err
+			return p, err
 		}
 	}
-	guard, err := outbound.New(nil)
+	guard, err := flags.exports.guard()
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	o.URLs = guard
-	n, err := mail.notifier(o.Seal, guard)
-	if err != nil {
-		return nil, nil, err
+	if p.notifier, err = flags.mail.notifier(o.Seal, guard); err != nil {
+		return p, err
 	}
-	o.Notifier = n
-	m, err := orgs.New(s, o)
-	return m, n, err
+	p.exporter = flags.exports.exporter(s, guard, o.Seal, log)
+	o.Notifier, o.Exports = p.notifier, p.exporter
+	p.Manager, err = orgs.New(s, o)
+	return p, err
 }
 
 // handler mounts what there is.

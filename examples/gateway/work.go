@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"log/slog"
 	"net/mail"
 	"os"
 	"sync"
 
-	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/jobs/outbound"
@@ -48,19 +48,28 @@ func (m *mailing) notifier(sealer *seal.Sealer, guard *outbound.Guard) (*notify.
 	return notify.New(o)
 }
 
-// work does in the background what this process does besides answering. finish ends it, and waits for what is under way;
-// it may be called again.
-func work(ctx context.Context, m *orgs.Manager, n *notify.Notifier, log *slog.Logger) (finish func() error, err error) {
-	w := jobs.NewWorker(m.Store(), &jobs.Options{Log: log})
-	n.Handle(w, m)
-	if err := m.Maintain(ctx, w); err != nil {
+// work does in the background what this process does besides answering. Audit logs are delivered by a worker of their own,
+// so that slow sinks keep nothing else waiting. finish ends it, and waits for what is under way; it may be called again.
+func work(ctx context.Context, p parts, exports exportFlags, log *slog.Logger) (finish func() error, err error) {
+	w := jobs.NewWorker(p.Store(), &jobs.Options{Log: log})
+	p.notifier.Handle(w, p.Manager)
+	if err := p.Maintain(ctx, w); err != nil {
 		return nil, err
 	}
+	delivery := jobs.NewWorker(p.Store(), &jobs.Options{Lease: *exports.lease, Log: log})
+	p.exporter.Register(delivery, p.Audit())
+
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // requests that still run may enqueue
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(running) }()
-	return sync.OnceValue(func() error {
+	runs := []func(context.Context) error{w.Run, delivery.Run, p.exporter.Run}
+	ended := make(chan error, len(runs))
+	for _, run := range runs {
+		go func() { ended <- run(running) }()
+	}
+	return sync.OnceValue(func() (err error) {
 		stop()
-		return <-ended
+		for range runs {
+			err = errors.Join(err, <-ended)
+		}
+		return err
 	}), nil
 }

@@ -42,6 +42,7 @@ type destinationView struct {
 	StatusReason *string      `json:"status_reason"`
 	CheckedAt    *string      `json:"checked_at" doc:"when it was tried last"`
 	SentAt       *string      `json:"sent_at" doc:"when it took events last"`
+	RetryAt      *string      `json:"retry_at" doc:"before then nothing is sent, as it has not taken what was"`
 	Next         int64        `json:"next_sequence" doc:"of the first event that it has not got"`
 
 	Bucket     string  `json:"bucket,omitempty"`
@@ -73,7 +74,7 @@ const unknownRegion = "unknown"
 
 func renderDestination(d audit.Destination, to audit.Delivery) destinationView {
 	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), unknownRegion), Status: to.Status, StatusReason: optional(to.Reason),
-		CheckedAt: stampOf(to.CheckedAt), SentAt: stampOf(to.SentAt), Next: to.Next,
+		CheckedAt: stampOf(to.CheckedAt), SentAt: stampOf(to.SentAt), RetryAt: stampOf(to.RetryAt), Next: to.Next,
 		Bucket: d.Bucket, Encryption: d.Encryption, Endpoint: d.Endpoint, Format: d.Format}
 	if d.Type == audit.S3 {
 		v.Prefix = &d.Prefix
@@ -239,6 +240,14 @@ func (a *api) auditConfig() {
 		view.Warnings = warnings
 		return one(c.Version, view, err)
 	})
+	add[none, none](a, http.MethodPost, path+"/destinations/{destination}/retry", "Try a destination now that does not take what is sent",
+		func(ctx context.Context, _ *none) (*answer[destinationView], error) {
+			d, to, err := a.RetryDestination(ctx, param(ctx, "org"), param(ctx, "destination"))
+			if err != nil {
+				return nil, err
+			}
+			return ok(renderDestination(d, to))
+		})
 }
 
 // auditConfigAs is the body by which a configuration could be set as it is: with the ids of its destinations, so that

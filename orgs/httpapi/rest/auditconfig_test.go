@@ -45,9 +45,13 @@ func TestTheSeedsAuditConfiguration(t *testing.T) {
 		require.Regexp(t, "^dst_", bucket["id"])
 		now := clock.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 		require.Equal(t, object{"id": bucket["id"], "type": "s3", "bucket": "acme-audit-logs", "prefix": "parrotrouter/", "encryption": "AES256", "region": "unknown",
-			"status": "unverified", "status_reason": nil, "checked_at": nil, "sent_at": nil, "next_sequence": 0.0, "access_key_id_set": false, "secret_access_key_set": false}, bucket)
+			"status": "unverified", "status_reason": nil, "checked_at": nil, "sent_at": nil, "retry_at": nil, "next_sequence": 0.0, "access_key_id_set": false, "secret_access_key_set": false}, bucket)
 		require.Equal(t, object{"id": sink["id"], "type": "siem", "endpoint": "https://siem.acme.com/api/logs", "format": "json", "region": "unknown",
-			"status": "unverified", "status_reason": nil, "checked_at": nil, "sent_at": nil, "next_sequence": sink["next_sequence"], "api_key_set": true, "api_key_updated_at": now}, sink)
+			"status": "unverified", "status_reason": nil, "checked_at": nil, "sent_at": nil, "retry_at": nil, "next_sequence": sink["next_sequence"], "api_key_set": true, "api_key_updated_at": now}, sink)
+
+		retried := owner.call(200, "POST", path+"/destinations/"+sink["id"].(string)+"/retry", "")
+		require.Equal(t, sink, retried)
+		owner.call(404, "POST", path+"/destinations/dst_none/retry", "")
 
 		clock.Advance(time.Hour)
 		again := owner.call(200, "PUT", path, body(t, "audit"))
@@ -75,6 +79,7 @@ func TestTheSeedsAuditConfiguration(t *testing.T) {
 		_, member := c.person(org, "mary@acme.com", "member")
 		member.call(403, "GET", path, "")
 		member.call(403, "PUT", path, `{}`)
+		member.call(403, "POST", path+"/destinations/dst_none/retry", "")
 	})
 }
 

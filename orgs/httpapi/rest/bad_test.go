@@ -169,15 +169,17 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 	_, dev := c.person(org, "dev@acme.com", "developer")
 	approval := dev.post("/v1/teams/"+team+"/approvals", `{"resource": "model:gated"}`)["id"].(string)
 
+	destination := destination(c.call(200, "PUT", "/v1/organizations/"+org+"/audit", `{"export_destinations": [{"type": "s3", "bucket": "acme-audit-logs"}]}`), 0)["id"].(string)
+
 	// The stranger owns an organization of their own.
 	stranger, token := c.user("mallory@evil.example", time.Time{})
 	c.post("/v1/organizations", `{"name": "Evil", "owner": {"user_id": "`+stranger+`"}}`)
 	m := c.as(token, "")
 	webhook := c.post("/v1/organizations/"+org+"/webhooks", `{"url": "https://hooks.acme.com/"}`)["id"].(string)
 	ours := strings.NewReplacer("{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
-		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project, "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1")
+		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project, "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1", "{destination}", destination)
 	theirs := strings.NewReplacer("{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
-		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx", "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1")
+		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx", "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1", "{destination}", destination)
 	for _, op := range operations(t, c) {
 		if !strings.Contains(op[1], "{") {
 			continue

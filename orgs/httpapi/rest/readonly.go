@@ -19,6 +19,7 @@ type ServerWrittenOfDestination struct {
 	StatusReason any `json:"status_reason,omitempty" readOnly:"true"`
 	CheckedAt    any `json:"checked_at,omitempty" readOnly:"true"`
 	SentAt       any `json:"sent_at,omitempty" readOnly:"true"`
+	RetryAt      any `json:"retry_at,omitempty" readOnly:"true"`
 	Next         any `json:"next_sequence,omitempty" readOnly:"true"`
 
 	APIKeySet                any `json:"api_key_set,omitempty" readOnly:"true"`

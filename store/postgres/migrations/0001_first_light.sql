@@ -509,12 +509,15 @@ CREATE TABLE audit_deliveries (
 	created_at TIMESTAMPTZ NOT NULL,
 	updated_at TIMESTAMPTZ NOT NULL,
 	org_id TEXT NOT NULL,
+	type TEXT NOT NULL,
 	next BIGINT NOT NULL,
+	until BIGINT NOT NULL,
 	status TEXT NOT NULL,
 	reason TEXT NOT NULL,
 	checked_at TIMESTAMPTZ,
 	sent_at TIMESTAMPTZ,
 	failures BIGINT NOT NULL,
+	retry_at TIMESTAMPTZ,
 	PRIMARY KEY (id)
 );
 CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);

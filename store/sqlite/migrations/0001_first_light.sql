@@ -507,12 +507,15 @@ CREATE TABLE audit_deliveries (
 	created_at TIMESTAMP NOT NULL,
 	updated_at TIMESTAMP NOT NULL,
 	org_id TEXT NOT NULL,
+	type TEXT NOT NULL,
 	next INTEGER NOT NULL,
+	until INTEGER NOT NULL,
 	status TEXT NOT NULL,
 	reason TEXT NOT NULL,
 	checked_at TIMESTAMP,
 	sent_at TIMESTAMP,
 	failures INTEGER NOT NULL,
+	retry_at TIMESTAMP,
 	PRIMARY KEY (id)
 );
 CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
