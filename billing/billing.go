@@ -32,7 +32,7 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// ErrExceeded: a hard budget has not enough left. The detail is a *[Exceeded].
+// ErrExceeded: there is not enough left. Of a budget the detail is a *[Exceeded].
 var ErrExceeded = errors.New("budget exceeded")
 
 // ErrSettled: the reservation was settled with another amount, or released, before.
@@ -46,12 +46,12 @@ type Exceeded struct {
 	Limit     decimal.Decimal // effective limit of the period
 	Remaining decimal.Decimal // never negative
 	ResetAt   time.Time
-	Unpriced  bool // refused because nothing is known of what the call may cost
+	Unpriced  bool // refused because nothing is known of what the call may cost; see UnknownPrice
 }
 
 func (e *Exceeded) Error() string {
 	if e.Unpriced {
-		return fmt.Sprintf("the %s budget is hard and the model has no price", e.Scope)
+		return fmt.Sprintf("the %s budget takes no call of which no price is known", e.Scope)
 	}
 	return fmt.Sprintf("the %s budget has %s of %s left until %s", e.Scope, e.Remaining, e.Limit, e.ResetAt.Format(time.RFC3339))
 }
