@@ -7,7 +7,16 @@
 // # Exactness
 //
 // Amounts are decimals at the API, in the database and in reports. No float ever touches money.
-// What is enforced is rounded up to 12 places, so that rounding never admits too much.
+// What is enforced is rounded up to 12 places, so that rounding never admits too much. Where decimals
+// are too slow the same amounts are integers, [Pico] and [Femto], and no sum overflows unseen.
+//
+// # Prices
+//
+// A [Catalogue] knows what its models cost, by the price that each has in code or by a [Book] of versions with
+// instants from which they count. [Catalogue.EstimateUpperBound] says what a call may cost at most,
+// [Catalogue.MaxTokensFor] how long its answer may be. What was reserved settles by the version of the price that
+// it was reserved by ([Reservation.SettleUsage]). Where a price is missing, each budget says what becomes of
+// the call ([UnknownPrice]); hard ones refuse it.
 //
 // # Guarantee
 //

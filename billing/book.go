@@ -19,6 +19,11 @@ type Book struct {
 	ids      map[string]*PriceVersion
 }
 
+// budgetCurrency is that of all budgets. Nothing is converted, and nothing mixed with it (billing edge 24).
+const budgetCurrency = "USD"
+
+var errCurrency = store.Invalid("currency", "enum", "must be "+budgetCurrency+", in which budgets are kept")
+
 var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
 
 // NewBook returns a book of prices in one currency (ISO 4217). A version that cannot be, or two of one

@@ -74,10 +74,10 @@ func (b Budget) Validate() error {
 	case b.TeamID != "" && b.Scope != ScopeMember:
 		return store.Invalid("team_id", "range", "belongs to member budgets only")
 	}
-	if err := errors.Join(checkAmount("limit", b.Limit), b.checkUnknown()); err != nil {
+	if err := cmp.Or(checkAmount("limit", b.Limit), b.checkUnknown()); err != nil {
 		return err
 	}
-	if t := b.AlertThreshold; t != nil && (!t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1))) {
+	if t := b.AlertThreshold; t != nil && (!bounded(*t) || !t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1))) {
 		return store.Invalid("alert_threshold", "range", "must be above 0 and at most 1")
 	}
 	if _, err := ParseWindow(b.Window); err != nil {
@@ -183,8 +183,8 @@ func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	return b, err
 }
 
-// Path is where a call spends, and by which price: every budget of every part has to have room for it, and so has every
-// budget of the organizations above.
+// Path is where a call spends, and by which price: every budget of every part has to have room for it,
+// and so has every budget of the organizations above.
 type Path struct {
 	OrgID     string
 	TeamID    string // "" outside of teams

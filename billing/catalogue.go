@@ -46,7 +46,7 @@ func NewCatalogue(models ...Model) (*Catalogue, error) {
 			prices = append(prices, ModelPrice{Model: m.ID, Components: m.Price.Components()})
 		}
 	}
-	book, err := NewBook("USD", prices...)
+	book, err := NewBook(budgetCurrency, prices...)
 	if err != nil {
 		return nil, fmt.Errorf("billing: %w", err)
 	}
@@ -80,15 +80,14 @@ type priced struct {
 	models [][]*PriceVersion
 }
 
-// read looks every name of the book up. Money is kept in USD, and nothing else is converted (billing
-// edge 24).
+// read looks every name of the book up.
 func (c *Catalogue) read(b *Book) (*priced, error) {
 	p := &priced{book: b, models: make([][]*PriceVersion, len(c.models))}
 	if b == nil {
 		return p, nil
 	}
-	if b.currency != "USD" {
-		return nil, store.Invalid("currency", "enum", "must be USD, in which budgets are kept")
+	if b.currency != budgetCurrency {
+		return nil, errCurrency
 	}
 	for _, name := range b.Models() {
 		i, ok := c.byName[name]

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"time"
@@ -16,14 +17,14 @@ const DefaultMaxOutputTokens = 16384
 type Estimate struct {
 	Price *PriceVersion // that the call will be settled by; nil: none is known
 	// Usage is the most that the call may use. Its OutputTokens are never more than the model's: what the
-	// upstream is to be told, so that the estimate is kept.
+	// upstream is to be told, so that the estimate is kept. 0: as many as it likes.
 	Usage Usage
 }
 
 // EstimateUpperBound returns what a call to a model, named by id or alias, can cost at most when it is
 // made at an instant. The usage says what it may use at most: OutputTokens of 0 are as many as the model
-// can, and where that is unknown [DefaultMaxOutputTokens]; CachedTokens do not count. Its Cost, where
-// there is one, counts alone. A number that cannot be is store.ErrInvalid.
+// can, and where that is unknown and they cost something [DefaultMaxOutputTokens]; CachedTokens do not
+// count. Its Cost, where there is one, counts alone. A number that cannot be is store.ErrInvalid.
 //
 // An unknown model, or one without a price for all of it, has an estimate without an amount.
 func (c *Catalogue) EstimateUpperBound(name string, at time.Time, most Usage) (Estimate, error) {
@@ -35,7 +36,7 @@ func (c *Catalogue) EstimateUpperBound(name string, at time.Time, most Usage) (E
 	switch wish := most.OutputTokens; {
 	case limit > 0 && (wish == 0 || wish > limit): // a client's wish holds no more than the model can do
 		most.OutputTokens = limit
-	case wish == 0 && (v == nil || v.prices[output] > 0 || !v.priced[output]):
+	case wish == 0 && most.Cost == nil && v != nil && (v.prices[output] > 0 || !v.priced[output]):
 		most.OutputTokens = DefaultMaxOutputTokens
 	}
 	return Estimate{v, most}, nil
@@ -76,7 +77,7 @@ func (e Estimate) Pico() (Pico, error) {
 // [ErrExceeded], when no price is known [ErrUnpriced], and a number that cannot be is store.ErrInvalid.
 func (c *Catalogue) MaxTokensFor(name string, at time.Time, remaining decimal.Decimal, most Usage) (int64, error) {
 	most.CachedTokens, most.OutputTokens = 0, 0
-	if err := errors.Join(checkAmount("remaining", remaining), most.Validate()); err != nil {
+	if err := cmp.Or(checkAmount("remaining", remaining), most.Validate()); err != nil {
 		return 0, err
 	}
 	v, limit := c.priceAt(name, at)

@@ -26,7 +26,7 @@ func TestEstimateIsTheMostThatACallCanCost(t *testing.T) {
 		{"a wish that the model cannot fulfil holds no more (S10.4)", "gpt-4o", billing.Usage{InputTokens: 1000, OutputTokens: 999_999_999}, "0.06644", 4096},
 		{"what the caller says counts alone", "gpt-4o", billing.Usage{InputTokens: 1000, Cost: amount("0.0000000000001")}, "0.000000000001", 4096},
 		{"also above what fixed point holds", "gpt-4o", billing.Usage{Cost: amount("10000000")}, "10000000", 4096},
-		{"also without a price", "open", billing.Usage{Cost: amount("1")}, "1", billing.DefaultMaxOutputTokens},
+		{"also without a price", "open", billing.Usage{Cost: amount("1")}, "1", 0},
 		{"cached tokens are no discount before they are used", "gpt-4o", billing.Usage{InputTokens: 1000, CachedTokens: 2000, OutputTokens: 1}, "0.005015", 1},
 	} {
 		e, err := c.EstimateUpperBound(row.name, june, row.most)
@@ -34,7 +34,12 @@ func TestEstimateIsTheMostThatACallCanCost(t *testing.T) {
 		require.Equal(t, row.amount, e.Amount().String(), row.says)
 		require.Equal(t, row.output, e.Usage.OutputTokens, row.says)
 	}
-	for _, name := range []string{"open", "nobody knows it"} { // billing edge 26
+	require.NoError(t, c.SetPrices(book(t, billing.ModelPrice{Model: "open", Components: token("0", "0.0001")})))
+	e, err := c.EstimateUpperBound("open", june, billing.Usage{InputTokens: 1})
+	require.NoError(t, err)
+	require.Equal(t, "1.6384", e.Amount().String(), "as many as anybody expects")
+	require.EqualValues(t, billing.DefaultMaxOutputTokens, e.Usage.OutputTokens)
+	for _, name := range []string{"gpt-4o", "nobody knows it"} { // billing edge 26
 		e, err := c.EstimateUpperBound(name, june, billing.Usage{InputTokens: 1})
 		require.NoError(t, err)
 		require.Nil(t, e.Amount())

@@ -53,12 +53,16 @@ type Reservation struct {
 // budget: what is free is not refused, and waits for nobody (billing edge 22).
 //
 // A nil amount means that the cost cannot be known: each budget on the path does as its [UnknownPrice]
-// says. An amount that is negative or out of all bounds is store.ErrInvalid.
+// says. An amount that is negative or out of all bounds is store.ErrInvalid, as is a price that is not in
+// USD.
 func (l *Ledger) Reserve(ctx context.Context, p Path, amount *decimal.Decimal) (*Reservation, error) {
 	rec := reservation{OrgID: p.OrgID, TeamID: p.TeamID, ProjectID: p.ProjectID, UserID: p.UserID, KeyID: p.KeyID, Model: p.Model,
 		Unpriced: amount == nil, State: held}
-	if p.Price != nil {
-		rec.PriceVersion = p.Price.ID
+	if v := p.Price; v != nil {
+		if v.Currency != budgetCurrency {
+			return nil, errCurrency
+		}
+		rec.PriceVersion = v.ID
 	}
 	if amount != nil {
 		if err := checkAmount("amount", *amount); err != nil {

@@ -3,6 +3,7 @@ package billing_test
 import (
 	"testing"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
@@ -106,7 +107,19 @@ func TestHostileAmountsReachNoAccount(t *testing.T) { // billing edge 20
 			require.ErrorIs(t, r.Settle(t.Context(), d), store.ErrInvalid)
 			require.ErrorIs(t, billing.Budget{OrgID: "o", Scope: billing.ScopeOrg, ScopeID: "o", Window: "30d", Limit: d}.Validate(), store.ErrInvalid)
 		}
+		threshold := decimal.New(1, -1_000_000_000)
+		require.ErrorIs(t, billing.Budget{OrgID: "o", Scope: billing.ScopeOrg, ScopeID: "o", Window: "30d", AlertThreshold: &threshold}.Validate(), store.ErrInvalid)
 		require.Equal(t, "1", b.states()[billing.ScopeOrg].Reserved.String())
+	})
+}
+
+func TestOtherCurrenciesAreRefused(t *testing.T) { // billing edge 24
+	each(t, func(t *testing.T, b books, _ *storetest.Clock) {
+		euros, err := billing.NewBook("EUR", billing.ModelPrice{Model: "m", Components: token("1", "1")})
+		require.NoError(t, err)
+		v, _ := euros.At("m", june)
+		_, err = b.Reserve(t.Context(), priced(v), amount("1"))
+		require.ErrorIs(t, err, store.ErrInvalid)
 	})
 }
 
