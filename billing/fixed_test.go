@@ -40,7 +40,7 @@ func TestAMillionSumsAndProducts(t *testing.T) { // billing edge 21
 	r := rand.New(rand.NewPCG(1, 2))
 	thousand, one := big.NewInt(1000), big.NewInt(1)
 	overflows := 0
-	for range 1_000_000 {
+	for range 1_000_000 / fewer {
 		a, b := spread(r), spread(r)
 		x, y := big.NewInt(a), big.NewInt(b)
 		ceil := new(big.Int).Mul(x, y)
@@ -69,7 +69,7 @@ func TestAMillionSumsAndProducts(t *testing.T) { // billing edge 21
 			}
 		}
 	}
-	require.Greater(t, overflows, 100_000, "both sides of the range were met")
+	require.Greater(t, overflows, 100_000/fewer, "both sides of the range were met")
 }
 
 func TestAMillionUsagesCostWhatDecimalsSay(t *testing.T) {
@@ -78,7 +78,7 @@ func TestAMillionUsagesCostWhatDecimalsSay(t *testing.T) {
 	var catalogue *billing.Catalogue
 	var price billing.Price
 	dear := 0
-	for i := range 1_000_000 {
+	for i := range 1_000_000 / fewer {
 		if i%1000 == 0 {
 			perMillion := func() decimal.Decimal { return decimal.New(r.Int64N(1<<(1+r.IntN(40))), -9) }
 			price = billing.Price{InputPerMillion: perMillion(), OutputPerMillion: perMillion(), PerRequest: perMillion(), PerImage: perMillion()}
