@@ -72,8 +72,8 @@ func (e Estimate) Pico() (Pico, error) {
 }
 
 // MaxTokensFor returns how many output tokens a call to a model, named by id or alias, may have at most
-// so that its estimate is within what remains (USD); the usage says the rest of what it may use at
-// most. It is never more than the model can do. When not even a call without output fits it is
+// so that its estimate is within what remains (USD, of which 9.22 million count); the usage says the rest
+// of what it may use at most. It is never more than the model can do. When not even a call without output fits it is
 // [ErrExceeded], when no price is known [ErrUnpriced], and a number that cannot be is store.ErrInvalid.
 func (c *Catalogue) MaxTokensFor(name string, at time.Time, remaining decimal.Decimal, most Usage) (int64, error) {
 	most.CachedTokens, most.OutputTokens = 0, 0
@@ -85,7 +85,7 @@ func (c *Catalogue) MaxTokensFor(name string, at time.Time, remaining decimal.De
 		return 0, ErrUnpriced
 	}
 	left, err := FloorPico(remaining)
-	if err != nil { // more than fits, and than any call costs that is worth asking about
+	if err != nil { // more than fits
 		left = math.MaxInt64
 	}
 	n, err := v.MaxTokensFor(left, most)
