@@ -82,6 +82,19 @@ func lockAccount(ctx context.Context, tx *store.Tx, b Budget) (account, error) {
 	return accounts.Lock(ctx, tx, id)
 }
 
+// readAccount is lockAccount without the lock, but for the budget's first use in a period.
+func readAccount(ctx context.Context, tx *store.Tx, b Budget) (account, error) {
+	start, _, err := b.period(tx.Now())
+	if err != nil {
+		return account{}, err
+	}
+	a, err := accounts.Get(ctx, tx, accountID(b, start))
+	if errors.Is(err, store.ErrNotFound) {
+		return lockAccount(ctx, tx, b)
+	}
+	return a, err
+}
+
 // carried is what the period before start left over (F088). What is still reserved there is not
 // left over: it may yet be spent.
 func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (decimal.Decimal, error) {

@@ -7,7 +7,16 @@
 // # Exactness
 //
 // Amounts are decimals at the API, in the database and in reports. No float ever touches money.
-// What is enforced is rounded up to 12 places, so that rounding never admits too much.
+// What is enforced is rounded up to 12 places, so that rounding never admits too much. Where decimals
+// are too slow the same amounts are integers, [Pico] and [Femto], and no sum overflows unseen.
+//
+// # Prices
+//
+// A [Catalogue] knows what its models cost, by the price that each has in code or by a [Book] of versions with
+// instants from which they count. [Catalogue.EstimateUpperBound] says what a call may cost at most,
+// [Catalogue.MaxTokensFor] how long its answer may be. What was reserved settles by the version of the price that
+// it was reserved by ([Reservation.SettleUsage]). Where a price is missing, each budget says what becomes of
+// the call ([UnknownPrice]); hard ones refuse it.
 //
 // # Guarantee
 //
@@ -32,7 +41,7 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// ErrExceeded: a hard budget has not enough left. The detail is a *[Exceeded].
+// ErrExceeded: there is not enough left. Of a budget the detail is a *[Exceeded].
 var ErrExceeded = errors.New("budget exceeded")
 
 // ErrSettled: the reservation was settled with another amount, or released, before.
@@ -46,12 +55,12 @@ type Exceeded struct {
 	Limit     decimal.Decimal // effective limit of the period
 	Remaining decimal.Decimal // never negative
 	ResetAt   time.Time
-	Unpriced  bool // refused because nothing is known of what the call may cost
+	Unpriced  bool // refused because nothing is known of what the call may cost; see UnknownPrice
 }
 
 func (e *Exceeded) Error() string {
 	if e.Unpriced {
-		return fmt.Sprintf("the %s budget is hard and the model has no price", e.Scope)
+		return fmt.Sprintf("the %s budget takes no call of which no price is known", e.Scope)
 	}
 	return fmt.Sprintf("the %s budget has %s of %s left until %s", e.Scope, e.Remaining, e.Limit, e.ResetAt.Format(time.RFC3339))
 }

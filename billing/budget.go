@@ -46,6 +46,10 @@ type Budget struct {
 	Rollover bool            `json:"rollover"` // what is left goes to the next period
 
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
+
+	// What becomes of calls of which no price is known.
+	UnknownPrice   UnknownPrice     `json:"unknown_price"`
+	UnknownMinimum *decimal.Decimal `json:"unknown_minimum"` // USD; of reserve_minimum
 }
 
 // Budgets holds all of them. The floor above writes it inside rbac.Guard.Change, through
@@ -67,12 +71,13 @@ func (b Budget) Validate() error {
 		return store.Invalid("organization_id", "required", "is required")
 	case b.Scope == ScopeOrg && b.ScopeID != b.OrgID:
 		return store.Invalid("scope_id", "range", "must be the organization itself")
-	case b.Limit.IsNegative():
-		return store.Invalid("limit", "range", "must not be negative")
 	case b.TeamID != "" && b.Scope != ScopeMember:
 		return store.Invalid("team_id", "range", "belongs to member budgets only")
 	}
-	if t := b.AlertThreshold; t != nil && (!t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1))) {
+	if err := cmp.Or(checkAmount("limit", b.Limit), b.checkUnknown()); err != nil {
+		return err
+	}
+	if t := b.AlertThreshold; t != nil && (!bounded(*t) || !t.IsPositive() || t.GreaterThan(decimal.NewFromInt(1))) {
 		return store.Invalid("alert_threshold", "range", "must be above 0 and at most 1")
 	}
 	if _, err := ParseWindow(b.Window); err != nil {
@@ -178,8 +183,8 @@ func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	return b, err
 }
 
-// Path is where a call spends: every budget of every part has to have room for it, and so has every
-// budget of the organizations above.
+// Path is where a call spends, and by which price: every budget of every part has to have room for it,
+// and so has every budget of the organizations above.
 type Path struct {
 	OrgID     string
 	TeamID    string // "" outside of teams
@@ -187,6 +192,8 @@ type Path struct {
 	UserID    string // the person who acts or is bound to the key, "" for none
 	KeyID     string
 	Model     string // resolved id
+	// Price is the version that the call is charged by, nil where none is known. The reservation pins it.
+	Price *PriceVersion
 }
 
 // resolve returns the budgets on the path in the order in which their accounts are locked: what everybody

@@ -6,7 +6,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Price is what a model costs, in USD.
+// Price is what a model costs, in USD, as providers print it: the short way to price a model in code,
+// by [Model]. What is 0 is free. A [Book] says the same per unit, and for more than one time.
 type Price struct {
 	InputPerMillion       decimal.Decimal  // tokens
 	OutputPerMillion      decimal.Decimal  // tokens
@@ -40,10 +41,19 @@ func (u Usage) Validate() error {
 	if u.CachedTokens > u.InputTokens {
 		return store.Invalid("cached_tokens", "range", "must not be more than input_tokens")
 	}
-	if u.Cost != nil && u.Cost.IsNegative() {
-		return store.Invalid("cost", "range", "must not be negative")
+	if u.Cost != nil {
+		return checkAmount("cost", *u.Cost)
 	}
 	return nil
+}
+
+// Components are the price of each unit.
+func (p Price) Components() []Component {
+	c := []Component{{InputToken, p.InputPerMillion.Shift(-6)}, {OutputToken, p.OutputPerMillion.Shift(-6)}, {Image, p.PerImage}, {Request, p.PerRequest}}
+	if p.CachedInputPerMillion != nil {
+		c = append(c, Component{CachedInputToken, p.CachedInputPerMillion.Shift(-6)})
+	}
+	return c
 }
 
 // Cost is the exact price of the usage in USD.
@@ -57,12 +67,6 @@ func (p Price) Cost(u Usage) decimal.Decimal {
 		Add(p.OutputPerMillion.Mul(decimal.NewFromInt(u.OutputTokens))).
 		Shift(-6)
 	return tokens.Add(p.PerRequest).Add(p.PerImage.Mul(decimal.NewFromInt(u.Images)))
-}
-
-// UpperBound is what a call of that size can cost at most, in USD.
-func (p Price) UpperBound(u Usage) decimal.Decimal {
-	u.CachedTokens = 0
-	return p.Cost(u)
 }
 
 // Ceil12 rounds up to the 12 places in which amounts are kept, so that what is enforced is never

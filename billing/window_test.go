@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -87,35 +86,4 @@ func FuzzParseWindow(f *testing.F) {
 			require.Equal(t, s, w.String())
 		}
 	})
-}
-
-func TestPriceIsExact(t *testing.T) {
-	d := decimal.RequireFromString
-	cached := d("0.0000046875")
-	p := billing.Price{InputPerMillion: d("0.15"), OutputPerMillion: d("0.6"), CachedInputPerMillion: &cached, PerRequest: d("0.001"), PerImage: d("0.04")}
-	cost := p.Cost(billing.Usage{InputTokens: 1001, CachedTokens: 1, OutputTokens: 7, Images: 2})
-	require.Equal(t, "0.0811542000046875", cost.String()[:18])
-	require.True(t, p.UpperBound(billing.Usage{InputTokens: 1001, OutputTokens: 7, Images: 2}).GreaterThan(cost))
-	require.Equal(t, "0.000000000002", billing.Ceil12(d("0.0000000000011")).String())
-}
-
-func TestUsageThatCannotBeIsRefused(t *testing.T) { // billing edge 20
-	minus := decimal.NewFromInt(-1)
-	for _, u := range []billing.Usage{{InputTokens: -1}, {OutputTokens: -1}, {Images: -1}, {CachedTokens: 1}, {InputTokens: 1 << 60}, {Cost: &minus}} {
-		require.Error(t, u.Validate())
-	}
-}
-
-func TestCatalogueResolvesNames(t *testing.T) {
-	c, err := billing.NewCatalogue(billing.Model{ID: "a", Aliases: []string{"b"}}, billing.Model{ID: "c"})
-	require.NoError(t, err)
-	m, ok := c.Resolve("b")
-	require.True(t, ok)
-	require.Equal(t, "a", m.ID)
-	_, ok = c.Resolve("A")
-	require.False(t, ok)
-	_, ok = (*billing.Catalogue)(nil).Resolve("a")
-	require.False(t, ok)
-	_, err = billing.NewCatalogue(billing.Model{ID: "a"}, billing.Model{ID: "b", Aliases: []string{"a"}})
-	require.Error(t, err)
 }

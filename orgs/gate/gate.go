@@ -64,8 +64,8 @@ type Call struct {
 	Tags     map[string]string
 
 	// The upper bound of the cost, in USD: MaxCost when it is given, else by the catalogue's price
-	// from the tokens. MaxOutputTokens of 0 is the model's own maximum. Without any price the cost
-	// is unknown, which hard budgets and cost limits refuse.
+	// from the tokens; see billing.Catalogue.EstimateUpperBound. MaxOutputTokens of 0 is the model's own
+	// maximum. Without any price the cost is unknown, which hard budgets and cost limits refuse.
 	MaxCost         *decimal.Decimal
 	InputTokens     int64
 	MaxOutputTokens int64
@@ -111,10 +111,15 @@ type Admission struct {
 	Caller     orgs.Caller
 	Tags       map[string]string // with team, and what the key fills in
 	DecisionID string
-	Cost       *decimal.Decimal // what is held of the budgets; nil: unknown
+	Cost       *decimal.Decimal // the upper bound that is held of the budgets; nil: no price is known
 	Providers  []string         // the team's preference, best first
+	// MaxOutputTokens is the longest answer that Cost pays for: what the upstream is to be told.
+	MaxOutputTokens int64
 
-	hold *billing.Reservation
+	hold     *billing.Reservation
+	gate     *Gate
+	asked    rbac.Request // of the model
+	features []string
 }
 
 // Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, and the
@@ -124,7 +129,8 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 		c.Action = "models.use"
 	}
 	var (
-		adm Admission
+		adm = Admission{gate: g, features: c.Features}
+		est billing.Estimate
 		ask rbac.Request
 		dec rbac.Decision
 	)
@@ -142,10 +148,12 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 		if adm.Tags, err = tags(adm.Caller, c.Tags); err != nil {
 			return err
 		}
-		if adm.Cost, err = cost(adm.Model, c); err != nil {
+		if est, err = g.estimate(adm.Model, c); err != nil {
 			return err
 		}
+		adm.Cost, adm.MaxOutputTokens = est.Amount(), est.Usage.OutputTokens
 		ask = request(adm, c)
+		adm.asked = ask
 		dec, err = g.decide(ctx, tx, adm.Caller, &ask, c.Features)
 		return err
 	})
@@ -163,7 +171,7 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 	if t := adm.Caller.Team; t != nil && t.Settings.Models != nil {
 		adm.Providers = t.Settings.Models.PreferredProviders
 	}
-	if adm.hold, err = g.m.Reserve(ctx, path(adm), adm.Cost); err != nil {
+	if adm.hold, err = g.m.Reserve(ctx, path(adm, est.Price), adm.Cost); err != nil {
 		err = refused(err, dec.ID)
 		g.tell(&adm, &ask, &dec, err)
 		return nil, err
@@ -227,27 +235,15 @@ func tags(who orgs.Caller, sent map[string]string) (map[string]string, error) {
 	return all, nil
 }
 
-// cost is the upper bound of the call, nil when nothing is known.
-func cost(model billing.Model, c Call) (*decimal.Decimal, error) {
-	if c.MaxCost != nil {
-		if c.MaxCost.IsNegative() {
-			return nil, &Denied{Code: "invalid_request", Message: "the cost is negative"}
-		}
-		return c.MaxCost, nil
+// estimate is the upper bound of the call, by the price of the moment in which it is made.
+func (g *Gate) estimate(model billing.Model, c Call) (billing.Estimate, error) {
+	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now,
+		billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost})
+	var field *store.FieldError
+	if errors.As(err, &field) {
+		return e, &Denied{Code: "invalid_request", Message: field.Error()}
 	}
-	if c.InputTokens < 0 || c.MaxOutputTokens < 0 || c.Images < 0 {
-		return nil, &Denied{Code: "invalid_request", Message: "a number of tokens or images is negative"}
-	}
-	if model.Price == nil {
-		return nil, nil
-	}
-	// A client's wish beyond what the model can do holds no more than the model can do.
-	out := c.MaxOutputTokens
-	if limit := model.MaxOutputTokens; limit > 0 && (out == 0 || out > limit) {
-		out = limit
-	}
-	bound := model.Price.UpperBound(billing.Usage{InputTokens: c.InputTokens, OutputTokens: out, Images: c.Images})
-	return &bound, nil
+	return e, err
 }
 
 func request(adm Admission, c Call) rbac.Request {
@@ -282,11 +278,6 @@ func (g *Gate) decide(ctx context.Context, tx *store.Tx, who orgs.Caller, ask *r
 		}
 	}
 	return model, nil
-}
-
-func path(adm Admission) billing.Path {
-	k := adm.Caller.Key
-	return billing.Path{OrgID: k.OrgID, TeamID: k.TeamID, ProjectID: k.ProjectID, UserID: adm.Caller.Actor.Person(), KeyID: k.ID, Model: adm.Model.ID}
 }
 
 // refuse turns a decision into a Denied and, where an approval would open the call, asks for it.
@@ -332,30 +323,16 @@ func refused(err error, decision string) error {
 	}
 	var ex *billing.Exceeded
 	if errors.As(err, &ex) {
-		return &Denied{Code: "budget_exceeded", Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err,
-			Remedy: []string{"wait until " + ex.ResetAt.Format(time.RFC3339) + ", or have the budget raised"}}
+		remedy := "wait until " + ex.ResetAt.Format(time.RFC3339) + ", or have the budget raised"
+		if ex.Unpriced {
+			remedy = "have the model priced"
+		}
+		return &Denied{Code: "budget_exceeded", Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err, Remedy: []string{remedy}}
 	}
 	if errors.Is(err, store.ErrNotFound) { // the key holds nothing any more
 		return &Denied{Code: "invalid_api_key", Message: "the credential is not valid", cause: err}
 	}
 	return err
-}
-
-// Settle charges what the call did cost: by Usage.Cost when the upstream told it, else by the price
-// in the catalogue, and else what was held. It counts once; see billing.Reservation.Settle. It does
-// not stop when ctx is cancelled: a client that goes away has still used what it used.
-func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
-	if err := u.Validate(); err != nil {
-		return err
-	}
-	actual := a.hold.Amount
-	switch {
-	case u.Cost != nil:
-		actual = *u.Cost
-	case a.Model.Price != nil:
-		actual = a.Model.Price.Cost(u)
-	}
-	return a.hold.Settle(context.WithoutCancel(ctx), actual)
 }
 
 // Release frees what is held: the call cost nothing. After Settle it does nothing. Its error is

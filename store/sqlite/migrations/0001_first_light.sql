@@ -351,6 +351,8 @@ CREATE TABLE budgets (
 	hard BOOLEAN NOT NULL,
 	rollover BOOLEAN NOT NULL,
 	alert_threshold TEXT,
+	unknown_price TEXT NOT NULL,
+	unknown_minimum TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX budgets_org_id_scope_scope_id_team_id_name_key ON budgets (org_id, scope, scope_id, team_id, name);
@@ -387,6 +389,8 @@ CREATE TABLE budget_reservations (
 	user_id TEXT NOT NULL,
 	key_id TEXT NOT NULL,
 	model TEXT NOT NULL,
+	price_version TEXT NOT NULL,
+	unpriced BOOLEAN NOT NULL,
 	accounts TEXT,
 	amount TEXT NOT NULL,
 	actual TEXT NOT NULL,
