@@ -161,6 +161,8 @@ func (l *Log) wake() {
 const (
 	// gathering is how long events may wait for others that are put in order with them.
 	gathering = 100 * time.Millisecond
+	// retrying is how long it takes to the second try of what has failed; the next ones take twice as long each.
+	retrying = 40 * time.Millisecond
 	// signing is how long events may wait for a checkpoint.
 	signing = time.Second
 	// patience is after how many failures in a row the background gives up, until it is woken again.
@@ -212,7 +214,11 @@ func (l *Log) work(idle chan struct{}) {
 			l.woken = true
 			l.mu.Unlock()
 		}
-		time.Sleep(gathering << min(failures, 6))
+		if failures == 0 {
+			time.Sleep(gathering)
+		} else {
+			time.Sleep(retrying << min(failures-1, 6))
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package audit
 
-import "encoding/binary"
+import (
+	_ "embed"
+	"encoding/binary"
+)
 
 // What is personal in an event is mostly the names of fields and of programs. It is kept squeezed: runs of it that stand
 // in phrases, or came before, are replaced by where they are (LZ77). What is hashed is never squeezed. The general
@@ -14,17 +17,11 @@ const (
 	maxRun   = 128
 )
 
-// phrases are part of what is stored: whoever changes them gives bodies another version.
-const phrases = `{"truncated":{"bytes":,"sha256":"` + `"email_verified":true,"mfa_verified_at":"` + `"effective_permissions":` + `"max_amount":"` + `"require_approval":true` +
-	`,"permissions":["team_id":"team_"project_id":"proj_","user_id":"usr_","role_id":"role_","key_id":"key_","parent_id":"org_"` +
-	`,"metadata":{},"settings":{"budget":{"monthly_limit":"hard_limit":"tags":["models":["scope":"prefix":"hash":"value":"` +
-	`,"expires_at":"2026-01-01T00:00:00Z","revoked_at":null,"last_used_at":"` + `"description":"` + `"organization_id":"org_` + `","org_id":"org_` +
-	`"resource":"` + `"action":"` + `"enabled":false` + `"events":` + `"sequence":` + `"slug":"` + `"role":"` + `"email":"` + `@example.com` +
-	`{"rule":"no_grant","wanted":"` + `{"rows":` + `"type":"` + `"status":"active"` + `","version":1,"created_at":"` + `","updated_at":"2026-` +
-	`{"id":"org_01` + `{"id":"usr_01` + `{"id":"key_01` + `{"id":"team_01` + `","name":"` + `","state":"disabled","created_by":"usr_01` + `","limit":"` + `{"limit":"` + `0","state":"active"}` +
-	`Terraform/1.` + `curl/8.` + `OpenAI/Python 1.` + `python-requests/2.3` + `Go-http-client/2.0` + `Mozilla/5.0 (X11; Linux x86_64) ` + `Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) ` +
-	`Version/18.1 Mobile/15E148 Safari/604.1` + `Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:13` + `2.0) Gecko/20100101 Firefox/13` + `Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) ` +
-	`Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/13` + `1.0.0.0 Safari/537.36`
+// phrases are part of what is stored: a change of them makes what is kept unreadable. The likelier ones are nearer to the
+// end, where they are found by fewer bytes.
+//
+//go:embed phrases.txt
+var phrases string
 
 const hashBits = 11
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -137,6 +138,11 @@ func FuzzSqueeze(f *testing.F) {
 			require.LessOrEqual(t, len(out), 1000)
 		}
 	})
+}
+
+// TestPhrasesStay: what is stored was squeezed by these.
+func TestPhrasesStay(t *testing.T) {
+	require.Equal(t, "f9bbd4652ad0cda727005c0adcd843747441dd3bf438f888890359846a060710", fmt.Sprintf("%x", sha256.Sum256([]byte(phrases))))
 }
 
 func BenchmarkSqueeze(b *testing.B) {

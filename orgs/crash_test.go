@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -320,7 +321,7 @@ func (l *outsider) spell(tx *sql.Tx) {
 		typ, outcome, _ := strings.Cut(kind, "\n")
 		require.Equal(l.t, "success", outcome)
 		texts, rest := unpack(l.t, body, 6) // the event, the actor, for whom, the resource, its slug, the request
-		note(texts[0], org, team, typ, texts[3], rest[1+16:])
+		note(texts[0], org, team, typ, texts[3], expand(l.t, rest[1+16:]))
 	}
 	require.NoError(l.t, rows.Err())
 	rows, err = tx.Query("SELECT event FROM audit_pending")
@@ -330,7 +331,7 @@ func (l *outsider) spell(tx *sql.Tx) {
 		require.NoError(l.t, rows.Scan(&event))
 		texts, rest := unpack(l.t, event[1+8:], 14) // behind a version and the time: the organization, and the texts of the header
 		require.Equal(l.t, "success", texts[12])
-		note(texts[1], texts[0], texts[2], texts[3], texts[10], rest[1+16:])
+		note(texts[1], texts[0], texts[2], texts[3], texts[10], expand(l.t, rest[1+16:]))
 	}
 	require.NoError(l.t, rows.Err())
 	for some := range slices.Chunk(values, 500) {
@@ -385,6 +386,27 @@ func unpack(t *testing.T, b []byte, n int) (texts []string, rest []byte) {
 		}
 	}
 	return texts, b
+}
+
+// expand reads what is personal: runs of bytes, and places in the phrases and what came before from where to copy.
+func expand(t *testing.T, b []byte) []byte {
+	phrases, err := os.ReadFile("../audit/phrases.txt")
+	require.NoError(t, err)
+	out := slices.Clone(phrases)
+	for len(b) > 0 {
+		n := int(b[0])
+		b = b[1:]
+		if n < 128 {
+			out, b = append(out, b[:n+1]...), b[n+1:]
+			continue
+		}
+		back, size := binary.Uvarint(b)
+		b = b[size:]
+		for range n - 128 + 4 {
+			out = append(out, out[len(out)-int(back)])
+		}
+	}
+	return out[len(phrases):]
 }
 
 // pairs finds ids that do not have one record and one event of its creation, or neither record nor less than
