@@ -20,9 +20,9 @@
 //
 // # Order
 //
-// Where one unit writes at a time (memory, SQLite) an event has its place in the tree when its unit commits. On
-// PostgreSQL units of one organization would wait for each other for that. There the event goes with COMMIT into a list
-// of those that wait, in the same round trip, and one process at a time puts in order what is visible, within some
+// An event does not get its place in the tree in its own unit: on PostgreSQL units of one organization would wait for
+// each other for that, on SQLite each would write as many pages again. It goes with COMMIT into a list of those that
+// wait, on PostgreSQL in the same round trip, and one process at a time puts in order what is visible, within some
 // milliseconds, in the background of whichever has written. The database numbers what waits at the commit, so that of
 // two units of which one waited for the other's lock the later one has the later place. Who reads puts in order first
 // what was committed until then: it is never missing. The time of an event is when its unit began, but always later
@@ -41,6 +41,13 @@
 // [Log.Prune] ends the log at a time, says so in an event, and keeps of what goes the right edge of its tree, so that
 // all proofs of the rest stay as they are. [Log.Erase] takes out of events what may name people; a leaf is made of the
 // hash of that, so it stays too. Otherwise nothing in this package changes or deletes an event.
+//
+// # At rest
+//
+// With a key of the host ([Options].Seal) what may name people is sealed before it is stored, of all organizations, and
+// who an actor was called is found by marks that only the key makes. The hash that a leaf is made of stands beside it: so
+// who has no key, or has lost it, can still continue the tree and sign for it, and reads the rest of an event. Proofs and
+// exports hold what is personal in clear, and need the key. [Log.Reseal] brings what is older under a new one.
 //
 // # Secrets
 //

@@ -31,9 +31,9 @@ type Config struct {
 
 // Compliance is what the organization wants to be able to show.
 type Compliance struct {
-	Standards           []string `json:"standards"`      // SOC2, ISO27001, HIPAA
-	DataResidency       string   `json:"data_residency"` // a region of [Rules]; "" is none
-	EncryptionAtRest    bool     `json:"encryption_at_rest"`
+	Standards           []string `json:"standards"`          // SOC2, ISO27001, HIPAA
+	DataResidency       string   `json:"data_residency"`     // a region of [Rules]; "" is none
+	EncryptionAtRest    bool     `json:"encryption_at_rest"` // secrets, and what is personal in events, are sealed: needs keys of the host
 	EncryptionInTransit bool     `json:"encryption_in_transit"`
 }
 
@@ -162,10 +162,6 @@ func (c *Compliance) validate(r *Rules, days int) (warnings []store.Warning, err
 	}
 	if c.DataResidency != "" && !slices.Contains(r.Regions, c.DataResidency) {
 		return nil, store.Invalid("compliance.data_residency", "enum", "must be %s", alternatives(r.Regions))
-	}
-	if c.EncryptionAtRest {
-		warnings = append(warnings, store.Warning{Code: "events_not_sealed", Field: "compliance.encryption_at_rest",
-			Message: "secrets are sealed with the key of the host; the events are encrypted where its database is"})
 	}
 	return warnings, nil
 }

@@ -73,14 +73,24 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 			if of.OnBehalfOf == id {
 				theirs[rows[i].Actor] = true
 			}
-			if len(of.Salt) == saltBytes {
+			if len(of.Personal) > 0 {
 				some = append(some, rows[i])
 			}
 		}
 		if len(some) > 0 {
 			n := 0
 			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-				n, err = erase(ctx, tx, some)
+				n, err = rewrite(ctx, tx, some, func(r *row) (bool, error) {
+					if r.sealed() {
+						r.Salt = r.Salt[saltBytes:]
+					} else if len(r.Salt) == saltBytes {
+						r.Salt = covered(r.Salt, r.Personal)
+					} else {
+						return false, nil
+					}
+					r.Personal = nil
+					return true, nil
+				})
 				return err
 			})
 			if err != nil {
@@ -107,8 +117,8 @@ func (l *Log) eraseNames(ctx context.Context, orgID string, of map[int64]bool) e
 	})
 }
 
-// erase replaces rows by such without what was personal.
-func erase(ctx context.Context, tx *store.Tx, rows []kept) (n int, err error) {
+// rewrite changes how rows are kept, whose leaves stay as they are, and says how many it has changed.
+func rewrite(ctx context.Context, tx *store.Tx, rows []kept, change func(r *row) (bool, error)) (n int, err error) {
 	for _, k := range rows {
 		taken, err := events.Claim(ctx, tx, store.Range{Equal: []any{k.OrgID, k.At}, Limit: 1})
 		if err != nil {
@@ -118,10 +128,15 @@ func erase(ctx context.Context, tx *store.Tx, rows []kept) (n int, err error) {
 			continue // somebody else does it, or it was pruned
 		}
 		now := taken[0]
-		if r, err := now.row(); err == nil && len(r.Salt) == saltBytes {
-			r.Salt, r.Personal = covered(r.Salt, r.Personal), nil
-			now = r.kept()
-			n++
+		if r, err := now.row(); err == nil {
+			changed, err := change(&r)
+			if err != nil {
+				return n, err
+			}
+			if changed {
+				now = r.kept()
+				n++
+			}
 		}
 		if err := events.Append(ctx, tx, now); err != nil {
 			return n, err

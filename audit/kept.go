@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // kept is an event as it is kept: clustered by organization and time, so that a page of the log is one run of rows. What
@@ -72,7 +73,7 @@ func (r *row) kept() kept {
 	for _, s := range r.ids() {
 		k.Body = pack(k.Body, *s)
 	}
-	k.Body = squeeze(appendText(k.Body, r.Salt), r.Personal)
+	k.Body = r.appendPersonal(k.Body)
 	return k
 }
 
@@ -89,14 +90,34 @@ func (k *kept) row() (r row, err error) {
 	for _, s := range r.ids() {
 		*s = d.packed()
 	}
-	r.Salt = d.bytes()
-	r.Personal = d.squeezed()
+	r.takePersonal(&d)
 	return r, d.end()
 }
 
-// event is the event of what is kept. Of one that is damaged it is what can be read, and an error.
-func (k *kept) event() (Event, error) {
+// appendPersonal appends the salt and what is personal: sealed, or squeezed.
+func (r *row) appendPersonal(b []byte) []byte {
+	b = appendText(b, r.Salt)
+	if r.sealed() {
+		return append(b, r.Personal...)
+	}
+	return squeeze(b, r.Personal)
+}
+
+func (r *row) takePersonal(d *decoder) {
+	r.Salt = d.bytes()
+	if r.sealed() {
+		r.Personal = d.take(uint64(len(d.rest)))
+	} else {
+		r.Personal = d.squeezed()
+	}
+}
+
+// event is the event of what is kept. Of one that is damaged, or cannot be opened, it is what can be read, and an error.
+func (k *kept) event(s *seal.Sealer) (Event, error) {
 	r, err := k.row()
+	if err == nil {
+		err = r.open(s)
+	}
 	if err != nil {
 		return r.public(), err
 	}
@@ -104,8 +125,11 @@ func (k *kept) event() (Event, error) {
 }
 
 // entry is the event with what proves it.
-func (k *kept) entry() (Entry, error) {
+func (k *kept) entry(s *seal.Sealer) (Entry, error) {
 	r, err := k.row()
+	if err == nil {
+		err = r.open(s)
+	}
 	if err != nil {
 		return Entry{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // Log is the audit log of one store: of every organization a list of events that only grows, and a Merkle tree
@@ -45,6 +46,8 @@ type Options struct {
 	// Origin begins the first line of a checkpoint, which the id of the organization ends: the name of this
 	// installation, such as "gateway.example/audit". "" is "orgkit".
 	Origin string
+	// Seal seals what is personal in events, and opens it: see the package. Nil: it is kept as it is.
+	Seal *seal.Sealer
 	// Alarm is told when what happens in the background fails for long. Nil: nobody.
 	Alarm func(err error)
 	// Waiting is how many decisions may wait to be written, see [Log.Decided]; 0 is 8192.
@@ -99,6 +102,9 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
 			tx.AfterCommit(l.buffer.forget)
 		}
 		r := newRow(e)
+		if err := r.seal(l.opt.Seal); err != nil {
+			return err
+		}
 		wait[i].Event = r.encode()
 	}
 	tx.AfterCommit(l.wake)

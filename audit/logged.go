@@ -3,11 +3,13 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // loggedFrom is what an organization has logged from one of its events on. Of an organization without any all is logged.
@@ -55,20 +57,24 @@ func Mandatory(eventType string) bool {
 	return slices.Contains(mandatory, eventType) || slices.Contains(mandatory, noun+".*")
 }
 
-// loggedBy are what the event of a change says is logged from then on.
-func (r *row) loggedBy() logged {
-	e, err := r.event()
+// loggedBy are what the event of a change says is logged from then on. That it is sealed by a key which is not there is
+// an error.
+func (l *Log) loggedBy(r *row) (logged, error) {
+	e, err := r.eventBy(l.opt.Seal)
+	if errors.Is(err, seal.ErrNoKey) || errors.Is(err, seal.ErrUnknownKey) {
+		return nil, err
+	}
 	var data struct {
 		Logged *logged `json:"logged"`
 	}
 	if err != nil || json.Unmarshal(e.Data, &data) != nil || data.Logged == nil {
-		return everything // what cannot be read must not hide anything
+		return everything, nil // what cannot be read must not hide anything
 	}
-	return *data.Logged
+	return *data.Logged, nil
 }
 
 // sift says which of the rows are to be written, in their order.
-func sift(ctx context.Context, tx *store.Tx, rows []row) (write []bool, err error) {
+func (l *Log) sift(ctx context.Context, tx *store.Tx, rows []row) (write []bool, err error) {
 	var orgIDs []string
 	for i := range rows {
 		if id := rows[i].OrgID; id != "" && !slices.Contains(orgIDs, id) { // of the platform all is logged
@@ -81,10 +87,12 @@ func sift(ctx context.Context, tx *store.Tx, rows []row) (write []bool, err erro
 	}
 	write = make([]bool, len(rows))
 	for i := range rows {
-		l, filtered := now[rows[i].OrgID]
-		write[i] = !filtered || l.names(rows[i].Type)
+		filter, filtered := now[rows[i].OrgID]
+		write[i] = !filtered || filter.names(rows[i].Type)
 		if rows[i].Type == ConfigChangedType {
-			now[rows[i].OrgID] = rows[i].loggedBy()
+			if now[rows[i].OrgID], err = l.loggedBy(&rows[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return write, nil
@@ -106,13 +114,17 @@ func filtersOf(ctx context.Context, tx *store.Tx, orgIDs []string) (map[string]l
 }
 
 // refilter keeps what the rows, which have their place, say is logged behind them.
-func refilter(ctx context.Context, tx *store.Tx, rows []row) error {
+func (l *Log) refilter(ctx context.Context, tx *store.Tx, rows []row) error {
 	for i := range rows {
 		r := &rows[i]
 		if r.Type != ConfigChangedType || r.OrgID == "" {
 			continue
 		}
-		if err := filters.Append(ctx, tx, loggedFrom{r.OrgID, r.Seq, r.At, strings.Join(r.loggedBy(), " ")}); err != nil {
+		by, err := l.loggedBy(r)
+		if err != nil {
+			return err
+		}
+		if err := filters.Append(ctx, tx, loggedFrom{r.OrgID, r.Seq, r.At, strings.Join(by, " ")}); err != nil {
 			return err
 		}
 	}

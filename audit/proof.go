@@ -86,11 +86,7 @@ func (l *Log) Prove(ctx context.Context, orgID string, seq int64) (p Proof, err 
 		if err != nil {
 			return err
 		}
-		r, err := k.row()
-		if err != nil {
-			return err
-		}
-		if p.Entry, err = r.entry(); err != nil {
+		if p.Entry, err = k.entry(l.opt.Seal); err != nil {
 			return err
 		}
 		p.Hashes, err = tlog.ProveRecord(c.Size, seq, &tree{ctx: ctx, tx: tx, orgID: orgID})

@@ -30,7 +30,7 @@ func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store
 		return page, err
 	}
 	err = l.seeing(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		page, err = list(ctx, tx, orgIDs, f)
+		page, err = l.list(ctx, tx, orgIDs, f)
 		return err
 	})
 	return page, err
@@ -39,9 +39,9 @@ func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store
 // maxWalk is how many events are tested for one page.
 const maxWalk = 10_000
 
-func list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page store.Page[Event], err error) {
+func (l *Log) list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page store.Page[Event], err error) {
 	orgIDs = slices.Compact(slices.Sorted(slices.Values(orgIDs)))
-	q := query{Filter: f, orgIDs: orgIDs, limit: cmp.Or(f.Limit, 50)}
+	q := query{Filter: f, log: l, orgIDs: orgIDs, limit: cmp.Or(f.Limit, 50)}
 	if f.After != "" {
 		if err := q.open(f.After); err != nil {
 			return page, err
@@ -72,7 +72,7 @@ func list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page st
 			page.Next = q.close(last)
 			return page, nil
 		}
-		e, _ := r.event() // what is personal in it may be damaged: a list shows the rest, a verification says so
+		e, _ := r.event(l.opt.Seal) // what is personal in it may be damaged: a list shows the rest, a verification says so
 		page.Items, last = append(page.Items, e), r
 	}
 }
@@ -80,6 +80,7 @@ func list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page st
 // query is a filter on its way through the log.
 type query struct {
 	Filter
+	log    *Log
 	orgIDs []string
 	limit  int
 	behind *position
@@ -173,11 +174,18 @@ func (q *query) meant(ctx context.Context, tx *store.Tx, kind string, values []s
 	}
 	m := &meant{map[string][]int64{}, map[[2]string]map[int64]bool{}, map[string]bool{}}
 	var ranges []store.Range
+	var many []int // ranges of each value and organization
 	for _, v := range values {
 		_, value, _ := strings.Cut(v, ":")
-		name := nameKey(kind, value)
 		for _, orgID := range q.orgIDs {
-			ranges = append(ranges, store.Range{Equal: []any{orgID, kind, name}})
+			keys, err := q.log.nameKeys(orgID, kind, value)
+			if err != nil {
+				return nil, err
+			}
+			for _, key := range keys {
+				ranges = append(ranges, store.Range{Equal: []any{orgID, kind, key}})
+			}
+			many = append(many, len(keys))
 		}
 	}
 	found, err := names.ScanEach(ctx, tx, ranges)
@@ -190,7 +198,7 @@ func (q *query) meant(ctx context.Context, tx *store.Tx, kind string, values []s
 		key := keyOf(value)
 		for _, orgID := range q.orgIDs {
 			m.add(orgID, key)
-			for _, n := range found[0] {
+			for _, n := range slices.Concat(found[:many[0]]...) {
 				m.add(orgID, n.ID)
 				at := [2]string{orgID, typ}
 				if m.types[at] == nil {
@@ -198,7 +206,7 @@ func (q *query) meant(ctx context.Context, tx *store.Tx, kind string, values []s
 				}
 				m.types[at][n.ID] = true
 			}
-			found = found[1:]
+			found, many = found[many[0]:], many[1:]
 		}
 	}
 	return m, nil
@@ -392,7 +400,7 @@ func (l *Log) Entries(ctx context.Context, tx *store.Tx, orgID string, from int6
 		for k, err := range events.All(ctx, tx, r) {
 			var e Entry
 			if err == nil {
-				e, err = k.entry()
+				e, err = k.entry(l.opt.Seal)
 			}
 			if !yield(e, err) || err != nil {
 				return

@@ -38,7 +38,7 @@ type row struct {
 	// Personal is what may name people, see personal; nil when it was erased.
 	Personal []byte
 	// Salt is hashed with Personal: 16 random bytes, so that nobody finds out by guessing what was erased. Of an
-	// erased event it is the hash of both, of 32 bytes, of which the leaf is made.
+	// erased event it is the hash of both, of 32 bytes, of which the leaf is made; of a sealed one both stand here.
 	Salt []byte
 }
 
@@ -90,12 +90,15 @@ func (r *row) public() Event {
 func EventIn(rec any) (e Event, is bool) {
 	switch rec := rec.(type) {
 	case kept:
-		e, err := rec.event()
+		e, err := rec.event(nil)
 		return e, err == nil
 	case waiting:
 		var r row
 		if err := r.decode(rec.Event); err != nil {
 			return e, false
+		}
+		if r.sealed() {
+			return r.public(), false
 		}
 		e, err := r.event()
 		return e, err == nil
@@ -150,7 +153,10 @@ func appendText[T string | ~[]byte](b []byte, s T) []byte {
 // what is personal, so that the latter can go and the leaf stays.
 func (r *row) leaf() tlog.Hash {
 	cover := r.Salt
-	if len(cover) != sha256.Size {
+	switch {
+	case r.sealed():
+		cover = r.Salt[saltBytes:]
+	case len(cover) != sha256.Size:
 		cover = covered(r.Salt, r.Personal)
 	}
 	return tlog.RecordHash(append(r.header(), cover...))
@@ -172,7 +178,7 @@ func (r *row) encode() []byte {
 	for _, s := range r.texts() {
 		b = pack(b, *s)
 	}
-	return squeeze(appendText(b, r.Salt), r.Personal)
+	return r.appendPersonal(b)
 }
 
 func (r *row) decode(b []byte) error {
@@ -185,9 +191,8 @@ func (r *row) decode(b []byte) error {
 	for _, s := range r.texts() {
 		*s = d.packed()
 	}
-	r.Salt = d.bytes()
-	r.Personal = d.squeezed()
-	if len(r.Salt) != saltBytes || r.words() != nil {
+	r.takePersonal(&d)
+	if len(r.Salt) != saltBytes && !r.sealed() || r.words() != nil {
 		return errEncoding
 	}
 	return d.end()

@@ -87,7 +87,7 @@ func (l *Log) batch(ctx context.Context) (n int, err error) {
 			}
 		}
 		n = len(rows)
-		write, err := sift(ctx, tx, rows)
+		write, err := l.sift(ctx, tx, rows)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 	if err := count(ctx, tx, rows); err != nil {
 		return err
 	}
-	if err := refilter(ctx, tx, rows); err != nil {
+	if err := l.refilter(ctx, tx, rows); err != nil {
 		return err
 	}
 	if len(l.opt.Signers) > 0 {
@@ -201,13 +201,16 @@ const (
 
 // nameKey is what a name is looked up by: 64 bits of its hash, since one may choose a name.
 func nameKey(kind, s string) int64 {
-	if kind == resourceName {
-		s = store.SlugKey(s)
-	} else {
-		s = strings.ToLower(s)
-	}
-	sum := sha256.Sum256([]byte(s))
+	sum := sha256.Sum256([]byte(nameText(kind, s)))
 	return int64(binary.BigEndian.Uint64(sum[:]))
+}
+
+// nameText is a name as it is compared.
+func nameText(kind, s string) string {
+	if kind == resourceName {
+		return store.SlugKey(s)
+	}
+	return strings.ToLower(s)
 }
 
 // known types of events, with the outcomes that they have had.
@@ -228,8 +231,12 @@ func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
 		if r.ResourceSlug != "" {
 			freshNames = l.names.note(freshNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
 		}
-		if e, err := r.event(); err == nil && e.ActorLabel != "" && e.ActorLabel != r.ActorID {
-			freshNames = l.names.note(freshNames, name{r.OrgID, actorName, nameKey(actorName, e.ActorLabel), keyOf(r.ActorID)})
+		if e, err := r.eventBy(l.opt.Seal); err == nil && e.ActorLabel != "" && e.ActorLabel != r.ActorID {
+			keys, err := l.labelKeys(r.OrgID, e.ActorLabel)
+			if err != nil {
+				return err
+			}
+			freshNames = l.names.note(freshNames, name{r.OrgID, actorName, keys[0], keyOf(r.ActorID)})
 		}
 	}
 	if len(freshNames) > 0 {

@@ -99,7 +99,7 @@ func FuzzDecode(f *testing.F) {
 			back, err := again.sound()
 			require.NoError(t, err)
 			require.Equal(t, r, back)
-			k.event()
+			k.event(nil)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 // Verdict is what a verification found.
@@ -256,6 +257,12 @@ func (l *Log) verify(ctx context.Context, tx *store.Tx, orgID string, verifiers 
 		}
 		begun = true
 		e, err := k.sound()
+		if err == nil {
+			err = e.open(l.opt.Seal)
+		}
+		if errors.Is(err, seal.ErrNoKey) || errors.Is(err, seal.ErrUnknownKey) {
+			return Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}, nil
+		}
 		if err != nil {
 			v.tampered(v.edge.size, err.Error())
 			break

@@ -95,7 +95,7 @@ func (m *Manager) changeAuditConfig(ctx context.Context, orgID string, in NewAud
 		if err != nil {
 			return audit.Change{}, err
 		}
-		if c.Compliance.EncryptionAtRest && !m.opt.Seal.Ready() {
+		if c.Compliance.EncryptionAtRest && !(m.opt.Seal.Ready() && m.Audit().Seals()) {
 			return audit.Change{}, noSealingKey("compliance.encryption_at_rest")
 		}
 		for i, d := range in.Destinations {

@@ -32,6 +32,7 @@ func equipped(t *testing.T) *orgs.Options {
 	o := inOrder()
 	o.Seal, err = seal.New(key)
 	require.NoError(t, err)
+	o.Audit.Seal = o.Seal
 	o.URLs, err = outbound.New(nil)
 	require.NoError(t, err)
 	return o
@@ -458,6 +459,13 @@ func TestWithoutAKeyNoSecretIsTaken(t *testing.T) { // F295
 		require.NotContains(t, err.Error(), "canary")
 	}
 	configure(t, w, org.ID, sink("https://siem.acme.com", nil))
+
+	o = equipped(t)
+	o.Audit.Seal = nil // there is one for secrets, and none for events
+	w = orgstest.New(t, storetest.Open(t, "memory", store.Options{}), o)
+	org, owner = w.Org("acme")
+	_, _, err := w.SetAuditConfig(w.As(owner), org.ID, orgs.NewAuditConfig{Compliance: audit.Compliance{EncryptionAtRest: true}})
+	wrongField(t, err, "compliance.encryption_at_rest")
 }
 
 func TestWhatMustNotBeCalledIsRefused(t *testing.T) { // F290, F337

@@ -156,6 +156,7 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 		if o.Seal, err = seal.New(key); err != nil {
 			return p, err
 		}
+		o.Audit.Seal = o.Seal
 	}
 	guard, err := flags.exports.guard()
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 )
 
@@ -67,10 +67,15 @@ func (s *Sealer) OpenPayload(box []byte, at Place) ([]byte, error) {
 	return b, nil
 }
 
+// StalePayload says whether a payload was sealed by another key than the current one.
+func (s *Sealer) StalePayload(box []byte) bool {
+	return !s.Ready() || len(box) < payloadOverhead || hex.EncodeToString(box[:idLength/2]) != s.current.id
+}
+
 // Marks are what equal texts have in common at a place, for an index of what is sealed: under the current key, and behind
 // that under the older ones, by which what was marked before is found. Nobody without a key finds out a text by its mark,
-// but that two are equal.
-func (s *Sealer) Marks(text string, at Place) (marks []string, err error) {
+// but that two are equal; of different texts the marks differ but once in 2^64 pairs.
+func (s *Sealer) Marks(text string, at Place) (marks []uint64, err error) {
 	if !s.Ready() {
 		return nil, ErrNoKey
 	}
@@ -86,7 +91,7 @@ func (s *Sealer) Marks(text string, at Place) (marks []string, err error) {
 		h := hmac.New(sha256.New, secret)
 		h.Write(bound)
 		h.Write([]byte(text))
-		marks = append(marks, base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16]))
+		marks = append(marks, binary.BigEndian.Uint64(h.Sum(nil)))
 		return nil
 	}
 	if err := mark(s.current); err != nil {

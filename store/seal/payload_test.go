@@ -3,7 +3,6 @@ package seal_test
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,8 +65,11 @@ func TestPayloadsAndMarksFollowTheKeys(t *testing.T) {
 	require.Equal(t, "canary", string(back))
 	_, err = newSealer(t, fresh).OpenPayload(box, event)
 	require.ErrorIs(t, err, seal.ErrUnknownKey)
+	require.True(t, after.StalePayload(box))
+	require.False(t, before.StalePayload(box))
+	require.True(t, before.StalePayload(nil))
 
-	marks := func(s *seal.Sealer, text string, at seal.Place) []string {
+	marks := func(s *seal.Sealer, text string, at seal.Place) []uint64 {
 		list, err := s.Marks(text, at)
 		require.NoError(t, err)
 		return list
@@ -84,7 +86,6 @@ func TestPayloadsAndMarksFollowTheKeys(t *testing.T) {
 		require.NotEqual(t, was, marks(before, "alice@acme.com", other))
 	}
 	require.NotEqual(t, was, marks(before, "bob@acme.com", name))
-	require.False(t, strings.Contains(was[0], "alice"))
 	_, err = before.Marks("x", seal.Place{OrgID: "org_1"})
 	require.ErrorIs(t, err, seal.ErrNoPlace)
 }
