@@ -354,7 +354,7 @@ var manyRanges = 300
 // dense returns a walk through all events where at least every eighth is asked for, nil where it is not: that is less
 // than to begin at as many places as there are organizations and types.
 func (q *query) dense(ctx context.Context, tx *store.Tx) (*walk, error) {
-	w := newWalk(q.whole(), !q.Ascending, q.limit+1)
+	w := newWalk(q.whole(), !q.Ascending, 8*(q.limit+1))
 	var sample []*kept
 	met := 0
 	for len(sample) < 8*sampled {

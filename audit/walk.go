@@ -16,8 +16,7 @@ type walk struct {
 	desc  bool
 	heap  []*source // those with rows, the next one first
 	empty []*source // those that have to be read on
-	chunk int
-	rest  []*kept // comes first
+	rest  []*kept   // comes first
 }
 
 // Len, Less, Swap, Push and Pop are those of container/heap.
@@ -33,22 +32,24 @@ func (w *walk) Pop() any {
 
 type source struct {
 	store.Range
-	rows []kept // read and not yet taken
-	done bool   // nothing is left but those
+	rows  []kept // read and not yet taken
+	done  bool   // nothing is left but those
+	chunk int    // how many are read next
 }
 
 // maxChunk is how many rows of a range are read at once.
 const maxChunk = 512
 
+// newWalk walks ranges of which about so many rows are wanted together.
 func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
 	w := &walk{desc: desc}
-	for _, r := range ranges {
-		w.empty = append(w.empty, &source{Range: r})
-	}
-	w.chunk = min(maxChunk, wanted)
+	chunk := min(maxChunk, wanted)
 	if len(ranges) > 1 { // as many as one of them hardly ever has among those that are wanted
 		each := float64(wanted) / float64(len(ranges))
-		w.chunk = min(w.chunk, int(each+2*math.Sqrt(each))+2)
+		chunk = min(chunk, int(each+2*math.Sqrt(each))+2)
+	}
+	for _, r := range ranges {
+		w.empty = append(w.empty, &source{Range: r, chunk: chunk})
 	}
 	return w
 }
@@ -92,8 +93,12 @@ func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
 	}
 	empty := w.empty
 	ranges := make([]store.Range, len(empty))
+	chunk := 0
+	for _, s := range empty {
+		chunk = max(chunk, s.chunk)
+	}
 	for i, s := range empty {
-		s.Limit = w.chunk
+		s.Limit = chunk
 		ranges[i] = s.Range
 	}
 	found, err := events.ScanEach(ctx, tx, ranges)
@@ -102,7 +107,8 @@ func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
 	}
 	w.empty = nil
 	for i, s := range empty {
-		s.rows, s.done = found[i], len(found[i]) < w.chunk
+		s.rows, s.done = found[i], len(found[i]) < chunk
+		s.chunk = min(maxChunk, 2*chunk)
 		if len(s.rows) == 0 {
 			continue
 		}
@@ -112,9 +118,6 @@ func (w *walk) fill(ctx context.Context, tx *store.Tx) error {
 		} else {
 			s.From = last.Add(time.Microsecond)
 		}
-	}
-	if w.chunk < maxChunk {
-		w.chunk *= 2
 	}
 	return nil
 }
