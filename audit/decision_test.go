@@ -265,7 +265,7 @@ func TestDecisionsInTheBackground(t *testing.T) {
 		l := audit.New(s, &audit.Options{Alarm: func(error) { alarms.Add(1) }})
 		written := func() int { return len(eventsOf(t, logs(s), "org_1", audit.DeniedType)) }
 		l.Decided(decided("org_1", "dec_1", "policy_denied"))
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(time.Second)
 		require.Equal(t, 1, written())
 
 		on.Store(true)
