@@ -32,7 +32,8 @@ const PrunedType = "audit.pruned"
 
 // Prune marks all events of an organization that were recorded before a time as pruned, in the caller's unit, and
 // describes that as a change, whose event the caller writes in the same unit: from then on the log begins behind
-// them, and says so itself. They are deleted by [Log.Shrink]. The newest event always stays. Where nothing is to be
+// them, and says so itself. They are deleted by [Log.Shrink]. Events that wait are not looked
+// at, see [Log.Flush], and the newest of those that are in order always stays. Where nothing is to be
 // pruned, count is 0 and nothing is marked.
 func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, before time.Time) (c Change, count int64, err error) {
 	if err := l.alone(ctx, tx); err != nil {
