@@ -20,13 +20,22 @@
 //
 // # Order
 //
-// An event does not get its place in the tree in its own unit: on PostgreSQL units of one organization would wait for
-// each other for that, on SQLite each would write as many pages again. It goes with COMMIT into a list of those that
-// wait, on PostgreSQL in the same round trip, and one process at a time puts in order what is visible, within some
-// milliseconds, in the background of whichever has written. The database numbers what waits at the commit, so that of
-// two units of which one waited for the other's lock the later one has the later place. Who reads puts in order first
-// what was committed until then: it is never missing. The time of an event is when its unit began, but always later
-// than that of the event before it: it is unique in its organization, and lists, bounds and cursors go by it.
+// The event goes with the commit of its unit into a list of those that wait: one row, and on PostgreSQL no round trip of
+// its own. Nobody waits for a place in the tree: one process at a time puts in order what is visible, many events
+// together, within about a tenth of a second, in the background of whichever has written. The database numbers what
+// waits at the commit, so that of two units of which one waited for the other's lock the later one has the later place.
+// Who reads puts in order first what was committed until then: it is never missing. The time of an event is when its unit
+// began, but always later than that of the event before it: it is unique in its organization, and lists, bounds and
+// cursors go by it.
+//
+// # How it is kept
+//
+// An event is a short row: words for what comes back, keys of 48 bits for what it is found by, and one packed column
+// with ids as bytes and what is personal squeezed. What is hashed is the event as it was, never how it is kept. Of the
+// tree only the hashes of blocks of 16 events are kept; those below are made of the events again.
+//
+// The salt of an event stays 16 random bytes in every export: salts that are derived from one secret would tell of those
+// that are erased too, once that secret is in a file beside the others.
 //
 // # What is logged
 //
