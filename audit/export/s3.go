@@ -124,11 +124,14 @@ func (b *bucket) load(ctx context.Context, a *attempt) (*batch, error) {
 
 func packed(lines []byte) ([]byte, error) {
 	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
+	z, err := gzip.NewWriterLevel(&buf, gzip.BestCompression) // written once, and kept for years
+	if err != nil {
+		return nil, err
+	}
 	if _, err := z.Write(lines); err != nil {
 		return nil, err
 	}
-	err := z.Close()
+	err = z.Close()
 	return buf.Bytes(), err
 }
 

@@ -146,7 +146,9 @@ func TestKilledGatewayLosesNoAnswer(t *testing.T) {
 
 // killed changes things until the process is gone and returns what it had answered for.
 func killed(t *testing.T, p *process, round int) (paths []string) {
-	time.AfterFunc(time.Duration(20+rand.IntN(150))*time.Millisecond, func() { p.Process.Kill() })
+	kill := sync.OnceFunc(func() { // from the first answer on, so that there is one on a slow machine too
+		time.AfterFunc(time.Duration(rand.IntN(150))*time.Millisecond, func() { p.Process.Kill() })
+	})
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for worker := range 4 {
@@ -163,6 +165,7 @@ func killed(t *testing.T, p *process, round int) (paths []string) {
 				mu.Lock()
 				paths = append(paths, "/v1/organizations/"+org["id"].(string))
 				mu.Unlock()
+				kill()
 				status, team, err := p.call("POST", "/v1/organizations/"+org["id"].(string)+"/teams", `{"name": "Team"}`)
 				if err != nil || status != 201 {
 					return
