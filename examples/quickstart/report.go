@@ -66,10 +66,24 @@ func (a *acme) report(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if o, err = a.call(200, a.admin, "GET", "/v1/organizations/"+a.org+"/audit/logs?limit=10", ""); err != nil {
+	path := "/v1/organizations/" + a.org + "/audit"
+	if o, err = a.call(200, a.admin, "GET", path+"/counts?event_types=authorization.denied,api_key.denied,security.*", ""); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "\nThe end of the audit log, newest first")
+	fmt.Fprintln(out, "\nRefusals in the audit log")
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	counts, _ := o["data"].([]any)
+	for _, c := range counts {
+		n := c.(map[string]any)
+		fmt.Fprintf(w, "  %v\t%v\n", n["type"], n["events"])
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if o, err = a.call(200, a.admin, "GET", path+"/logs?limit=10&event_types=approval.*,api_key.*,budget.*,policy.*,team.*,member.*", ""); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "\nThe end of the audit log, newest changes first")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	events, _ := o["data"].([]any)
 	for _, e := range events {
