@@ -404,6 +404,8 @@ func TestHardBudgetAdmitsExactlyWhatItCanPay(t *testing.T) { // S10.1
 					var d *gate.Denied
 					if errorsAs(err, &d) && d.Code == "budget_exceeded" {
 						refused.Add(1)
+					} else {
+						t.Error(err)
 					}
 					return
 				}
