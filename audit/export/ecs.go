@@ -17,7 +17,7 @@ var ecsCategories = map[string][2]string{
 	"role": {"iam", "admin"}, "policy": {"iam", "admin"}, "approval": {"iam", "admin"},
 	"api_key": {"iam", ""}, "token": {"iam", ""},
 	"session":      {"authentication", ""},
-	"organization": {"configuration", ""}, "sso": {"configuration", ""}, "scim": {"configuration", ""}, "settings": {"configuration", ""},
+	"organization": {"configuration", ""}, "webhook": {"configuration", ""}, "sso": {"configuration", ""}, "scim": {"configuration", ""}, "settings": {"configuration", ""},
 	"budget": {"configuration", ""}, "billing": {"configuration", ""}, "audit": {"configuration", ""},
 	"authorization": {"api", ""}, "security": {"api", ""}, "analytics": {"api", ""}, "report": {"api", ""}, "export": {"api", ""}, "compliance": {"api", ""}, "data_access": {"api", ""},
 }

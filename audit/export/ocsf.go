@@ -42,7 +42,8 @@ var ocsf18 = map[string]ocsfClass{
 	"user.created": {accountChange, 1}, "user.updated": {accountChange, other}, "user.deleted": {accountChange, 6},
 	"user.suspended": {accountChange, 5}, "user.resumed": {accountChange, 2},
 	"member.invited": {accountChange, 1}, "member.invitation_resent": {accountChange, other}, "member.invitation_revoked": {accountChange, other},
-	"member.declined": {accountChange, other}, "member.joined": {accountChange, 1}, "member.removed": {accountChange, 6}, "member.updated": {accountChange, other},
+	"member.invitation_expired": {accountChange, other},
+	"member.declined":           {accountChange, other}, "member.joined": {accountChange, 1}, "member.removed": {accountChange, 6}, "member.updated": {accountChange, other},
 	"invitation.deleted": {accountChange, other}, "invitation.expired": {accountChange, other},
 	"member.role_changed":  {userAccess, 3},
 	"security.break_glass": {authorizeSession, 1},
@@ -64,11 +65,15 @@ var ocsf18 = map[string]ocsfClass{
 	"approval.requested": {entityManagement, 1}, "approval.approved": {entityManagement, 3}, "approval.partly_approved": {entityManagement, 3},
 	"approval.denied": {entityManagement, 3}, "approval.withdrawn": {entityManagement, 3}, "approval.expired": {entityManagement, 9}, "approval.closed": {entityManagement, 9},
 	"budget.created": {entityManagement, 1}, "budget.updated": {entityManagement, 3}, "budget.deleted": {entityManagement, 4},
+	"webhook.created": {entityManagement, 1}, "webhook.updated": {entityManagement, 3}, "webhook.deleted": {entityManagement, 4}, "webhook.rotated": {entityManagement, 3},
+	"webhook.tested": {entityManagement, other}, "webhook.retried": {entityManagement, other}, "webhook.disabled": {entityManagement, 9}, "webhook.enabled": {entityManagement, 8},
 	"sso.updated": {entityManagement, 3}, "sso.deleted": {entityManagement, 4}, "scim.updated": {entityManagement, 3}, "scim.token_rotated": {entityManagement, 3},
 
 	"budget.exceeded": {detectionFinding, 1}, "budget.alert": {detectionFinding, 1}, "billing.alert": {detectionFinding, 1}, "security.anomaly": {detectionFinding, 1},
+	"budget.cost_limit_exceeded": {detectionFinding, 1},
 
 	"authorization.denied": {apiActivity, other}, "authorization.allowed": {apiActivity, other}, "api_key.denied": {apiActivity, other}, "security.ip_denied": {apiActivity, other},
+	"security.suspended": {apiActivity, other}, "token.denied": {apiActivity, other}, "api_key.used": {apiActivity, other}, "authorization.dropped": {eventLog, other},
 	"audit.read": {apiActivity, 2}, "analytics.read": {apiActivity, 2}, "report.created": {apiActivity, 2}, "export.downloaded": {apiActivity, 2}, "compliance.read": {apiActivity, 2},
 
 	audit.PrunedType: {eventLog, 2}, audit.ErasedType: {eventLog, 2}, audit.ConfigChangedType: {eventLog, other}, "audit.unreadable": {eventLog, other},

@@ -41,6 +41,9 @@ var doings = map[string]done{
 	"POST /v1/organizations/{org}/audit/erasures":       {body: `{"user_id": "{user}"}`},
 	"PUT /v1/organizations/{org}/audit":                 {body: `{"retention_days": 400}`},
 	"PATCH /v1/organizations/{org}/audit":               {body: `{"retention_days": 400}`},
+	"POST /v1/organizations/{org}/webhooks":             {body: `{"url": "https://hooks.acme.com/new"}`},
+	"PATCH /v1/organizations/{org}/webhooks/{webhook}":  {body: `{"description": "new"}`},
+	"DELETE /v1/organizations/{org}/webhooks/{webhook}": {},
 	"POST /v1/organizations/{org}/roles":                {body: `{"name": "New", "permissions": ["teams.read"]}`},
 	"PATCH /v1/organizations/{org}/roles/{role}":        {body: `{"name": "New"}`},
 	"DELETE /v1/organizations/{org}/roles/{role}":       {},
@@ -72,6 +75,10 @@ var doings = map[string]done{
 }
 
 func init() {
+	doings["POST /v1/organizations/{org}/webhooks/{webhook}/rotate"] = done{}
+	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
+	doings["POST /v1/organizations/{org}/webhooks/{webhook}/failures/{failure}/retry"] = done{}
+	doings["POST /v1/organizations/{org}/audit/destinations/{destination}/retry"] = done{}
 	const policy = `{"name": "new", "statements": [{"effect": "deny", "actions": ["x.y"], "resources": ["*"]}]}`
 	for _, at := range []string{"/v1/organizations/{org}", "/v1/teams/{team}"} {
 		doings["POST "+at+"/policies"] = done{body: policy}
@@ -99,14 +106,13 @@ func init() {
 // settled is a world in which every name of a path stands for something.
 type settled struct {
 	*client
-	log                        *audit.Log
 	dev, owner, invitee, guest *client
 	ids                        map[string]string
 }
 
 func newSettled(t *testing.T) *settled {
 	s := storetest.Open(t, "memory", store.Options{})
-	w := &settled{client: newClient(t, s), log: audit.New(s, &audit.Options{NoBackground: true}), ids: map[string]string{}}
+	w := &settled{client: newClient(t, s), ids: map[string]string{}}
 	made := func(name, path, body string) {
 		o := w.post(w.fill(path), w.fill(body))
 		w.ids[name] = o["id"].(string)
@@ -143,6 +149,10 @@ func newSettled(t *testing.T) *settled {
 	w.call(200, "PATCH", "/v1/users/org@invited.com", `{"email_verified": true}`)
 	w.invitee, w.ids["mail"] = w.as(token, ""), w.ids["invitation org token"]
 	w.ids["approval"] = w.dev.post("/v1/organizations/"+w.ids["org"]+"/approvals", `{"resource": "model:asked"}`)["id"].(string)
+	made("webhook", "/v1/organizations/{org}/webhooks", `{"url": "https://hooks.acme.com/"}`)
+	w.ids["failure"], _ = undelivered(t, s, w.ids["org"], w.ids["webhook"])
+	config := w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/audit", `{"export_destinations": [{"type": "siem", "endpoint": "https://siem.acme.com/"}]}`)
+	w.ids["destination"] = config["export_destinations"].([]any)[0].(object)["id"].(string)
 	return w
 }
 
@@ -169,7 +179,7 @@ func (w *settled) events() map[string]audit.Event {
 	}
 	found := map[string]audit.Event{}
 	for f := (audit.Filter{Limit: audit.MaxPage}); ; {
-		page, err := w.log.ListOf(w.t.Context(), all, f)
+		page, err := w.audit.ListOf(w.t.Context(), all, f)
 		require.NoError(w.t, err)
 		for _, e := range page.Items {
 			found[e.ID] = e

@@ -123,22 +123,28 @@ func TestWebhooksAreOfTheirOrganization(t *testing.T) {
 	})
 }
 
+// undelivered is a message that could not be delivered to a webhook, and the worker that could not.
+func undelivered(t *testing.T, s *store.Store, org, webhook string) (id string, w *jobs.Worker) {
+	t.Helper()
+	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) (err error) {
+		id, _, err = jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: orgs.WebhookJob, OrgID: org,
+			Payload: orgs.WebhookDelivery{WebhookID: webhook, Type: "member.invited", Body: []byte("{}")}})
+		return err
+	}))
+	w = jobs.NewWorker(s, nil)
+	w.Handle(orgs.WebhookJob, func(context.Context, jobs.Job) error { return jobs.Permanent(errors.New("status 503")) }, nil)
+	_, err := w.RunDue(t.Context())
+	require.Error(t, err)
+	return id, w
+}
+
 func TestWhatCouldNotBeDeliveredIsSentAgain(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		c := newClient(t, s)
 		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
 		path := "/v1/organizations/" + org + "/webhooks"
 		one, two := path+"/"+c.post(path, `{"url": "https://hooks.acme.com/"}`)["id"].(string), path+"/"+c.post(path, `{"url": "https://hooks.acme.com/"}`)["id"].(string)
-		var id string
-		require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) (err error) {
-			id, _, err = jobs.Enqueue(ctx, tx, jobs.NewJob{Kind: orgs.WebhookJob, OrgID: org,
-				Payload: orgs.WebhookDelivery{WebhookID: one[strings.LastIndex(one, "/")+1:], Type: "member.invited", Body: []byte("{}")}})
-			return err
-		}))
-		w := jobs.NewWorker(s, nil)
-		w.Handle(orgs.WebhookJob, func(context.Context, jobs.Job) error { return jobs.Permanent(errors.New("status 503")) }, nil)
-		_, err := w.RunDue(t.Context())
-		require.Error(t, err)
+		id, w := undelivered(t, s, org, one[strings.LastIndex(one, "/")+1:])
 		require.Equal(t, []any{object{"id": id, "type": "member.invited", "created_at": "2024-03-05T12:00:00.000Z", "failed_at": "2024-03-05T12:00:00.000Z", "attempts": 1.0, "reason": "status 503"}},
 			c.call(200, "GET", one+"/failures", "")["data"])
 		require.Empty(t, c.call(200, "GET", two+"/failures", "")["data"])
