@@ -49,7 +49,8 @@
 // [KeptFrom] is up to when events may go: by the configuration, its legal hold, and each [Hold] of who needs them still.
 // [Log.Prune] ends the log at a time, says so in an event, and keeps of what goes the right edge of its tree, so that
 // all proofs of the rest stay as they are. [Log.Erase] takes out of events what may name people; a leaf is made of the
-// hash of that, so it stays too. Otherwise nothing in this package changes or deletes an event.
+// hash of that, so it stays too. Otherwise nothing in this package deletes an event, or
+// changes what it says.
 //
 // # At rest
 //

@@ -15,8 +15,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// List returns a page of the organization's events, newest first unless the filter says otherwise. It is not
-// called inside of a unit where events are put in order behind the commit: they would not be seen.
+// List returns a page of the organization's events, newest first unless the filter says otherwise. Inside of a unit it
+// does not see those that wait for their place.
 //
 // It walks the index of what is asked for most narrowly and tests the rest in memory. A page may hold fewer events
 // than its limit, or none, and still have a Next: a page of what hardly ever happens is not waited for.

@@ -86,7 +86,7 @@ func (r *row) public() Event {
 }
 
 // EventIn returns the event in a record of [Kinds], for tools that look into the database. Events that are not
-// in order yet have no place and the time at which they occurred.
+// in order yet have no place and the time at which they occurred; of those that are sealed it returns none.
 func EventIn(rec any) (e Event, is bool) {
 	switch rec := rec.(type) {
 	case kept:

@@ -19,14 +19,15 @@ const sealedBytes = saltBytes + sha256.Size
 
 func (r *row) sealed() bool { return len(r.Salt) == sealedBytes }
 
-// sealPlace is what the personal part of an event is sealed for.
-func (r *row) sealPlace() seal.Place {
-	org := r.OrgID
-	if org == "" {
-		org = "platform"
+// sealPlace is what something of a log is sealed or marked for.
+func sealPlace(orgID, record, field string) seal.Place {
+	if orgID == "" {
+		orgID = "platform"
 	}
-	return seal.Place{OrgID: org, Record: r.ID, Field: "audit.event"}
+	return seal.Place{OrgID: orgID, Record: record, Field: field}
 }
+
+func (r *row) sealPlace() seal.Place { return sealPlace(r.OrgID, r.ID, "audit.event") }
 
 // seal seals what is personal, where there is a key.
 func (r *row) seal(s *seal.Sealer) error {
@@ -69,14 +70,11 @@ func (r *row) eventBy(s *seal.Sealer) (Event, error) {
 	return opened.event()
 }
 
-// labelKeys are by what a label of an actor is looked up: with a key by its marks, the first of which is written, and
-// always by its hash, for what was written without one.
-func (l *Log) labelKeys(orgID, label string) (keys []int64, err error) {
-	if l.opt.Seal.Ready() {
-		r := row{OrgID: orgID}
-		at := r.sealPlace()
-		at.Field = "audit.label"
-		marks, err := l.opt.Seal.Marks(nameText(actorName, label), at)
+// nameKeys are by what a name is looked up, the first of which is written. With a key those of actors are its marks, and
+// behind them the hash, for what was written without one.
+func (l *Log) nameKeys(orgID, kind, name string) (keys []int64, err error) {
+	if kind == actorName && l.Seals() {
+		marks, err := l.opt.Seal.Marks(nameText(kind, name), sealPlace(orgID, "", "audit.label"))
 		if err != nil {
 			return nil, err
 		}
@@ -84,15 +82,7 @@ func (l *Log) labelKeys(orgID, label string) (keys []int64, err error) {
 			keys = append(keys, int64(m))
 		}
 	}
-	return append(keys, nameKey(actorName, label)), nil
-}
-
-// nameKeys are by what a name is looked up.
-func (l *Log) nameKeys(orgID, kind, name string) ([]int64, error) {
-	if kind == actorName {
-		return l.labelKeys(orgID, name)
-	}
-	return []int64{nameKey(kind, name)}, nil
+	return append(keys, nameKey(kind, name)), nil
 }
 
 // Seals says whether what is personal is sealed.

@@ -232,7 +232,7 @@ func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
 			freshNames = l.names.note(freshNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
 		}
 		if e, err := r.eventBy(l.opt.Seal); err == nil && e.ActorLabel != "" && e.ActorLabel != r.ActorID {
-			keys, err := l.labelKeys(r.OrgID, e.ActorLabel)
+			keys, err := l.nameKeys(r.OrgID, actorName, e.ActorLabel)
 			if err != nil {
 				return err
 			}

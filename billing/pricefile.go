@@ -33,7 +33,7 @@ const maxVersions = 10_000
 //	  }
 //	}
 //
-// Each version of a model has the price of one unit for each of its [Units], as a plain decimal in a string, with at most
+// Each version of a model has the price of one unit for each of its [Unit]s, as a plain decimal in a string, with at most
 // 15 decimals. It counts from the instant of from on (RFC 3339), which the first one need not have. A unit
 // that is left out is not free but unknown, apart from cached_input_token, which then is an input_token, and
 // request. Versions stay in the file when newer ones come: they are what older calls settle by.

@@ -1,8 +1,6 @@
 package billing
 
 import (
-	"slices"
-
 	"github.com/shopspring/decimal"
 )
 
@@ -29,9 +27,6 @@ const (
 	_
 	request
 )
-
-// Units returns every unit that can be priced.
-func Units() []Unit { return slices.Clone(units[:]) }
 
 // Component is the price of one unit in the currency of its book, with at most 15 decimals.
 type Component struct {

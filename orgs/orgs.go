@@ -248,6 +248,7 @@ type Options struct {
 	// is taken.
 	Notifier Notifier
 	// Seal seals what organizations entrust to the host, such as the key of a log sink. Nil: no such secret is taken.
+	// What is personal in events is sealed by Audit.Seal, which may be the same. encryption_at_rest needs both.
 	Seal *seal.Sealer
 	// URLs says which URLs of organizations the host calls; the guard of package store/jobs/outbound is one. Nil: none.
 	URLs URLs

@@ -106,18 +106,24 @@ func (a *attempt) tell(ctx context.Context, tx *store.Tx, was audit.Status, d au
 	return err
 }
 
-// export is the handler of [audit.ExportJob].
-func (x *Exporter) export(ctx context.Context, j jobs.Job) error {
-	var p audit.DeliveryJob
-	if err := j.Decode(&p); err != nil {
-		return jobs.Permanent(errors.New("the payload is that of another job"))
+// handler is that of jobs for destinations. Where the destination is not there any more there is nothing to do.
+func handler(do func(ctx context.Context, orgID string, p audit.DeliveryJob) error) jobs.Handler {
+	return func(ctx context.Context, j jobs.Job) error {
+		var p audit.DeliveryJob
+		if err := j.Decode(&p); err != nil {
+			return jobs.Permanent(errors.New("the payload is that of another job"))
+		}
+		if err := do(ctx, j.OrgID, p); !errors.Is(err, errElsewhere) {
+			return err
+		}
+		return nil
 	}
-	return unlessElsewhere(x.serve(ctx, j.OrgID, p.Destination))
 }
 
-// serve sends to a destination until there is nothing to send, it fails, or others have their turn.
-func (x *Exporter) serve(ctx context.Context, orgID, id string) error {
-	a, err := x.begin(ctx, orgID, id)
+// export does [audit.ExportJob]: it sends to a destination until there is nothing to send, it fails, or others have their
+// turn.
+func (x *Exporter) export(ctx context.Context, orgID string, p audit.DeliveryJob) error {
+	a, err := x.begin(ctx, orgID, p.Destination)
 	if err != nil {
 		return err
 	}

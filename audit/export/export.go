@@ -176,9 +176,9 @@ const (
 // Register lets the worker do the jobs of destinations, with what is in the log. It is called before both run.
 func (x *Exporter) Register(w *jobs.Worker, log *audit.Log) {
 	x.log = log
-	w.Handle(audit.ExportJob, x.export, &jobs.KindOptions{MaxAttempts: jobs.Unlimited, MaxBackoff: time.Minute})
-	w.Handle(audit.ProbeJob, x.probeJob, nil)
-	w.Handle(audit.ResendJob, x.resend, &jobs.KindOptions{MaxAttempts: 12, MinBackoff: time.Minute})
+	w.Handle(audit.ExportJob, handler(x.export), &jobs.KindOptions{MaxAttempts: jobs.Unlimited, MaxBackoff: time.Minute})
+	w.Handle(audit.ProbeJob, handler(x.check), nil)
+	w.Handle(audit.ResendJob, handler(x.resend), &jobs.KindOptions{MaxAttempts: 12, MinBackoff: time.Minute})
 }
 
 // Run looks for what there is to send until ctx ends, and returns nil then. Jobs send it. A failing store is logged and

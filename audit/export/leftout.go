@@ -27,15 +27,11 @@ func (a *attempt) leaveOut(ctx context.Context, b *batch, out outcome) error {
 	})
 }
 
-// resend is the handler of [audit.ResendJob]. An event that is pruned by now, or whose destination is gone, is done.
-func (x *Exporter) resend(ctx context.Context, j jobs.Job) error {
-	var p audit.DeliveryJob
-	if err := j.Decode(&p); err != nil {
-		return jobs.Permanent(errors.New("the payload is that of another job"))
-	}
-	a, err := x.begin(ctx, j.OrgID, p.Destination)
+// resend does [audit.ResendJob]. An event that is pruned by now is done.
+func (x *Exporter) resend(ctx context.Context, orgID string, p audit.DeliveryJob) error {
+	a, err := x.begin(ctx, orgID, p.Destination)
 	if err != nil {
-		return unlessElsewhere(err)
+		return err
 	}
 	to, out := x.sink(ctx, a.config, a.destination)
 	s, is := to.(*endpoint)
@@ -56,12 +52,4 @@ func (x *Exporter) resend(ctx context.Context, j jobs.Job) error {
 		return jobs.RetryAfter(out.after, errors.New(out.reason))
 	}
 	return errors.New(out.reason)
-}
-
-// unlessElsewhere is nil where the destination is not there any more: there is nothing to do then.
-func unlessElsewhere(err error) error {
-	if errors.Is(err, errElsewhere) {
-		return nil
-	}
-	return err
 }

@@ -2,11 +2,9 @@ package export
 
 import (
 	"context"
-	"errors"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
-	"github.com/orgkit/orgkit/store/jobs"
 )
 
 // Probe tries whether a destination of the configuration takes what is sent: a record of the type audit.probe, or an
@@ -23,15 +21,11 @@ func (x *Exporter) try(ctx context.Context, c audit.Config, d audit.Destination)
 	return to.probe(ctx)
 }
 
-// probeJob is the handler of [audit.ProbeJob]. What it finds it notes, so it is done either way.
-func (x *Exporter) probeJob(ctx context.Context, j jobs.Job) error {
-	var p audit.DeliveryJob
-	if err := j.Decode(&p); err != nil {
-		return jobs.Permanent(errors.New("the payload is that of another job"))
-	}
-	a, err := x.begin(ctx, j.OrgID, p.Destination)
+// check does [audit.ProbeJob]. What it finds it notes, so it is done either way.
+func (x *Exporter) check(ctx context.Context, orgID string, p audit.DeliveryJob) error {
+	a, err := x.begin(ctx, orgID, p.Destination)
 	if err != nil {
-		return unlessElsewhere(err)
+		return err
 	}
 	out := x.try(ctx, a.config, a.destination)
 	switch {
@@ -39,10 +33,10 @@ func (x *Exporter) probeJob(ctx context.Context, j jobs.Job) error {
 		return context.Cause(ctx)
 	case out.failed():
 		out.lasting = true // whoever has changed it wants to know now
-		return unlessElsewhere(a.failed(ctx, out))
+		return a.failed(ctx, out)
 	}
-	return unlessElsewhere(a.book(ctx, false, func(_ context.Context, tx *store.Tx, d *audit.Delivery) error {
+	return a.book(ctx, false, func(_ context.Context, tx *store.Tx, d *audit.Delivery) error {
 		works(d, tx.Now())
 		return nil
-	}))
+	})
 }
