@@ -142,6 +142,7 @@ func TestANarrowingIsRunAgainAfterATransientFailure(t *testing.T) {
 	armed := false
 	s := storetest.Open(t, "memory", store.Options{Wrap: func(d store.Driver) store.Driver { return oneFault{d, &armed} }})
 	w := newGuarded(t, s)
+	w.audit.Close() // so that the change meets the fault, and not what works behind it
 	armed = true
 	w.call(200, "PATCH", w.at+"/roles/developer", `{"permissions": ["models.use"]}`)
 	require.False(t, armed)
