@@ -202,6 +202,10 @@ func TestTwoProcessesSeeEachOthersChanges(t *testing.T) {
 		role, member, org := dials[0], dials[1], dials[0].orgID
 		hears, stop := watch(w.Manager, never)
 		defer stop()
+		// What was never asked about in a process is not looked for: it has to have asked before the first change.
+		_, now, err := role.look(w.Platform(), w.Manager, 0, 0)
+		require.NoError(t, err)
+		require.Equal(t, "shows 0", other.ask("look %s %s %d %s", org, member.subject, 0, now))
 		for n := int64(1); n <= 6; n++ {
 			// The other one changes. The token is a promise, and without it what is committed is seen as well.
 			token := other.turned(org, n)
