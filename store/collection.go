@@ -50,6 +50,16 @@ func (c Collection[T, P]) Lock(ctx context.Context, tx *Tx, id string) (T, error
 	return c.get(ctx, tx, id, true)
 }
 
+// LockMany is Lock of several records, in the order of their ids, so that units which lock some of the same
+// never wait for each other in a ring. Ids that nobody has are left out, and so is what comes twice.
+func (c Collection[T, P]) LockMany(ctx context.Context, tx *Tx, ids []string) (recs []T, err error) {
+	if err := tx.usable(true); err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	s := Selection{Where: []Cond{In("id", ids)}, Order: []Order{{Column: "id"}}, Lock: true}
+	return recs, tx.note(tx.driver.Select(ctx, c.kind, s, &recs))
+}
+
 func (c Collection[T, P]) get(ctx context.Context, tx *Tx, id string, lock bool) (rec T, err error) {
 	if err := tx.usable(lock); err != nil {
 		return rec, err
@@ -226,6 +236,34 @@ func (c Collection[T, P]) Update(ctx context.Context, tx *Tx, rec P) error {
 		return tx.doom(err)
 	}
 	tx.trace(c.kind, rec)
+	return nil
+}
+
+// Put keeps several records in one statement: those that the unit has locked replace what is there, those of
+// version 0, whose ids the caller gives, are new. ErrConflict when somebody else has changed or made one meanwhile.
+// On success they carry their new versions and times.
+func (c Collection[T, P]) Put(ctx context.Context, tx *Tx, recs []P) error {
+	if err := tx.write(); err != nil || len(recs) == 0 {
+		return err
+	}
+	before := make([]Meta, len(recs))
+	for i, rec := range recs {
+		m := rec.meta()
+		before[i] = *m
+		if m.Version++; m.Version == 1 {
+			m.CreatedAt = tx.Now()
+		}
+		m.UpdatedAt = tx.Now()
+	}
+	if err := tx.driver.Put(ctx, c.kind, recs); err != nil {
+		for i, rec := range recs {
+			*rec.meta() = before[i]
+		}
+		return tx.doom(err)
+	}
+	for _, rec := range recs {
+		tx.trace(c.kind, rec)
+	}
 	return nil
 }
 

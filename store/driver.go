@@ -39,6 +39,11 @@ type DriverTx interface {
 	// record has the id, ErrConflict when its version is another one.
 	Update(ctx context.Context, k *Kind, rec any) error
 
+	// Put keeps records, a slice of pointers to the struct of the kind: those of version 1 are new, the others
+	// are there, and locked by this transaction. ErrConflict when one has another version than the one before,
+	// or is there though it should be new.
+	Put(ctx context.Context, k *Kind, recs any) error
+
 	// Delete removes the record with that id, or answers ErrNotFound.
 	Delete(ctx context.Context, k *Kind, id string) error
 

@@ -82,6 +82,7 @@ type Selection struct {
 	Order []Order
 	After []any // nil, or one value per order column: only records strictly behind them
 	Limit int   // 0: no limit
+	Lock  bool  // nobody else locks, updates or deletes them until this transaction ends
 }
 
 func (k *Kind) selection(q Query) (Selection, error) {

@@ -150,6 +150,26 @@ func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
 	return nil
 }
 
+func (t *tx) Put(ctx context.Context, k *store.Kind, recs any) error {
+	list := reflect.ValueOf(recs)
+	for i := range list.Len() {
+		rec := list.Index(i).Interface()
+		var err error
+		if k.Meta(rec).Version == 1 {
+			var fresh bool
+			if fresh, err = t.Insert(ctx, k, rec, true); err == nil && !fresh {
+				err = store.ErrConflict
+			}
+		} else {
+			err = t.Update(ctx, k, rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // put keeps a copy of the record.
 func (t *tx) put(table *table, id string, rec any) {
 	kept := table.kind.Clone(rec)

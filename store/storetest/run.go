@@ -45,6 +45,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"a transient failure runs the unit again":  retries,
 		"fifty locked additions lose nothing":      lockedAdditions,
 		"fifty swapped additions lose nothing":     swappedAdditions,
+		"several are locked and kept at once":      putMany,
+		"fifty additions to all at once":           putRace,
 		"of twenty equal inserts one wins":         insertRace,
 		"a cancelled context stops the unit":       cancelled,
 		"a closed store says so":                   closed,

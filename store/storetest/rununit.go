@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -197,6 +198,74 @@ func swappedAdditions(t *testing.T, s *store.Store) {
 		w.Size++
 		return widgets.Update(ctx, tx, &w)
 	})
+}
+
+func putMany(t *testing.T, s *store.Store) {
+	made := []*widget{{OrgID: "o", Name: "a"}, {OrgID: "o", Name: "b"}}
+	insert(t, s, made...)
+	ids := []string{made[1].ID, "none", made[0].ID, made[1].ID}
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		got, err := widgets.LockMany(ctx, tx, ids)
+		require.NoError(t, err)
+		require.Len(t, got, 2, "each once")
+		require.Equal(t, []string{"a", "b"}, []string{got[0].Name, got[1].Name}, "in the order of ids")
+		price := decimal.RequireFromString("12345678901234567.123456789012")
+		got[0].Price, got[1].On = price, true
+		fresh := &widget{Meta: store.Meta{ID: "wid_new"}, OrgID: "o", Name: "c", Tags: []string{"x"}}
+		require.NoError(t, widgets.Put(ctx, tx, []*widget{&got[0], fresh, &got[1]}))
+		require.Equal(t, []int64{2, 1, 2}, []int64{got[0].Version, fresh.Version, got[1].Version})
+		require.NoError(t, widgets.Put(ctx, tx, nil))
+		none, err := widgets.LockMany(ctx, tx, nil)
+		require.Empty(t, none)
+		return err
+	})
+	require.Equal(t, "12345678901234567.123456789012", get(t, s, made[0].ID).Price.String())
+	require.True(t, get(t, s, made[1].ID).On)
+	require.Equal(t, []string{"x"}, get(t, s, "wid_new").Tags)
+	require.Equal(t, get(t, s, made[0].ID).CreatedAt, made[0].CreatedAt)
+
+	for name, recs := range map[string][]*widget{
+		"older":   {{Meta: store.Meta{ID: made[1].ID, Version: 2}, OrgID: "o", Name: "b2"}, made[0]},
+		"not new": {{Meta: store.Meta{ID: made[1].ID, Version: 2}, OrgID: "o", Name: "b2"}, {Meta: store.Meta{ID: "wid_new"}, OrgID: "o", Name: "c2"}},
+	} {
+		before := *recs[1]
+		require.ErrorIs(t, s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			return widgets.Put(ctx, tx, recs)
+		}), store.ErrConflict, name)
+		require.Equal(t, before.Meta, recs[1].Meta, "it carries no version that is not there")
+	}
+	require.Equal(t, "b", get(t, s, made[1].ID).Name, "all or none")
+}
+
+func putRace(t *testing.T, s *store.Store) {
+	made := []*widget{{OrgID: "o", Name: "a"}, {OrgID: "o", Name: "b"}, {OrgID: "o", Name: "c"}}
+	insert(t, s, made...)
+	var wg sync.WaitGroup
+	errs := make(chan error, 50)
+	for i := range 50 {
+		wg.Go(func() {
+			errs <- s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				got, err := widgets.LockMany(ctx, tx, []string{made[i%3].ID, made[(i+1)%3].ID, made[(i+2)%3].ID})
+				if err != nil {
+					return err
+				}
+				var recs []*widget
+				for i := range got {
+					got[i].Size++
+					recs = append(recs, &got[i])
+				}
+				return widgets.Put(ctx, tx, recs)
+			})
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	for _, w := range made {
+		require.EqualValues(t, 50, get(t, s, w.ID).Size)
+	}
 }
 
 // add runs fifty concurrent units that add one; who meets a conflict tries again.

@@ -147,6 +147,9 @@ func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst a
 	if s.Limit > 0 {
 		q = q.Limit(int64(s.Limit))
 	}
+	if s.Lock && t.RowLocks {
+		q = q.For("UPDATE")
+	}
 	if err := q.Scan(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return t.Error(err)
 	}
@@ -252,6 +255,26 @@ func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
 		return store.ErrNotFound
 	}
 	return store.ErrConflict
+}
+
+func (t *tx) Put(ctx context.Context, k *store.Kind, recs any) error {
+	list := reflect.New(reflect.TypeOf(recs))
+	list.Elem().Set(reflect.ValueOf(recs))
+	q := t.sql.NewInsert().Model(list.Interface()).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).On("CONFLICT (id) DO UPDATE")
+	for _, c := range k.Columns {
+		if c.Name != "id" {
+			q = q.Set("? = EXCLUDED.?", bun.Ident(c.Name), bun.Ident(c.Name))
+		}
+	}
+	res, err := q.Where("?TableAlias.version = EXCLUDED.version - 1").Returning("NULL").Exec(ctx)
+	if err != nil {
+		return t.unique(k, err)
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n != int64(list.Elem().Len()) {
+		return store.ErrConflict
+	}
+	return t.Error(err)
 }
 
 func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
