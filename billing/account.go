@@ -14,7 +14,7 @@ import (
 
 // account is what one budget has spent in one period. A new period is a new account.
 //
-// Spent + Reserved <= Limit + Over holds for hard budgets, in PostgreSQL by a CHECK. Over is what
+// Spent + Reserved <= Limit + Over holds for hard budgets, in the databases by a CHECK. Over is what
 // is knowingly beyond the limit: by a call that cost more than it reserved, or a limit that was
 // lowered below what was out.
 type account struct {
@@ -27,10 +27,11 @@ type account struct {
 	Limit       decimal.Decimal // effective: with what was carried over
 	Carried     decimal.Decimal
 	Spent       decimal.Decimal
-	Reserved    decimal.Decimal
+	Reserved    decimal.Decimal // by reservations that are kept, and leased to nodes
 	Over        decimal.Decimal
-	Alerted     bool // the threshold's event was written in this period
-	Exceeded    bool // the event of the full limit was written
+	Forfeited   decimal.Decimal // of Spent, what nobody has seen being spent: see node.fence
+	Alerted     bool            // the threshold's event was written in this period
+	Exceeded    bool            // the event of the full limit was written
 }
 
 var accounts = store.Define[account]("budget_accounts", "acct",
@@ -52,51 +53,25 @@ func (a *account) balance() {
 	}
 }
 
+// accountID begins with the place in the order in which accounts are locked.
 func accountID(b Budget, start time.Time) string {
-	return fmt.Sprintf("acct_%s_%d", b.ID, start.Unix())
+	return fmt.Sprintf("acct_%d_%s_%d", scopeOrder[b.Scope], b.ID, start.Unix())
 }
 
-// lockAccount returns the budget's account of now, locked; it makes it when this is its first use.
-// Whoever comes first makes it, all others wait for the lock.
-func lockAccount(ctx context.Context, tx *store.Tx, b Budget) (account, error) {
-	start, end, err := b.period(tx.Now())
-	if err != nil {
-		return account{}, err
-	}
-	id := accountID(b, start)
-	a, err := accounts.Lock(ctx, tx, id)
-	if !errors.Is(err, store.ErrNotFound) {
-		return a, err
-	}
-	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Hard: b.Hard, Limit: b.Limit}
-	a.ID = id
+// newAccount is the account of a budget's period that nobody has made yet.
+func newAccount(ctx context.Context, tx *store.Tx, b Budget, start, end time.Time) (a account, err error) {
+	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Hard: b.Hard, Limit: b.Limit.RoundFloor(12)}
+	a.ID = accountID(b, start)
 	if b.Rollover {
 		if a.Carried, err = carried(ctx, tx, b, start); err != nil {
 			return a, err
 		}
 		a.Limit = a.Limit.Add(a.Carried)
 	}
-	if _, err := accounts.InsertNew(ctx, tx, &a); err != nil {
-		return a, err
-	}
-	return accounts.Lock(ctx, tx, id)
+	return a, nil
 }
 
-// readAccount is lockAccount without the lock, but for the budget's first use in a period.
-func readAccount(ctx context.Context, tx *store.Tx, b Budget) (account, error) {
-	start, _, err := b.period(tx.Now())
-	if err != nil {
-		return account{}, err
-	}
-	a, err := accounts.Get(ctx, tx, accountID(b, start))
-	if errors.Is(err, store.ErrNotFound) {
-		return lockAccount(ctx, tx, b)
-	}
-	return a, err
-}
-
-// carried is what the period before start left over (F088). What is still reserved there is not
-// left over: it may yet be spent.
+// carried is what the period before start left over; see [account.carry].
 func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (decimal.Decimal, error) {
 	if !b.CreatedAt.Before(start) {
 		return decimal.Zero, nil
@@ -112,6 +87,17 @@ func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (deci
 	return a.room(), err
 }
 
+// shrink lowers what the account is knowingly over its limit by to what it is over it. It never raises it: whoever
+// would go over the limit by more than was known has made a mistake, and is not let.
+func (a *account) shrink() error {
+	over := a.Over
+	a.balance()
+	if a.Over.GreaterThan(over) {
+		return fmt.Errorf("billing: account %s would be %s over its limit, %s is known", a.ID, a.Over, over)
+	}
+	return nil
+}
+
 // relimit gives the running period of a changed budget its new limit and kind.
 func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 	start, _, err := b.period(tx.Now())
@@ -124,7 +110,7 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 	} else if err != nil {
 		return err
 	}
-	limit := b.Limit.Add(a.Carried)
+	limit := b.Limit.RoundFloor(12).Add(a.Carried)
 	if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
 		a.Alerted, a.Exceeded = false, false
 	}

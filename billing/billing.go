@@ -44,6 +44,10 @@ import (
 // ErrExceeded: there is not enough left. Of a budget the detail is a *[Exceeded].
 var ErrExceeded = errors.New("budget exceeded")
 
+// ErrUnavailable: nothing is in memory and the database could not be asked, so that nothing is admitted. It comes with
+// what has failed there.
+var ErrUnavailable = errors.New("budgets cannot be asked")
+
 // ErrSettled: the reservation was settled with another amount, or released, before.
 var ErrSettled = errors.New("reservation has ended differently")
 
@@ -70,5 +74,5 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind()}
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind()}
 }

@@ -121,7 +121,10 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		store.Eq("scope_id", b.ScopeID), store.Eq("team_id", b.TeamID), store.Eq("name", b.Name))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return Budgets.Insert(ctx, tx, b)
+		if err := Budgets.Insert(ctx, tx, b); err != nil {
+			return err
+		}
+		return l.Touch(ctx, tx, b.OrgID)
 	case err != nil:
 		return err
 	}
@@ -129,7 +132,10 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
 	}
-	return l.relimit(ctx, tx, *b)
+	if err := l.relimit(ctx, tx, *b); err != nil {
+		return err
+	}
+	return l.Touch(ctx, tx, b.OrgID)
 }
 
 // Drop removes the budget of that scope and name, if there is one. Reservations that run settle
@@ -142,7 +148,10 @@ func (l *Ledger) Drop(ctx context.Context, tx *store.Tx, orgID string, scope Sco
 	} else if err != nil {
 		return err
 	}
-	return Budgets.Delete(ctx, tx, b.ID)
+	if err := Budgets.Delete(ctx, tx, b.ID); err != nil {
+		return err
+	}
+	return l.Touch(ctx, tx, orgID)
 }
 
 // DropAll removes every budget of something that goes: of the organization's team, project, key or user.
@@ -152,12 +161,19 @@ func (l *Ledger) DropAll(ctx context.Context, tx *store.Tx, orgID, id string) er
 		return err
 	}
 	members, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.Eq("scope", ScopeMember), store.Eq("team_id", id)}})
-	for _, b := range append(page.Items, members.Items...) {
+	if err != nil {
+		return err
+	}
+	all := append(page.Items, members.Items...)
+	for _, b := range all {
 		if err := Budgets.Delete(ctx, tx, b.ID); err != nil {
 			return err
 		}
 	}
-	return err
+	if len(all) == 0 {
+		return nil
+	}
+	return l.Touch(ctx, tx, orgID)
 }
 
 // SetBudget is [Ledger.Put] for callers outside: it asks for budget.modify and leaves an event.
@@ -196,16 +212,16 @@ type Path struct {
 	Price *PriceVersion
 }
 
-// resolve returns the budgets on the path in the order in which their accounts are locked: what everybody
-// wants comes last, the root's. It is the one resolver of check and charge.
-func (p Path) resolve(ctx context.Context, tx *store.Tx) ([]Budget, error) {
+// resolve returns the budgets on the path, from the key's to the root's, and the organizations that it goes through. It
+// is the one resolver of check and charge.
+func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []string, err error) {
 	chain, err := rbac.Lineage(ctx, tx, p.OrgID)
 	if errors.Is(err, store.ErrNotFound) { // a ledger of its own, without organizations
 		chain, err = []rbac.Scope{{Meta: store.Meta{ID: p.OrgID}}}, nil
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	orgs, depth := []string{}, map[string]int{"": 0}
+	depth := map[string]int{"": 0}
 	for i, s := range chain {
 		orgs, depth[s.ID] = append(orgs, s.ID), i
 	}
@@ -213,14 +229,13 @@ func (p Path) resolve(ctx context.Context, tx *store.Tx) ([]Budget, error) {
 		store.In("org_id", append(orgs[:len(orgs):len(orgs)], "")),
 		store.In("scope_id", append(orgs[:len(orgs):len(orgs)], p.TeamID, p.ProjectID, p.UserID, p.KeyID))}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	models, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
 		store.In("org_id", orgs), store.Eq("scope", ScopeModel)}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var path []Budget
 	for _, b := range append(page.Items, models.Items...) {
 		if p.has(b, depth) {
 			path = append(path, b)
@@ -235,7 +250,7 @@ func (p Path) resolve(ctx context.Context, tx *store.Tx) ([]Budget, error) {
 		}
 		return cmp.Or(cmp.Compare(scopeOrder[a.Scope], scopeOrder[b.Scope]), cmp.Compare(at(a), at(b)), cmp.Compare(a.ID, b.ID))
 	})
-	return path, nil
+	return path, orgs, nil
 }
 
 // has says whether a budget that resolve has found lies on the path.

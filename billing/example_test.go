@@ -97,7 +97,7 @@ func ExampleReservation_SettleUsage() {
 		Price: &billing.Price{InputPerMillion: decimal.RequireFromString("2.5"), OutputPerMillion: decimal.NewFromInt(10)}})
 	s := memory.New(nil)
 	guard, _ := rbac.NewGuard(s, nil)
-	ledger, ctx := billing.NewLedger(s, guard), context.Background()
+	ledger, ctx := billing.NewLedger(s, guard, nil), context.Background()
 
 	e, _ := models.EstimateUpperBound("gpt-4o", time.Now(), billing.Usage{InputTokens: 1000, OutputTokens: 1000})
 	r, err := ledger.Reserve(ctx, billing.Path{OrgID: "org_1", Model: "gpt-4o", Price: e.Price}, e.Amount())

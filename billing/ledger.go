@@ -14,12 +14,61 @@ import (
 // Ledger reserves and charges. It is safe for concurrent use, and so are any number of ledgers, in
 // any number of processes, over one database.
 type Ledger struct {
-	store *store.Store
-	guard *rbac.Guard
+	store  *store.Store
+	guard  *rbac.Guard
+	engine *engine
 }
 
-// NewLedger returns a ledger over the records of the store.
-func NewLedger(s *store.Store, g *rbac.Guard) *Ledger { return &Ledger{store: s, guard: g} }
+// Options of a [Ledger]; nil, and the zero value, work.
+type Options struct {
+	// Flush is how often what was settled is written, in one transaction; 0 is 100 milliseconds. Reports are
+	// behind by so much, and what comes in between is lost with the process: it stays counted as spent.
+	Flush time.Duration
+	// Idle is how long what this process has of a budget stays here unused; 0 is a second. Then it goes back for
+	// other processes to use.
+	Idle time.Duration
+	// Silence is after how long a process that has something of a budget and is not heard of is taken for dead, and
+	// what it has for spent; 0 is 30 seconds. Processes that live are heard of every Silence/6.
+	Silence time.Duration
+	// Timeout is how long a transaction may take; 0 is 10 seconds.
+	Timeout time.Duration
+	// Journal is a directory on a local disk in which the process keeps, in a file of its own, what it has of
+	// budgets and no call has held. When it dies, another process of the same machine gives that
+	// back at once. "": what a process has when it dies counts as spent. It is there on Linux only, and survives
+	// the end of the process, not that of the machine.
+	Journal string
+}
+
+// NewLedger returns a ledger over the records of the store. It needs [Ledger.Close].
+func NewLedger(s *store.Store, g *rbac.Guard, o *Options) *Ledger {
+	l := &Ledger{store: s, guard: g}
+	var opt Options
+	if o != nil {
+		opt = *o
+	}
+	for _, d := range []struct {
+		of *time.Duration
+		is time.Duration
+	}{{&opt.Flush, 100 * time.Millisecond}, {&opt.Idle, time.Second}, {&opt.Silence, 30 * time.Second}, {&opt.Timeout, 10 * time.Second}} {
+		if *d.of <= 0 {
+			*d.of = d.is
+		}
+	}
+	l.engine = newEngine(l, opt)
+	return l
+}
+
+// Purse is what a path spends from in this process; see there. Who has many calls on a path keeps it: finding it costs
+// more than all the rest. The price of the path does not matter here.
+func (l *Ledger) Purse(p Path) *Purse { return l.engine.purse(p) }
+
+// Flush writes what was settled in this process, and returns what it has of budgets and no call holds: after it the
+// states of budgets are exact as far as this process is concerned. Nothing is done inside a unit.
+func (l *Ledger) Flush(ctx context.Context) error { return l.engine.flush(ctx) }
+
+// Close writes what was settled and returns what was not used. What calls hold that have not ended counts as spent: a
+// host closes the ledger when no call is under way any more. Reserving is store.ErrClosed afterwards.
+func (l *Ledger) Close() error { return l.engine.close() }
 
 // BudgetState shows a budget in the period that runs.
 type BudgetState struct {
@@ -28,16 +77,17 @@ type BudgetState struct {
 	PeriodEnd   time.Time
 	Limit       decimal.Decimal // effective
 	Spent       decimal.Decimal
-	Reserved    decimal.Decimal
+	Reserved    decimal.Decimal // by calls under way, and kept ready in processes; soft budgets keep nothing ready
 	Remaining   decimal.Decimal // never negative
 	Over        decimal.Decimal
-	State       string // ok, alerted or over
+	Forfeited   decimal.Decimal // of Spent: what a process had when it died, and nobody knows whether it was spent
+	State       string          // ok, alerted or over
 }
 
 // States returns the budgets on a path and where they stand, in the order of the path. It asks no
 // permission: it serves the floors above.
 func (l *Ledger) States(ctx context.Context, tx *store.Tx, p Path) ([]BudgetState, error) {
-	path, err := p.resolve(ctx, tx)
+	path, _, err := p.resolve(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +104,9 @@ func (l *Ledger) States(ctx context.Context, tx *store.Tx, p Path) ([]BudgetStat
 
 // Overview lists the budgets of an organization and where they stand. It needs billing.read.
 func (l *Ledger) Overview(ctx context.Context, orgID string) (states []BudgetState, err error) {
+	if err := l.Flush(ctx); err != nil {
+		return nil, err
+	}
 	err = l.guard.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
 		states = nil
 		for b, err := range Budgets.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
@@ -103,7 +156,7 @@ func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 		return BudgetState{}, err
 	}
 	s := BudgetState{Budget: b, PeriodStart: start, PeriodEnd: end, Limit: a.Limit, Spent: a.Spent,
-		Reserved: a.Reserved, Remaining: a.room(), Over: a.Over, State: "ok"}
+		Reserved: a.Reserved, Remaining: a.room(), Over: a.Over, Forfeited: a.Forfeited, State: "ok"}
 	switch {
 	case a.Spent.GreaterThanOrEqual(a.Limit) && a.Spent.IsPositive():
 		s.State = "over"

@@ -44,7 +44,9 @@ func each(t *testing.T, fn func(t *testing.T, b books, clock *storetest.Clock)) 
 			}
 			return nil
 		}))
-		fn(t, books{billing.NewLedger(s, g), t, s}, clock)
+		l := billing.NewLedger(s, g, nil)
+		t.Cleanup(func() { require.NoError(t, l.Close()) })
+		fn(t, books{l, t, s}, clock)
 	})
 }
 
@@ -73,6 +75,7 @@ var path = billing.Path{OrgID: "org_1", TeamID: "team_1", UserID: "usr_1", KeyID
 func (b books) states() map[billing.ScopeKind]billing.BudgetState {
 	b.t.Helper()
 	out := map[billing.ScopeKind]billing.BudgetState{}
+	require.NoError(b.t, b.Flush(b.t.Context()))
 	require.NoError(b.t, b.store.View(b.t.Context(), func(ctx ctx, tx *store.Tx) error {
 		states, err := b.States(ctx, tx, path)
 		for _, s := range states {
@@ -216,6 +219,7 @@ func TestSoftBudgetOnlyTells(t *testing.T) { // F086
 			require.NoError(t, err)
 			require.NoError(t, r.Settle(t.Context(), usd("0.6")))
 		}
+		require.NoError(t, b.Flush(t.Context()))
 		var types []string
 		page, err := audit.New(b.store, nil).List(t.Context(), "org_1", audit.Filter{Types: []string{"budget.alert", "budget.exceeded"}})
 		require.NoError(t, err)

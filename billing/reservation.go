@@ -2,50 +2,21 @@ package billing
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/shopspring/decimal"
-
-	"github.com/orgkit/orgkit/store"
 )
-
-// reservation is what a call in flight holds of each account on its path. The accounts are pinned
-// in it: whatever is moved or deleted meanwhile, it settles where it reserved, and in the period
-// in which it did.
-type reservation struct {
-	store.Meta
-	OrgID        string
-	TeamID       string
-	ProjectID    string
-	UserID       string
-	KeyID        string
-	Model        string
-	PriceVersion string   // id, that the call settles by; "" for none
-	Unpriced     bool     // nothing was known of what it may cost
-	Accounts     []string // in lock order
-	Amount       decimal.Decimal
-	Actual       decimal.Decimal
-	State        reservationState
-}
-
-type reservationState string
-
-const (
-	held     reservationState = "held"
-	settled  reservationState = "settled"
-	released reservationState = "released"
-)
-
-var reservations = store.Define[reservation]("budget_reservations", "res",
-	store.Index("org_id", "created_at"))
 
 // Reservation is the handle of an amount that is held. Its methods are safe for concurrent use.
 type Reservation struct {
-	ID       string
+	ID       string          // of one that is kept in the database ([Ledger.Hold]), else ""
 	Amount   decimal.Decimal // USD
 	Price    *PriceVersion   // that it settles by; nil: none is known
 	Unpriced bool            // nothing was known of what the call may cost, and yet every budget let it pass
 
 	ledger *Ledger
+	hold   Hold
 }
 
 // Reserve holds the amount (USD, an upper bound of what the call will cost) in every budget on the
@@ -55,63 +26,84 @@ type Reservation struct {
 // A nil amount means that the cost cannot be known: each budget on the path does as its [UnknownPrice]
 // says. An amount that is negative or out of all bounds is store.ErrInvalid, as is a price that is not in
 // USD.
+//
+// It is [Purse.Reserve] with decimals: what is held is held in memory, and lost with the process, to whom it counts as
+// spent. Where a call may outlive its process there is [Ledger.Hold]; amounts above [MaxHold] are held that way anyway.
 func (l *Ledger) Reserve(ctx context.Context, p Path, amount *decimal.Decimal) (*Reservation, error) {
-	rec := reservation{OrgID: p.OrgID, TeamID: p.TeamID, ProjectID: p.ProjectID, UserID: p.UserID, KeyID: p.KeyID, Model: p.Model,
-		Unpriced: amount == nil, State: held}
-	if v := p.Price; v != nil {
-		if v.Currency != budgetCurrency {
-			return nil, errCurrency
-		}
-		rec.PriceVersion = v.ID
-	}
-	if amount != nil {
-		if err := checkAmount("amount", *amount); err != nil {
-			return nil, err
-		}
-		rec.Amount = Ceil12(*amount)
-	}
-	err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		rec.Meta, rec.Accounts = store.Meta{}, nil
-		path, err := p.resolve(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if rec.Unpriced {
-			rec.Amount = minimum(path)
-		}
-		for _, b := range path {
-			id, err := rec.hold(ctx, tx, b)
-			if err != nil {
-				return err
-			}
-			rec.Accounts = append(rec.Accounts, id)
-		}
-		return reservations.Insert(ctx, tx, &rec)
-	})
-	if err != nil {
+	if err := p.check(amount); err != nil {
 		return nil, err
 	}
-	return &Reservation{ID: rec.ID, Amount: rec.Amount, Price: p.Price, Unpriced: rec.Unpriced, ledger: l}, nil
+	r := &Reservation{Price: p.Price, Unpriced: amount == nil, ledger: l}
+	purse := l.Purse(p)
+	held, err := Pico(0), error(nil)
+	if amount != nil {
+		held, err = CeilPico(*amount)
+	} else {
+		held, err = purse.least(ctx)
+	}
+	if err != nil && !errors.Is(err, ErrRange) {
+		return nil, err
+	}
+	if err != nil || held > MaxHold {
+		return l.Hold(ctx, p, amount)
+	}
+	r.Amount = held.Decimal()
+	purse.renew(l.store.Now())
+	return r, purse.Reserve(ctx, &r.hold, held)
 }
 
-// hold takes the amount from the budget's account of now, whose id it returns.
-func (rec *reservation) hold(ctx context.Context, tx *store.Tx, b Budget) (string, error) {
-	get := lockAccount
-	if rec.Amount.IsZero() {
-		get = readAccount
+// check names what is wrong with the amount and price of a call.
+func (p Path) check(amount *decimal.Decimal) error {
+	if p.Price != nil && p.Price.Currency != budgetCurrency {
+		return errCurrency
 	}
-	a, err := get(ctx, tx, b)
+	if amount == nil {
+		return nil
+	}
+	return checkAmount("amount", *amount)
+}
+
+// least is what a call without a price holds, or the [Exceeded] of the first budget that takes none.
+func (p *Purse) least(ctx context.Context) (Pico, error) {
+	f, err := p.engine.fetch(ctx, p, 0)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	if rec.Unpriced && b.rejectsUnknown() || b.Hard && rec.Amount.IsPositive() && a.room().LessThan(rec.Amount) {
-		return "", &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: a.Limit,
-			Remaining: a.room(), ResetAt: a.PeriodEnd, Unpriced: rec.Unpriced && b.rejectsUnknown()}
+	if b := f.rejects; b != nil {
+		_, end, err := b.period(p.engine.store.Now())
+		if err != nil {
+			return 0, err
+		}
+		return 0, &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: b.Limit, Remaining: b.Limit, ResetAt: end, Unpriced: true}
 	}
-	if rec.Amount.IsZero() {
-		return a.ID, nil
+	return f.leastUnpriced, nil
+}
+
+// renew gives the purse another fund when a period on its path is over. The loop of the engine does so by itself, up to a
+// flush interval later.
+func (p *Purse) renew(now time.Time) {
+	f := p.fund.Load()
+	if f == nil || f.end.IsZero() || now.Before(f.end) {
+		return
 	}
-	a.Reserved = a.Reserved.Add(rec.Amount)
-	a.balance()
-	return a.ID, accounts.Update(ctx, tx, &a)
+	p.engine.mu.Lock()
+	defer p.engine.mu.Unlock()
+	p.engine.closeFund(f)
+}
+
+// Increase holds more, in the budgets and the period of the reservation, before a stream goes beyond what it
+// holds; see [Hold.Increase]. One that is kept in the database does not grow: it is [ErrSettled].
+func (r *Reservation) Increase(ctx context.Context, by decimal.Decimal) error {
+	if err := checkAmount("amount", by); err != nil {
+		return err
+	}
+	n, err := CeilPico(by)
+	if err != nil {
+		return err
+	}
+	if err := r.hold.Increase(ctx, n); err != nil {
+		return err
+	}
+	r.Amount = r.hold.Amount().Decimal()
+	return nil
 }

@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -25,7 +26,11 @@ func (s Settlement) Overrun() decimal.Decimal {
 // too. Settling twice with the same amount is a no-op; with another amount, or after a Release, it
 // is [ErrSettled].
 func (r *Reservation) Settle(ctx context.Context, actual decimal.Decimal) error {
-	return r.ledger.Settle(ctx, r.ID, actual)
+	if err := checkAmount("actual", actual); err != nil {
+		return err
+	}
+	_, err := r.settle(ctx, Ceil12(actual))
+	return err
 }
 
 // SettleUsage is [Reservation.Settle] with what was used: at Usage.Cost where the upstream told it, else by
@@ -36,12 +41,61 @@ func (r *Reservation) SettleUsage(ctx context.Context, u Usage) (Settlement, err
 	if err := u.Validate(); err != nil {
 		return Settlement{}, err
 	}
-	return r.ledger.end(ctx, r.ID, settled, func(rec *reservation) (decimal.Decimal, error) { return due(u, r.Price, rec.Amount), nil })
+	return r.settle(ctx, due(u, r.Price, r.Amount))
+}
+
+func (r *Reservation) settle(ctx context.Context, actual decimal.Decimal) (s Settlement, err error) {
+	if r.ID != "" {
+		return r.ledger.end(ctx, r.ID, settled, func(*reservation) (decimal.Decimal, error) { return actual, nil })
+	}
+	s = Settlement{Held: r.Amount, Actual: actual}
+	n, err := CeilPico(actual)
+	if err == nil && n <= MaxHold {
+		s.Again, err = r.hold.settle(n)
+		return s, err
+	}
+	// What memory cannot count is charged in the database, and of memory what it holds.
+	n = MaxHold
+	if s.Again, err = r.hold.settle(n); err != nil || s.Again {
+		return s, err
+	}
+	return s, r.ledger.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return r.ledger.charge(ctx, tx, r.hold.fund, actual.Sub(n.Decimal()))
+	})
+}
+
+// charge charges the accounts of a fund directly.
+func (l *Ledger) charge(ctx context.Context, tx *store.Tx, f *fund, spent decimal.Decimal) error {
+	l.engine.mu.Lock()
+	tills := slices.Clone(f.tills)
+	l.engine.mu.Unlock()
+	ids := make([]string, len(tills))
+	for i, t := range tills {
+		ids[i] = t.account
+	}
+	s, err := l.sheet(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	for _, t := range tills {
+		a, err := s.of(ctx, tx, t.budget, t.start, t.end)
+		if err != nil {
+			return err
+		}
+		if err := a.pay(decimal.Zero, spent); err != nil {
+			return err
+		}
+	}
+	return s.keep(ctx, tx)
 }
 
 // Release frees the hold: the call cost nothing. After a Settle it does nothing, so that it can be
 // deferred.
 func (r *Reservation) Release(ctx context.Context) error {
+	if r.ID == "" {
+		r.hold.Release()
+		return nil
+	}
 	_, err := r.ledger.end(ctx, r.ID, released, func(*reservation) (decimal.Decimal, error) { return decimal.Zero, nil })
 	if errors.Is(err, ErrSettled) {
 		return nil
@@ -49,7 +103,7 @@ func (r *Reservation) Release(ctx context.Context) error {
 	return err
 }
 
-// Settle settles a reservation by its id; see [Reservation.Settle]. An unknown id is
+// Settle settles a reservation that is kept by its id; see [Ledger.Hold] and [Reservation.Settle]. An unknown id is
 // store.ErrNotFound.
 func (l *Ledger) Settle(ctx context.Context, id string, actual decimal.Decimal) error {
 	if err := checkAmount("actual", actual); err != nil {
@@ -59,7 +113,7 @@ func (l *Ledger) Settle(ctx context.Context, id string, actual decimal.Decimal) 
 	return err
 }
 
-// SettleUsage settles a reservation by its id, in whatever process it was made; see
+// SettleUsage settles a reservation that is kept by its id, in whatever process it was made; see
 // [Reservation.SettleUsage]. When the book does not have the version of the price that the reservation
 // pins, it is [ErrUnpriced]: the reservation stays as it is, and counts.
 func (l *Ledger) SettleUsage(ctx context.Context, id string, u Usage, b *Book) (Settlement, error) {
@@ -88,55 +142,4 @@ func due(u Usage, v *PriceVersion, held decimal.Decimal) decimal.Decimal {
 		return decimal.Max(held, Ceil12(cost))
 	}
 	return Ceil12(cost)
-}
-
-func (l *Ledger) end(ctx context.Context, id string, as reservationState, actual func(*reservation) (decimal.Decimal, error)) (s Settlement, err error) {
-	err = l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		rec, err := reservations.Lock(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		s = Settlement{Held: rec.Amount, Again: rec.State != held}
-		if s.Actual, err = actual(&rec); err != nil {
-			return err
-		}
-		if s.Again {
-			if rec.State == as && rec.Actual.Equal(s.Actual) {
-				return nil
-			}
-			return ErrSettled
-		}
-		for _, id := range rec.Accounts {
-			if err := l.charge(ctx, tx, id, rec.Amount, s.Actual); err != nil {
-				return err
-			}
-		}
-		rec.State, rec.Actual = as, s.Actual
-		return reservations.Update(ctx, tx, &rec)
-	})
-	return s, err
-}
-
-// charge replaces what a reservation holds of an account by what it came to.
-func (l *Ledger) charge(ctx context.Context, tx *store.Tx, accountID string, reserved, actual decimal.Decimal) error {
-	if reserved.IsZero() && actual.IsZero() {
-		return nil
-	}
-	a, err := accounts.Lock(ctx, tx, accountID)
-	if err != nil {
-		return err
-	}
-	a.Reserved = a.Reserved.Sub(reserved)
-	a.Spent = a.Spent.Add(actual)
-	a.balance()
-	b, err := Budgets.Get(ctx, tx, a.BudgetID)
-	switch {
-	case err == nil:
-		if err := l.tell(ctx, tx, b, &a); err != nil {
-			return err
-		}
-	case !errors.Is(err, store.ErrNotFound): // dropped meanwhile: nobody is told
-		return err
-	}
-	return accounts.Update(ctx, tx, &a)
 }

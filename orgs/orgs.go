@@ -240,6 +240,8 @@ type Options struct {
 	Catalogue *billing.Catalogue
 	// Notify, if it is set, takes the place of Notifier for approvals.
 	rbac.Options
+	// Billing says how budgets are kept.
+	Billing billing.Options
 	// KeyPrefix begins every API key; "" is "ok_live_".
 	KeyPrefix string
 	// SelfServiceOrgs lets every user create organizations and own them.
@@ -290,9 +292,14 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard)
+	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
 	return m, nil
 }
+
+// Close writes what calls have spent, returns what this process has of budgets, and ends everything that works in the
+// background: see [billing.Ledger.Close] and [rbac.Guard.Close]. A host calls it when no call is under way any more,
+// before it closes the store.
+func (m *Manager) Close() error { return errors.Join(m.Ledger.Close(), m.Guard.Close()) }
 
 // Store is the store that the manager keeps everything in.
 func (m *Manager) Store() *store.Store { return m.store }

@@ -371,14 +371,47 @@ CREATE TABLE budget_accounts (
 	spent NUMERIC NOT NULL,
 	reserved NUMERIC NOT NULL,
 	over NUMERIC NOT NULL,
+	forfeited NUMERIC NOT NULL,
 	alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),
-	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0)
+	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0 AND forfeited >= 0)
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+
+CREATE TABLE budget_nodes (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	seq BIGINT NOT NULL,
+	fenced BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX budget_nodes_fenced_id_idx ON budget_nodes (fenced, id);
+
+CREATE TABLE budget_leases (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	node_id TEXT NOT NULL,
+	account_id TEXT NOT NULL,
+	amount BIGINT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT budget_leases_sign CHECK (amount >= 0)
+);
+CREATE INDEX budget_leases_node_id_id_idx ON budget_leases (node_id, id);
+
+CREATE TABLE budget_marks (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE budget_reservations (
 	id TEXT NOT NULL,

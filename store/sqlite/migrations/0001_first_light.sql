@@ -372,11 +372,55 @@ CREATE TABLE budget_accounts (
 	spent TEXT NOT NULL,
 	reserved TEXT NOT NULL,
 	over TEXT NOT NULL,
+	forfeited TEXT NOT NULL,
 	alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
-	PRIMARY KEY (id)
+	PRIMARY KEY (id),
+	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
+	-- numbers do: the difference of the whole units comes first, and that of 1e-12 where it matters.
+	CONSTRAINT budget_accounts_hard CHECK (NOT hard
+		OR CAST(spent AS INTEGER) + CAST(reserved AS INTEGER) - CAST("limit" AS INTEGER) - CAST(over AS INTEGER) <= -2
+		OR CAST(spent AS INTEGER) + CAST(reserved AS INTEGER) - CAST("limit" AS INTEGER) - CAST(over AS INTEGER) BETWEEN -1 AND 1
+			AND (CAST(spent AS INTEGER) + CAST(reserved AS INTEGER) - CAST("limit" AS INTEGER) - CAST(over AS INTEGER)) * 1000000000000
+			+ CAST(substr(CASE instr(spent, '.') WHEN 0 THEN '' ELSE substr(spent, instr(spent, '.') + 1) END || '000000000000', 1, 12) AS INTEGER)
+			+ CAST(substr(CASE instr(reserved, '.') WHEN 0 THEN '' ELSE substr(reserved, instr(reserved, '.') + 1) END || '000000000000', 1, 12) AS INTEGER)
+			- CAST(substr(CASE instr("limit", '.') WHEN 0 THEN '' ELSE substr("limit", instr("limit", '.') + 1) END || '000000000000', 1, 12) AS INTEGER)
+			- CAST(substr(CASE instr(over, '.') WHEN 0 THEN '' ELSE substr(over, instr(over, '.') + 1) END || '000000000000', 1, 12) AS INTEGER) <= 0),
+	CONSTRAINT budget_accounts_signs CHECK (spent NOT LIKE '-%' AND reserved NOT LIKE '-%' AND over NOT LIKE '-%' AND forfeited NOT LIKE '-%')
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+
+CREATE TABLE budget_nodes (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	seq INTEGER NOT NULL,
+	fenced BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX budget_nodes_fenced_id_idx ON budget_nodes (fenced, id);
+
+CREATE TABLE budget_leases (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	node_id TEXT NOT NULL,
+	account_id TEXT NOT NULL,
+	amount INTEGER NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT budget_leases_sign CHECK (amount >= 0)
+);
+CREATE INDEX budget_leases_node_id_id_idx ON budget_leases (node_id, id);
+
+CREATE TABLE budget_marks (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE budget_reservations (
 	id TEXT NOT NULL,

@@ -1,0 +1,463 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// engine keeps the tills and funds of one process and writes for all of them, one transaction at a time.
+type engine struct {
+	ledger *Ledger
+	store  *store.Store
+	opt    Options
+
+	mu      sync.Mutex
+	node    node
+	known   bool // the node is in the database
+	journal *journal
+	tills   map[tillKey]*till
+	funds   map[*fund]struct{}
+	purses  map[Path]*Purse
+	wants   map[*till]want
+	born    time.Time
+	look    int64     // how many times the flush interval has passed, at the last look
+	changes int64     // counts what was heard of budgets
+	nodes   int64     // that live, as last counted
+	checked time.Time // when budgets were last compared
+	counted time.Time // when nodes were
+	beaten  time.Time // when the node last wrote
+	watched time.Time // when the others were last looked at
+	seen    map[string]sighting
+	reports []report
+
+	sent    *batch // of which it is not known whether it was done
+	round   *round
+	running bool
+	closed  bool
+	wake    chan struct{}
+	ended   chan struct{} // by the loop that runs
+	quiet   func()        // ends listening
+	flushed bool          // somebody waits for everything to be written and returned
+}
+
+// want is what calls wait for.
+type want struct{ least, sum int64 }
+
+func newRound() *round { return &round{done: make(chan struct{})} }
+
+// round is a write that calls wait for, and how it ended.
+type round struct {
+	done chan struct{}
+	err  error
+}
+
+func newEngine(l *Ledger, o Options) *engine {
+	return &engine{ledger: l, store: l.store, opt: o, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
+		wants: map[*till]want{}, nodes: 1, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
+}
+
+// purse returns the purse of a path, of which there is one.
+func (e *engine) purse(p Path) *Purse {
+	p.Price = nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if known := e.purses[p]; known != nil {
+		return known
+	}
+	made := &Purse{engine: e, path: p}
+	e.purses[p] = made
+	return made
+}
+
+// fetch takes from the purse what its fund has not got in its cell, and brings more there.
+func (e *engine) fetch(ctx context.Context, p *Purse, need int64) (*fund, error) {
+	if e.store.InUnit(ctx) {
+		return nil, errInUnit
+	}
+	var waited *round
+	for {
+		f := p.fund.Load()
+		if f == nil {
+			var err error
+			if f, err = e.open(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		ok, err := e.draw(ctx, f, need, false, &waited)
+		if ok || err != nil {
+			return f, err
+		}
+	}
+}
+
+// more is fetch for a fund that a call holds something of already, whatever has become of the fund.
+func (e *engine) more(ctx context.Context, f *fund, need int64) error {
+	if e.store.InUnit(ctx) {
+		return errInUnit
+	}
+	var waited *round
+	for {
+		ok, err := e.draw(ctx, f, need, true, &waited)
+		if ok || err != nil {
+			return err
+		}
+	}
+}
+
+// draw takes so much from the tills of a fund. It answers false when something has changed and everything has to be
+// looked at again. waited is the round that the call has waited for last: its refusals stand for it, however long ago.
+func (e *engine) draw(ctx context.Context, f *fund, need int64, pinned bool, waited **round) (bool, error) {
+	e.mu.Lock()
+	r, err := e.drawLocked(f, need, pinned, *waited)
+	e.mu.Unlock()
+	if r == nil || err != nil {
+		return err == nil, err
+	}
+	*waited = r
+	select {
+	case <-r.done:
+		return false, r.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+var again = func() *round { // that has ended already
+	r := &round{done: make(chan struct{})}
+	close(r.done)
+	return r
+}()
+
+// drawLocked answers the round to wait for, or nil when it has taken what is needed.
+func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*round, error) {
+	switch {
+	case e.closed:
+		return nil, store.ErrClosed
+	case f.lost: // with its node
+		if pinned {
+			return nil, ErrUnavailable
+		}
+		return again, nil
+	case f.closed && !pinned:
+		return again, nil
+	}
+	e.enliven(f)
+	if need == 0 || f.take(need) {
+		return nil, nil
+	}
+	if !f.hard {
+		f.taken += noBounds
+		f.cell.Load().free.Add(noBounds)
+		return again, nil
+	}
+	f.put(f.drain()) // what is left of it counts too
+	short := f.short(need)
+	if short != nil && short.refused(need, waited) {
+		e.sweep(short)
+		if short = f.short(need); short != nil && short.refused(need, waited) {
+			return nil, short.exceeded()
+		}
+	}
+	if short == nil {
+		f.fill(need)
+		return nil, nil
+	}
+	for _, t := range f.tills {
+		if missing := need - *t.free; t.hard && missing > 0 {
+			w := e.wants[t]
+			w.sum = min(w.sum+missing, maxLease)
+			if w.least == 0 || missing < w.least {
+				w.least = missing
+			}
+			e.wants[t] = w
+		}
+	}
+	e.hurry()
+	return e.round, nil
+}
+
+// short is the first till on the path that has not got so much.
+func (f *fund) short(need int64) *till {
+	for _, t := range f.tills {
+		if t.hard && *t.free < need {
+			return t
+		}
+	}
+	return nil
+}
+
+func (t *till) refused(need int64, waited *round) bool {
+	r := t.refusal
+	return r.round != nil && need-*t.free >= r.least && (r.round == waited || time.Now().Before(r.until))
+}
+
+// fill takes what is needed for a call from the tills, and some more into the cell for the calls that follow.
+func (f *fund) fill(need int64) {
+	least := int64(noBounds)
+	for _, t := range f.tills {
+		if t.hard {
+			least = min(least, *t.free)
+		}
+	}
+	more := min((least-need)/2, max(mul(need, 32), mul(f.rate.smooth, 2)))
+	if f.closed {
+		more = 0
+	}
+	for _, t := range f.tills {
+		if t.hard {
+			*t.free -= need + more // first: whoever looks in between finds too little, and never too much
+		}
+	}
+	f.taken += need + more
+	f.cell.Load().free.Add(more)
+}
+
+// put gives what was drained back to the tills.
+func (f *fund) put(n int64) {
+	f.taken -= n
+	for _, t := range f.tills {
+		if t.hard {
+			*t.free += n
+		}
+	}
+}
+
+// sweep brings what other funds have of a till back into it.
+func (e *engine) sweep(t *till) {
+	for f := range t.funds {
+		f.put(f.drain())
+	}
+}
+
+// mul multiplies what is not negative, up to the most that a lease may be.
+func mul(n, by int64) int64 {
+	if n > maxLease/by {
+		return maxLease
+	}
+	return n * by
+}
+
+// enliven has the loop look at the fund until nothing is left to be done for it.
+func (e *engine) enliven(f *fund) {
+	f.used = e.look
+	if _, there := e.funds[f]; !there {
+		e.funds[f] = struct{}{}
+		for i, t := range f.tills {
+			if is := e.tills[t.key()]; is != nil {
+				t = is // that has come after it
+			}
+			e.tills[t.key()], f.tills[i] = t, t
+			t.funds[f] = struct{}{}
+		}
+	}
+	e.begin()
+}
+
+// overrun sees to it that what a call has cost beyond its hold is written, and taken from what follows.
+func (e *engine) overrun(f *fund) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !f.lost && !e.closed {
+		e.enliven(f)
+	}
+}
+
+func (e *engine) begin() {
+	if !e.running {
+		e.running = true
+		e.ended = make(chan struct{})
+		if e.quiet == nil {
+			e.quiet = e.store.Listen(e.hear)
+		}
+		go e.run(e.ended)
+	}
+}
+
+func (e *engine) hurry() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// open finds out which budgets lie on the path of a purse now and makes a fund of their tills, which is empty.
+func (e *engine) open(ctx context.Context, p *Purse) (*fund, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	for {
+		if f := p.fund.Load(); f != nil { // somebody was faster
+			return f, nil
+		}
+		e.mu.Lock()
+		if e.closed {
+			e.mu.Unlock()
+			return nil, store.ErrClosed
+		}
+		before := e.changes
+		e.begin() // it hears of changes from now on
+		e.mu.Unlock()
+		f := &fund{purse: p}
+		var tills []till
+		err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			tills, err = e.survey(ctx, tx, f)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if e.install(f, tills, before) {
+			return f, nil
+		}
+	}
+}
+
+// survey reads the path of the fund.
+func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, error) {
+	path, orgs, err := f.purse.path.resolve(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	f.orgs = append(orgs, usersMark)
+	if f.marks, err = marksOf(ctx, tx, f.orgs); err != nil {
+		return nil, err
+	}
+	tills := make([]till, len(path))
+	for i, b := range path {
+		t := &tills[i]
+		t.budget, t.hard = b, b.Hard
+		if t.start, t.end, err = b.period(tx.Now()); err != nil {
+			return nil, err
+		}
+		t.account = accountID(b, t.start)
+		f.hard = f.hard || b.Hard
+		if f.rejects == nil && b.rejectsUnknown() {
+			f.rejects = &path[i]
+		}
+		if t.end.Before(f.end) || f.end.IsZero() {
+			f.end = t.end
+		}
+	}
+	least, err := CeilPico(minimum(path))
+	if err != nil || least > MaxHold {
+		least = MaxHold
+	}
+	f.leastUnpriced = least
+	return tills, nil
+}
+
+// install makes the fund that of its purse, unless something was heard meanwhile.
+func (e *engine) install(f *fund, tills []till, before int64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changes != before || e.closed {
+		return false
+	}
+	for i := range tills {
+		t := e.tills[tills[i].key()]
+		if t == nil {
+			t = &tills[i]
+			t.free, t.funds = e.journal.till(t), map[*fund]struct{}{}
+		}
+		t.budget, t.end = tills[i].budget, tills[i].end
+		f.tills = append(f.tills, t)
+	}
+	f.cell.Store(e.journal.cell(f.tills))
+	e.enliven(f)
+	f.purse.fund.Store(f)
+	return true
+}
+
+// hear closes the funds of which a change is told.
+func (e *engine) hear(n store.Notice) {
+	id, ok := readMarkWord(n.Word)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case n.Gap:
+		e.checked = time.Time{} // whatever was missed is found by comparing
+	case ok:
+		e.changes++
+		e.closeThose(func(f *fund) bool { return slices.Contains(f.orgs, id) })
+	}
+}
+
+func (e *engine) closeThose(which func(*fund) bool) {
+	for f := range e.funds {
+		if !f.closed && which(f) {
+			e.closeFund(f)
+		}
+	}
+}
+
+func (e *engine) closeFund(f *fund) {
+	f.close()
+	f.put(f.drain())
+	for _, t := range f.tills {
+		t.refusal = refusal{} // a raise wakes those who were refused (billing edge 37)
+	}
+}
+
+// check compares the marks of the organizations whose funds are in use with those in the database, and the
+// organizations above them: what was not heard of is found.
+func (e *engine) check(ctx context.Context) error {
+	e.mu.Lock()
+	by := map[string]int64{}
+	parents := map[string]string{}
+	for f := range e.funds {
+		if f.closed {
+			continue
+		}
+		for i, id := range f.orgs {
+			by[id] = f.marks[id]
+			if i+1 < len(f.orgs)-1 {
+				parents[id] = f.orgs[i+1]
+			}
+		}
+	}
+	e.mu.Unlock()
+	if len(by) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(by))
+	for id := range by {
+		ids = append(ids, id)
+	}
+	changed := map[string]bool{}
+	err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		now, err := marksOf(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		for id, was := range by {
+			if now[id] != was {
+				changed[id] = true
+			}
+		}
+		for s, err := range rbac.Scopes.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+			if err != nil {
+				return err
+			}
+			if s.ParentID != parents[s.ID] {
+				changed[s.ID] = true
+			}
+		}
+		return nil
+	})
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changes++
+	e.closeThose(func(f *fund) bool { return slices.ContainsFunc(f.orgs, func(id string) bool { return changed[id] }) })
+	return nil
+}
+
+var errInUnit = errors.New("billing: a purse is not used inside a unit of the store; see Ledger.Hold")

@@ -1,0 +1,480 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// batch is everything that one transaction writes. It is done once: until it is known whether it was, it is sent
+// again as it is, under its number, and what comes meanwhile waits for the next.
+type batch struct {
+	seq   int64
+	lines []*line
+	round *round
+}
+
+var errFenced = errors.New("billing: the node was fenced")
+
+// run looks at the funds and writes as long as anything is left to be done. When everything is written and returned it
+// ends: an idle process has no transactions.
+func (e *engine) run(ended chan struct{}) {
+	defer close(ended)
+	tick := time.NewTicker(e.opt.Flush)
+	defer tick.Stop()
+	var failures int
+	for {
+		select {
+		case <-e.wake:
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), e.opt.Timeout)
+		err := e.work(ctx)
+		cancel()
+		if err == nil {
+			failures = 0
+		} else if failures++; failures > 1 { // the database is away: it is asked less and less often, up to once a second
+			time.Sleep(min(time.Second, e.opt.Flush<<min(failures-2, 8)))
+		}
+		if e.rest(err) {
+			return
+		}
+	}
+}
+
+// rest says whether nothing is left to be done, and ends the loop if so.
+func (e *engine) rest(err error) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if errors.Is(err, store.ErrClosed) { // nothing can be written any more
+		e.running = false
+		e.finish(err)
+		return true
+	}
+	if e.closed && err == nil && !e.flushed && e.sent == nil {
+		e.running = false
+		return true
+	}
+	if e.sent != nil || len(e.funds) > 0 || len(e.wants) > 0 || e.flushed && err != nil {
+		return false
+	}
+	for _, t := range e.tills {
+		if t.settled != 0 || t.lease.Amount != 0 || *t.free != 0 {
+			return false
+		}
+	}
+	e.running = false
+	for _, t := range e.tills {
+		e.journal.dropTill(t)
+	}
+	clear(e.tills)
+	clear(e.seen)
+	e.finish(nil)
+	return true
+}
+
+// finish ends the round that is open.
+func (e *engine) finish(err error) {
+	e.flushed = false
+	e.round.err = err
+	close(e.round.done)
+	e.round = newRound()
+}
+
+// work is one look at everything, and one transaction if anything is to be written.
+func (e *engine) work(ctx context.Context) error {
+	e.mu.Lock()
+	b := e.sent
+	resent := b != nil
+	if !resent {
+		b = e.gather()
+		e.sent = b
+	}
+	survey := e.running && time.Since(e.checked) >= checkEvery
+	if survey {
+		e.checked = time.Now()
+	}
+	e.mu.Unlock()
+	if b != nil {
+		err := e.commit(ctx, b)
+		e.mu.Lock()
+		switch {
+		case err == nil:
+			e.apply(b)
+			e.sent = nil
+		case errors.Is(err, errFenced):
+			e.sent = nil
+			e.startAnew(b)
+			e.hurry()
+		}
+		if err = unavailable(err); err != nil {
+			b.round.fail(err)
+			if resent {
+				e.finish(err)
+			}
+		}
+		e.mu.Unlock()
+		b.round.end()
+		if err != nil {
+			return err
+		}
+	}
+	if !survey {
+		return nil
+	}
+	if err := e.check(ctx); err != nil {
+		e.mu.Lock()
+		e.checked = time.Time{}
+		e.mu.Unlock()
+		return err
+	}
+	if time.Since(e.watched) < e.beat() {
+		return nil
+	}
+	e.watched = time.Now()
+	return e.watchOver(ctx)
+}
+
+// checkEvery is how often the marks of the budgets in use are compared, and other nodes looked at.
+const checkEvery = time.Second
+
+// unavailable is nil where the calls that waited only have to look again.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, errFenced) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// gather looks at every fund and till and says what is to be written, nil for nothing.
+func (e *engine) gather() *batch {
+	e.look = int64(time.Since(e.born) / e.opt.Flush)
+	now := e.store.Now()
+	for f := range e.funds {
+		e.lookAt(f, now)
+	}
+	b := &batch{seq: e.node.Seq + 1, round: e.round}
+	holds := false
+	for key, t := range e.tills {
+		ln := e.lineOf(t)
+		if ln.settled != 0 || ln.back != 0 || ln.least != 0 || ln.wish != 0 && ln.wish > *t.free {
+			b.lines = append(b.lines, ln)
+		} else if len(t.funds) == 0 && t.lease.Amount == 0 && *t.free == 0 {
+			delete(e.tills, key)
+			e.journal.dropTill(t)
+		}
+		holds = holds || t.lease.Amount > 0
+	}
+	clear(e.wants)
+	if len(b.lines) == 0 && !e.flushed && (!holds || time.Since(e.beaten) < e.beat()) {
+		return nil
+	}
+	if len(b.lines) == 0 && !holds { // somebody waits, and everything is done
+		e.finish(nil)
+		return nil
+	}
+	e.flushed = false
+	e.round = newRound()
+	return b
+}
+
+// lookAt brings what calls have settled into the tills, and what nobody uses back there.
+func (e *engine) lookAt(f *fund, now time.Time) {
+	c := f.cell.Load()
+	settled := c.settled.Swap(0)
+	f.rate.add(settled, e.look)
+	if settled != 0 {
+		f.taken -= settled
+		for _, t := range f.tills {
+			t.settled += settled
+			t.used = e.look
+		}
+	}
+	free := c.free.Load()
+	if settled != 0 || free != f.seen {
+		f.used = e.look
+	}
+	f.seen = free
+	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
+		f.close()
+	}
+	idle := e.look-f.used >= e.idle()
+	if f.closed || idle || free < 0 || e.flushed {
+		f.put(f.drain())
+		f.seen = 0
+	}
+	if f.taken == 0 && (f.closed || idle) { // no call holds anything of it
+		if !f.closed {
+			f.close()
+			f.put(f.drain())
+		}
+		if c.settled.Load() != 0 || f.taken != 0 { // just now
+			return
+		}
+		e.forget(f)
+	}
+}
+
+// beat is how often a node that has something is heard of at least.
+func (e *engine) beat() time.Duration { return e.opt.Silence / 6 }
+
+// idle is how many looks a fund may be unused until what it has goes back.
+func (e *engine) idle() int64 { return max(1, int64(e.opt.Idle/e.opt.Flush)) }
+
+func (e *engine) forget(f *fund) {
+	delete(e.funds, f)
+	for _, t := range f.tills {
+		delete(t.funds, f)
+	}
+	if p := f.purse; p.fund.Load() == nil && e.purses[p.path] == p {
+		delete(e.purses, p.path)
+	}
+	e.journal.dropCell(f)
+}
+
+// lineOf says what is to be written for a till.
+func (e *engine) lineOf(t *till) *line {
+	ln := &line{till: t, settled: t.settled, lease: t.lease}
+	t.rate.add(t.settled, e.look)
+	t.settled = 0
+	if !t.hard {
+		return ln
+	}
+	w := e.wants[t]
+	keep := mul(t.rate.smooth, 8)
+	switch {
+	case w.least > 0:
+		ln.least, ln.wish = w.least, max(w.sum, mul(w.least, 32), keep)
+	case e.flushed || len(t.funds) == 0 || e.look-t.used >= e.idle() || t.refusal.round != nil:
+		ln.back = *t.free
+	case *t.free > 2*keep && e.look-t.used >= 2:
+		ln.back = *t.free - keep
+	case *t.free < keep/4:
+		ln.wish = keep
+	}
+	ln.wish = min(ln.wish, maxLease-int64(t.lease.Amount))
+	if ln.back < 0 { // that has to be leased first
+		ln.back = 0
+	}
+	*t.free -= ln.back // before it is written: what a crash leaves of it counts as spent
+	return ln
+}
+
+// commit writes a batch. It leaves the lines as the database knows them.
+func (e *engine) commit(ctx context.Context, b *batch) error {
+	for {
+		var n node
+		err := e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			if n, err = e.own(ctx, tx); err != nil {
+				return err
+			}
+			if n.Seq >= b.seq { // it was done already when it seemed to have failed
+				return reread(ctx, tx, b, n.ID)
+			}
+			if time.Since(e.counted) >= checkEvery {
+				if e.nodes, err = living(ctx, tx); err != nil {
+					return err
+				}
+				e.counted = time.Now()
+			}
+			if err := e.ledger.post(ctx, tx, b, n.ID, e.nodes); err != nil {
+				return err
+			}
+			n.Seq = b.seq
+			return nodes.Put(ctx, tx, []*node{&n})
+		})
+		switch {
+		case err == nil:
+			e.node, e.known, e.beaten = n, true, time.Now()
+		case errors.Is(err, store.ErrConflict): // two nodes have made one account
+			continue
+		}
+		return err
+	}
+}
+
+// own locks the node of this engine, and makes it when this is its first write.
+func (e *engine) own(ctx context.Context, tx *store.Tx) (node, error) {
+	if e.node.ID == "" {
+		e.node = node{Meta: store.Meta{ID: tx.NewID("node")}}
+		e.journal.begin(e.node.ID)
+	}
+	n, err := nodes.Lock(ctx, tx, e.node.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && !e.known:
+		return node{Meta: store.Meta{ID: e.node.ID}}, nil
+	case errors.Is(err, store.ErrNotFound), err == nil && n.Fenced:
+		return n, errFenced
+	}
+	return n, err
+}
+
+// reread finds out what has become of the leases of a batch that was done.
+func reread(ctx context.Context, tx *store.Tx, b *batch, nodeID string) error {
+	for _, ln := range b.lines {
+		if !ln.till.hard {
+			continue
+		}
+		rec, err := leases.Get(ctx, tx, leaseID(nodeID, ln.till.account))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		paid := min(ln.settled+ln.back, int64(ln.till.lease.Amount))
+		ln.short = ln.settled + ln.back - paid
+		ln.granted = int64(rec.Amount-ln.till.lease.Amount) + paid
+		ln.lease, ln.refused = rec, false
+	}
+	return nil
+}
+
+// post writes the lines of a batch into their accounts and leases.
+func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string, living int64) error {
+	if len(b.lines) == 0 {
+		return nil
+	}
+	ids := make([]string, len(b.lines))
+	for i, ln := range b.lines {
+		ids[i] = ln.till.account
+	}
+	s, err := l.sheet(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	var leased []*lease
+	for _, ln := range b.lines {
+		t := ln.till
+		a, err := s.of(ctx, tx, t.budget, t.start, t.end)
+		if err != nil {
+			return err
+		}
+		if err := ln.post(a, living); err != nil {
+			return err
+		}
+		if ln.lease.Amount != t.lease.Amount {
+			if ln.lease.ID == "" {
+				ln.lease.Meta = store.Meta{ID: leaseID(nodeID, a.ID)}
+				ln.lease.NodeID, ln.lease.AccountID = nodeID, a.ID
+			}
+			leased = append(leased, &ln.lease)
+		}
+	}
+	if err := s.keep(ctx, tx); err != nil {
+		return err
+	}
+	return leases.Put(ctx, tx, leased)
+}
+
+// post brings an account to where the line leaves it.
+func (ln *line) post(a *account, living int64) error {
+	t := ln.till
+	ln.lease, ln.granted, ln.short = t.lease, 0, 0
+	ln.changed = a.Hard != t.hard
+	paid := ln.settled + ln.back
+	if t.hard {
+		paid = min(paid, int64(t.lease.Amount))
+		ln.short = ln.settled + ln.back - paid
+		ln.lease.Amount -= Pico(paid)
+	} else {
+		paid = 0
+	}
+	a.Spent = a.Spent.Add(Pico(ln.settled).Decimal())
+	a.Reserved = a.Reserved.Sub(Pico(paid).Decimal())
+	if ln.short > 0 || !t.hard { // it has cost more than was leased, or nobody has asked
+		a.balance()
+	} else if err := a.shrink(); err != nil {
+		return err
+	}
+	left := a.room()
+	ln.limit, ln.left = a.Limit, left
+	if ln.least > 0 || ln.wish > 0 {
+		n := int64(maxLease)
+		if a.Hard && left.LessThan(Pico(maxLease).Decimal()) {
+			floor, err := FloorPico(left)
+			if err != nil {
+				return err
+			}
+			n = int64(floor)
+		}
+		ln.granted = ln.grant(n, living)
+		a.Reserved = a.Reserved.Add(Pico(ln.granted).Decimal())
+		ln.lease.Amount += Pico(ln.granted)
+	}
+	ln.refused = ln.least > 0 && ln.granted == 0
+	return nil
+}
+
+// apply brings what was written into the tills.
+func (e *engine) apply(b *batch) {
+	for _, ln := range b.lines {
+		t := ln.till
+		t.lease = ln.lease
+		*t.free += ln.short + ln.granted
+		if ln.granted > 0 {
+			t.refusal = refusal{}
+			t.used = e.look
+		}
+		if ln.refused {
+			t.refusal = refusal{round: b.round, until: time.Now().Add(retryRefused), least: ln.least, limit: ln.limit, left: ln.left}
+		} else if t.refusal.round != nil && time.Now().After(t.refusal.until) {
+			t.refusal = refusal{}
+		}
+		if ln.changed {
+			for f := range t.funds {
+				e.closeFund(f)
+			}
+		}
+	}
+}
+
+// startAnew is what becomes of a node that was fenced: everything in its memory is counted as spent, so nobody may take
+// from it any more, and what calls settle is paid already. What no call has ever held of it is told the ledger, once,
+// which gives it back.
+func (e *engine) startAnew(b *batch) {
+	proof := map[string]remains{}
+	tell := func(t *till, r remains) {
+		was := proof[t.account]
+		proof[t.account] = remains{was.free + r.free, was.settled + r.settled}
+	}
+	for f := range e.funds {
+		f.close()
+		f.lost = true
+		settled := f.cell.Load().settled.Swap(0)
+		free := f.drain()
+		for _, t := range f.tills {
+			tell(t, remains{free, settled})
+		}
+		e.journal.dropCell(f)
+	}
+	for _, t := range e.tills {
+		tell(t, remains{*t.free, t.settled})
+		e.journal.dropTill(t)
+	}
+	for _, ln := range b.lines {
+		tell(ln.till, remains{ln.back, ln.settled})
+	}
+	late := e.node.ID
+	clear(e.funds)
+	clear(e.tills)
+	clear(e.wants)
+	e.node, e.known = node{}, false
+	e.reports = append(e.reports, report{late, proof})
+}
+
+// report is what a fenced node says of itself.
+type report struct {
+	node  string
+	proof map[string]remains
+}
+
+func (r *round) fail(err error) { r.err = err }
+
+func (r *round) end() {
+	select {
+	case <-r.done:
+	default:
+		close(r.done)
+	}
+}
