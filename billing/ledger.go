@@ -30,7 +30,7 @@ type Options struct {
 	// Silence is after how long a process that has something of a budget and is not heard of is taken for dead, and
 	// what it has for spent; 0 is 30 seconds. Processes that live are heard of every Silence/6.
 	Silence time.Duration
-	// Timeout is how long a transaction may take; 0 is 10 seconds.
+	// Timeout is how long a transaction may take; 0 is 30 seconds.
 	Timeout time.Duration
 	// Journal is a directory on a local disk in which the process keeps, in a file of its own, what it has of
 	// budgets and no call has held. When it dies, another process of the same machine gives that
@@ -49,7 +49,7 @@ func NewLedger(s *store.Store, g *rbac.Guard, o *Options) *Ledger {
 	for _, d := range []struct {
 		of *time.Duration
 		is time.Duration
-	}{{&opt.Flush, 100 * time.Millisecond}, {&opt.Idle, time.Second}, {&opt.Silence, 30 * time.Second}, {&opt.Timeout, 10 * time.Second}} {
+	}{{&opt.Flush, 100 * time.Millisecond}, {&opt.Idle, time.Second}, {&opt.Silence, 30 * time.Second}, {&opt.Timeout, 30 * time.Second}} {
 		if *d.of <= 0 {
 			*d.of = d.is
 		}

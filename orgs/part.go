@@ -57,6 +57,9 @@ func (m *Manager) PlaceFigures(ctx context.Context, at Place) (f PlaceFigures, e
 	if at.IsProject() {
 		op.Action = "projects.read"
 	}
+	if err := m.Flush(ctx); err != nil { // so that what was settled here a moment ago is in the figures
+		return f, err
+	}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		f.Members, err = rbac.Assignments.Count(ctx, tx, store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member))
 		if err != nil {

@@ -271,6 +271,7 @@ func TestAbsentSettingsForbidNothing(t *testing.T) { // F327
 		vision.Features = []string{"vision", "fine_tuning"}
 		a.passes(t, vision)
 
+		require.NoError(t, a.Flush(t.Context()))
 		log, err := a.AuditLog(a.Platform(), a.org.ID, audit.Filter{Types: []string{"budget.*"}})
 		require.NoError(t, err)
 		require.Len(t, log.Items, 1, "no threshold, but the full limit is told, once")

@@ -23,13 +23,12 @@ func path(adm Admission, price *billing.PriceVersion) billing.Path {
 // A call that cost more than a cost limit of a policy or approval lets one of its kind cost, where the
 // estimate was within it, is charged and leaves the event budget.cost_limit_exceeded.
 func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
-	return a.gate.m.Store().Update(context.WithoutCancel(ctx), func(ctx context.Context, tx *store.Tx) error {
-		s, err := a.hold.SettleUsage(ctx, u)
-		if err != nil || s.Again || a.Cost == nil || !s.Overrun().IsPositive() {
-			return err
-		}
-		return a.judge(ctx, tx, s)
-	})
+	ctx = context.WithoutCancel(ctx)
+	s, err := a.hold.SettleUsage(ctx, u)
+	if err != nil || s.Again || a.Cost == nil || !s.Overrun().IsPositive() {
+		return err
+	}
+	return a.gate.m.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error { return a.judge(ctx, tx, s) })
 }
 
 // judge asks again what admitted the call, with what it came to (F153). The rules may have changed
