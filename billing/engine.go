@@ -21,7 +21,7 @@ type engine struct {
 	mu      sync.Mutex
 	node    node
 	known   bool // the node is in the database
-	journal *journal
+	journal *Journal
 	tills   map[tillKey]*till
 	funds   map[*fund]struct{}
 	purses  map[Path]*Purse
@@ -34,8 +34,10 @@ type engine struct {
 	counted time.Time // when nodes were
 	beaten  time.Time // when the node last wrote
 	watched time.Time // when the others were last looked at
-	seen    map[string]sighting
 	reports []report
+
+	watching sync.Mutex
+	seen     map[string]sighting // while watching
 
 	sent    *batch // of which it is not known whether it was done
 	round   *round
@@ -59,7 +61,7 @@ type round struct {
 }
 
 func newEngine(l *Ledger, o Options) *engine {
-	return &engine{ledger: l, store: l.store, opt: o, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
+	return &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
 		wants: map[*till]want{}, nodes: 1, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
 }
 
@@ -363,12 +365,13 @@ func (e *engine) install(f *fund, tills []till, before int64) bool {
 		t := e.tills[tills[i].key()]
 		if t == nil {
 			t = &tills[i]
-			t.free, t.funds = e.journal.till(t), map[*fund]struct{}{}
+			t.funds = map[*fund]struct{}{}
+			e.journal.till(t)
 		}
 		t.budget, t.end = tills[i].budget, tills[i].end
 		f.tills = append(f.tills, t)
 	}
-	f.cell.Store(e.journal.cell(f.tills))
+	e.journal.cell(f)
 	e.enliven(f)
 	f.purse.fund.Store(f)
 	return true

@@ -1,28 +1,218 @@
 package billing
 
-// journal is where the words of cells and tills are. With a file behind it, another process can read them when this one
-// is dead: they are in memory that belongs to the file, so that keeping the journal costs no more than not keeping it.
-// A nil journal keeps them in memory of its own.
-type journal struct{}
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
 
-func (j *journal) begin(string) {}
+// Journal is a file that says what a process has of budgets and no call has held. The file is the memory in which
+// the process counts, so that keeping it costs no more than not keeping it, and what it says survives the end of the
+// process in whatever moment that comes. It does not survive the end of the machine, after which what processes had
+// counts as spent.
+//
+// A nil Journal is none. One belongs to one [Ledger].
+type Journal struct {
+	dir  string
+	file journalFile
 
-func (j *journal) till(*till) *int64 { return new(int64) }
+	head  *journalHead
+	tills []tillSlot
+	cells []cellSlot
 
-func (j *journal) dropTill(*till) {}
-
-func (j *journal) cell([]*till) *cell { return new(cell) }
-
-func (j *journal) dropCell(*fund) {}
-
-type orphan struct {
-	node  string
-	proof map[string]remains
+	freeTills []int32
+	freeCells []dropped // the first is the one that has been free for longest
 }
 
-func (o *orphan) close()  {}
-func (o *orphan) remove() {}
+// ErrNoJournal: there are no journals on this system.
+var ErrNoJournal = errors.New("journals need Linux")
 
-func (j *journal) orphans() []*orphan { return nil }
+// The layout of a journal: a head, and tables of slots that are used from the first on.
+type journalHead struct {
+	magic [16]byte
+	boot  [64]byte // of the kernel in whose memory the file is good
+	node  [64]byte
+	tills int64 // how many slots have been used
+	cells int64
+	_     [journalHeadSize - 16 - 64 - 64 - 16]byte
+}
 
-func (j *journal) end(bool) {}
+type tillSlot struct {
+	free    int64
+	account [120]byte // of whom; zero: of nobody
+}
+
+type cellSlot struct {
+	cell
+	n     int64 // tills that the fund has money of; 0: it is nobody's
+	tills [14]int32
+}
+
+const (
+	journalMagic    = "orgkit purses 1\n"
+	journalHeadSize = 4096
+	journalTills    = 1 << 14
+	journalCells    = 1 << 16
+	journalSize     = journalHeadSize + journalTills*int(unsafe.Sizeof(tillSlot{})) + journalCells*int(unsafe.Sizeof(cellSlot{}))
+)
+
+// dropped is a slot that a fund has had. It rests for a while: somebody who has found the fund just before it was closed
+// may still look at it.
+type dropped struct {
+	slot int32
+	at   time.Time
+	fund *fund
+}
+
+const restOfCells = 30 * time.Second
+
+// lay lays the tables over memory.
+func (j *Journal) lay(mem []byte) {
+	at := unsafe.Pointer(unsafe.SliceData(mem))
+	j.head = (*journalHead)(at)
+	at = unsafe.Add(at, journalHeadSize)
+	j.tills = unsafe.Slice((*tillSlot)(at), journalTills)
+	at = unsafe.Add(at, journalTills*int(unsafe.Sizeof(tillSlot{})))
+	j.cells = unsafe.Slice((*cellSlot)(at), journalCells)
+}
+
+// begin says whose the money is from now on. There is none yet.
+func (j *Journal) begin(node string) {
+	if j == nil {
+		return
+	}
+	clear(j.head.node[:])
+	copy(j.head.node[:], node)
+}
+
+// till gives a till the word in which it counts.
+func (j *Journal) till(t *till) {
+	t.free, t.slot = new(int64), -1
+	if j == nil || !t.hard || len(t.account) > len(tillSlot{}.account) {
+		return
+	}
+	switch n := len(j.freeTills); {
+	case n > 0:
+		t.slot = j.freeTills[n-1]
+		j.freeTills = j.freeTills[:n-1]
+	case j.head.tills < journalTills:
+		t.slot = int32(j.head.tills)
+		j.head.tills++
+	default: // there are more than it has room for: what those have is not given back
+		return
+	}
+	s := &j.tills[t.slot]
+	clear(s.account[:])
+	s.free = 0
+	copy(s.account[:], t.account)
+	t.free = &s.free
+}
+
+func (j *Journal) dropTill(t *till) {
+	if t.slot < 0 {
+		return
+	}
+	clear(j.tills[t.slot].account[:])
+	j.freeTills = append(j.freeTills, t.slot)
+	t.free, t.slot = new(int64), -1
+}
+
+// cell gives a fund the words in which it counts.
+func (j *Journal) cell(f *fund) {
+	f.cell.Store(new(cell))
+	f.slot = -1
+	if j == nil || !f.hard {
+		return
+	}
+	var of [14]int32
+	n := 0
+	for _, t := range f.tills {
+		if !t.hard {
+			continue
+		}
+		if t.slot < 0 || n == len(of) {
+			return
+		}
+		of[n] = t.slot
+		n++
+	}
+	switch {
+	case len(j.freeCells) > 0 && time.Since(j.freeCells[0].at) > restOfCells:
+		d := j.freeCells[0]
+		j.freeCells = j.freeCells[1:]
+		f.slot = d.slot
+		if was := &j.cells[d.slot].cell; was.settled.Load() != 0 { // by somebody who had found it before it was dropped
+			c := d.fund.cell.Load()
+			c.settled.Add(was.settled.Load())
+			c.free.Add(was.free.Load() - nobody)
+			d.fund.purse.engine.enliven(d.fund)
+		}
+	case j.head.cells < journalCells:
+		f.slot = int32(j.head.cells)
+		j.head.cells++
+	default:
+		return
+	}
+	s := &j.cells[f.slot]
+	s.free.Store(0)
+	s.settled.Store(0)
+	s.tills = of
+	atomic.StoreInt64(&s.n, int64(n))
+	f.cell.Store(&s.cell)
+}
+
+// dropCell takes the words of a fund away that nothing is in any more. What is settled in it yet goes elsewhere.
+func (j *Journal) dropCell(f *fund) {
+	if f.slot < 0 {
+		return
+	}
+	c := new(cell)
+	c.free.Store(nobody)
+	f.cell.Store(c)
+	atomic.StoreInt64(&j.cells[f.slot].n, 0)
+	j.freeCells = append(j.freeCells, dropped{f.slot, time.Now(), f})
+	f.slot = -1
+}
+
+// end closes the journal, and removes it when everything that it has said is in the database.
+func (j *Journal) end(done bool) {
+	if j != nil {
+		j.file.close(done)
+	}
+}
+
+// proof is what a journal says whose process is dead.
+func (j *Journal) proof() (node string, proof map[string]remains) {
+	proof = map[string]remains{}
+	name := func(i int32) string { return text(j.tills[i].account[:]) }
+	for i := range j.tills[:min(max(j.head.tills, 0), journalTills)] {
+		if account := name(int32(i)); account != "" {
+			proof[account] = remains{free: j.tills[i].free}
+		}
+	}
+	for i := range j.cells[:min(max(j.head.cells, 0), journalCells)] {
+		c := &j.cells[i]
+		free, settled := c.free.Load(), c.settled.Load()
+		if free < nobody>>1 { // the fund was closed
+			free -= nobody
+		}
+		for _, t := range c.tills[:min(max(c.n, 0), int64(len(c.tills)))] {
+			if t < 0 || t >= journalTills || name(t) == "" {
+				continue
+			}
+			r := proof[name(t)]
+			proof[name(t)] = remains{r.free + free, r.settled + settled}
+		}
+	}
+	return text(j.head.node[:]), proof
+}
+
+func text(b []byte) string {
+	for i, c := range b {
+		if c == 0 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}

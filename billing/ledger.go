@@ -32,11 +32,9 @@ type Options struct {
 	Silence time.Duration
 	// Timeout is how long a transaction may take; 0 is 30 seconds.
 	Timeout time.Duration
-	// Journal is a directory on a local disk in which the process keeps, in a file of its own, what it has of
-	// budgets and no call has held. When it dies, another process of the same machine gives that
-	// back at once. "": what a process has when it dies counts as spent. It is there on Linux only, and survives
-	// the end of the process, not that of the machine.
-	Journal string
+	// Journal, which the ledger closes, has another process of this machine give back at once what this one had of
+	// budgets when it died and no call had held; see [OpenJournal]. Nil: what it had counts as spent.
+	Journal *Journal
 }
 
 // NewLedger returns a ledger over the records of the store. It needs [Ledger.Close].
@@ -65,6 +63,11 @@ func (l *Ledger) Purse(p Path) *Purse { return l.engine.purse(p) }
 // Flush writes what was settled in this process, and returns what it has of budgets and no call holds: after it the
 // states of budgets are exact as far as this process is concerned. Nothing is done inside a unit.
 func (l *Ledger) Flush(ctx context.Context) error { return l.engine.flush(ctx) }
+
+// Reclaim looks after processes that have died: what their journals prove to be unused is given back, and what those
+// have that were not heard of for long counts as spent. A process does so by itself, every sixth part of
+// [Options.Silence], while it spends.
+func (l *Ledger) Reclaim(ctx context.Context) error { return l.engine.watchOver(ctx) }
 
 // Close writes what was settled and returns what was not used. What calls hold that have not ended counts as spent: a
 // host closes the ledger when no call is under way any more. Reserving is store.ErrClosed afterwards.

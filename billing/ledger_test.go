@@ -23,31 +23,34 @@ type books struct {
 	*billing.Ledger
 	t     *testing.T
 	store *store.Store
+	guard *rbac.Guard
+}
+
+func newBooks(t *testing.T, s *store.Store) books {
+	g, err := rbac.NewGuard(s, nil)
+	require.NoError(t, err)
+	require.NoError(t, s.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
+		scope := rbac.Scope{Zone: "America/New_York", State: rbac.Active}
+		scope.ID = "org_1"
+		if err := rbac.Scopes.Insert(ctx, tx, &scope); err != nil {
+			return err
+		}
+		for _, id := range []string{"team_1", "proj_1"} {
+			part := rbac.Restriction{OrgID: "org_1", State: rbac.Active}
+			part.ID = id
+			if err := rbac.Restrictions.Insert(ctx, tx, &part); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	l := billing.NewLedger(s, g, nil)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return books{l, t, s, g}
 }
 
 func each(t *testing.T, fn func(t *testing.T, b books, clock *storetest.Clock)) {
-	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
-		g, err := rbac.NewGuard(s, nil)
-		require.NoError(t, err)
-		require.NoError(t, s.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
-			scope := rbac.Scope{Zone: "America/New_York", State: rbac.Active}
-			scope.ID = "org_1"
-			if err := rbac.Scopes.Insert(ctx, tx, &scope); err != nil {
-				return err
-			}
-			for _, id := range []string{"team_1", "proj_1"} {
-				part := rbac.Restriction{OrgID: "org_1", State: rbac.Active}
-				part.ID = id
-				if err := rbac.Restrictions.Insert(ctx, tx, &part); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
-		l := billing.NewLedger(s, g, nil)
-		t.Cleanup(func() { require.NoError(t, l.Close()) })
-		fn(t, books{l, t, s}, clock)
-	})
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) { fn(t, newBooks(t, s), clock) })
 }
 
 func usd(s string) decimal.Decimal { return decimal.RequireFromString(s) }

@@ -120,6 +120,7 @@ func (h *Hold) Release() {
 type fund struct {
 	purse *Purse
 	cell  atomic.Pointer[cell]
+	slot  int32   // of the journal, -1 for none
 	tills []*till // in the order of the path
 	hard  bool    // one of them is
 

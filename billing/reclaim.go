@@ -21,11 +21,18 @@ const forgetAfter = 7 * 24 * time.Hour
 // watchOver looks after the other nodes: what the journals of dead ones prove is given back, those that are not heard of
 // are fenced, and what this one has to report of nodes that it was is told.
 func (e *engine) watchOver(ctx context.Context) error {
-	for len(e.reports) > 0 {
-		if err := e.reclaim(ctx, e.reports[0].node, e.reports[0].proof); err != nil {
+	e.watching.Lock()
+	defer e.watching.Unlock()
+	e.mu.Lock()
+	own, reports := e.node.ID, e.reports
+	e.mu.Unlock()
+	for _, r := range reports {
+		if err := e.reclaim(ctx, r.node, r.proof); err != nil {
 			return err
 		}
+		e.mu.Lock()
 		e.reports = e.reports[1:]
+		e.mu.Unlock()
 	}
 	for _, dead := range e.journal.orphans() {
 		if err := e.reclaim(ctx, dead.node, dead.proof); err != nil {
@@ -42,7 +49,7 @@ func (e *engine) watchOver(ctx context.Context) error {
 			switch {
 			case err != nil:
 				return err
-			case n.ID == e.node.ID:
+			case n.ID == own:
 			case n.Fenced && tx.Now().Sub(n.UpdatedAt) > forgetAfter:
 				old = append(old, n.ID)
 			case n.Fenced:

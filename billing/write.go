@@ -71,7 +71,6 @@ func (e *engine) rest(err error) bool {
 		e.journal.dropTill(t)
 	}
 	clear(e.tills)
-	clear(e.seen)
 	e.finish(nil)
 	return true
 }
@@ -288,7 +287,9 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 		})
 		switch {
 		case err == nil:
+			e.mu.Lock()
 			e.node, e.known, e.beaten = n, true, time.Now()
+			e.mu.Unlock()
 		case errors.Is(err, store.ErrConflict): // two nodes have made one account
 			continue
 		}
@@ -299,7 +300,9 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 // own locks the node of this engine, and makes it when this is its first write.
 func (e *engine) own(ctx context.Context, tx *store.Tx) (node, error) {
 	if e.node.ID == "" {
+		e.mu.Lock()
 		e.node = node{Meta: store.Meta{ID: tx.NewID("node")}}
+		e.mu.Unlock()
 		e.journal.begin(e.node.ID)
 	}
 	n, err := nodes.Lock(ctx, tx, e.node.ID)

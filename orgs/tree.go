@@ -194,7 +194,7 @@ func (m *Manager) MoveOrganization(ctx context.Context, ref, parent string) (o O
 			return errTooDeep
 		}
 		o.ParentID = parent
-		return nil
+		return m.Touch(ctx, tx, o.ID) // other budgets are on the path now
 	})
 }
 

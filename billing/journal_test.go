@@ -1,0 +1,124 @@
+//go:build linux
+
+package billing_test
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store/sqlite"
+)
+
+// spenderFile names the database for a child process of this test.
+const spenderFile = "ORGKIT_TEST_SPENDER"
+
+// TestMain is the child that holds money and is killed.
+func TestMain(m *testing.M) {
+	if os.Getenv(spenderFile) == "" {
+		os.Exit(m.Run())
+	}
+	must := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	s, err := sqlite.Open(context.Background(), os.Getenv(spenderFile), nil)
+	must(err)
+	g, err := rbac.NewGuard(s, nil)
+	must(err)
+	j, err := billing.OpenJournal(filepath.Dir(os.Getenv(spenderFile)))
+	must(err)
+	l := billing.NewLedger(s, g, &billing.Options{Journal: j})
+	p := l.Purse(path)
+	var open, done, closed billing.Hold
+	must(p.Reserve(context.Background(), &open, 3e12))
+	must(p.Reserve(context.Background(), &done, 2e12))
+	must(p.Reserve(context.Background(), &closed, 1e12))
+	must(l.Flush(context.Background())) // the reservations stand in the lease
+	must(p.Reserve(context.Background(), new(billing.Hold), 1))
+	must(done.Settle(1.5e12)) // and this one is not written any more
+	closed.Release()
+	os.Stdout.WriteString("ready\n")
+	time.Sleep(time.Hour)
+}
+
+// spender starts the child and returns when it holds 3 USD, has spent 1.5, and has much more in its memory.
+func spender(t *testing.T, file string) *exec.Cmd {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), spenderFile+"="+file)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", line)
+	return cmd
+}
+
+func TestAKilledProcessGivesBackWhatNobodyHeld(t *testing.T) { // billing edge 17
+	file := filepath.Join(t.TempDir(), "billing.db")
+	s, err := sqlite.Open(t.Context(), file, nil)
+	require.NoError(t, err)
+	defer s.Close()
+	b := newBooks(t, s)
+	b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("100"), Hard: true})
+	child := spender(t, file)
+	before := b.states()[billing.ScopeOrg]
+	require.True(t, before.Reserved.GreaterThan(usd("4.5")), before.Reserved)
+
+	j, err := billing.OpenJournal(filepath.Dir(file))
+	require.NoError(t, err)
+	l := billing.NewLedger(s, b.guard, &billing.Options{Journal: j})
+	heir := books{l, t, s, b.guard}
+	require.NoError(t, l.Reclaim(t.Context()))
+	require.Equal(t, before.Reserved, heir.states()[billing.ScopeOrg].Reserved, "it lives, and holds the lock")
+	require.NoError(t, child.Process.Kill())
+	child.Wait()
+	require.NoError(t, l.Reclaim(t.Context()))
+	is := heir.states()[billing.ScopeOrg]
+	require.Equal(t, "0", is.Reserved.String())
+	require.Equal(t, "4.500000000001", is.Spent.String(), "3 were held, one pico was, 1.5 are spent, nothing else")
+	require.Equal(t, "3.000000000001", is.Forfeited.String(), "of which nobody knows")
+	require.NoError(t, l.Reclaim(t.Context()), "once")
+	require.Equal(t, is.Spent, heir.states()[billing.ScopeOrg].Spent)
+	require.NoError(t, l.Close())
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.journal"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestWithoutAJournalADeadProcessHasSpentItAll(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "billing.db")
+	s, err := sqlite.Open(t.Context(), file, nil)
+	require.NoError(t, err)
+	defer s.Close()
+	b := newBooks(t, s)
+	b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("100"), Hard: true})
+	child := spender(t, file)
+	require.NoError(t, child.Process.Kill())
+	child.Wait()
+	held := b.states()[billing.ScopeOrg].Reserved
+	l := billing.NewLedger(s, b.guard, &billing.Options{Silence: 30 * time.Millisecond})
+	defer l.Close()
+	heir := books{l, t, s, b.guard}
+	require.Eventually(t, func() bool {
+		require.NoError(t, l.Reclaim(t.Context()))
+		return heir.states()[billing.ScopeOrg].Reserved.IsZero()
+	}, 20*time.Second, 5*time.Millisecond)
+	is := heir.states()[billing.ScopeOrg]
+	require.Equal(t, held, is.Spent)
+	require.Equal(t, held, is.Forfeited)
+}
