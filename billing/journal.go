@@ -40,7 +40,8 @@ type journalHead struct {
 
 type tillSlot struct {
 	free    int64
-	account [120]byte // of whom; zero: of nobody
+	settled int64
+	account [112]byte // of whom; zero: of nobody
 }
 
 type cellSlot struct {
@@ -88,7 +89,7 @@ func (j *Journal) begin(node string) {
 
 // till gives a till the word in which it counts.
 func (j *Journal) till(t *till) {
-	t.free, t.slot = new(int64), -1
+	t.free, t.settled, t.slot = new(int64), new(int64), -1
 	if j == nil || !t.hard || len(t.account) > len(tillSlot{}.account) {
 		return
 	}
@@ -104,9 +105,9 @@ func (j *Journal) till(t *till) {
 	}
 	s := &j.tills[t.slot]
 	clear(s.account[:])
-	s.free = 0
+	s.free, s.settled = 0, 0
 	copy(s.account[:], t.account)
-	t.free = &s.free
+	t.free, t.settled = &s.free, &s.settled
 }
 
 func (j *Journal) dropTill(t *till) {
@@ -115,7 +116,7 @@ func (j *Journal) dropTill(t *till) {
 	}
 	clear(j.tills[t.slot].account[:])
 	j.freeTills = append(j.freeTills, t.slot)
-	t.free, t.slot = new(int64), -1
+	t.free, t.settled, t.slot = new(int64), new(int64), -1
 }
 
 // cell gives a fund the words in which it counts.
@@ -188,7 +189,7 @@ func (j *Journal) proof() (node string, proof map[string]remains) {
 	name := func(i int32) string { return text(j.tills[i].account[:]) }
 	for i := range j.tills[:min(max(j.head.tills, 0), journalTills)] {
 		if account := name(int32(i)); account != "" {
-			proof[account] = remains{free: j.tills[i].free}
+			proof[account] = remains{j.tills[i].free, j.tills[i].settled}
 		}
 	}
 	for i := range j.cells[:min(max(j.head.cells, 0), journalCells)] {

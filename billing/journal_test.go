@@ -84,7 +84,7 @@ func TestAKilledProcessGivesBackWhatNobodyHeld(t *testing.T) { // billing edge 1
 	l := billing.NewLedger(s, b.guard, &billing.Options{Journal: j})
 	heir := books{l, t, s, b.guard}
 	require.NoError(t, l.Reclaim(t.Context()))
-	require.Equal(t, before.Reserved, heir.states()[billing.ScopeOrg].Reserved, "it lives, and holds the lock")
+	require.Equal(t, "0", heir.states()[billing.ScopeOrg].Forfeited.String(), "it lives, and holds the lock")
 	require.NoError(t, child.Process.Kill())
 	child.Wait()
 	require.NoError(t, l.Reclaim(t.Context()))

@@ -20,7 +20,7 @@ type till struct {
 
 	free    *int64 // leased, and in no fund; below zero where calls have cost more than was leased
 	slot    int32  // of the journal, -1 for none
-	settled int64  // to be written
+	settled *int64 // not known to be written
 	lease   lease  // as it is in the database; the zero lease is not there
 	funds   map[*fund]struct{}
 

@@ -62,7 +62,7 @@ func (e *engine) rest(err error) bool {
 		return false
 	}
 	for _, t := range e.tills {
-		if t.settled != 0 || t.lease.Amount != 0 || *t.free != 0 {
+		if *t.settled != 0 || t.lease.Amount != 0 || *t.free != 0 {
 			return false
 		}
 	}
@@ -161,7 +161,7 @@ func (e *engine) gather() *batch {
 		ln := e.lineOf(t)
 		if ln.settled != 0 || ln.back != 0 || ln.least != 0 || ln.wish != 0 && ln.wish > *t.free {
 			b.lines = append(b.lines, ln)
-		} else if len(t.funds) == 0 && t.lease.Amount == 0 && *t.free == 0 {
+		} else if len(t.funds) == 0 && t.lease.Amount == 0 && *t.free == 0 && *t.settled == 0 {
 			delete(e.tills, key)
 			e.journal.dropTill(t)
 		}
@@ -188,7 +188,7 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if settled != 0 {
 		f.taken -= settled
 		for _, t := range f.tills {
-			t.settled += settled
+			*t.settled += settled
 			t.used = e.look
 		}
 	}
@@ -236,9 +236,8 @@ func (e *engine) forget(f *fund) {
 
 // lineOf says what is to be written for a till.
 func (e *engine) lineOf(t *till) *line {
-	ln := &line{till: t, settled: t.settled, lease: t.lease}
-	t.rate.add(t.settled, e.look)
-	t.settled = 0
+	ln := &line{till: t, settled: *t.settled, lease: t.lease}
+	t.rate.add(*t.settled, e.look)
 	if !t.hard {
 		return ln
 	}
@@ -414,6 +413,7 @@ func (e *engine) apply(b *batch) {
 	for _, ln := range b.lines {
 		t := ln.till
 		t.lease = ln.lease
+		*t.settled -= ln.settled
 		*t.free += ln.short + ln.granted
 		if ln.granted > 0 {
 			t.refusal = refusal{}
@@ -452,11 +452,11 @@ func (e *engine) startAnew(b *batch) {
 		e.journal.dropCell(f)
 	}
 	for _, t := range e.tills {
-		tell(t, remains{*t.free, t.settled})
+		tell(t, remains{*t.free, *t.settled})
 		e.journal.dropTill(t)
 	}
 	for _, ln := range b.lines {
-		tell(ln.till, remains{ln.back, ln.settled})
+		tell(ln.till, remains{free: ln.back})
 	}
 	late := e.node.ID
 	clear(e.funds)
