@@ -48,6 +48,9 @@ var ErrExceeded = errors.New("budget exceeded")
 // what has failed there.
 var ErrUnavailable = errors.New("budgets cannot be asked")
 
+// ErrInUnit: a purse was asked inside a unit of the store, for whose end it might have to wait; see [Ledger.Hold].
+var ErrInUnit = errors.New("no purse is used inside a unit of the store")
+
 // ErrSettled: the reservation was settled with another amount, or released, before.
 var ErrSettled = errors.New("reservation has ended differently")
 

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -81,7 +80,7 @@ func (e *engine) purse(p Path) *Purse {
 // fetch takes from the purse what its fund has not got in its cell, and brings more there.
 func (e *engine) fetch(ctx context.Context, p *Purse, need int64) (*fund, error) {
 	if e.store.InUnit(ctx) {
-		return nil, errInUnit
+		return nil, ErrInUnit
 	}
 	var waited *round
 	for {
@@ -102,7 +101,7 @@ func (e *engine) fetch(ctx context.Context, p *Purse, need int64) (*fund, error)
 // more is fetch for a fund that a call holds something of already, whatever has become of the fund.
 func (e *engine) more(ctx context.Context, f *fund, need int64) error {
 	if e.store.InUnit(ctx) {
-		return errInUnit
+		return ErrInUnit
 	}
 	var waited *round
 	for {
@@ -462,5 +461,3 @@ func (e *engine) check(ctx context.Context) error {
 	e.closeThose(func(f *fund) bool { return slices.ContainsFunc(f.orgs, func(id string) bool { return changed[id] }) })
 	return nil
 }
-
-var errInUnit = errors.New("billing: a purse is not used inside a unit of the store; see Ledger.Hold")

@@ -21,12 +21,12 @@ type ctx = context.Context
 // books is a ledger with budgets of organization org_1, whose zone is New York.
 type books struct {
 	*billing.Ledger
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	guard *rbac.Guard
 }
 
-func newBooks(t *testing.T, s *store.Store) books {
+func newBooks(t testing.TB, s *store.Store) books {
 	g, err := rbac.NewGuard(s, nil)
 	require.NoError(t, err)
 	require.NoError(t, s.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
