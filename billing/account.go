@@ -31,6 +31,7 @@ type account struct {
 	Over        decimal.Decimal
 	Forfeited   decimal.Decimal // of Spent, what nobody has seen being spent: see node.fence
 	Alerted     bool            // the threshold's event was written in this period
+	SoftAlerted bool            // and that of the soft limit
 	Exceeded    bool            // the event of the full limit was written
 }
 
@@ -82,9 +83,9 @@ func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (deci
 	}
 	a, err := accounts.Get(ctx, tx, accountID(b, before))
 	if errors.Is(err, store.ErrNotFound) {
-		return b.Limit, nil // nothing was spent at all
+		return b.capped(b.Limit.RoundFloor(12)), nil // nothing was spent at all
 	}
-	return a.room(), err
+	return b.capped(a.room()), err
 }
 
 // shrink lowers what the account is knowingly over its limit by to what it is over it. It never raises it: whoever
@@ -96,6 +97,32 @@ func (a *account) shrink() error {
 		return fmt.Errorf("billing: account %s would be %s over its limit, %s is known", a.ID, a.Over, over)
 	}
 	return nil
+}
+
+// rewindow begins the account of the new window with what the running period of the old one has spent.
+func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
+	before, _, err := old.period(tx.Now())
+	if err != nil {
+		return err
+	}
+	was, err := accounts.Lock(ctx, tx, accountID(old, before))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	start, end, err := b.period(tx.Now())
+	if err != nil || accountID(b, start) == was.ID {
+		return err
+	}
+	a, err := newAccount(ctx, tx, b, start, end)
+	if err != nil {
+		return err
+	}
+	a.Spent = was.Spent
+	a.balance()
+	_, err = accounts.InsertNew(ctx, tx, &a)
+	return err
 }
 
 // relimit gives the running period of a changed budget its new limit and kind.
@@ -112,7 +139,7 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 	}
 	limit := b.Limit.RoundFloor(12).Add(a.Carried)
 	if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
-		a.Alerted, a.Exceeded = false, false
+		a.Alerted, a.SoftAlerted, a.Exceeded = false, false, false
 	}
 	a.Limit, a.Hard = limit, b.Hard
 	a.balance()
@@ -132,6 +159,12 @@ func (l *Ledger) tell(ctx context.Context, tx *store.Tx, b Budget, a *account) e
 	if t := b.AlertThreshold; t != nil && !a.Alerted && a.Spent.GreaterThanOrEqual(a.Limit.Mul(*t)) && a.Spent.IsPositive() {
 		a.Alerted = true
 		if err := write("budget.alert"); err != nil {
+			return err
+		}
+	}
+	if s := b.SoftLimit; s != nil && !a.SoftAlerted && a.Spent.GreaterThanOrEqual(*s) && a.Spent.IsPositive() {
+		a.SoftAlerted = true
+		if err := write("budget.soft_limit_reached"); err != nil {
 			return err
 		}
 	}

@@ -61,13 +61,20 @@ type Exceeded struct {
 	ScopeID   string
 	Limit     decimal.Decimal // effective limit of the period
 	Remaining decimal.Decimal // never negative
-	ResetAt   time.Time
-	Unpriced  bool // refused because nothing is known of what the call may cost; see UnknownPrice
+	ResetAt   time.Time       // when it begins anew; zero: never
+	Unpriced  bool            // refused because nothing is known of what the call may cost; see UnknownPrice
+	Suspended bool            // refused because the budget is suspended, whatever is left
 }
 
 func (e *Exceeded) Error() string {
 	if e.Unpriced {
 		return fmt.Sprintf("the %s budget takes no call of which no price is known", e.Scope)
+	}
+	switch {
+	case e.Suspended:
+		return fmt.Sprintf("the %s budget is suspended", e.Scope)
+	case e.ResetAt.IsZero():
+		return fmt.Sprintf("the %s budget has %s of %s left", e.Scope, e.Remaining, e.Limit)
 	}
 	return fmt.Sprintf("the %s budget has %s of %s left until %s", e.Scope, e.Remaining, e.Limit, e.ResetAt.Format(time.RFC3339))
 }

@@ -45,6 +45,10 @@ type Budget struct {
 	Hard     bool            `json:"hard"`     // refuse beyond the limit; else only tell
 	Rollover bool            `json:"rollover"` // what is left goes to the next period
 
+	RolloverCap *decimal.Decimal `json:"rollover_cap"` // USD; at most so much of it; nil: all
+	SoftLimit   *decimal.Decimal `json:"soft_limit"`   // USD; spending of so much is told, once per period
+	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.Suspend
+
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
 
 	// What becomes of calls of which no price is known.
@@ -83,6 +87,14 @@ func (b Budget) Validate() error {
 	if _, err := ParseWindow(b.Window); err != nil {
 		return store.Invalid("window", "pattern", "must be calendar_month or <n> followed by s, m, h, d, w or mo, a minute at least")
 	}
+	if err := b.checkRollover(); err != nil {
+		return err
+	}
+	if s := b.SoftLimit; s != nil {
+		if err := checkAmount("soft_limit", *s); err != nil {
+			return err
+		}
+	}
 	if _, err := time.LoadLocation(b.Zone); err != nil {
 		return store.Invalid("zone", "enum", "must be an IANA time zone")
 	}
@@ -92,6 +104,27 @@ func (b Budget) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (b Budget) checkRollover() error {
+	switch c := b.RolloverCap; {
+	case b.Rollover && b.Window == Lifetime:
+		return store.Invalid("rollover", "range", "there is no next period of a lifetime")
+	case c == nil:
+		return nil
+	case !b.Rollover:
+		return store.Invalid("rollover_cap", "range", "belongs to budgets that roll over")
+	default:
+		return checkAmount("rollover_cap", *c)
+	}
+}
+
+// capped is how much of what a period has left over goes to the next.
+func (b Budget) capped(left decimal.Decimal) decimal.Decimal {
+	if b.RolloverCap != nil && left.GreaterThan(*b.RolloverCap) {
+		return *b.RolloverCap
+	}
+	return left
 }
 
 // period is the account period that contains now.
@@ -109,7 +142,8 @@ func (b Budget) period(now time.Time) (start, end time.Time, err error) {
 }
 
 // Put makes the budget, or changes the one of the same scope and name; the period that runs takes
-// the new limit at once. It runs inside the unit of its caller, who has asked for permission.
+// the new limit at once, and one that is suspended stays so. Where the window or zone changes, what the period that runs
+// has spent counts in the new one too: a change of the window is no way to spend twice (billing edge 7). It runs inside the unit of its caller, who has asked for permission.
 func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	if b.Anchor.IsZero() {
 		b.Anchor = tx.Now()
@@ -117,8 +151,7 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	old, err := Budgets.Find(ctx, tx, store.Eq("org_id", b.OrgID), store.Eq("scope", b.Scope),
-		store.Eq("scope_id", b.ScopeID), store.Eq("team_id", b.TeamID), store.Eq("name", b.Name))
+	old, err := l.find(ctx, tx, *b)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if err := Budgets.Insert(ctx, tx, b); err != nil {
@@ -128,9 +161,14 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	case err != nil:
 		return err
 	}
-	b.Meta, b.Anchor = old.Meta, old.Anchor
+	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
+	}
+	if old.Window != b.Window || old.Zone != b.Zone {
+		if err := rewindow(ctx, tx, old, *b); err != nil {
+			return err
+		}
 	}
 	if err := l.relimit(ctx, tx, *b); err != nil {
 		return err
@@ -178,25 +216,7 @@ func (l *Ledger) DropAll(ctx context.Context, tx *store.Tx, orgID, id string) er
 
 // SetBudget is [Ledger.Put] for callers outside: it asks for budget.modify and leaves an event.
 func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
-	team := b.TeamID
-	if b.Scope == ScopeTeam || b.Scope == ScopeProject {
-		team = b.ScopeID
-	}
-	err := l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: b.OrgID, TeamID: team}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		if b.Zone == "" {
-			b.Zone = "UTC"
-			if b.OrgID != "" {
-				scope, err := rbac.Scopes.Get(ctx, tx, b.OrgID)
-				if err != nil {
-					return audit.Change{}, err
-				}
-				b.Zone = scope.Zone
-			}
-		}
-		err := l.Put(ctx, tx, &b)
-		return audit.Created(&b).As("budget.updated").In(team), err
-	})
-	return b, err
+	return l.change(ctx, b, "budget.updated", func(ctx context.Context, tx *store.Tx, b *Budget) error { return l.Put(ctx, tx, b) })
 }
 
 // Path is where a call spends, and by which price: every budget of every part has to have room for it,

@@ -150,7 +150,13 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 		return again, nil
 	}
 	e.enliven(f)
-	if need == 0 || f.take(need) {
+	switch {
+	case need == 0:
+		return nil, nil
+	case f.stopped != nil && !pinned:
+		return nil, &Exceeded{BudgetID: f.stopped.budget.ID, Scope: f.stopped.budget.Scope, ScopeID: f.stopped.budget.ScopeID,
+			Limit: f.stopped.budget.Limit, ResetAt: f.stopped.end, Suspended: true}
+	case f.take(need):
 		return nil, nil
 	}
 	if !f.hard {
@@ -341,7 +347,7 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, err
 		if f.rejects == nil && b.rejectsUnknown() {
 			f.rejects = &path[i]
 		}
-		if t.end.Before(f.end) || f.end.IsZero() {
+		if !t.end.IsZero() && (t.end.Before(f.end) || f.end.IsZero()) {
 			f.end = t.end
 		}
 	}
@@ -369,6 +375,9 @@ func (e *engine) install(f *fund, tills []till, before int64) bool {
 		}
 		t.budget, t.end = tills[i].budget, tills[i].end
 		f.tills = append(f.tills, t)
+		if f.stopped == nil && t.budget.Suspended {
+			f.stopped = t
+		}
 	}
 	e.journal.cell(f)
 	e.enliven(f)

@@ -99,6 +99,9 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path 
 		if err != nil {
 			return err
 		}
+		if b.Suspended && rec.Amount.IsPositive() {
+			return &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: a.Limit, ResetAt: a.PeriodEnd, Suspended: true}
+		}
 		if rec.Unpriced && b.rejectsUnknown() || b.Hard && rec.Amount.IsPositive() && a.room().LessThan(rec.Amount) {
 			return &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: a.Limit,
 				Remaining: a.room(), ResetAt: a.PeriodEnd, Unpriced: rec.Unpriced && b.rejectsUnknown()}

@@ -84,7 +84,7 @@ type BudgetState struct {
 	Remaining   decimal.Decimal // never negative
 	Over        decimal.Decimal
 	Forfeited   decimal.Decimal // of Spent: what a process had when it died, and nobody knows whether it was spent
-	State       string          // ok, alerted or over
+	State       string          // ok, alerted, over or suspended
 }
 
 // States returns the budgets on a path and where they stand, in the order of the path. It asks no
@@ -161,6 +161,8 @@ func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 	s := BudgetState{Budget: b, PeriodStart: start, PeriodEnd: end, Limit: a.Limit, Spent: a.Spent,
 		Reserved: a.Reserved, Remaining: a.room(), Over: a.Over, Forfeited: a.Forfeited, State: "ok"}
 	switch {
+	case b.Suspended:
+		s.State = "suspended"
 	case a.Spent.GreaterThanOrEqual(a.Limit) && a.Spent.IsPositive():
 		s.State = "over"
 	case a.Alerted:

@@ -129,6 +129,7 @@ type fund struct {
 	orgs  []string         // whose budgets may lie on the path
 	marks map[string]int64 // of those, and of users, as they were read
 
+	stopped *till   // the first that is suspended
 	rejects *Budget // the first budget that takes no call without a price
 	// what a call without a price holds
 	leastUnpriced Pico

@@ -112,7 +112,7 @@ func (s *sheet) keep(ctx context.Context, tx *store.Tx) error {
 // yet: it may be spent; when it is not, it comes later. It is worked out anew each time, so nothing is carried twice
 // (billing edge 9).
 func (a *account) carry(b Budget, before account) {
-	if left := before.room(); !left.Equal(a.Carried) {
+	if left := b.capped(before.room()); !left.Equal(a.Carried) {
 		a.Limit = a.Limit.Sub(a.Carried).Add(left)
 		a.Carried = left
 		a.balance()

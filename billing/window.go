@@ -26,6 +26,10 @@ const (
 	CalendarYear    = "calendar_year"
 )
 
+// Lifetime is the window of a budget that never begins anew: what is spent of it is gone, and what is left is a balance
+// ([Ledger.SetBalance]).
+const Lifetime = "lifetime"
+
 var windowForm = regexp.MustCompile(`^([1-9][0-9]{0,8})(s|m|h|d|w|mo)$`)
 
 var unitSeconds = map[string]int{"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "mo": 31 * 86400}
@@ -33,11 +37,11 @@ var unitSeconds = map[string]int{"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 
 // maxWindowSeconds bounds a window to ten years, 120 months of 31 days.
 const maxWindowSeconds = 120 * 31 * 86400
 
-// ParseWindow reads calendar_day, _week, _month, _quarter or _year, or <n>(s|m|h|d|w|mo) from a
+// ParseWindow reads calendar_day, _week, _month, _quarter or _year, lifetime, or <n>(s|m|h|d|w|mo) from a
 // minute to ten years.
 func ParseWindow(s string) (Window, error) {
 	switch s {
-	case CalendarDay, CalendarWeek, CalendarMonth, CalendarQuarter, CalendarYear:
+	case CalendarDay, CalendarWeek, CalendarMonth, CalendarQuarter, CalendarYear, Lifetime:
 		return Window{1, s}, nil
 	}
 	m := windowForm.FindStringSubmatch(s)
@@ -63,7 +67,7 @@ func (w Window) String() string {
 }
 
 // Period returns the period that contains now, as UTC instants, start inclusive, end exclusive.
-// Periods follow each other without a gap.
+// Periods follow each other without a gap. That of [Lifetime] begins with 1970, and its end is the zero time: none.
 //
 // Windows of s, m and h are elapsed time from the anchor. Windows of d, w and mo keep the anchor's
 // wall clock in the zone: a day may have 23 or 25 hours, and the 31st is the last day of shorter
@@ -74,6 +78,8 @@ func (w Window) Period(zone *time.Location, anchor, now time.Time) (start, end t
 		zone = time.UTC
 	}
 	switch w.unit {
+	case Lifetime:
+		return time.Unix(0, 0).UTC(), time.Time{}
 	case "s", "m", "h":
 		length := time.Duration(w.n*unitSeconds[w.unit]) * time.Second
 		k := floorDiv(int64(now.Sub(anchor)), int64(length))

@@ -35,7 +35,7 @@ var categoryNames = map[int]string{1: "System Activity", 2: "Findings", 3: "Iden
 const other = 99
 
 // alerts are the types that somebody should look at.
-var alerts = map[string]bool{"budget.exceeded": true, "budget.alert": true, "billing.alert": true, "security.anomaly": true}
+var alerts = map[string]bool{"budget.exceeded": true, "budget.alert": true, "budget.soft_limit_reached": true, "billing.alert": true, "security.anomaly": true}
 
 // ocsf18 are the classes of OCSF 1.8 by the type of the event.
 var ocsf18 = map[string]ocsfClass{
@@ -64,12 +64,12 @@ var ocsf18 = map[string]ocsfClass{
 	"organization.suspended": {entityManagement, 12}, "organization.resumed": {entityManagement, 13},
 	"approval.requested": {entityManagement, 1}, "approval.approved": {entityManagement, 3}, "approval.partly_approved": {entityManagement, 3},
 	"approval.denied": {entityManagement, 3}, "approval.withdrawn": {entityManagement, 3}, "approval.expired": {entityManagement, 9}, "approval.closed": {entityManagement, 9},
-	"budget.created": {entityManagement, 1}, "budget.updated": {entityManagement, 3}, "budget.deleted": {entityManagement, 4},
+	"budget.created": {entityManagement, 1}, "budget.updated": {entityManagement, 3}, "budget.suspended": {entityManagement, 3}, "budget.resumed": {entityManagement, 3}, "budget.deleted": {entityManagement, 4},
 	"webhook.created": {entityManagement, 1}, "webhook.updated": {entityManagement, 3}, "webhook.deleted": {entityManagement, 4}, "webhook.rotated": {entityManagement, 3},
 	"webhook.tested": {entityManagement, other}, "webhook.retried": {entityManagement, other}, "webhook.disabled": {entityManagement, 9}, "webhook.enabled": {entityManagement, 8},
 	"sso.updated": {entityManagement, 3}, "sso.deleted": {entityManagement, 4}, "scim.updated": {entityManagement, 3}, "scim.token_rotated": {entityManagement, 3},
 
-	"budget.exceeded": {detectionFinding, 1}, "budget.alert": {detectionFinding, 1}, "billing.alert": {detectionFinding, 1}, "security.anomaly": {detectionFinding, 1},
+	"budget.exceeded": {detectionFinding, 1}, "budget.soft_limit_reached": {detectionFinding, 1}, "budget.alert": {detectionFinding, 1}, "billing.alert": {detectionFinding, 1}, "security.anomaly": {detectionFinding, 1},
 	"budget.cost_limit_exceeded": {detectionFinding, 1},
 
 	"authorization.denied": {apiActivity, other}, "authorization.allowed": {apiActivity, other}, "api_key.denied": {apiActivity, other}, "security.ip_denied": {apiActivity, other},

@@ -323,11 +323,17 @@ func refused(err error, decision string) error {
 	}
 	var ex *billing.Exceeded
 	if errors.As(err, &ex) {
-		remedy := "wait until " + ex.ResetAt.Format(time.RFC3339) + ", or have the budget raised"
+		code, remedy := "budget_exceeded", "have the budget raised"
+		if !ex.ResetAt.IsZero() {
+			remedy = "wait until " + ex.ResetAt.Format(time.RFC3339) + ", or " + remedy
+		}
+		if ex.Suspended {
+			code, remedy = "budget_suspended", "have the budget resumed"
+		}
 		if ex.Unpriced {
 			remedy = "have the model priced"
 		}
-		return &Denied{Code: "budget_exceeded", Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err, Remedy: []string{remedy}}
+		return &Denied{Code: code, Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err, Remedy: []string{remedy}}
 	}
 	if errors.Is(err, store.ErrNotFound) { // the key holds nothing any more
 		return &Denied{Code: "invalid_api_key", Message: "the credential is not valid", cause: err}

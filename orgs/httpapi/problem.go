@@ -116,8 +116,15 @@ func Classify(err error) Problem {
 	case errors.As(err, &denied):
 		return refusal(denied)
 	case errors.As(err, &exceeded):
-		p := NewProblem(http.StatusPaymentRequired, "budget_exceeded", exceeded.Error())
-		p.BudgetID, p.Scope, p.ResetAt = exceeded.BudgetID, string(exceeded.Scope), exceeded.ResetAt.UTC().Format(time.RFC3339)
+		code := "budget_exceeded"
+		if exceeded.Suspended {
+			code = "budget_suspended"
+		}
+		p := NewProblem(http.StatusPaymentRequired, code, exceeded.Error())
+		p.BudgetID, p.Scope = exceeded.BudgetID, string(exceeded.Scope)
+		if !exceeded.ResetAt.IsZero() {
+			p.ResetAt = exceeded.ResetAt.UTC().Format(time.RFC3339)
+		}
 		return p
 	case errors.As(err, &conflict):
 		status := http.StatusConflict

@@ -163,7 +163,7 @@ func (a *api) transfers() {
 // BudgetState is where a budget stands.
 type BudgetState struct {
 	PeriodStart    string         `json:"period_start"`
-	PeriodEnd      string         `json:"period_end"`
+	PeriodEnd      *string        `json:"period_end"` // null: it lasts for good
 	Currency       string         `json:"currency"`
 	Limit          billing.Amount `json:"limit"`
 	EffectiveLimit billing.Amount `json:"effective_limit"`
@@ -178,7 +178,11 @@ func renderBudgetState(s *billing.BudgetState) *BudgetState {
 	if s == nil {
 		return nil
 	}
-	return &BudgetState{PeriodStart: stamp(s.PeriodStart), PeriodEnd: stamp(s.PeriodEnd), Currency: "USD", Limit: billing.NewAmount(s.Budget.Limit),
+	var end *string
+	if !s.PeriodEnd.IsZero() {
+		end = stampOf(&s.PeriodEnd)
+	}
+	return &BudgetState{PeriodStart: stamp(s.PeriodStart), PeriodEnd: end, Currency: "USD", Limit: billing.NewAmount(s.Budget.Limit),
 		EffectiveLimit: billing.NewAmount(s.Limit), Spent: billing.NewAmount(s.Spent), Reserved: billing.NewAmount(s.Reserved),
 		Remaining: billing.NewAmount(s.Remaining), State: s.State}
 }

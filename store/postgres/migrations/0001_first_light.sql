@@ -349,6 +349,9 @@ CREATE TABLE budgets (
 	anchor TIMESTAMPTZ NOT NULL,
 	hard BOOLEAN NOT NULL,
 	rollover BOOLEAN NOT NULL,
+	rollover_cap NUMERIC,
+	soft_limit NUMERIC,
+	suspended BOOLEAN NOT NULL,
 	alert_threshold NUMERIC,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum NUMERIC,
@@ -373,6 +376,7 @@ CREATE TABLE budget_accounts (
 	over NUMERIC NOT NULL,
 	forfeited NUMERIC NOT NULL,
 	alerted BOOLEAN NOT NULL,
+	soft_alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.

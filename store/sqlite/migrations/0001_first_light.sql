@@ -350,6 +350,9 @@ CREATE TABLE budgets (
 	anchor TIMESTAMP NOT NULL,
 	hard BOOLEAN NOT NULL,
 	rollover BOOLEAN NOT NULL,
+	rollover_cap TEXT,
+	soft_limit TEXT,
+	suspended BOOLEAN NOT NULL,
 	alert_threshold TEXT,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum TEXT,
@@ -374,6 +377,7 @@ CREATE TABLE budget_accounts (
 	over TEXT NOT NULL,
 	forfeited TEXT NOT NULL,
 	alerted BOOLEAN NOT NULL,
+	soft_alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
