@@ -138,6 +138,28 @@ func TestBudgetsThatComeAndGoBindTheNextCall(t *testing.T) { // billing edges 37
 	})
 }
 
+func TestWhatWentBackIsLeasedAgain(t *testing.T) {
+	each(t, func(t *testing.T, b books, clock *storetest.Clock) {
+		b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("100"), Hard: true, Window: "1h"})
+		l := billing.NewLedger(b.store, b.guard, &billing.Options{Flush: time.Millisecond, Idle: time.Millisecond})
+		defer func() { require.NoError(t, l.Close()) }()
+		p := l.Purse(path)
+		for i := range 60 {
+			if i%20 == 19 {
+				clock.Advance(time.Hour)
+			}
+			var h billing.Hold
+			require.NoError(t, p.Reserve(t.Context(), &h, 2e12))
+			require.NoError(t, h.Settle(1e12))
+			if i%2 == 0 {
+				time.Sleep(5 * time.Millisecond) // long enough that everything goes back
+			}
+			require.NoError(t, l.Flush(t.Context()))
+		}
+		require.Equal(t, "1", b.states()[billing.ScopeOrg].Spent.String())
+	})
+}
+
 func TestAClosedLedgerAdmitsNothing(t *testing.T) {
 	each(t, func(t *testing.T, b books, _ *storetest.Clock) {
 		b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("10"), Hard: true})
