@@ -357,8 +357,9 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 		}
 		if ln.lease.Amount != t.lease.Amount {
 			if ln.lease.ID == "" {
-				ln.lease.Meta = store.Meta{ID: leaseID(nodeID, a.ID)}
-				ln.lease.NodeID, ln.lease.AccountID = nodeID, a.ID
+				if err := ln.lease.identify(ctx, tx, nodeID, a.ID); err != nil {
+					return err
+				}
 			}
 			leased = append(leased, &ln.lease)
 		}

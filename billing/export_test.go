@@ -1,0 +1,75 @@
+package billing
+
+import (
+	"context"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Account is an account as it is kept.
+type Account = account
+
+// Accounts are all accounts.
+func Accounts(ctx context.Context, tx *store.Tx) (list []Account, err error) {
+	for a, err := range accounts.All(ctx, tx, store.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// Kept is what a reservation that is kept holds, and of which accounts.
+type Kept struct {
+	Accounts []string
+	Amount   Pico
+}
+
+// KeptHeld are the reservations that are kept and have not ended, by id.
+func KeptHeld(ctx context.Context, tx *store.Tx) (map[string]Kept, error) {
+	held := map[string]Kept{}
+	for r, err := range reservations.All(ctx, tx, store.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		if n, err := CeilPico(r.Amount); err != nil {
+			return nil, err
+		} else if r.State == "held" {
+			held[r.ID] = Kept{r.Accounts, n}
+		}
+	}
+	return held, nil
+}
+
+// Nodes says of all nodes whether they were fenced.
+func Nodes(ctx context.Context, tx *store.Tx) (map[string]bool, error) {
+	list := map[string]bool{}
+	for n, err := range nodes.All(ctx, tx, store.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		list[n.ID] = n.Fenced
+	}
+	return list, nil
+}
+
+// HeldIn are the ids of the accounts in which a hold holds.
+func (h *Hold) HeldIn() (ids []string) {
+	h.fund.purse.engine.mu.Lock()
+	defer h.fund.purse.engine.mu.Unlock()
+	for _, t := range h.fund.tills {
+		ids = append(ids, t.account)
+	}
+	return ids
+}
+
+// HeldIn are the ids of the accounts in which a reservation in memory holds.
+func (r *Reservation) HeldIn() []string { return r.hold.HeldIn() }
+
+// Idle says whether the ledger has nothing left to do, and has stopped looking.
+func (l *Ledger) Idle() bool {
+	l.engine.mu.Lock()
+	defer l.engine.mu.Unlock()
+	return !l.engine.running && len(l.engine.tills) == 0
+}
