@@ -47,7 +47,7 @@ type Budget struct {
 
 	RolloverCap *decimal.Decimal `json:"rollover_cap"` // USD; at most so much of it; nil: all
 	SoftLimit   *decimal.Decimal `json:"soft_limit"`   // USD; spending of so much is told, once per period
-	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.Suspend
+	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.SuspendBudget
 
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
 

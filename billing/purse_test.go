@@ -144,8 +144,8 @@ func TestWhatWentBackIsLeasedAgain(t *testing.T) {
 		l := billing.NewLedger(b.store, b.guard, &billing.Options{Flush: time.Millisecond, Idle: time.Millisecond})
 		defer func() { require.NoError(t, l.Close()) }()
 		p := l.Purse(path)
-		for i := range 60 {
-			if i%20 == 19 {
+		for i := range 12 {
+			if i == 6 {
 				clock.Advance(time.Hour)
 			}
 			var h billing.Hold
@@ -156,7 +156,7 @@ func TestWhatWentBackIsLeasedAgain(t *testing.T) {
 			}
 			require.NoError(t, l.Flush(t.Context()))
 		}
-		require.Equal(t, "1", b.states()[billing.ScopeOrg].Spent.String())
+		require.Equal(t, "6", b.states()[billing.ScopeOrg].Spent.String())
 	})
 }
 

@@ -85,6 +85,7 @@ type line struct {
 	wish    int64 // and at most so much
 
 	// What became of it.
+	before  lease
 	lease   lease
 	short   int64 // settled beyond the lease, which the account has paid by itself
 	granted int64

@@ -263,7 +263,7 @@ func (e *engine) lineOf(t *till) *line {
 
 // commit writes a batch. It leaves the lines as the database knows them.
 func (e *engine) commit(ctx context.Context, b *batch) error {
-	for {
+	for try := 1; ; try++ {
 		var n node
 		err := e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 			if n, err = e.own(ctx, tx); err != nil {
@@ -289,7 +289,7 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 			e.mu.Lock()
 			e.node, e.known, e.beaten = n, true, time.Now()
 			e.mu.Unlock()
-		case errors.Is(err, store.ErrConflict): // two nodes have made one account
+		case errors.Is(err, store.ErrConflict) && try < 5: // somebody has made what this one would make
 			continue
 		}
 		return err
@@ -345,6 +345,9 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	if err != nil {
 		return err
 	}
+	if err := resume(ctx, tx, b, nodeID); err != nil {
+		return err
+	}
 	var leased []*lease
 	for _, ln := range b.lines {
 		t := ln.till
@@ -355,11 +358,10 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 		if err := ln.post(a, living); err != nil {
 			return err
 		}
-		if ln.lease.Amount != t.lease.Amount {
+		if ln.lease.Amount != ln.before.Amount {
 			if ln.lease.ID == "" {
-				if err := ln.lease.identify(ctx, tx, nodeID, a.ID); err != nil {
-					return err
-				}
+				ln.lease.Meta = store.Meta{ID: leaseID(nodeID, a.ID)}
+				ln.lease.NodeID, ln.lease.AccountID = nodeID, a.ID
 			}
 			leased = append(leased, &ln.lease)
 		}
@@ -370,14 +372,31 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	return leases.Put(ctx, tx, leased)
 }
 
+// resume finds the leases of tills that have just begun: one that went when it was empty has left an empty one.
+func resume(ctx context.Context, tx *store.Tx, b *batch, nodeID string) error {
+	var ids []string
+	begun := map[string]*line{}
+	for _, ln := range b.lines {
+		if ln.before = ln.till.lease; ln.till.hard && ln.before.ID == "" {
+			id := leaseID(nodeID, ln.till.account)
+			ids, begun[id] = append(ids, id), ln
+		}
+	}
+	list, err := leases.LockMany(ctx, tx, ids)
+	for _, rec := range list {
+		begun[rec.ID].before = rec
+	}
+	return err
+}
+
 // post brings an account to where the line leaves it.
 func (ln *line) post(a *account, living int64) error {
 	t := ln.till
-	ln.lease, ln.granted, ln.short = t.lease, 0, 0
+	ln.lease, ln.granted, ln.short = ln.before, 0, 0
 	ln.changed = a.Hard != t.hard
 	paid := ln.settled + ln.back
 	if t.hard {
-		paid = min(paid, int64(t.lease.Amount))
+		paid = min(paid, int64(ln.before.Amount))
 		ln.short = ln.settled + ln.back - paid
 		ln.lease.Amount -= Pico(paid)
 	} else {

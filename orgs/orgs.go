@@ -32,6 +32,7 @@ import (
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/seal"
+	"github.com/shopspring/decimal"
 )
 
 // Service is everything that can be done with organizations. *[Manager] is the implementation; the
@@ -182,6 +183,9 @@ type Approvals interface {
 // Budgets limit spending.
 type Budgets interface {
 	SetBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
+	SetBalance(ctx context.Context, b billing.Budget, left decimal.Decimal) (billing.Budget, error)
+	SuspendBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
+	ResumeBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
 }
 

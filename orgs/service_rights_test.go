@@ -271,6 +271,31 @@ var otherMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.SetBudget(ctx, billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeOrg, ScopeID: f.id.Org, Window: "1d", Limit: decimal.NewFromInt(-1)})
 		}},
+	{name: "SetBalance", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetBalance(ctx, someBudget(f), decimal.NewFromInt(3))
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetBalance(ctx, someBudget(f), decimal.NewFromInt(-3))
+		}},
+	{name: "SuspendBudget", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.SuspendBudget(ctx, someBudget(f)) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			b := someBudget(f)
+			b.Name = "none"
+			return f.SuspendBudget(ctx, b)
+		}},
+	{name: "ResumeBudget", nested: true,
+		first: func(ctx context.Context, f *fixture) error {
+			_, err := f.SuspendBudget(ctx, someBudget(f))
+			return err
+		},
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.ResumeBudget(ctx, someBudget(f)) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			b := someBudget(f)
+			b.Name = "none"
+			return f.ResumeBudget(ctx, b)
+		}},
 	{name: "Overview", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
 	{name: "SetAuditConfig",
