@@ -70,5 +70,5 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind()}
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), rateLimits.Kind(), windows.Kind(), slotRows.Kind()}
 }
