@@ -220,6 +220,9 @@ func (p *Limits) take(ask Ask) {
 	}
 }
 
+// Tokens are the upper bound that was taken.
+func (h *Hold) Tokens() int64 { return h.tokens }
+
 // Settle replaces the upper bound of tokens by what was used, in the windows in which it was taken, and frees the slot.
 // More than was taken counts as well, and is missing for those who come after.
 func (h *Hold) Settle(tokens int64) { h.end(max(0, tokens), false) }

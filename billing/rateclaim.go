@@ -185,8 +185,8 @@ func (m *meter) wish(waits int64) *meterClaim {
 		return nil
 	}
 	unit := max(1, m.unit)
-	slice := int64(maxRate)
-	if unit < maxRate/m.slices {
+	slice := int64(MaxRate)
+	if unit < MaxRate/m.slices {
 		slice = unit * m.slices
 	}
 	return &meterClaim{m: m, row: windowRow{EndsAt: m.end, Counter: m.id}, limit: m.limit, waits: waits, least: m.need(waits), slice: slice}

@@ -44,8 +44,8 @@ var rateLimits = store.Define[RateLimit]("rate_limits", "lim",
 // OfSettings is the name of the limits that settings make; nobody else uses it.
 const OfSettings = "settings"
 
-// maxRate bounds limits, so that no sum of them overflows.
-const maxRate = 1_000_000_000_000_000
+// MaxRate is the highest limit; it keeps sums from overflowing.
+const MaxRate = 1_000_000_000_000_000
 
 // AuditResource is how the log names the limit.
 func (r RateLimit) AuditResource() audit.Resource {
@@ -104,8 +104,8 @@ func (r RateLimit) Validate() error {
 	some := r.MaxParallelRequests != nil
 	check := func(m Measure, n *int64) error {
 		some = some || n != nil
-		if n != nil && (*n < 0 || *n > maxRate) {
-			return store.Invalid(string(m), "range", "must be from 0 to %d", int64(maxRate))
+		if n != nil && (*n < 0 || *n > MaxRate) {
+			return store.Invalid(string(m), "range", "must be from 0 to %d", int64(MaxRate))
 		}
 		return nil
 	}

@@ -49,6 +49,7 @@ type Service interface {
 	Policies
 	Approvals
 	Budgets
+	RateLimiting
 	AuditLogs
 	Webhooks
 	Credentials
@@ -185,6 +186,14 @@ type Budgets interface {
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
 }
 
+// RateLimiting limits how many requests and tokens calls take, and how many run at once.
+type RateLimiting interface {
+	SetRateLimit(ctx context.Context, r billing.RateLimit) (billing.RateLimit, error)
+	DeleteRateLimit(ctx context.Context, orgID, id string) (billing.RateLimit, error)
+	RateLimit(ctx context.Context, orgID, id string) (billing.RateLimitState, error)
+	RateLimits(ctx context.Context, orgID string, limit int, after string) (store.Page[billing.RateLimitState], error)
+}
+
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
 // leaves an event of its own where events are read.
 type AuditLogs interface {
@@ -226,6 +235,7 @@ type Credentials interface {
 type Manager struct {
 	*rbac.Guard
 	*billing.Ledger
+	*billing.Limiter
 
 	store *store.Store
 	opt   Options
@@ -240,6 +250,9 @@ type Options struct {
 	Catalogue *billing.Catalogue
 	// Notify, if it is set, takes the place of Notifier for approvals.
 	rbac.Options
+	// Nodes says which processes share the database, as far as rate limits have to know. Nil: there may be others, of which
+	// nothing is known; see billing.Limiter.
+	Nodes billing.Nodes
 	// KeyPrefix begins every API key; "" is "ok_live_".
 	KeyPrefix string
 	// SelfServiceOrgs lets every user create organizations and own them.
@@ -291,7 +304,14 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 		return nil, err
 	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard)
+	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})
 	return m, nil
+}
+
+// Close ends what works in the background, see rbac.Guard.Close and billing.Limiter.Close. The store stays open.
+func (m *Manager) Close() error {
+	m.Limiter.Close()
+	return m.Guard.Close()
 }
 
 // Store is the store that the manager keeps everything in.
