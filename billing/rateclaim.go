@@ -298,7 +298,7 @@ func (l *Limiter) settle(meters []*meterClaim, held []*slotClaim, node string, f
 		if failed == nil && l.nodes.Node() == node {
 			s.booked, s.total = c.own, c.total
 			s.reshare(l)
-			if s.running >= s.share && s.running < s.limit {
+			if c.own < c.least {
 				s.denied.until, s.denied.least = at+denyFirst, 1
 			}
 		}
