@@ -27,7 +27,7 @@ type rates struct {
 
 // newRates returns a limiter of the nodes; the organization is there once.
 func newRates(t *testing.T, s *store.Store, o *billing.LimiterOptions) rates {
-	g, err := rbac.NewGuard(s, nil)
+	g, err := rbac.NewGuard(s, &rbac.Options{Audit: audit.Options{NoBackground: true}})
 	require.NoError(t, err)
 	require.NoError(t, s.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
 		scope := rbac.Scope{Zone: "America/New_York", State: rbac.Active}
