@@ -145,9 +145,11 @@ func (l *Limiter) Elapsed() time.Duration { return l.clock.elapsed() }
 // minGrown is the fewest counters of which any are dropped.
 const minGrown = 4096
 
+func meterID(r *RateLimit, by int) string { return r.ID + "/" + string(measures[by].name) }
+
 // meter is the counter of a measure of a limit.
 func (l *Limiter) meter(r *placed, by int) *meter {
-	id := r.ID + "/" + string(measures[by].name)
+	id := meterID(&r.RateLimit, by)
 	m := l.meters[id]
 	if m == nil {
 		l.prune()

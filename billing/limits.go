@@ -82,7 +82,11 @@ func (l *Limiter) Limits(ctx context.Context, tx *store.Tx, p Path, dedicated bo
 		}
 		path = append(path, at)
 	}
-	return l.compile(path), nil
+	limits := l.compile(path)
+	if tx.Clean() { // what is not committed is nobody's limit
+		limits.refresh()
+	}
+	return limits, nil
 }
 
 // compile finds the counters of limits.
@@ -110,7 +114,6 @@ func (l *Limiter) compile(path []placed) *Limits {
 	l.mu.Unlock()
 	slices.SortFunc(p.stripes, func(a, b *stripe) int { return cmp.Compare(a.place, b.place) })
 	p.stripes = slices.Compact(p.stripes)
-	p.refresh()
 	return p
 }
 
@@ -122,14 +125,14 @@ func (p *Limits) refresh() {
 		r := &p.placed[i]
 		for _, list := range [][]*meter{p.requests, p.tokens} {
 			for _, m := range list {
-				if m.of.ID == r.ID && !r.UpdatedAt.Before(m.of.UpdatedAt) {
+				if m.of.ID == r.ID && !r.olderThan(m.of) {
 					m.of = &r.RateLimit
 					m.set(p.l, *measures[m.by].limit(&r.RateLimit), r.zone)
 				}
 			}
 		}
 		for _, s := range p.slots {
-			if s.of.ID == r.ID && !r.UpdatedAt.Before(s.of.UpdatedAt) {
+			if s.of.ID == r.ID && !r.olderThan(s.of) {
 				s.of = &r.RateLimit
 				s.set(p.l, *r.MaxParallelRequests)
 			}

@@ -134,6 +134,14 @@ func (r RateLimit) same(other RateLimit) bool {
 	return equal(r.MaxParallelRequests, other.MaxParallelRequests) && r.FailOpen == other.FailOpen
 }
 
+// olderThan says whether it was read before the other was written. Calls that meet may have read different ones.
+func (r RateLimit) olderThan(other *RateLimit) bool {
+	if r.CreatedAt.Equal(other.CreatedAt) {
+		return r.Version < other.Version
+	}
+	return r.CreatedAt.Before(other.CreatedAt)
+}
+
 // covers says whether the limit lies on a path through those organizations.
 func (r RateLimit) covers(p Path, orgs []string, resolve func(string) (string, bool)) bool {
 	is := func(id string) bool { return id != "" && r.ScopeID == id }

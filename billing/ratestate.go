@@ -116,52 +116,57 @@ func (l *Limiter) states(ctx context.Context, tx *store.Tx, orgID string, limits
 		return nil, err
 	}
 	states := make([]RateLimitState, len(limits))
-	for i, r := range limits {
-		states[i].RateLimit = r
-		p := l.compile([]placed{{r, zone, orgID}})
-		at := l.clock.elapsed()
-		for _, list := range [][]*meter{p.requests, p.tokens} {
-			for _, m := range list {
-				rate, err := l.stateOf(ctx, tx, m, at)
-				if err != nil {
-					return nil, err
-				}
-				states[i].Rates = append(states[i].Rates, rate)
-			}
-		}
-		for _, s := range p.slots {
-			rows, err := slotRows.Scan(ctx, tx, store.Range{Equal: []any{s.id, ""}, Limit: 1})
-			if err != nil {
-				return nil, err
-			}
-			s.stripe.mu.Lock()
-			rate := s.rate()
-			if len(rows) > 0 {
-				rate.Remaining = max(0, s.limit-(rows[0].Claimed-s.booked)-s.running)
-			}
-			s.stripe.mu.Unlock()
-			states[i].Rates = append(states[i].Rates, rate)
+	for i := range limits {
+		states[i].RateLimit = limits[i]
+		if states[i].Rates, err = l.ratesOf(ctx, tx, &limits[i], zone); err != nil {
+			return nil, err
 		}
 	}
 	return states, nil
 }
 
-func (l *Limiter) stateOf(ctx context.Context, tx *store.Tx, m *meter, at time.Duration) (Rate, error) {
-	m.stripe.mu.Lock()
-	if at >= m.ends {
-		m.window(l, at)
+func (l *Limiter) ratesOf(ctx context.Context, tx *store.Tx, r *RateLimit, zone *time.Location) (rates []Rate, err error) {
+	at := l.clock.elapsed()
+	for by := range measures {
+		limit := measures[by].limit(r)
+		if limit == nil {
+			continue
+		}
+		// What the process has in memory, without a change of it: the record may not be committed.
+		m := meter{of: r, by: by, limit: *limit, id: meterID(r, by)}
+		m.span = l.clock.after(span{}, measures[by].window, zone, at)
+		l.mu.Lock()
+		if live := l.meters[m.id]; live != nil {
+			live.stripe.mu.Lock()
+			if at < live.ends {
+				m.span, m.used, m.booked, m.total = live.span, live.used, live.booked, live.total
+			}
+			live.stripe.mu.Unlock()
+		}
+		l.mu.Unlock()
+		rows, err := windows.Scan(ctx, tx, store.Range{Equal: []any{m.end, m.id}, Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) > 0 {
+			m.total = max(m.booked, rows[0].Claimed)
+		}
+		rates = append(rates, m.rate(at))
 	}
-	end := m.end
-	m.stripe.mu.Unlock()
-	rows, err := windows.Scan(ctx, tx, store.Range{Equal: []any{end, m.id}, Limit: 1})
-	if err != nil {
-		return Rate{}, err
+	if r.MaxParallelRequests == nil {
+		return rates, nil
 	}
-	m.stripe.mu.Lock()
-	defer m.stripe.mu.Unlock()
-	rate := m.rate(at)
-	if len(rows) > 0 && m.end.Equal(end) {
-		rate.Remaining = max(0, m.limit-(rows[0].Claimed-m.booked)-m.used)
+	s := slots{of: r, limit: *r.MaxParallelRequests}
+	l.mu.Lock()
+	if live := l.allOf[r.ID]; live != nil {
+		live.stripe.mu.Lock()
+		s.running, s.booked, s.total = live.running, live.booked, live.total
+		live.stripe.mu.Unlock()
 	}
-	return rate, nil
+	l.mu.Unlock()
+	rows, err := slotRows.Scan(ctx, tx, store.Range{Equal: []any{r.ID, ""}, Limit: 1})
+	if len(rows) > 0 {
+		s.total = max(s.booked, rows[0].Claimed)
+	}
+	return append(rates, s.rate()), err
 }
