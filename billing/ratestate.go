@@ -25,6 +25,7 @@ type Rate struct {
 	Window    time.Duration // of minutes and hours as they are, of a day 24 hours; 0 of what runs at once
 	ResetAt   time.Time     // when the window ends; zero of what runs at once
 	Reset     time.Duration // until then
+	Waiting   int           // calls of this process that wait for a slot
 }
 
 // Limited names the limit that refused a call.
@@ -65,7 +66,7 @@ func (m *meter) refusal(at time.Duration) *Limited {
 
 func (s *slots) rate() Rate {
 	return Rate{LimitID: s.of.ID, Scope: s.of.Scope, ScopeID: s.of.ScopeID, Model: s.of.Model, Measure: ParallelRequests, Limit: s.limit,
-		Remaining: max(0, s.limit-s.others()-s.running)}
+		Remaining: max(0, s.limit-s.others()-s.running), Waiting: s.waiting}
 }
 
 // refusal is what a call hears that finds no slot; the stripe is locked.
@@ -160,7 +161,7 @@ func (l *Limiter) ratesOf(ctx context.Context, tx *store.Tx, r *RateLimit, zone 
 	l.mu.Lock()
 	if live := l.allOf[r.ID]; live != nil {
 		live.stripe.mu.Lock()
-		s.running, s.booked, s.total = live.running, live.booked, live.total
+		s.running, s.booked, s.total, s.waiting = live.running, live.booked, live.total, live.waiting
 		live.stripe.mu.Unlock()
 	}
 	l.mu.Unlock()

@@ -60,6 +60,7 @@ type rateView struct {
 	Remaining  int64   `json:"remaining" doc:"what processes have claimed and not used yet is not in it"`
 	ResetAt    *string `json:"reset_at" doc:"null: it is no window"`
 	ResetAfter int64   `json:"reset_after"`
+	Waiting    int     `json:"waiting,omitempty" doc:"calls of the process that answers which wait for a slot"`
 }
 
 func renderRateLimit(r billing.RateLimitState) rateLimitView {
@@ -67,7 +68,7 @@ func renderRateLimit(r billing.RateLimitState) rateLimitView {
 		RateLimitFigures: RateLimitFigures{r.RequestsPerMinute, r.RequestsPerHour, r.RequestsPerDay, r.TokensPerMinute, r.TokensPerHour, r.TokensPerDay,
 			r.MaxParallelRequests, &r.FailOpen}, State: []rateView{}}
 	for _, rate := range r.Rates {
-		s := rateView{Measure: string(rate.Measure), Limit: rate.Limit, Remaining: rate.Remaining, ResetAfter: httpapi.Seconds(rate.Reset)}
+		s := rateView{Measure: string(rate.Measure), Limit: rate.Limit, Remaining: rate.Remaining, ResetAfter: httpapi.Seconds(rate.Reset), Waiting: rate.Waiting}
 		if rate.Window > 0 {
 			s.ResetAt = optional(stamp(rate.ResetAt))
 		}
