@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"time"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -16,3 +17,22 @@ func EachClaim(ctx context.Context, tx *store.Tx, fn func(counter string, claime
 	}
 	return nil
 }
+
+// Settled waits until nothing is claimed in the background.
+func (l *Limiter) Settled() {
+	for {
+		l.writer.mu.Lock()
+		b, running := l.writer.next, l.writer.running
+		l.writer.mu.Unlock()
+		if b != nil {
+			<-b.done
+		} else if running {
+			time.Sleep(100 * time.Microsecond)
+		} else {
+			return
+		}
+	}
+}
+
+// Sweep is a round of the sweep.
+func (l *Limiter) Sweep() { l.sweep() }

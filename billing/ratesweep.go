@@ -53,7 +53,8 @@ func (l *Limiter) sweep() {
 	l.sweepLater()
 }
 
-// giveBack returns what is claimed and not used, of the meters that idle says yes to, and the slots that did not run lately.
+// giveBack returns what is claimed and not used, of the meters that idle says yes to, and the slots that did not run lately. What
+// is used and not booked is booked.
 func (l *Limiter) giveBack(idle func(*meter) bool) {
 	w, at := &l.writer, l.clock.elapsed()
 	_, alone := l.nodes.AloneSince()
@@ -65,7 +66,12 @@ func (l *Limiter) giveBack(idle func(*meter) bool) {
 	for m := range meters {
 		m.stripe.mu.Lock()
 		switch unused := m.booked - m.used; {
-		case unused <= 0 || at >= m.ends:
+		case at >= m.ends:
+			delete(meters, m)
+		case unused < 0 && m.total < m.limit: // what could not be booked yet
+			l.ask(m, nil, 0)
+			fallthrough // the answer has it watched again
+		case unused <= 0:
 			delete(meters, m)
 		case idle(m):
 			delete(meters, m)
