@@ -265,6 +265,17 @@ func TestWhatLiesIdleGoesBack(t *testing.T) { // billing edge 35
 		}
 		require.True(t, nodes[1].refuses(path1, 0).Parallel())
 		first.Settle(0)
+		admitted := 14
+		for _, node := range []rates{nodes[0], nodes[1], nodes[0]} { // and nobody has it twice
+			for range 100 {
+				if h, err := node.on(path1).Take(t.Context(), billing.Ask{}); err == nil {
+					h.Settle(0)
+					admitted++
+				}
+			}
+			time.Sleep(10 * time.Second)
+		}
+		require.Equal(t, 100, admitted)
 	})
 }
 

@@ -48,6 +48,14 @@ func (o *order) call(t *testing.T, limits *billing.Limits, name string, ask bill
 	}
 }
 
+// of is the order after a minute.
+func (o *order) of() []string {
+	time.Sleep(time.Minute)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.names
+}
+
 func TestWhoWaitsIsServedByPriorityAndThenInOrder(t *testing.T) { // F107
 	queued(t, 1, nil, func(t *testing.T, l rates) {
 		limits, served := l.on(path1), order{}
@@ -60,8 +68,7 @@ func TestWhoWaitsIsServedByPriorityAndThenInOrder(t *testing.T) { // F107
 		}
 		go served.call(t, limits, "impatient", billing.Ask{Priority: 9})
 		synctest.Wait()
-		time.Sleep(time.Minute)
-		require.Equal(t, []string{"running", "no impatient", "urgent", "high", "higher", "a", "b", "c", "low"}, served.names)
+		require.Equal(t, []string{"running", "no impatient", "urgent", "high", "higher", "a", "b", "c", "low"}, served.of())
 	})
 }
 
@@ -124,8 +131,7 @@ func TestAFullQueueRefusesTheLastInOrder(t *testing.T) {
 			go served.call(t, limits, c.name, billing.Ask{MaxWait: time.Minute, Priority: c.priority})
 			synctest.Wait()
 		}
-		time.Sleep(time.Minute)
-		require.Equal(t, []string{"running", "no c", "no b", "urgent", "a"}, served.names)
+		require.Equal(t, []string{"running", "no c", "no b", "urgent", "a"}, served.of())
 	})
 }
 

@@ -134,12 +134,9 @@ func (r RateLimit) same(other RateLimit) bool {
 	return equal(r.MaxParallelRequests, other.MaxParallelRequests) && r.FailOpen == other.FailOpen
 }
 
-// olderThan says whether it was read before the other was written. Calls that meet may have read different ones.
+// olderThan says whether it was read before a change that led to the other. Calls that meet may have read different ones.
 func (r RateLimit) olderThan(other *RateLimit) bool {
-	if r.CreatedAt.Equal(other.CreatedAt) {
-		return r.Version < other.Version
-	}
-	return r.CreatedAt.Before(other.CreatedAt)
+	return r.CreatedAt.Equal(other.CreatedAt) && r.Version < other.Version
 }
 
 // covers says whether the limit lies on a path through those organizations.
