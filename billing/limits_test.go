@@ -256,3 +256,62 @@ func TestAChangedLimitCountsFromTheNextCallOn(t *testing.T) { // billing edges 3
 		l.refuses(path1, 0)
 	})
 }
+
+func TestARestartedProcessGoesOnInTheWindow(t *testing.T) {
+	for _, name := range []string{"memory", "sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			clock := storetest.NewClock()
+			s := storetest.Open(t, name, store.Options{Now: clock.Now})
+			start := func() rates { return newRates(t, s, &billing.LimiterOptions{Nodes: billing.Alone(clock.Now())}) }
+			first := start()
+			first.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", RequestsPerDay: n(100)})
+			for range 60 {
+				first.passes(path1, 0)
+			}
+			first.Settled()
+			first.Close()
+			first.Settled()
+			clock.Advance(time.Minute)
+			second := start()
+			for range 40 {
+				second.passes(path1, 0)
+			}
+			require.Zero(t, second.refuses(path1, 0).Remaining)
+		})
+	}
+}
+
+func TestOnlyWhatIsCommittedLimits(t *testing.T) {
+	l := newRates(t, storetest.Open(t, "memory", store.Options{}), nil)
+	r := l.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", RequestsPerDay: n(10)})
+	l.passes(path1, 0)
+	limits := l.on(path1)
+	undone := errors.New("undone")
+	err := l.store.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
+		r.RequestsPerDay = n(0)
+		if _, err := l.SetRateLimit(audit.WithActor(ctx, audit.PlatformAdmin()), r); err != nil {
+			return err
+		}
+		if _, err := l.Limits(ctx, tx, path1, false); err != nil {
+			return err
+		}
+		return undone
+	})
+	require.ErrorIs(t, err, undone)
+	_, err = limits.Take(t.Context(), billing.Ask{})
+	require.NoError(t, err)
+
+	// Who reads an older state than others have read does not bring it back.
+	require.NoError(t, l.store.View(t.Context(), func(ctx ctx, tx *store.Tx) error {
+		if _, err := l.Limits(ctx, tx, path1, false); err != nil { // which fixes what is seen
+			return err
+		}
+		r.RequestsPerDay = n(0)
+		l.limit(r)
+		l.refuses(path1, 0)
+		_, err := l.Limits(ctx, tx, path1, false)
+		return err
+	}))
+	_, err = limits.Take(t.Context(), billing.Ask{})
+	require.True(t, isLimited(err))
+}
