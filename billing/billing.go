@@ -18,6 +18,11 @@
 // it was reserved by ([Reservation.SettleUsage]). Where a price is missing, each budget says what becomes of
 // the call ([UnknownPrice]); hard ones refuse it.
 //
+// # Rates
+//
+// A [Limiter] bounds requests and tokens within windows, and how many calls run at once. A call takes from every limit on
+// its path or from none ([Limits.Take]), then settles its tokens and frees its slot ([Hold.Settle]).
+//
 // # Guarantee
 //
 // A hard budget is never exceeded as long as no call costs more than it reserved; what a call costs
