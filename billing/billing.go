@@ -18,6 +18,11 @@
 // it was reserved by ([Reservation.SettleUsage]). Where a price is missing, each budget says what becomes of
 // the call ([UnknownPrice]); hard ones refuse it.
 //
+// # Rates
+//
+// A [Limiter] bounds requests and tokens within windows, and how many calls run at once. A call takes from every limit on
+// its path or from none ([Limits.Take]), then settles its tokens and frees its slot ([Hold.Settle]).
+//
 // # Guarantee
 //
 // A hard budget is never exceeded as long as no call costs more than it reserved; what a call costs
@@ -84,5 +89,6 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind()}
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
+		rateLimits.Kind(), windows.Kind(), slotRows.Kind()}
 }

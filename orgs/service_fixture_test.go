@@ -42,6 +42,7 @@ type names struct {
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it
 	Destination     string // of the audit log
+	Limit           string // of rates of the team
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -148,6 +149,9 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	require.NoError(t, err)
 	_, err = f.SetBudget(ctx, someBudget(f))
 	require.NoError(t, err)
+	limit, err := f.SetRateLimit(ctx, someRateLimit(f))
+	require.NoError(t, err)
+	f.id.Limit = limit.ID
 	asked := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: f.id.User})
 	approval, _, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Call: rbac.Call{Resource: "model:large"}}, "research")
 	require.NoError(t, err)

@@ -221,6 +221,10 @@ func someBudget(f *fixture) billing.Budget {
 	return billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeTeam, ScopeID: f.id.Team, Limit: decimal.NewFromInt(5), Window: "calendar_month"}
 }
 
+func someRateLimit(f *fixture) billing.RateLimit {
+	return billing.RateLimit{OrgID: f.id.Org, Scope: billing.ScopeTeam, ScopeID: f.id.Team, RequestsPerDay: ptr(int64(5))}
+}
+
 var otherMethods = []method{
 	{name: "RequestApproval", by: byMember, nested: true, member: allowed, guest: denied, because: "everybody asks for themselves",
 		call: func(ctx context.Context, f *fixture) (any, error) {
@@ -298,6 +302,39 @@ var otherMethods = []method{
 		}},
 	{name: "Overview", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
+	{name: "SetRateLimit", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.Name = "new"
+			return f.SetRateLimit(ctx, r)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.RequestsPerDay = ptr(int64(-1))
+			return f.SetRateLimit(ctx, r)
+		}},
+	{name: "SetRateLimit/that is there", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.RequestsPerDay = ptr(int64(7))
+			return f.SetRateLimit(ctx, r)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.Name = billing.OfSettings
+			return f.SetRateLimit(ctx, r)
+		}},
+	{name: "DeleteRateLimit", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteRateLimit(ctx, f.id.Org, f.id.Limit)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteRateLimit(ctx, f.id.Org, "lim_none")
+		}},
+	{name: "RateLimit", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.RateLimit(ctx, f.id.Org, f.id.Limit) }},
+	{name: "RateLimits", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.RateLimits(ctx, f.id.Org, 0, "") }},
 	{name: "SetAuditConfig",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			c, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{RetentionDays: ptr(400)})

@@ -41,6 +41,8 @@ var doings = map[string]done{
 	"POST /v1/organizations/{org}/audit/erasures":       {body: `{"user_id": "{user}"}`},
 	"PUT /v1/organizations/{org}/audit":                 {body: `{"retention_days": 400}`},
 	"PATCH /v1/organizations/{org}/audit":               {body: `{"retention_days": 400}`},
+	"PUT /v1/organizations/{org}/limits":                {body: `{"scope": "team", "scope_id": "{team}", "requests_per_day": 5}`},
+	"DELETE /v1/organizations/{org}/limits/{limit}":     {},
 	"POST /v1/organizations/{org}/webhooks":             {body: `{"url": "https://hooks.acme.com/new"}`},
 	"PATCH /v1/organizations/{org}/webhooks/{webhook}":  {body: `{"description": "new"}`},
 	"DELETE /v1/organizations/{org}/webhooks/{webhook}": {},
@@ -149,6 +151,7 @@ func newSettled(t *testing.T) *settled {
 	w.call(200, "PATCH", "/v1/users/org@invited.com", `{"email_verified": true}`)
 	w.invitee, w.ids["mail"] = w.as(token, ""), w.ids["invitation org token"]
 	w.ids["approval"] = w.dev.post("/v1/organizations/"+w.ids["org"]+"/approvals", `{"resource": "model:asked"}`)["id"].(string)
+	w.ids["limit"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/limits", `{"scope": "org", "requests_per_minute": 100}`)["id"].(string)
 	made("webhook", "/v1/organizations/{org}/webhooks", `{"url": "https://hooks.acme.com/"}`)
 	w.ids["failure"], _ = undelivered(t, s, w.ids["org"], w.ids["webhook"])
 	config := w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/audit", `{"export_destinations": [{"type": "siem", "endpoint": "https://siem.acme.com/"}]}`)
