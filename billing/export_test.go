@@ -74,6 +74,7 @@ func (l *Ledger) Idle() bool {
 	defer l.engine.mu.Unlock()
 	return !l.engine.running && len(l.engine.tills) == 0
 }
+
 // EachClaim walks what is claimed of windows.
 func EachClaim(ctx context.Context, tx *store.Tx, fn func(counter string, claimed int64)) error {
 	for row, err := range windows.All(ctx, tx, store.Range{}) {

@@ -135,12 +135,13 @@ type fund struct {
 	leastUnpriced Pico
 
 	// Under the lock of the engine:
-	taken  int64 // from the tills: what is free, what calls hold, and what they have settled since the last look
-	closed bool
-	lost   bool  // with its node: what is in it is counted as spent
-	seen   int64 // free at the last look
-	rate   rate
-	used   int64 // the look at which it was last used
+	taken   int64 // from the tills: what is free, what calls hold, and what they have settled since the last look
+	closed  bool
+	waiting int   // calls that wait until something is leased
+	lost    bool  // with its node: what is in it is counted as spent
+	seen    int64 // free at the last look
+	rate    rate
+	used    int64 // the look at which it was last used
 }
 
 // cell is what calls take from and settle into. While the fund is closed free is lower by nobody: nothing can be taken.

@@ -61,10 +61,10 @@ func (p *Limits) stale() (is bool) {
 
 // lack is what keeps a call from being admitted; all fields are zero where nothing does any more.
 type lack struct {
-	claim   *claimBatch   // that may bring what is missing
-	open    bool     // and if it fails, every limit that misses something fails open
-	refused *Limited // which nothing helps against
-	slots   *slots   // that one has to wait for
+	claim   *claimBatch // that may bring what is missing
+	open    bool        // and if it fails, every limit that misses something fails open
+	refused *Limited    // which nothing helps against
+	slots   *slots      // that one has to wait for
 }
 
 // lacks says what is missing, and has claimed what may be had.

@@ -24,6 +24,8 @@ type till struct {
 	lease   lease  // as it is in the database; the zero lease is not there
 	funds   map[*fund]struct{}
 
+	waiting int // calls that wait until something is leased
+
 	rate rate
 	used int64 // the look at which it was last used
 

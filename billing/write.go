@@ -200,7 +200,7 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
 		f.close()
 	}
-	idle := e.look-f.used >= e.idle()
+	idle := e.look-f.used >= e.idle() && f.waiting == 0
 	if f.closed || idle || free < 0 || e.flushed {
 		f.put(f.drain())
 		f.seen = 0
@@ -246,6 +246,7 @@ func (e *engine) lineOf(t *till) *line {
 	switch {
 	case w.least > 0:
 		ln.least, ln.wish = w.least, max(w.sum, mul(w.least, 32), keep)
+	case t.waiting > 0:
 	case e.flushed || len(t.funds) == 0 || e.look-t.used >= e.idle() || t.refusal.round != nil:
 		ln.back = *t.free
 	case *t.free > 2*keep && e.look-t.used >= 2:
