@@ -213,13 +213,12 @@ func nameText(kind, s string) string {
 	return strings.ToLower(s)
 }
 
-// known types of events, with the outcomes that they have had.
+// typed is a type of events with an outcome that one has had, in whatever organization: they are the program's.
 type typed struct {
-	OrgID string `store:"word"`
-	Kind  string // see kindOf
+	Kind string // see kindOf
 }
 
-var kinds = store.DefineLog[typed]("audit_types", []string{"org_id", "kind"})
+var kinds = store.DefineLog[typed]("audit_types", []string{"kind"})
 
 // remember keeps the names and types that are not known yet.
 func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
@@ -227,7 +226,7 @@ func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
 	var freshKinds []typed
 	for i := range rows {
 		r := &rows[i]
-		freshKinds = l.kinds.note(freshKinds, typed{r.OrgID, kindOf(r.Type, r.Outcome)})
+		freshKinds = l.kinds.note(freshKinds, typed{kindOf(r.Type, r.Outcome)})
 		if r.ResourceSlug != "" {
 			freshNames = l.names.note(freshNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
 		}

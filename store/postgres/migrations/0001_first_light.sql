@@ -436,9 +436,8 @@ CREATE TABLE audit_names (
 );
 
 CREATE TABLE audit_types (
-	org_id BIGINT NOT NULL,
 	kind TEXT NOT NULL,
-	PRIMARY KEY (org_id, kind)
+	PRIMARY KEY (kind)
 );
 
 CREATE TABLE audit_counts (

@@ -434,9 +434,8 @@ CREATE TABLE audit_names (
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_types (
-	org_id INTEGER NOT NULL,
 	kind TEXT NOT NULL,
-	PRIMARY KEY (org_id, kind)
+	PRIMARY KEY (kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_counts (
