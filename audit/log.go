@@ -74,7 +74,7 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{events.Kind(), blocks.Kind(), names.Kind(), kinds.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
+	return []*store.Kind{events.Kind(), blocks.Kind(), seeds.Kind(), names.Kind(), kinds.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
 		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind(), Deliveries.Kind(), Holds.Kind()}
 }
 
@@ -101,7 +101,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
 		if e.Type == ConfigChangedType {
 			tx.AfterCommit(l.buffer.forget)
 		}
-		r := newRow(e)
+		r := rowOf(e)
 		if err := r.seal(l.opt.Seal); err != nil {
 			return err
 		}

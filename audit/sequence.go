@@ -102,7 +102,7 @@ func unreadable(b []byte, now time.Time) row {
 	e := Event{Type: "audit.unreadable", Category: Category("audit.unreadable"), ActorType: Internal, ActorID: "audit", Outcome: Failure,
 		ID: idPrefix + "_" + hex.EncodeToString(sum[:16]), Time: now, OccurredAt: now,
 		Data: json.RawMessage(fmt.Sprintf(`{"bytes":%d,"sha256":"%s"}`, len(b), hex.EncodeToString(sum[:])))}
-	return newRow(&e)
+	return rowOf(&e)
 }
 
 // alone waits until nobody else puts events in order.
@@ -134,12 +134,18 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 			orgIDs = append(orgIDs, rows[i].OrgID)
 		}
 	}
-	heads, err := l.heads(ctx, tx, orgIDs)
+	var sown [][]seedBlock
+	heads, err := l.heads(ctx, tx, orgIDs, seeds.Read(&sown, last(orgIDs)...))
 	if err != nil {
 		return err
 	}
+	drawn := make([]draw, len(heads))
+	for i := range drawn {
+		drawn[i] = drawBehind(orgIDs[i], sown[i])
+	}
 	placed := make([]kept, len(rows))
 	var full []block
+	var sow []seedBlock
 	lasts := make([]tlog.Hash, len(heads))
 	for i := range rows {
 		r := &rows[i]
@@ -150,6 +156,9 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 		r.At = latest(head.at.Add(time.Microsecond), occurred)
 		r.Lag = r.At.Sub(occurred).Microseconds()
 		head.at = r.At
+		if len(r.Salt) == 0 {
+			sow = append(sow, drawn[org].salt(r)...)
+		}
 		lasts[org] = r.leaf()
 		placed[i] = r.kept()
 		if b, is := blockOf(r.OrgID, r.Seq, r.At, head.add(lasts[org])); is {
@@ -160,6 +169,9 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 		return err
 	}
 	if err := blocks.Queue(ctx, tx, full...); err != nil {
+		return err
+	}
+	if err := seeds.Queue(ctx, tx, sow...); err != nil {
 		return err
 	}
 	for i, id := range orgIDs {

@@ -427,6 +427,13 @@ CREATE TABLE audit_tree (
 	PRIMARY KEY (org_id, n)
 );
 
+CREATE TABLE audit_seeds (
+	org_id BIGINT NOT NULL,
+	n BIGINT NOT NULL,
+	seeds BYTEA NOT NULL,
+	PRIMARY KEY (org_id, n)
+);
+
 CREATE TABLE audit_names (
 	org_id BIGINT NOT NULL,
 	kind BIGINT NOT NULL,

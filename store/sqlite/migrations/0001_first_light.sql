@@ -425,6 +425,13 @@ CREATE TABLE audit_tree (
 	PRIMARY KEY (org_id, n)
 ) WITHOUT ROWID;
 
+CREATE TABLE audit_seeds (
+	org_id INTEGER NOT NULL,
+	n INTEGER NOT NULL,
+	seeds BLOB NOT NULL,
+	PRIMARY KEY (org_id, n)
+) WITHOUT ROWID;
+
 CREATE TABLE audit_names (
 	org_id INTEGER NOT NULL,
 	kind INTEGER NOT NULL,
