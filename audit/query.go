@@ -132,11 +132,11 @@ func (q *query) begin(ctx context.Context, tx *store.Tx, s *sight) (*walk, error
 		}
 	}
 	var known [][]typed
-	typed := len(q.Types) > 0 && !slices.Contains(q.Types, "*") || q.Outcome != ""
-	if typed {
+	byType := len(q.Types) > 0 && !slices.Contains(q.Types, "*") || q.Outcome != ""
+	if byType {
 		reads = append(reads, kinds.Read(&known, store.Range{Limit: maxTypes}))
 	}
-	if actors == nil && resources == nil && !typed {
+	if actors == nil && resources == nil && !byType {
 		w := newWalk(q.whole(), !q.Ascending, q.limit+1)
 		if err := fill(ctx, tx, reads, w); err != nil {
 			return nil, err
@@ -150,7 +150,7 @@ func (q *query) begin(ctx context.Context, tx *store.Tx, s *sight) (*walk, error
 		return nil, err
 	}
 	q.actors, q.resources = actors.learn(q), resources.learn(q)
-	if typed {
+	if byType {
 		q.kinds = map[string]bool{}
 		for _, t := range known[0] {
 			typ, outcome, _ := strings.Cut(t.Kind, between)

@@ -228,7 +228,7 @@ func (l *loadedLogs) multiply(ctx context.Context, b *bench, one *loadedLog) err
 		"WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < %d) SELECT i FROM c"
 	settings := []string{"PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000"}
 	if one.path == "" {
-		listed, numbers = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit_events' AND indexname NOT LIKE '%_pkey'", "SELECT generate_series(0, %d) AS i"
+		listed, numbers = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit_events' AND indexname NOT LIKE '%_pkey'", "SELECT generate_series(0::bigint, %d) AS i"
 		settings = []string{"SET work_mem = '1GB'", "SET maintenance_work_mem = '1GB'", "SET synchronous_commit = off"}
 	}
 	indexes, err := pairsOf(ctx, own, listed)

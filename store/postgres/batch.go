@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"encoding/binary"
@@ -32,10 +33,10 @@ func (c *connection) batch(ctx context.Context, b *bunstore.Batch) (driver.Rows,
 	}
 	r := &batchRows{results: c.Conn.Conn().PgConn().ExecBatch(ctx, batch), left: len(b.Queries)}
 	if c.begins {
-		c.begins = false
 		if !r.results.NextResult() {
-			return nil, r.results.Close()
+			return nil, cmp.Or(r.results.Close(), io.ErrUnexpectedEOF)
 		}
+		c.begins = false
 	}
 	if err := r.NextResultSet(); err != nil {
 		return nil, err

@@ -29,11 +29,13 @@ func (t *transaction) Commit() error {
 	}
 	batch := &pgconn.Batch{}
 	for _, run := range t.queue.Runs {
-		if err := t.conn.add(t.ctx, batch, insertion(run.Kind, ""), columns(run.Kind, run.Rows)); err != nil {
+		if err := t.conn.add(t.ctx, batch, insertion(run.Kind, len(run.Rows), ""), columns(run.Kind, run.Rows)); err != nil {
 			return t.fail(err)
 		}
 	}
-	batch.ExecParams("COMMIT", nil, nil, nil, nil)
+	if err := t.conn.add(t.ctx, batch, "COMMIT", nil); err != nil {
+		return t.fail(err)
+	}
 	if err := t.conn.Conn.Conn().PgConn().ExecBatch(t.ctx, batch).Close(); err != nil {
 		return t.fail(err)
 	}

@@ -108,8 +108,9 @@ func (c *connection) ready(ctx context.Context) error {
 	if err := c.settle(ctx); err != nil || !c.begins {
 		return err
 	}
-	c.begins = false
-	return c.Conn.Conn().PgConn().Exec(ctx, beginRead).Close()
+	err := c.Conn.Conn().PgConn().Exec(ctx, beginRead).Close()
+	c.begins = err != nil
+	return err
 }
 
 // ResetSession implements driver.SessionResetter.
