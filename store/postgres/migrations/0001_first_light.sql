@@ -488,6 +488,13 @@ CREATE TABLE audit_tree (
 	PRIMARY KEY (org_id, n)
 );
 
+CREATE TABLE audit_seeds (
+	org_id BIGINT NOT NULL,
+	n BIGINT NOT NULL,
+	seeds BYTEA NOT NULL,
+	PRIMARY KEY (org_id, n)
+);
+
 CREATE TABLE audit_names (
 	org_id BIGINT NOT NULL,
 	kind BIGINT NOT NULL,
@@ -497,9 +504,8 @@ CREATE TABLE audit_names (
 );
 
 CREATE TABLE audit_types (
-	org_id BIGINT NOT NULL,
 	kind TEXT NOT NULL,
-	PRIMARY KEY (org_id, kind)
+	PRIMARY KEY (kind)
 );
 
 CREATE TABLE audit_counts (

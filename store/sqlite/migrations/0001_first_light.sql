@@ -497,6 +497,13 @@ CREATE TABLE audit_tree (
 	PRIMARY KEY (org_id, n)
 ) WITHOUT ROWID;
 
+CREATE TABLE audit_seeds (
+	org_id INTEGER NOT NULL,
+	n INTEGER NOT NULL,
+	seeds BLOB NOT NULL,
+	PRIMARY KEY (org_id, n)
+) WITHOUT ROWID;
+
 CREATE TABLE audit_names (
 	org_id INTEGER NOT NULL,
 	kind INTEGER NOT NULL,
@@ -506,9 +513,8 @@ CREATE TABLE audit_names (
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_types (
-	org_id INTEGER NOT NULL,
 	kind TEXT NOT NULL,
-	PRIMARY KEY (org_id, kind)
+	PRIMARY KEY (kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_counts (
