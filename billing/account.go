@@ -125,25 +125,36 @@ func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 	return err
 }
 
-// relimit gives the running period of a changed budget its new limit and kind.
+// relimit gives the running period of a changed budget its new limit and kind, and those that have begun by other
+// clocks (billing edge 27).
 func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 	start, _, err := b.period(tx.Now())
 	if err != nil {
 		return err
 	}
-	a, err := accounts.Lock(ctx, tx, accountID(b, start))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	} else if err != nil {
+	var ids []string
+	for a, err := range accounts.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.From("period_start", start)}}) {
+		if err != nil {
+			return err
+		}
+		ids = append(ids, a.ID)
+	}
+	list, err := accounts.LockMany(ctx, tx, ids)
+	if err != nil {
 		return err
 	}
-	limit := b.Limit.RoundFloor(12).Add(a.Carried)
-	if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
-		a.Alerted, a.SoftAlerted, a.Exceeded = false, false, false
+	changed := make([]*account, len(list))
+	for i := range list {
+		a := &list[i]
+		limit := b.Limit.RoundFloor(12).Add(a.Carried)
+		if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
+			a.Alerted, a.SoftAlerted, a.Exceeded = false, false, false
+		}
+		a.Limit, a.Hard = limit, b.Hard
+		a.balance()
+		changed[i] = a
 	}
-	a.Limit, a.Hard = limit, b.Hard
-	a.balance()
-	return accounts.Update(ctx, tx, &a)
+	return accounts.Put(ctx, tx, changed)
 }
 
 // tell writes the events that the account's spending calls for, once per period: the threshold

@@ -247,6 +247,10 @@ func (f *fund) fill(need int64) {
 // put gives what was drained back to the tills.
 func (f *fund) put(n int64) {
 	f.taken -= n
+	if f.lost { // where it came from is no more
+		f.spare += n
+		return
+	}
 	for _, t := range f.tills {
 		if t.hard {
 			*t.free += n
@@ -275,6 +279,9 @@ func (e *engine) enliven(f *fund) {
 	if _, there := e.funds[f]; !there {
 		e.funds[f] = struct{}{}
 		for i, t := range f.tills {
+			if f.lost && t.hard {
+				continue
+			}
 			if is := e.tills[t.key()]; is != nil {
 				t = is // that has come after it
 			}
@@ -289,7 +296,7 @@ func (e *engine) enliven(f *fund) {
 func (e *engine) overrun(f *fund) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !f.lost && !e.closed {
+	if !e.closed {
 		e.enliven(f)
 	}
 }

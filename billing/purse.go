@@ -139,6 +139,7 @@ type fund struct {
 	closed  bool
 	waiting int   // calls that wait until something is leased
 	lost    bool  // with its node: what is in it is counted as spent
+	spare   int64 // of what is lost, what calls have held and not spent; below zero: what they have spent beyond it
 	seen    int64 // free at the last look
 	rate    rate
 	used    int64 // the look at which it was last used

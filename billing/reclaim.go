@@ -156,6 +156,12 @@ func (e *engine) close() error {
 	if errors.Is(err, store.ErrClosed) {
 		return nil
 	}
+	e.mu.Lock()
+	reports := e.reports
+	e.mu.Unlock()
+	for _, r := range reports {
+		err = errors.Join(err, e.reclaim(ctx, r.node, r.proof))
+	}
 	if e.known && err == nil {
 		err = e.reclaim(ctx, e.node.ID, map[string]remains{})
 	}

@@ -34,12 +34,18 @@ func (s *sheet) lock(ctx context.Context, tx *store.Tx, ids []string) error {
 	return err
 }
 
-// of returns the account of a budget's period; whoever comes first makes it.
+// of returns the account of a budget's period; whoever comes first makes it, of the budget as it is now: the one that the
+// caller knows may have been changed before there was an account to change with it.
 func (s *sheet) of(ctx context.Context, tx *store.Tx, b Budget, start, end time.Time) (*account, error) {
 	id := accountID(b, start)
 	s.budgets[b.ID] = &b
 	if a := s.by[id]; a != nil {
 		return a, nil
+	}
+	if is, err := Budgets.Lock(ctx, tx, b.ID); err == nil {
+		b = is
+	} else if !errors.Is(err, store.ErrNotFound) { // one that was dropped is still paid from
+		return nil, err
 	}
 	a, err := newAccount(ctx, tx, b, start, end)
 	if err != nil {

@@ -83,6 +83,7 @@ type line struct {
 	// What is to be done.
 	settled int64
 	back    int64 // returned
+	beyond  int64 // spent that was not leased
 	least   int64 // asked for: at least so much, or nothing
 	wish    int64 // and at most so much
 
@@ -95,6 +96,15 @@ type line struct {
 	limit   decimal.Decimal
 	left    decimal.Decimal
 	changed bool // the account is no more what the till takes it for
+}
+
+// due is how much is to leave the lease.
+func (ln *line) due() int64 { return ln.settled + ln.back }
+
+// paid is how much of it the lease pays. What calls have cost beyond what was leased it does not pay: it is that of the
+// calls which are still under way.
+func (ln *line) paid() int64 {
+	return max(0, min(ln.due(), int64(ln.till.lease.Amount), ln.due()-ln.beyond))
 }
 
 // grant is how much of what is left an account gives to one of so many nodes: so that the others find something too,

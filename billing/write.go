@@ -15,6 +15,7 @@ type batch struct {
 	seq   int64
 	lines []*line
 	round *round
+	done  bool // though the node was fenced afterwards
 }
 
 var errFenced = errors.New("billing: the node was fenced")
@@ -54,11 +55,11 @@ func (e *engine) rest(err error) bool {
 		e.finish(err)
 		return true
 	}
-	if e.closed && err == nil && !e.flushed && e.sent == nil {
+	if e.closed && err == nil && !e.flushed && e.sent == nil && !e.unwritten() {
 		e.running = false
 		return true
 	}
-	if e.sent != nil || len(e.funds) > 0 || len(e.wants) > 0 || e.flushed && err != nil {
+	if e.sent != nil || len(e.funds) > 0 || len(e.wants) > 0 || len(e.reports) > 0 || e.flushed && err != nil {
 		return false
 	}
 	for _, t := range e.tills {
@@ -68,11 +69,26 @@ func (e *engine) rest(err error) bool {
 	}
 	e.running = false
 	for _, t := range e.tills {
-		e.journal.dropTill(t)
+		e.drop(t)
 	}
 	clear(e.tills)
 	e.finish(nil)
 	return true
+}
+
+// drop lets a till go that is empty. A fund that has it may come back with it, and by then its lease may be another one.
+func (e *engine) drop(t *till) {
+	t.lease = lease{}
+	e.journal.dropTill(t)
+}
+
+func (e *engine) unwritten() bool {
+	for _, t := range e.tills {
+		if *t.settled != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // finish ends the round that is open.
@@ -163,7 +179,7 @@ func (e *engine) gather() *batch {
 			b.lines = append(b.lines, ln)
 		} else if len(t.funds) == 0 && t.lease.Amount == 0 && *t.free == 0 && *t.settled == 0 {
 			delete(e.tills, key)
-			e.journal.dropTill(t)
+			e.drop(t)
 		}
 		holds = holds || t.lease.Amount > 0
 	}
@@ -188,8 +204,10 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if settled != 0 {
 		f.taken -= settled
 		for _, t := range f.tills {
-			*t.settled += settled
-			t.used = e.look
+			if !f.lost || !t.hard {
+				*t.settled += settled
+				t.used = e.look
+			}
 		}
 	}
 	free := c.free.Load()
@@ -204,6 +222,14 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if f.closed || idle || free < 0 || e.flushed {
 		f.put(f.drain())
 		f.seen = 0
+	}
+	if f.spare < 0 {
+		for _, t := range f.tills {
+			if t.hard {
+				e.owe(t, -f.spare)
+			}
+		}
+		f.spare = 0
 	}
 	if f.taken == 0 && (f.closed || idle) { // no call holds anything of it
 		if !f.closed {
@@ -236,7 +262,7 @@ func (e *engine) forget(f *fund) {
 
 // lineOf says what is to be written for a till.
 func (e *engine) lineOf(t *till) *line {
-	ln := &line{till: t, settled: *t.settled, lease: t.lease}
+	ln := &line{till: t, settled: *t.settled, lease: t.lease, beyond: max(0, -*t.free)}
 	t.rate.add(*t.settled, e.look)
 	if !t.hard {
 		return ln
@@ -290,6 +316,8 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 			e.mu.Lock()
 			e.node, e.known, e.beaten = n, true, time.Now()
 			e.mu.Unlock()
+		case errors.Is(err, errFenced):
+			b.done = n.Seq >= b.seq
 		case errors.Is(err, store.ErrConflict) && try < 5: // somebody has made what this one would make
 			continue
 		}
@@ -325,9 +353,8 @@ func reread(ctx context.Context, tx *store.Tx, b *batch, nodeID string) error {
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		paid := min(ln.settled+ln.back, int64(ln.till.lease.Amount))
-		ln.short = ln.settled + ln.back - paid
-		ln.granted = int64(rec.Amount-ln.till.lease.Amount) + paid
+		ln.short = ln.due() - ln.paid()
+		ln.granted = int64(rec.Amount-ln.till.lease.Amount) + ln.paid()
 		ln.lease, ln.refused = rec, false
 	}
 	return nil
@@ -395,13 +422,10 @@ func (ln *line) post(a *account, living int64) error {
 	t := ln.till
 	ln.lease, ln.granted, ln.short = ln.before, 0, 0
 	ln.changed = a.Hard != t.hard
-	paid := ln.settled + ln.back
+	paid := ln.paid()
 	if t.hard {
-		paid = min(paid, int64(ln.before.Amount))
-		ln.short = ln.settled + ln.back - paid
+		ln.short = ln.due() - paid
 		ln.lease.Amount -= Pico(paid)
-	} else {
-		paid = 0
 	}
 	a.Spent = a.Spent.Add(Pico(ln.settled).Decimal())
 	a.Reserved = a.Reserved.Sub(Pico(paid).Decimal())
@@ -454,37 +478,70 @@ func (e *engine) apply(b *batch) {
 }
 
 // startAnew is what becomes of a node that was fenced: everything in its memory is counted as spent, so nobody may take
-// from it any more, and what calls settle is paid already. What no call has ever held of it is told the ledger, once,
-// which gives it back.
+// from it any more, and what calls settle of what they held is paid already. What no call has ever held of it is told the
+// ledger, once, which gives it back. Soft budgets, of which nothing was leased, and what calls cost beyond what was leased
+// are paid by the next node.
 func (e *engine) startAnew(b *batch) {
-	proof := map[string]remains{}
+	proof, of := map[string]remains{}, map[string]*till{}
 	tell := func(t *till, r remains) {
-		was := proof[t.account]
-		proof[t.account] = remains{was.free + r.free, was.settled + r.settled}
+		if t.hard {
+			was := proof[t.account]
+			proof[t.account], of[t.account] = remains{was.free + r.free, was.settled + r.settled}, t
+		}
+	}
+	for _, ln := range b.lines {
+		if b.done { // before it was fenced, though nobody had heard of it: what went back is back
+			*ln.till.settled -= ln.settled
+			*ln.till.free += ln.due() - ln.paid()
+		} else {
+			tell(ln.till, remains{free: ln.back})
+		}
 	}
 	for f := range e.funds {
+		if f.lost { // with another node
+			continue
+		}
 		f.close()
-		f.lost = true
 		settled := f.cell.Load().settled.Swap(0)
 		free := f.drain()
+		f.lost = true
+		f.taken -= settled + free
 		for _, t := range f.tills {
-			tell(t, remains{free, settled})
+			if tell(t, remains{free, settled}); !t.hard {
+				*t.settled += settled
+			}
 		}
 		e.journal.dropCell(f)
 	}
-	for _, t := range e.tills {
-		tell(t, remains{*t.free, *t.settled})
-		e.journal.dropTill(t)
+	for key, t := range e.tills {
+		if tell(t, remains{*t.free, *t.settled}); t.hard {
+			delete(e.tills, key)
+			e.journal.dropTill(t)
+		}
 	}
-	for _, ln := range b.lines {
-		tell(ln.till, remains{free: ln.back})
+	clear(e.wants)
+	for account, r := range proof {
+		if r.free < 0 {
+			e.owe(of[account], -r.free)
+		}
 	}
 	late := e.node.ID
-	clear(e.funds)
-	clear(e.tills)
-	clear(e.wants)
 	e.node, e.known = node{}, false
 	e.reports = append(e.reports, report{late, proof})
+	e.round.end() // whoever waits looks again
+	e.round = newRound()
+}
+
+// owe has the account of a till that is lost pay what was spent beyond all that was leased of it.
+func (e *engine) owe(lost *till, n int64) {
+	t := e.tills[lost.key()]
+	if t == nil {
+		t = &till{account: lost.account, hard: lost.hard, budget: lost.budget, start: lost.start, end: lost.end, funds: map[*fund]struct{}{}}
+		e.journal.till(t)
+		e.tills[t.key()] = t
+	}
+	*t.settled += n
+	*t.free -= n
 }
 
 // report is what a fenced node says of itself.
