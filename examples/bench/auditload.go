@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	auditEvents     = 50_000     // in each database
+	auditEvents     = 64_000     // in each database
 	auditEventsFull = 10_000_000 // with -full: these, multiplied by the database itself
 	auditUnit       = 250        // events of one unit, when they are loaded
 	auditDays       = 90         // over which they spread

@@ -66,7 +66,7 @@
 //
 // # Group audit
 //
-// One log of 50,000 events of 27 types by 200 actors, spread over 90 days, is in SQLite and in PostgreSQL: half of it
+// One log of 64,000 events of 27 types by 200 actors, spread over 90 days, is in SQLite and in PostgreSQL: half of it
 // of one organization, the rest of 100 others. What each figure is made of stands above the table.
 //
 //   - audit.append_sqlite_us: what the event adds to the median of an update of a record, in the same unit; both by
