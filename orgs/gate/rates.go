@@ -3,7 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/store"
@@ -53,7 +53,7 @@ func limited(err error, decision string) *Denied {
 		return nil
 	}
 	d := &Denied{Code: "rate_limit_exceeded", Message: l.Error(), DecisionID: decision, RetryAfter: l.RetryAfter, ResetAt: l.ResetAt, LimitID: l.LimitID, cause: err}
-	if d.Remedy = []string{fmt.Sprintf("wait %s, or have the limit raised", l.RetryAfter)}; l.Parallel() {
+	if d.Remedy = []string{"wait until " + l.ResetAt.UTC().Format(time.RFC3339) + ", or have the limit raised"}; l.Parallel() {
 		d.Code, d.Remedy = "concurrency_limit", []string{"wait until a call has ended, or have the limit raised"}
 	}
 	return d
