@@ -84,6 +84,9 @@ func (l *Ledger) change(ctx context.Context, b Budget, event string, fn func(ctx
 		team = b.ScopeID
 	}
 	asked := b
+	if b.Name == OfSettings && event == "budget.updated" {
+		return b, errOfSettings
+	}
 	err := l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: b.OrgID, TeamID: team}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		b = asked
 		if b.Zone == "" {

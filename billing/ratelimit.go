@@ -41,7 +41,7 @@ type RateLimit struct {
 var rateLimits = store.Define[RateLimit]("rate_limits", "lim",
 	store.Unique("org_id", "scope", "scope_id", "team_id", "model", "name"), store.Index("org_id", "scope_id"))
 
-// OfSettings is the name of the limits that settings make; nobody else uses it.
+// OfSettings is the name of the budgets and limits that settings make; nobody else uses it.
 const OfSettings = "settings"
 
 // MaxRate is the highest limit; it keeps sums from overflowing.

@@ -185,6 +185,8 @@ type Approvals interface {
 type Budgets interface {
 	SetBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	SetBalance(ctx context.Context, b billing.Budget, left decimal.Decimal) (billing.Budget, error)
+	Budget(ctx context.Context, orgID, id string) (billing.BudgetState, error)
+	DeleteBudget(ctx context.Context, orgID, id string) (billing.Budget, error)
 	SuspendBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	ResumeBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)

@@ -38,6 +38,7 @@ type names struct {
 	Invitation      string
 	Mail            string // token of the invitation
 	Key, Secret     string // of the team, for the user
+	Budget          string
 	Approval        string // which the user asked for
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it
@@ -147,8 +148,9 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	require.NoError(t, err)
 	_, _, err = f.SetOverride(ctx, f.id.Org, f.id.Team, "member", []string{"usage.read"}, []string{"usage.write"})
 	require.NoError(t, err)
-	_, err = f.SetBudget(ctx, someBudget(f))
+	budget, err := f.SetBudget(ctx, someBudget(f))
 	require.NoError(t, err)
+	f.id.Budget = budget.ID
 	limit, err := f.SetRateLimit(ctx, someRateLimit(f))
 	require.NoError(t, err)
 	f.id.Limit = limit.ID

@@ -282,6 +282,11 @@ var otherMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.SetBalance(ctx, someBudget(f), decimal.NewFromInt(-3))
 		}},
+	{name: "Budget", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Budget(ctx, f.id.Org, f.id.Budget) }},
+	{name: "DeleteBudget", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, f.id.Budget) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, "bud_none") }},
 	{name: "SuspendBudget", nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.SuspendBudget(ctx, someBudget(f)) },
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
