@@ -91,7 +91,7 @@ func (w *world) compare(end bool) {
 		require.LessOrEqual(w.t, spent-forfeited, s.settled+s.beyond, a.ID) // what a lost node has overrun is charged at once, and it may have had some of it
 		require.Equal(w.t, decimal.Max(decimal.Zero, a.Spent.Add(a.Reserved).Sub(a.Limit)).String(), a.Over.String(), a.ID)
 		if !w.crashes && !w.fences {
-			require.Equal(w.t, s.settled, spent, "spent of %s", a.ID)
+			require.Equal(w.t, s.settled, spent, "spent of %s, forfeited %d, reserved %d, held %d", a.ID, forfeited, reserved, out)
 			require.Equal(w.t, out, reserved, "reserved of %s", a.ID)
 			require.Zero(w.t, forfeited, a.ID)
 		}

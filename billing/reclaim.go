@@ -41,7 +41,8 @@ func (e *engine) watchOver(ctx context.Context) error {
 		}
 		dead.remove()
 	}
-	var silent, old []string
+	var silent []node
+	var old []string
 	err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		silent, old = nil, nil
 		seen := map[string]sighting{}
@@ -58,7 +59,7 @@ func (e *engine) watchOver(ctx context.Context) error {
 			default:
 				seen[n.ID] = e.seen[n.ID]
 				if time.Since(seen[n.ID].since) >= e.opt.Silence {
-					silent = append(silent, n.ID)
+					silent = append(silent, n)
 				}
 			}
 		}
@@ -66,10 +67,11 @@ func (e *engine) watchOver(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
+		e.seen = nil // who was not heard of while the database was away may not have been able to say anything
 		return err
 	}
-	for _, id := range silent {
-		if err := e.reclaim(ctx, id, nil); err != nil {
+	for _, n := range silent {
+		if err := e.silence(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -79,6 +81,21 @@ func (e *engine) watchOver(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// silence fences a node unless it was heard of meanwhile, as one is that was idle.
+func (e *engine) silence(ctx context.Context, seen node) error {
+	return e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		switch is, err := nodes.Lock(ctx, tx, seen.ID); {
+		case errors.Is(err, store.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case is.Version != seen.Version:
+			return nil
+		}
+		return e.ledger.fence(ctx, tx, seen.ID, nil)
+	})
 }
 
 // reclaim fences a node. A proof says what was never held by a call, and can only come from who knows that no call

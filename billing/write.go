@@ -516,7 +516,7 @@ func (e *engine) startAnew(b *batch) {
 	for key, t := range e.tills {
 		if tell(t, remains{*t.free, *t.settled}); t.hard {
 			delete(e.tills, key)
-			e.journal.dropTill(t)
+			e.drop(t)
 		}
 	}
 	clear(e.wants)
