@@ -285,7 +285,7 @@ var otherMethods = []method{
 	{name: "Budget", reads: true, nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Budget(ctx, f.id.Org, f.id.Budget) }},
 	{name: "DeleteBudget", nested: true,
-		call: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, f.id.Budget) },
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, f.id.Budget) },
 		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, "bud_none") }},
 	{name: "SuspendBudget", nested: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.SuspendBudget(ctx, someBudget(f)) },
