@@ -117,11 +117,18 @@ func (e *engine) more(ctx context.Context, f *fund, need int64) error {
 func (e *engine) draw(ctx context.Context, f *fund, need int64, pinned bool, waited **round) (bool, error) {
 	e.mu.Lock()
 	r, err := e.drawLocked(f, need, pinned, *waited)
-	e.mu.Unlock()
 	if r == nil || err != nil {
+		e.mu.Unlock()
 		return err == nil, err
 	}
+	f.waiting++
+	e.mu.Unlock()
 	*waited = r
+	defer func() {
+		e.mu.Lock()
+		f.waiting--
+		e.mu.Unlock()
+	}()
 	select {
 	case <-r.done:
 		return false, r.err
@@ -165,14 +172,13 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 		return again, nil
 	}
 	f.put(f.drain()) // what is left of it counts too
-	short := f.short(need)
-	if short != nil && short.refused(need, waited) {
-		e.sweep(short)
-		if short = f.short(need); short != nil && short.refused(need, waited) {
-			return nil, short.exceeded()
+	if t := f.refusing(need, waited); t != nil {
+		e.sweep(t)
+		if t = f.refusing(need, waited); t != nil {
+			return nil, t.exceeded()
 		}
 	}
-	if short == nil {
+	if f.short(need) == nil {
 		f.fill(need)
 		return nil, nil
 	}
@@ -194,6 +200,16 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 func (f *fund) short(need int64) *till {
 	for _, t := range f.tills {
 		if t.hard && *t.free < need {
+			return t
+		}
+	}
+	return nil
+}
+
+// refusing is the first till on the path that has not got so much, and whose account has refused it.
+func (f *fund) refusing(need int64, waited *round) *till {
+	for _, t := range f.tills {
+		if t.hard && *t.free < need && t.refused(need, waited) {
 			return t
 		}
 	}

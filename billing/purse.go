@@ -142,6 +142,8 @@ type fund struct {
 	seen   int64 // free at the last look
 	rate   rate
 	used   int64 // the look at which it was last used
+
+	waiting int // calls, for more of it
 }
 
 // cell is what calls take from and settle into. While the fund is closed free is lower by nobody: nothing can be taken.

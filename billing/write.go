@@ -214,6 +214,12 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if settled != 0 || free != f.seen {
 		f.used = e.look
 	}
+	if f.waiting > 0 { // what comes is not returned before they have seen it
+		f.used = e.look
+		for _, t := range f.tills {
+			t.used = e.look
+		}
+	}
 	f.seen = free
 	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
 		f.close()
@@ -231,7 +237,7 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 		}
 		f.spare = 0
 	}
-	if f.taken == 0 && (f.closed || idle) { // no call holds anything of it
+	if f.taken == 0 && f.waiting == 0 && (f.closed || idle) { // no call holds anything of it
 		if !f.closed {
 			f.close()
 			f.put(f.drain())
