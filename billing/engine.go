@@ -183,14 +183,13 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 		return again, nil
 	}
 	f.put(f.drain()) // what is left of it counts too
-	short := f.short(need)
-	if short != nil && short.refused(need, waited) {
-		e.sweep(short)
-		if short = f.short(need); short != nil && short.refused(need, waited) {
-			return nil, short.exceeded()
+	if t := f.refusing(need, waited); t != nil {
+		e.sweep(t)
+		if t = f.refusing(need, waited); t != nil {
+			return nil, t.exceeded()
 		}
 	}
-	if short == nil {
+	if f.short(need) == nil {
 		f.fill(need)
 		return nil, nil
 	}
@@ -212,6 +211,16 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 func (f *fund) short(need int64) *till {
 	for _, t := range f.tills {
 		if t.hard && *t.free < need {
+			return t
+		}
+	}
+	return nil
+}
+
+// refusing is the first till on the path that has not got so much, and whose account has refused it.
+func (f *fund) refusing(need int64, waited *round) *till {
+	for _, t := range f.tills {
+		if t.hard && *t.free < need && t.refused(need, waited) {
 			return t
 		}
 	}

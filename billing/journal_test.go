@@ -21,8 +21,14 @@ import (
 // spenderFile names the database for a child process of this test.
 const spenderFile = "ORGKIT_TEST_SPENDER"
 
-// TestMain is the child that holds money and is killed.
+// TestMain is the child that holds money and is killed, or a process of the rig.
 func TestMain(m *testing.M) {
+	if os.Getenv(rigDatabase) != "" {
+		if err := runRigProcess(); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if os.Getenv(spenderFile) == "" {
 		os.Exit(m.Run())
 	}

@@ -94,8 +94,7 @@ func (e *engine) unwritten() bool {
 // finish ends the round that is open.
 func (e *engine) finish(err error) {
 	e.flushed = false
-	e.round.err = err
-	close(e.round.done)
+	e.round.end(err)
 	e.round = newRound()
 }
 
@@ -125,14 +124,12 @@ func (e *engine) work(ctx context.Context) error {
 			e.startAnew(b)
 			e.hurry()
 		}
-		if err = unavailable(err); err != nil {
-			b.round.fail(err)
-			if resent {
-				e.finish(err)
-			}
+		err = unavailable(err)
+		b.round.end(err)
+		if err != nil && resent {
+			e.finish(err)
 		}
 		e.mu.Unlock()
-		b.round.end()
 		if err != nil {
 			return err
 		}
@@ -214,6 +211,12 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if settled != 0 || free != f.seen {
 		f.used = e.look
 	}
+	if f.waiting > 0 { // what comes is not returned before they have seen it
+		f.used = e.look
+		for _, t := range f.tills {
+			t.used = e.look
+		}
+	}
 	f.seen = free
 	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
 		f.close()
@@ -231,7 +234,7 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 		}
 		f.spare = 0
 	}
-	if f.taken == 0 && (f.closed || idle) { // no call holds anything of it
+	if f.taken == 0 && f.waiting == 0 && (f.closed || idle) { // no call holds anything of it
 		if !f.closed {
 			f.close()
 			f.put(f.drain())
@@ -528,7 +531,7 @@ func (e *engine) startAnew(b *batch) {
 	late := e.node.ID
 	e.node, e.known = node{}, false
 	e.reports = append(e.reports, report{late, proof})
-	e.round.end() // whoever waits looks again
+	e.round.end(nil) // whoever waits looks again
 	e.round = newRound()
 }
 
@@ -550,12 +553,12 @@ type report struct {
 	proof map[string]remains
 }
 
-func (r *round) fail(err error) { r.err = err }
-
-func (r *round) end() {
+// end ends the round, once.
+func (r *round) end(err error) {
 	select {
 	case <-r.done:
 	default:
+		r.err = err
 		close(r.done)
 	}
 }
