@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -66,19 +65,19 @@ func (r *Reservation) settle(ctx context.Context, actual decimal.Decimal) (s Set
 
 // charge charges the accounts of a fund directly.
 func (l *Ledger) charge(ctx context.Context, tx *store.Tx, f *fund, spent decimal.Decimal) error {
+	var lines []line
+	var ids []string
 	l.engine.mu.Lock()
-	tills := slices.Clone(f.tills)
-	l.engine.mu.Unlock()
-	ids := make([]string, len(tills))
-	for i, t := range tills {
-		ids[i] = t.account
+	for _, t := range f.tills {
+		lines, ids = append(lines, line{till: t, budget: t.budget, end: t.end}), append(ids, t.account)
 	}
+	l.engine.mu.Unlock()
 	s, err := l.sheet(ctx, tx, ids)
 	if err != nil {
 		return err
 	}
-	for _, t := range tills {
-		a, err := s.of(ctx, tx, t.budget, t.start, t.end)
+	for _, ln := range lines {
+		a, err := s.of(ctx, tx, ln.budget, ln.till.start, ln.end)
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,9 @@ func (t *till) exceeded() *Exceeded {
 
 // line is what one write does to one account.
 type line struct {
-	till *till
+	till   *till
+	budget Budget // of the till, as it was when the line was written down
+	end    time.Time
 
 	// What is to be done.
 	settled int64

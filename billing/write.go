@@ -265,7 +265,7 @@ func (e *engine) forget(f *fund) {
 
 // lineOf says what is to be written for a till.
 func (e *engine) lineOf(t *till) *line {
-	ln := &line{till: t, settled: *t.settled, lease: t.lease, beyond: max(0, -*t.free)}
+	ln := &line{till: t, budget: t.budget, end: t.end, settled: *t.settled, lease: t.lease, beyond: max(0, -*t.free)}
 	t.rate.add(*t.settled, e.look)
 	if !t.hard {
 		return ln
@@ -382,7 +382,7 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	var leased []*lease
 	for _, ln := range b.lines {
 		t := ln.till
-		a, err := s.of(ctx, tx, t.budget, t.start, t.end)
+		a, err := s.of(ctx, tx, ln.budget, t.start, ln.end)
 		if err != nil {
 			return err
 		}
