@@ -21,7 +21,7 @@ import (
 // TestAMillionStepsSpendNothingTwice has several processes take, settle, hold, crash, fall silent and lose their
 // commits at random, and holds what the accounts say against plain sums (billing edges 27 to 31, 35 to 37 and 41).
 func TestAMillionStepsSpendNothingTwice(t *testing.T) {
-	for database, many := range map[string]struct{ worlds, steps int }{"memory": {100 / fewer, 10_000}, "sqlite": {max(1, 4/fewer), 1_000}} {
+	for database, many := range map[string]struct{ worlds, steps int }{"memory": {100 / fewer, 10_000}, "sqlite": {max(1, 4/fewer), 1_000 / min(fewer, 4)}} {
 		t.Run(database, func(t *testing.T) {
 			for range many.worlds {
 				seed := rand.Uint64()
