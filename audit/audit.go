@@ -34,8 +34,10 @@
 // with ids as bytes and what is personal squeezed. What is hashed is the event as it was, never how it is kept. Of the
 // tree only the hashes of blocks of 16 events are kept; those below are made of the events again.
 //
-// The salt of an event stays 16 random bytes in every export: salts that are derived from one secret would tell of those
-// that are erased too, once that secret is in a file beside the others.
+// What is personal is hashed with a salt, so that nobody finds out by guessing what was erased. The salts of 256 events
+// are the leaves of a tree of seeds, of which an export says a few nodes instead of each salt; of an event that is erased
+// no node is kept from which its salt follows. Those of one secret for a whole log would tell of all that are erased too,
+// once that secret is in a file.
 //
 // # What is logged
 //

@@ -6,9 +6,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 
@@ -42,6 +42,11 @@ type stretch struct {
 // Export writes the events of an organization from a sequence on, each a line of JSON, up to about maxBytes (0: all of
 // them) and to the newest checkpoint, which it signs where it has a key. The manifest says how far it came: where Size
 // is First, there was nothing. Where events are pruned it begins behind them. It is not called inside of a unit.
+//
+// A line has the names of [Event], without what is empty. Left out is besides: organization_id where it is that of the line
+// before; time where it is when the event occurred, or a microsecond after the one before if that is later; outcome where it
+// is success; and salt where salts say it, of this line or one before: the first byte is a level, the rest a node from which
+// the salts of the next 1<<level events follow, each half of the SHA-256 of a node being one of the next lower level.
 func (l *Log) Export(ctx context.Context, w io.Writer, orgID string, from int64, maxBytes int) (m Manifest, err error) {
 	return l.exportPart(ctx, w, orgID, stretch{from: from, below: math.MaxInt64, maxBytes: maxBytes})
 }
@@ -97,28 +102,85 @@ func (l *Log) export(ctx context.Context, tx *store.Tx, w io.Writer, orgID strin
 		return m, err
 	}
 	m.Edge = e.encode()
-	sum := sha256.New()
-	size := 0
+	out := exporter{w: w, sum: sha256.New(), seeds: seedReader{orgID: orgID}}
 	for entry, err := range l.Entries(ctx, tx, orgID, from) {
 		if err != nil {
 			return m, err
 		}
-		if entry.Seq >= p.below || p.maxBytes > 0 && size >= p.maxBytes {
+		if entry.Seq >= p.below || p.maxBytes > 0 && out.size >= p.maxBytes {
 			break
 		}
-		line, err := entry.line()
-		if err != nil {
+		if err := out.add(ctx, tx, &entry); err != nil {
 			return m, err
 		}
-		sum.Write(line)
-		if _, err := w.Write(line); err != nil {
-			return m, err
-		}
-		size += len(line)
 		m.Size = entry.Seq + 1
 	}
-	m.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	if err := out.flush(ctx, tx); err != nil {
+		return m, err
+	}
+	m.SHA256 = hex.EncodeToString(out.sum.Sum(nil))
 	return m, nil
+}
+
+// exporter writes lines. Which nodes tell the salts of a block is known when all events of it are that the export has.
+type exporter struct {
+	w     io.Writer
+	sum   hash.Hash
+	size  int // of the lines, about
+	lines linesBefore
+	seeds seedReader
+	block []unended
+}
+
+// unended is a line without what says its salt.
+type unended struct {
+	line []byte
+	seq  int64
+	salt []byte
+}
+
+func (x *exporter) add(ctx context.Context, tx *store.Tx, e *Entry) error {
+	if len(x.block) > 0 && x.block[0].seq>>saltLevel != e.Seq>>saltLevel {
+		if err := x.flush(ctx, tx); err != nil {
+			return err
+		}
+	}
+	line, err := x.lines.write(e)
+	x.block = append(x.block, unended{line, e.Seq, e.Salt})
+	x.size += len(line) + 1
+	return err
+}
+
+func (x *exporter) flush(ctx context.Context, tx *store.Tx) error {
+	if len(x.block) == 0 {
+		return nil
+	}
+	t, err := x.seeds.block(ctx, tx, x.block[0].seq>>saltLevel)
+	if err != nil {
+		return err
+	}
+	told := map[int64]bool{}
+	for _, u := range x.block {
+		told[u.seq] = len(t) > 0 && bytes.Equal(t.salt(u.seq), u.salt)
+	}
+	begins := map[int64]*seed{}
+	for _, s := range t.only(func(seq int64) bool { return told[seq] }) {
+		if s.level > 0 {
+			begins[s.at] = &s
+		}
+	}
+	for _, u := range x.block {
+		line, err := x.lines.end(u.line, u.seq, u.salt, begins[u.seq])
+		if err != nil {
+			return err
+		}
+		x.sum.Write(line)
+		if _, err := x.w.Write(line); err != nil {
+			return err
+		}
+	}
+	x.block = x.block[:0]
+	return nil
 }
 
 // Reader verifies exports that follow each other, without a database.
@@ -197,6 +259,7 @@ func (r *Reader) Read(m Manifest, lines io.Reader) error {
 
 func (r *Reader) lines(m Manifest, lines io.Reader) error {
 	sum := sha256.New()
+	var before linesBefore
 	s := bufio.NewReaderSize(lines, 1<<16)
 	for {
 		line, err := s.ReadSlice('\n')
@@ -218,14 +281,9 @@ func (r *Reader) lines(m Manifest, lines io.Reader) error {
 		if r.v.report.Verdict == Tampered {
 			return nil
 		}
-		var e Entry
-		var again []byte
-		fault := json.Unmarshal(line, &e)
-		if fault == nil {
-			again, fault = e.line()
-		}
-		if fault != nil || !bytes.Equal(line, again) {
-			r.v.tampered(r.v.edge.size, "the line is not one that an export holds")
+		e, err := before.read(line)
+		if err != nil {
+			r.v.tampered(r.v.edge.size, err.Error())
 			return nil
 		}
 		r.v.Add(e)

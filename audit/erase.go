@@ -80,18 +80,24 @@ func (l *Log) Erase(ctx context.Context, orgID, id string) (erased int, err erro
 		if len(some) > 0 {
 			n := 0
 			err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+				salts := map[int64][]byte{}
 				n, err = rewrite(ctx, tx, some, func(r *row) (bool, error) {
+					if len(r.Salt) != saltBytes && !r.sealed() {
+						return false, nil
+					}
+					salts[r.Seq] = r.Salt[:saltBytes:saltBytes]
 					if r.sealed() {
 						r.Salt = r.Salt[saltBytes:]
-					} else if len(r.Salt) == saltBytes {
-						r.Salt = covered(r.Salt, r.Personal)
 					} else {
-						return false, nil
+						r.Salt = covered(r.Salt, r.Personal)
 					}
 					r.Personal = nil
 					return true, nil
 				})
-				return err
+				if err != nil {
+					return err
+				}
+				return forgetSalts(ctx, tx, orgID, salts)
 			})
 			if err != nil {
 				return erased, err

@@ -74,7 +74,7 @@ func (l *Log) Verifiers() []string { return slices.Clone(l.opt.Verifiers) }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{events.Kind(), blocks.Kind(), names.Kind(), kinds.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
+	return []*store.Kind{events.Kind(), blocks.Kind(), seeds.Kind(), names.Kind(), kinds.Kind(), counts.Kind(), checkpoints.Kind(), prunes.Kind(),
 		pending.Kind(), sequencers.Kind(), filters.Kind(), Configs.Kind(), Deliveries.Kind(), Holds.Kind()}
 }
 
@@ -101,7 +101,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, list []*Event) error {
 		if e.Type == ConfigChangedType {
 			tx.AfterCommit(l.buffer.forget)
 		}
-		r := newRow(e)
+		r := rowOf(e)
 		if err := r.seal(l.opt.Seal); err != nil {
 			return err
 		}
@@ -273,28 +273,43 @@ func (l *Log) catchUp(ctx context.Context) error {
 // errWaits ends a view that does not see everything.
 var errWaits = errors.New("audit: events wait to be put in order")
 
+// sight finds out whether a view sees everything. It is read with what the view reads first.
+type sight struct {
+	whole bool // it is known
+	waits [][]waiting
+}
+
+func (s *sight) read() []store.Read {
+	if s.whole {
+		return nil
+	}
+	return []store.Read{pending.Read(&s.waits, store.Range{Limit: 1})}
+}
+
+// clear is what a view ends with that does not see everything.
+func (s *sight) clear() error {
+	if !s.whole && len(s.waits[0]) > 0 {
+		return errWaits
+	}
+	return nil
+}
+
 // seeing runs fn in a view that sees what [Log.catchUp] would have put in order: where nothing waits, which is so most of the time,
-// without a unit before it.
-func (l *Log) seeing(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error {
+// without a unit before it. fn reads the sight with what it reads first, and ends where that is not clear.
+func (l *Log) seeing(ctx context.Context, fn func(ctx context.Context, tx *store.Tx, s *sight) error) error {
+	view := func(s *sight) error {
+		return l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error { return fn(ctx, tx, s) })
+	}
 	if l.store.InUnit(ctx) {
-		return l.store.View(ctx, fn)
+		return view(&sight{whole: true})
 	}
 	_ = l.write(ctx)
-	err := l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		some, err := pending.Scan(ctx, tx, store.Range{Limit: 1})
-		switch {
-		case err != nil:
-			return err
-		case len(some) > 0:
-			return errWaits
-		}
-		return fn(ctx, tx)
-	})
+	err := view(&sight{})
 	if !errors.Is(err, errWaits) {
 		return err
 	}
 	if err := l.order(ctx); err != nil {
 		return err
 	}
-	return l.store.View(ctx, fn)
+	return view(&sight{whole: true})
 }

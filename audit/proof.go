@@ -14,7 +14,7 @@ import (
 )
 
 // Entry is an event with what its leaf is made of besides: it can be proved. A line of an export is its JSON
-// without what is empty.
+// without what is empty or follows from the lines before, see [Log.Export].
 type Entry struct {
 	Event
 	// Salt is hashed with what is personal: 16 bytes. Of an erased event it is the hash of both, 32 bytes.

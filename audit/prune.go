@@ -163,6 +163,9 @@ func (l *Log) Shrink(ctx context.Context, orgID string) (removed int, err error)
 	if removed, err = below(events.Prune, first.At); err != nil {
 		return removed, err
 	}
+	if _, err = below(seeds.Prune, cut.First>>saltLevel); err != nil {
+		return removed, err
+	}
 	// The block before the first event stays: it says where that of the event begins.
 	_, err = below(blocks.Prune, cut.First>>blockLevel-1)
 	return removed, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,8 +30,8 @@ func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store
 	if err := f.Validate(); err != nil {
 		return page, err
 	}
-	err = l.seeing(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		page, err = l.list(ctx, tx, orgIDs, f)
+	err = l.seeing(ctx, func(ctx context.Context, tx *store.Tx, s *sight) (err error) {
+		page, err = l.list(ctx, tx, s, orgIDs, f)
 		return err
 	})
 	return page, err
@@ -39,7 +40,7 @@ func (l *Log) ListOf(ctx context.Context, orgIDs []string, f Filter) (page store
 // maxWalk is how many events are tested for one page.
 const maxWalk = 10_000
 
-func (l *Log) list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter) (page store.Page[Event], err error) {
+func (l *Log) list(ctx context.Context, tx *store.Tx, s *sight, orgIDs []string, f Filter) (page store.Page[Event], err error) {
 	orgIDs = slices.Compact(slices.Sorted(slices.Values(orgIDs)))
 	q := query{Filter: f, log: l, orgIDs: orgIDs, limit: cmp.Or(f.Limit, 50)}
 	if f.After != "" {
@@ -47,10 +48,7 @@ func (l *Log) list(ctx context.Context, tx *store.Tx, orgIDs []string, f Filter)
 			return page, err
 		}
 	}
-	if err := q.resolve(ctx, tx); err != nil {
-		return page, err
-	}
-	w, err := q.walk(ctx, tx)
+	w, err := q.begin(ctx, tx, s)
 	if err != nil {
 		return page, err
 	}
@@ -85,7 +83,7 @@ type query struct {
 	limit  int
 	behind *position
 
-	kinds     map[string][]string // by organization: those that the globs name; nil: all
+	kinds     map[string]bool // those that the globs name; nil: all
 	actors    *meant
 	resources *meant
 }
@@ -120,45 +118,52 @@ func (q *query) open(cursor string) error {
 	return nil
 }
 
-// resolve finds out which ids and types are meant.
-func (q *query) resolve(ctx context.Context, tx *store.Tx) (err error) {
-	if q.actors, err = q.meant(ctx, tx, actorName, q.Actors); err != nil {
-		return err
-	}
-	if q.resources, err = q.meant(ctx, tx, resourceName, q.Resources); err != nil {
-		return err
-	}
-	if (len(q.Types) == 0 || slices.Contains(q.Types, "*")) && q.Outcome == "" {
-		return nil
-	}
-	q.kinds = map[string][]string{}
-	var ranges []store.Range
-	for _, orgID := range q.orgIDs {
-		ranges = append(ranges, store.Range{Equal: []any{orgID}, Limit: maxTypes})
-	}
-	found, err := kinds.ScanEach(ctx, tx, ranges)
-	if err != nil {
-		return err
-	}
-	wanted := map[string]bool{}
-	for i, orgID := range q.orgIDs {
-		for _, t := range found[i] {
-			is, known := wanted[t.Kind]
-			if !known {
-				typ, outcome, _ := strings.Cut(t.Kind, between)
-				is = (q.Outcome == "" || string(q.Outcome) == outcome) &&
-					(len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, typ) }))
-				wanted[t.Kind] = is
+// begin finds out which ids and types are meant, and returns the walk through their events. The sight is read in the
+// first round trip: with the events themselves, where nothing has to be found out.
+func (q *query) begin(ctx context.Context, tx *store.Tx, s *sight) (*walk, error) {
+	reads := s.read()
+	actors, resources := q.meant(actorName, q.Actors), q.meant(resourceName, q.Resources)
+	for _, m := range []*meaning{actors, resources} {
+		if m != nil {
+			if m.err != nil {
+				return nil, m.err
 			}
-			if is {
-				q.kinds[orgID] = append(q.kinds[orgID], t.Kind)
+			reads = append(reads, names.Read(&m.found, m.ranges...))
+		}
+	}
+	var known [][]typed
+	byType := len(q.Types) > 0 && !slices.Contains(q.Types, "*") || q.Outcome != ""
+	if byType {
+		reads = append(reads, kinds.Read(&known, store.Range{Limit: maxTypes}))
+	}
+	if actors == nil && resources == nil && !byType {
+		w := newWalk(q.whole(), !q.Ascending, q.limit+1)
+		if err := fill(ctx, tx, reads, w); err != nil {
+			return nil, err
+		}
+		return w, s.clear()
+	}
+	if err := tx.ReadAll(ctx, reads...); err != nil {
+		return nil, err
+	}
+	if err := s.clear(); err != nil {
+		return nil, err
+	}
+	q.actors, q.resources = actors.learn(q), resources.learn(q)
+	if byType {
+		q.kinds = map[string]bool{}
+		for _, t := range known[0] {
+			typ, outcome, _ := strings.Cut(t.Kind, between)
+			if (q.Outcome == "" || string(q.Outcome) == outcome) &&
+				(len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(glob string) bool { return MatchType(glob, typ) })) {
+				q.kinds[t.Kind] = true
 			}
 		}
 	}
-	return nil
+	return q.walk(ctx, tx)
 }
 
-// maxTypes is how many types of events an organization may have: they are those of the program.
+// maxTypes is how many types of events there may be, with their outcomes: they are those of the program.
 const maxTypes = 5000
 
 // meant are those that values of a filter stand for: an id for itself, and all that were known under a name.
@@ -168,48 +173,60 @@ type meant struct {
 	ids   map[string]bool              // type:id
 }
 
-func (q *query) meant(ctx context.Context, tx *store.Tx, kind string, values []string) (*meant, error) {
+// meaning is what is read to find out who is meant.
+type meaning struct {
+	values []string
+	ranges []store.Range
+	many   []int // ranges of each value and organization
+	found  [][]name
+	err    error
+}
+
+// meant says what to read about values of a filter; nil where there are none.
+func (q *query) meant(kind string, values []string) *meaning {
 	if len(values) == 0 {
-		return nil, nil
+		return nil
 	}
-	m := &meant{map[string][]int64{}, map[[2]string]map[int64]bool{}, map[string]bool{}}
-	var ranges []store.Range
-	var many []int // ranges of each value and organization
+	m := &meaning{values: values}
 	for _, v := range values {
 		_, value, _ := strings.Cut(v, ":")
 		for _, orgID := range q.orgIDs {
 			keys, err := q.log.nameKeys(orgID, kind, value)
-			if err != nil {
-				return nil, err
-			}
+			m.err = errors.Join(m.err, err)
 			for _, key := range keys {
-				ranges = append(ranges, store.Range{Equal: []any{orgID, kind, key}})
+				m.ranges = append(m.ranges, store.Range{Equal: []any{orgID, kind, key}})
 			}
-			many = append(many, len(keys))
+			m.many = append(m.many, len(keys))
 		}
 	}
-	found, err := names.ScanEach(ctx, tx, ranges)
-	if err != nil {
-		return nil, err
+	return m
+}
+
+// learn takes what was read.
+func (m *meaning) learn(q *query) *meant {
+	if m == nil {
+		return nil
 	}
-	for _, v := range values {
-		m.ids[v] = true
+	all := &meant{map[string][]int64{}, map[[2]string]map[int64]bool{}, map[string]bool{}}
+	found, many := m.found, m.many
+	for _, v := range m.values {
+		all.ids[v] = true
 		typ, value, _ := strings.Cut(v, ":")
 		key := keyOf(value)
 		for _, orgID := range q.orgIDs {
-			m.add(orgID, key)
+			all.add(orgID, key)
 			for _, n := range slices.Concat(found[:many[0]]...) {
-				m.add(orgID, n.ID)
+				all.add(orgID, n.ID)
 				at := [2]string{orgID, typ}
-				if m.types[at] == nil {
-					m.types[at] = map[int64]bool{}
+				if all.types[at] == nil {
+					all.types[at] = map[int64]bool{}
 				}
-				m.types[at][n.ID] = true
+				all.types[at][n.ID] = true
 			}
 			found, many = found[many[0]:], many[1:]
 		}
 	}
-	return m, nil
+	return all
 }
 
 func (m *meant) add(orgID string, key int64) {
@@ -224,7 +241,7 @@ func (m *meant) has(orgID, typ string, key int64, id string) bool {
 }
 
 func (q *query) matches(k *kept) bool {
-	if q.kinds != nil && !slices.Contains(q.kinds[k.OrgID], k.Kind) {
+	if q.kinds != nil && !q.kinds[k.Kind] {
 		return false
 	}
 	if q.actors == nil && q.resources == nil {
@@ -238,25 +255,23 @@ func (q *query) matches(k *kept) bool {
 // ways are the indexes by which the events can be found, each as ranges of one shape.
 func (q *query) ways() (ways [][]store.Range) {
 	if q.resources != nil {
-		ways = append(ways, by(q, byResource, q.resources.keys))
+		ways = append(ways, by(q, byResource, func(orgID string) []int64 { return q.resources.keys[orgID] }))
 	}
 	if q.actors != nil {
-		ways = append(ways, by(q, byActor, q.actors.keys))
+		ways = append(ways, by(q, byActor, func(orgID string) []int64 { return q.actors.keys[orgID] }))
 	}
 	if q.kinds != nil {
-		ways = append(ways, by(q, byKind, q.kinds))
-	}
-	if ways == nil {
-		ways = append(ways, q.whole())
+		all := slices.Sorted(maps.Keys(q.kinds))
+		ways = append(ways, by(q, byKind, func(string) []string { return all }))
 	}
 	return ways
 }
 
 // by are the ranges of an index, by the values that each organization has.
-func by[V any](q *query, index []string, values map[string][]V) []store.Range {
+func by[V any](q *query, index []string, values func(orgID string) []V) []store.Range {
 	ranges := []store.Range{}
 	for _, orgID := range q.orgIDs {
-		for _, v := range values[orgID] {
+		for _, v := range values(orgID) {
 			ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
 		}
 	}
@@ -325,10 +340,16 @@ func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
 		}
 		return newWalk(ways[0], !q.Ascending, q.limit+1), nil
 	}
+	walks := make([]*walk, len(ways))
+	for i, ranges := range ways {
+		walks[i] = newWalk(ranges, !q.Ascending, sampled)
+	}
+	if err := fill(ctx, tx, nil, walks...); err != nil {
+		return nil, err
+	}
 	var best *walk
 	var span time.Duration
-	for _, ranges := range ways {
-		w := newWalk(ranges, !q.Ascending, sampled)
+	for _, w := range walks {
 		var sample []*kept
 		for len(sample) < sampled {
 			r, err := w.next(ctx, tx)
@@ -345,11 +366,12 @@ func (q *query) walk(ctx context.Context, tx *store.Tx) (*walk, error) {
 			best.rest = sample
 		}
 	}
+	best.expect(q.limit + 1)
 	return best, nil
 }
 
 // manyRanges is from about how many ranges on it is worth a look whether most events are asked for anyway.
-var manyRanges = 300
+var manyRanges = 1500
 
 // dense returns a walk through all events where at least every eighth is asked for, nil where it is not: that is less
 // than to begin at as many places as there are organizations and types.

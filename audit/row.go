@@ -37,14 +37,13 @@ type row struct {
 	RequestID    string
 	// Personal is what may name people, see personal; nil when it was erased.
 	Personal []byte
-	// Salt is hashed with Personal: 16 random bytes, so that nobody finds out by guessing what was erased. Of an
+	// Salt is hashed with Personal: 16 random bytes, so that nobody finds out by guessing what was erased. It is drawn
+	// with the place of the event: of one that waits and is not sealed it is empty. Of an
 	// erased event it is the hash of both, of 32 bytes, of which the leaf is made; of a sealed one both stand here.
 	Salt []byte
 }
 
 const idPrefix = "evt"
-
-const saltBytes = 16
 
 // rowOf is the row of an event without its salt.
 func rowOf(e *Event) row {
@@ -54,12 +53,10 @@ func rowOf(e *Event) row {
 		Personal: personal(e)}
 }
 
-// newRow is the row of a new event.
-func newRow(e *Event) row {
-	r := rowOf(e)
+// drawSalt gives the row a salt of its own.
+func (r *row) drawSalt() {
 	r.Salt = make([]byte, saltBytes)
 	rand.Read(r.Salt) // never fails
-	return r
 }
 
 // event is the event of the row. One whose personal part cannot be read says so by an error.
@@ -192,7 +189,7 @@ func (r *row) decode(b []byte) error {
 		*s = d.packed()
 	}
 	r.takePersonal(&d)
-	if len(r.Salt) != saltBytes && !r.sealed() || r.words() != nil {
+	if len(r.Salt) != 0 && !r.sealed() || r.words() != nil {
 		return errEncoding
 	}
 	return d.end()

@@ -31,7 +31,14 @@ func (r *row) sealPlace() seal.Place { return sealPlace(r.OrgID, r.ID, "audit.ev
 
 // seal seals what is personal, where there is a key.
 func (r *row) seal(s *seal.Sealer) error {
-	if !s.Ready() || len(r.Salt) != saltBytes {
+	if !s.Ready() {
+		return nil
+	}
+	switch len(r.Salt) {
+	case 0:
+		r.drawSalt()
+	case saltBytes:
+	default:
 		return nil
 	}
 	box, err := s.SealPayload(squeeze(nil, r.Personal), r.sealPlace())

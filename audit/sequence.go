@@ -102,7 +102,7 @@ func unreadable(b []byte, now time.Time) row {
 	e := Event{Type: "audit.unreadable", Category: Category("audit.unreadable"), ActorType: Internal, ActorID: "audit", Outcome: Failure,
 		ID: idPrefix + "_" + hex.EncodeToString(sum[:16]), Time: now, OccurredAt: now,
 		Data: json.RawMessage(fmt.Sprintf(`{"bytes":%d,"sha256":"%s"}`, len(b), hex.EncodeToString(sum[:])))}
-	return newRow(&e)
+	return rowOf(&e)
 }
 
 // alone waits until nobody else puts events in order.
@@ -134,12 +134,18 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 			orgIDs = append(orgIDs, rows[i].OrgID)
 		}
 	}
-	heads, err := l.heads(ctx, tx, orgIDs)
+	var sown [][]seedBlock
+	heads, err := l.heads(ctx, tx, orgIDs, seeds.Read(&sown, last(orgIDs)...))
 	if err != nil {
 		return err
 	}
+	drawn := make([]draw, len(heads))
+	for i := range drawn {
+		drawn[i] = drawBehind(orgIDs[i], sown[i])
+	}
 	placed := make([]kept, len(rows))
 	var full []block
+	var sow []seedBlock
 	lasts := make([]tlog.Hash, len(heads))
 	for i := range rows {
 		r := &rows[i]
@@ -150,6 +156,9 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 		r.At = latest(head.at.Add(time.Microsecond), occurred)
 		r.Lag = r.At.Sub(occurred).Microseconds()
 		head.at = r.At
+		if len(r.Salt) == 0 {
+			sow = append(sow, drawn[org].salt(r)...)
+		}
 		lasts[org] = r.leaf()
 		placed[i] = r.kept()
 		if b, is := blockOf(r.OrgID, r.Seq, r.At, head.add(lasts[org])); is {
@@ -160,6 +169,9 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 		return err
 	}
 	if err := blocks.Queue(ctx, tx, full...); err != nil {
+		return err
+	}
+	if err := seeds.Queue(ctx, tx, sow...); err != nil {
 		return err
 	}
 	for i, id := range orgIDs {
@@ -213,13 +225,12 @@ func nameText(kind, s string) string {
 	return strings.ToLower(s)
 }
 
-// known types of events, with the outcomes that they have had.
+// typed is a type of events with an outcome that one has had, in whatever organization: they are the program's.
 type typed struct {
-	OrgID string `store:"word"`
-	Kind  string // see kindOf
+	Kind string // see kindOf
 }
 
-var kinds = store.DefineLog[typed]("audit_types", []string{"org_id", "kind"})
+var kinds = store.DefineLog[typed]("audit_types", []string{"kind"})
 
 // remember keeps the names and types that are not known yet.
 func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
@@ -227,7 +238,7 @@ func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
 	var freshKinds []typed
 	for i := range rows {
 		r := &rows[i]
-		freshKinds = l.kinds.note(freshKinds, typed{r.OrgID, kindOf(r.Type, r.Outcome)})
+		freshKinds = l.kinds.note(freshKinds, typed{kindOf(r.Type, r.Outcome)})
 		if r.ResourceSlug != "" {
 			freshNames = l.names.note(freshNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
 		}

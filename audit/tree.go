@@ -318,11 +318,16 @@ func (c *edges) put(orgID string, e *edge, last tlog.Hash) {
 
 // newest returns of each organization the last row of a log, or none, in one round trip.
 func newest[T any](ctx context.Context, tx *store.Tx, l store.Log[T], orgIDs ...string) ([][]T, error) {
+	return l.ScanEach(ctx, tx, last(orgIDs))
+}
+
+// last are the ranges of the last row of each organization in a log.
+func last(orgIDs []string) []store.Range {
 	ranges := make([]store.Range, len(orgIDs))
 	for i, id := range orgIDs {
 		ranges[i] = store.Range{Equal: []any{id}, Desc: true, Limit: 1}
 	}
-	return l.ScanEach(ctx, tx, ranges)
+	return ranges
 }
 
 // newestOf returns the last row of a log of an organization, the zero row where there is none.
@@ -334,22 +339,24 @@ func newestOf[T any](ctx context.Context, tx *store.Tx, l store.Log[T], orgID st
 	return last, err
 }
 
-// heads returns the right edges of trees as the unit sees them, in one round trip for those that are remembered.
-func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string) ([]edge, error) {
-	last, err := newest(ctx, tx, events, orgIDs...)
-	if err != nil {
+// heads returns the right edges of trees as the unit sees them, in one round trip for those that are remembered and
+// what else is to be read.
+func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string, also ...store.Read) ([]edge, error) {
+	var newest [][]kept
+	if err := tx.ReadAll(ctx, append(also, events.Read(&newest, last(orgIDs)...))...); err != nil {
 		return nil, err
 	}
 	heads := make([]edge, len(orgIDs))
 	for i, id := range orgIDs {
-		if len(last[i]) == 0 {
+		if len(newest[i]) == 0 {
 			continue
 		}
-		k := &last[i][0]
+		k := &newest[i][0]
 		e, known := l.edges.get(id, k.Seq+1, k.leaf())
 		if !known {
 			t := tree{ctx: ctx, tx: tx, orgID: id}
 			e.size = k.Seq + 1
+			var err error
 			if e.hashes, err = t.read(parts(e.size)); err != nil {
 				return nil, err
 			}

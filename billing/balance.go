@@ -43,14 +43,14 @@ func (l *Ledger) SetBalance(ctx context.Context, b Budget, left decimal.Decimal)
 	})
 }
 
-// Suspend stops everything that costs on the budget's path until [Ledger.Resume]; calls under way go on, and settle. It
+// SuspendBudget stops everything that costs on the budget's path until [Ledger.ResumeBudget]; calls under way go on, and settle. It
 // needs budget.modify. One that is suspended already is a *store.ConflictError.
-func (l *Ledger) Suspend(ctx context.Context, b Budget) (Budget, error) {
+func (l *Ledger) SuspendBudget(ctx context.Context, b Budget) (Budget, error) {
 	return l.suspend(ctx, b, true, "budget.suspended")
 }
 
-// Resume ends what [Ledger.Suspend] began.
-func (l *Ledger) Resume(ctx context.Context, b Budget) (Budget, error) {
+// ResumeBudget ends what [Ledger.SuspendBudget] began.
+func (l *Ledger) ResumeBudget(ctx context.Context, b Budget) (Budget, error) {
 	return l.suspend(ctx, b, false, "budget.resumed")
 }
 
@@ -84,6 +84,9 @@ func (l *Ledger) change(ctx context.Context, b Budget, event string, fn func(ctx
 		team = b.ScopeID
 	}
 	asked := b
+	if b.Name == OfSettings && event == "budget.updated" {
+		return b, errOfSettings
+	}
 	err := l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: b.OrgID, TeamID: team}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		b = asked
 		if b.Zone == "" {

@@ -18,17 +18,43 @@
 // it was reserved by ([Reservation.SettleUsage]). Where a price is missing, each budget says what becomes of
 // the call ([UnknownPrice]); hard ones refuse it.
 //
+// # Rates
+//
+// A [Limiter] bounds requests and tokens within windows, and how many calls run at once. A call takes from every limit on
+// its path or from none ([Limits.Take]), then settles its tokens and frees its slot ([Hold.Settle]).
+//
 // # Guarantee
 //
-// A hard budget is never exceeded as long as no call costs more than it reserved; what a call costs
-// beyond is charged all the same and shown as [BudgetState.Over]. Every reservation locks the
-// accounts of its path in one order, from the key to the organization, in one transaction.
+// A hard budget is never exceeded as long as no call costs more than it reserved, whatever processes, machines and
+// clocks do; what a call costs beyond is charged all the same and shown as [BudgetState.Over]. A crash can waste money of a
+// budget, shown as [BudgetState.Forfeited]; it cannot make any.
+//
+// # Leases
+//
+// A process takes a part of what is left of a budget out of its account in the database, durably and before it uses it,
+// and spends it from memory: a [Purse] for each path, out of the lease of each hard budget on it. The parts are no
+// more than the share of one of the living processes in half of what is left, and shrink to what is needed as a
+// budget runs out, so that all of it can be used. What was spent is written, and what is not needed returned, in one
+// transaction every [Options.Flush]; an idle process has none.
+//
+// Each process writes as a node, under a number for each write, so that what seemed to fail and had not is not done twice.
+// Whoever finds a node that has long been silent fences it: its leases count as spent from then on, and it finds out before it
+// takes or gives anything again. That is safe without a clock and with a node that only slept. What was leased is given
+// back by proof only: by the node itself when it finds that it was fenced, or by a [Journal] whose process the
+// kernel knows to be gone. The journal is the memory in which a process counts, so it costs nothing to keep.
+//
+// Soft budgets are charged and told of, and lease nothing. [Ledger.Hold] keeps a reservation in the database instead, for
+// calls that outlive their process.
 //
 // # Periods
 //
 // A period is arithmetic ([Window.Period]): the account of the period that contains now is made
 // when it is first needed, and no job ever resets one. A reservation belongs to the period in
 // which it was made, whenever it is settled.
+//
+// # Rates
+//
+// A [Limiter] counts calls and tokens in windows, and calls that run at once; see there.
 package billing
 
 import (
@@ -84,5 +110,6 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind()}
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
+		rateLimits.Kind(), windows.Kind(), slotRows.Kind()}
 }

@@ -47,7 +47,7 @@ type Budget struct {
 
 	RolloverCap *decimal.Decimal `json:"rollover_cap"` // USD; at most so much of it; nil: all
 	SoftLimit   *decimal.Decimal `json:"soft_limit"`   // USD; spending of so much is told, once per period
-	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.Suspend
+	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.SuspendBudget
 
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
 
@@ -218,6 +218,49 @@ func (l *Ledger) DropAll(ctx context.Context, tx *store.Tx, orgID, id string) er
 func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	return l.change(ctx, b, "budget.updated", func(ctx context.Context, tx *store.Tx, b *Budget) error { return l.Put(ctx, tx, b) })
 }
+
+// Budget returns a budget of the organization and where it stands. It needs billing.read.
+func (l *Ledger) Budget(ctx context.Context, orgID, id string) (s BudgetState, err error) {
+	if err := l.Flush(ctx); err != nil {
+		return s, err
+	}
+	err = l.guard.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
+		b, err := Budgets.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if b.OrgID != orgID {
+			return store.ErrNotFound
+		}
+		s, err = stateOf(ctx, tx, b)
+		return err
+	})
+	return s, err
+}
+
+// DeleteBudget removes a budget of the organization; see [Ledger.Drop]. It needs budget.modify. That of settings goes
+// with them.
+func (l *Ledger) DeleteBudget(ctx context.Context, orgID, id string) (b Budget, err error) {
+	err = l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		b, err = Budgets.Lock(ctx, tx, id)
+		switch {
+		case err != nil:
+			return audit.Change{}, err
+		case b.OrgID != orgID:
+			return audit.Change{}, store.ErrNotFound
+		case b.Name == OfSettings:
+			return audit.Change{}, errOfSettings
+		}
+		if err := Budgets.Delete(ctx, tx, b.ID); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Deleted(&b).In(b.team()), l.Touch(ctx, tx, orgID)
+	})
+	return b, err
+}
+
+// errOfSettings: who wants another one changes the settings.
+var errOfSettings = store.Invalid("name", "reserved", "%q is the budget of the settings, and is changed there", OfSettings)
 
 // Path is where a call spends, and by which price: every budget of every part has to have room for it,
 // and so has every budget of the organizations above.

@@ -115,10 +115,10 @@ func TestASuspendedBudgetStopsWhatCosts(t *testing.T) { // billing edge 39
 		b.budget(team) // a soft one
 		before, err := b.Reserve(t.Context(), path, amount("1"))
 		require.NoError(t, err)
-		_, err = b.Suspend(asPlatform(t), team)
+		_, err = b.SuspendBudget(asPlatform(t), team)
 		require.NoError(t, err)
 		var conflict *store.ConflictError
-		_, err = b.Suspend(asPlatform(t), team)
+		_, err = b.SuspendBudget(asPlatform(t), team)
 		require.ErrorAs(t, err, &conflict)
 		ex := b.refuses("1")
 		require.True(t, ex.Suspended)
@@ -133,13 +133,13 @@ func TestASuspendedBudgetStopsWhatCosts(t *testing.T) { // billing edge 39
 		require.NoError(t, before.Settle(t.Context(), usd("2")))
 		b.budget(team) // whoever changes it does not resume it
 		require.Equal(t, "suspended", b.states()[billing.ScopeTeam].State)
-		_, err = b.Resume(asPlatform(t), team)
+		_, err = b.ResumeBudget(asPlatform(t), team)
 		require.NoError(t, err)
 		b.spend("1")
 		require.Equal(t, "3", b.states()[billing.ScopeTeam].Spent.String())
 		require.Equal(t, []string{"budget.suspended", "budget.resumed"}, b.events())
 		team.Name = "none"
-		_, err = b.Resume(asPlatform(t), team)
+		_, err = b.ResumeBudget(asPlatform(t), team)
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
 }

@@ -117,18 +117,14 @@ func (e *engine) more(ctx context.Context, f *fund, need int64) error {
 func (e *engine) draw(ctx context.Context, f *fund, need int64, pinned bool, waited **round) (bool, error) {
 	e.mu.Lock()
 	r, err := e.drawLocked(f, need, pinned, *waited)
-	if r == nil || err != nil {
+	if r == nil || err != nil || r == again {
 		e.mu.Unlock()
-		return err == nil, err
+		return err == nil && r == nil, err
 	}
-	f.waiting++
-	e.mu.Unlock()
 	*waited = r
-	defer func() {
-		e.mu.Lock()
-		f.waiting--
-		e.mu.Unlock()
-	}()
+	tills := e.await(f)
+	e.mu.Unlock()
+	defer e.attend(f, tills)
 	select {
 	case <-r.done:
 		return false, r.err
@@ -137,11 +133,26 @@ func (e *engine) draw(ctx context.Context, f *fund, need int64, pinned bool, wai
 	}
 }
 
-var again = func() *round { // that has ended already
-	r := &round{done: make(chan struct{})}
-	close(r.done)
-	return r
-}()
+// await notes that a call waits: as long as it does nothing that is leased for it goes back.
+func (e *engine) await(f *fund) []*till {
+	f.waiting++
+	for _, t := range f.tills {
+		t.waiting++
+	}
+	return slices.Clone(f.tills)
+}
+
+func (e *engine) attend(f *fund, tills []*till) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f.waiting--
+	f.used = e.look
+	for _, t := range tills {
+		t.waiting--
+	}
+}
+
+var again = newRound() // nobody waits for it
 
 // drawLocked answers the round to wait for, or nil when it has taken what is needed.
 func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*round, error) {

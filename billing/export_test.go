@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"time"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -42,8 +43,8 @@ func KeptHeld(ctx context.Context, tx *store.Tx) (map[string]Kept, error) {
 	return held, nil
 }
 
-// Nodes says of all nodes whether they were fenced.
-func Nodes(ctx context.Context, tx *store.Tx) (map[string]bool, error) {
+// NodeRows says of all nodes whether they were fenced.
+func NodeRows(ctx context.Context, tx *store.Tx) (map[string]bool, error) {
 	list := map[string]bool{}
 	for n, err := range nodes.All(ctx, tx, store.Query{}) {
 		if err != nil {
@@ -73,3 +74,33 @@ func (l *Ledger) Idle() bool {
 	defer l.engine.mu.Unlock()
 	return !l.engine.running && len(l.engine.tills) == 0
 }
+
+// EachClaim walks what is claimed of windows.
+func EachClaim(ctx context.Context, tx *store.Tx, fn func(counter string, claimed int64)) error {
+	for row, err := range windows.All(ctx, tx, store.Range{}) {
+		if err != nil {
+			return err
+		}
+		fn(row.Counter, row.Claimed)
+	}
+	return nil
+}
+
+// Settled waits until nothing is claimed in the background.
+func (l *Limiter) Settled() {
+	for {
+		l.writer.mu.Lock()
+		b, running := l.writer.next, l.writer.running
+		l.writer.mu.Unlock()
+		if b != nil {
+			<-b.done
+		} else if running {
+			time.Sleep(100 * time.Microsecond)
+		} else {
+			return
+		}
+	}
+}
+
+// Sweep is a round of the sweep.
+func (l *Limiter) Sweep() { l.sweep() }

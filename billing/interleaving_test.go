@@ -124,7 +124,7 @@ func (w *world) reserve(p *peer, path billing.Path) {
 
 // fresh says whether a call took from the budgets of now, and from no period that is over.
 func (w *world) fresh(p *peer, path billing.Path, c *call, began time.Time) {
-	if began.Sub(w.changed.Add(p.offset)) > 3*time.Second && time.Since(p.up) > 3*time.Second && !p.up.IsZero() {
+	if began.Sub(w.changed.Add(p.offset.get())) > 3*time.Second && time.Since(p.up) > 3*time.Second && !p.up.IsZero() {
 		have := 0
 		for name, b := range w.budgets {
 			if !on(path, *b) {
@@ -251,7 +251,7 @@ func (w *world) change() {
 	names := slices.Sorted(maps.Keys(w.budgets))
 	b := *w.budgets[pick(w, names)]
 	at := w.admin
-	if p := pick(w, w.peers); w.chance(0.5) && !p.up.IsZero() && p.offset == 0 {
+	if p := pick(w, w.peers); w.chance(0.5) && !p.up.IsZero() && p.offset.get() == 0 {
 		at = p
 	}
 	b.Limit = b.Limit.Mul(decimal.New(2+w.rand.Int64N(20), -1)).RoundFloor(12).Add(decimal.New(1, -1))
@@ -274,11 +274,11 @@ func (w *world) change() {
 // clock steps the clock of a process by an hour.
 func (w *world) clock(p *peer) {
 	step := time.Hour
-	if p.offset > 0 {
+	if p.offset.get() > 0 {
 		step = -step
 		p.back = true
 	}
-	p.offset += step
+	p.offset.n.Add(int64(step))
 	w.say("%s: its clock is set by %s", p.name, step)
 }
 

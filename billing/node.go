@@ -30,18 +30,6 @@ type lease struct {
 
 var leases = store.Define[lease]("budget_leases", "lease", store.Index("node_id", "id"))
 
-// identify makes the lease of a till that has just begun the one that the node has of the account: a till that went
-// when it was empty has left an empty one.
-func (ls *lease) identify(ctx context.Context, tx *store.Tx, node, account string) error {
-	was, err := leases.Get(ctx, tx, leaseID(node, account))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	ls.Meta, ls.NodeID, ls.AccountID = was.Meta, node, account
-	ls.ID = leaseID(node, account)
-	return nil
-}
-
 func leaseID(node, account string) string { return "lease_" + node + "_" + account }
 
 // remains says what of a lease was never held by a call, and what is known to be spent. It takes a proof: see

@@ -135,15 +135,14 @@ type fund struct {
 	leastUnpriced Pico
 
 	// Under the lock of the engine:
-	taken  int64 // from the tills: what is free, what calls hold, and what they have settled since the last look
-	closed bool
-	lost   bool  // with its node: what is in it is counted as spent
-	spare  int64 // of what is lost, what calls have held and not spent; below zero: what they have spent beyond it
-	seen   int64 // free at the last look
-	rate   rate
-	used   int64 // the look at which it was last used
-
-	waiting int // calls, for more of it
+	taken   int64 // from the tills: what is free, what calls hold, and what they have settled since the last look
+	closed  bool
+	waiting int   // calls that wait until something is leased
+	lost    bool  // with its node: what is in it is counted as spent
+	spare   int64 // of what is lost, what calls have held and not spent; below zero: what they have spent beyond it
+	seen    int64 // free at the last look
+	rate    rate
+	used    int64 // the look at which it was last used
 }
 
 // cell is what calls take from and settle into. While the fund is closed free is lower by nobody: nothing can be taken.

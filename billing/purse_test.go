@@ -138,6 +138,28 @@ func TestBudgetsThatComeAndGoBindTheNextCall(t *testing.T) { // billing edges 37
 	})
 }
 
+func TestWhatWentBackIsLeasedAgain(t *testing.T) {
+	each(t, func(t *testing.T, b books, clock *storetest.Clock) {
+		b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("100"), Hard: true, Window: "1h"})
+		l := billing.NewLedger(b.store, b.guard, &billing.Options{Flush: time.Millisecond, Idle: time.Millisecond})
+		defer func() { require.NoError(t, l.Close()) }()
+		p := l.Purse(path)
+		for i := range 12 {
+			if i == 6 {
+				clock.Advance(time.Hour)
+			}
+			var h billing.Hold
+			require.NoError(t, p.Reserve(t.Context(), &h, 2e12))
+			require.NoError(t, h.Settle(1e12))
+			if i%2 == 0 {
+				time.Sleep(5 * time.Millisecond) // long enough that everything goes back
+			}
+			require.NoError(t, l.Flush(t.Context()))
+		}
+		require.Equal(t, "6", b.states()[billing.ScopeOrg].Spent.String())
+	})
+}
+
 func TestAClosedLedgerAdmitsNothing(t *testing.T) {
 	each(t, func(t *testing.T, b books, _ *storetest.Clock) {
 		b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("10"), Hard: true})
@@ -169,8 +191,16 @@ func TestAFencedNodeSpendsNothingMore(t *testing.T) { // billing edge 28
 		require.NoError(t, p.Reserve(t.Context(), &done, 2e12))
 		other := billing.NewLedger(b.store, b.guard, &billing.Options{Silence: time.Nanosecond})
 		defer func() { require.NoError(t, other.Close()) }()
-		require.NoError(t, other.Reclaim(t.Context()))
-		require.NoError(t, other.Reclaim(t.Context()))
+		for fenced := false; !fenced; { // what writes in between is not taken for dead
+			require.NoError(t, other.Reclaim(t.Context()))
+			require.NoError(t, b.store.View(t.Context(), func(ctx ctx, tx *store.Tx) error {
+				rows, err := billing.NodeRows(ctx, tx)
+				for _, is := range rows {
+					fenced = fenced || is
+				}
+				return err
+			}))
+		}
 		require.NoError(t, done.Settle(1.5e12)) // it does not know yet, and this is counted already
 		require.NoError(t, b.Flush(t.Context()))
 		require.NoError(t, b.Reclaim(t.Context())) // and now it has said what it had
@@ -178,9 +208,13 @@ func TestAFencedNodeSpendsNothingMore(t *testing.T) { // billing edge 28
 		require.NoError(t, late.Settle(0.25e12))
 		require.NoError(t, open.Settle(1e12))
 		s := b.states()[billing.ScopeOrg]
-		require.Equal(t, "2.75", s.Spent.String(), "what was held, what was spent, and nothing else")
+		if s.Forfeited.String() == "3" { // it has found out before the second call ended, which nobody knows of either
+			require.Equal(t, "3.25", s.Spent.String())
+		} else {
+			require.Equal(t, "2.75", s.Spent.String(), "what was held, what was spent, and nothing else")
+			require.Equal(t, "1", s.Forfeited.String())
+		}
 		require.Equal(t, "0", s.Reserved.String())
-		require.Equal(t, "1", s.Forfeited.String())
 	})
 }
 

@@ -25,7 +25,7 @@ func (w *world) read() (e entries) {
 			e.kept, err = billing.KeptHeld(ctx, tx)
 		}
 		if err == nil {
-			e.nodes, err = billing.Nodes(ctx, tx)
+			e.nodes, err = billing.NodeRows(ctx, tx)
 		}
 		return err
 	})

@@ -24,6 +24,8 @@ type till struct {
 	lease   lease  // as it is in the database; the zero lease is not there
 	funds   map[*fund]struct{}
 
+	waiting int // calls that wait until something is leased
+
 	rate rate
 	used int64 // the look at which it was last used
 
@@ -86,6 +88,7 @@ type line struct {
 	wish    int64 // and at most so much
 
 	// What became of it.
+	before  lease
 	lease   lease
 	short   int64 // settled beyond the lease, which the account has paid by itself
 	granted int64

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,9 +59,9 @@ type peer struct {
 	name   string
 	store  *store.Store
 	faults *faults
-	offset time.Duration // of its clock
-	back   bool          // its clock was set back
-	up     time.Time     // since when the database is there for it
+	offset clockOffset // of its clock
+	back   bool        // its clock was set back
+	up     time.Time   // since when the database is there for it
 	holds  []*call
 	news   map[string]int64 // what would be lost, see sums, if it crashed now
 }
@@ -179,7 +180,7 @@ func (w *world) say(format string, args ...any) {
 // join starts a process.
 func (w *world) join(name string) *peer {
 	p := &peer{name: name, faults: &faults{Driver: w.driver, rand: rand.New(rand.NewPCG(w.rand.Uint64(), 2))}, news: map[string]int64{}, up: time.Now()}
-	p.store = store.New(p.faults, &store.Options{Now: func() time.Time { return time.Now().Add(p.offset) }})
+	p.store = store.New(p.faults, &store.Options{Now: func() time.Time { return time.Now().Add(p.offset.get()) }})
 	if name != "admin" && w.unsure {
 		p.faults.odds = 0.05
 	}
@@ -260,3 +261,8 @@ func (w *world) end(p *peer, c *call, actual int64) {
 	}
 	p.holds = slices.DeleteFunc(p.holds, func(is *call) bool { return is == c })
 }
+
+// clockOffset is by how much a clock is ahead.
+type clockOffset struct{ n atomic.Int64 }
+
+func (o *clockOffset) get() time.Duration { return time.Duration(o.n.Load()) }

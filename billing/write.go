@@ -94,8 +94,7 @@ func (e *engine) unwritten() bool {
 // finish ends the round that is open.
 func (e *engine) finish(err error) {
 	e.flushed = false
-	e.round.err = err
-	close(e.round.done)
+	e.round.end(err)
 	e.round = newRound()
 }
 
@@ -125,14 +124,12 @@ func (e *engine) work(ctx context.Context) error {
 			e.startAnew(b)
 			e.hurry()
 		}
-		if err = unavailable(err); err != nil {
-			b.round.fail(err)
-			if resent {
-				e.finish(err)
-			}
+		err = unavailable(err)
+		b.round.end(err)
+		if err != nil && resent {
+			e.finish(err)
 		}
 		e.mu.Unlock()
-		b.round.end()
 		if err != nil {
 			return err
 		}
@@ -224,7 +221,7 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
 		f.close()
 	}
-	idle := e.look-f.used >= e.idle()
+	idle := e.look-f.used >= e.idle() && f.waiting == 0
 	if f.closed || idle || free < 0 || e.flushed {
 		f.put(f.drain())
 		f.seen = 0
@@ -278,6 +275,7 @@ func (e *engine) lineOf(t *till) *line {
 	switch {
 	case w.least > 0:
 		ln.least, ln.wish = w.least, max(w.sum, mul(w.least, 32), keep)
+	case t.waiting > 0:
 	case e.flushed || len(t.funds) == 0 || e.look-t.used >= e.idle() || t.refusal.round != nil:
 		ln.back = *t.free
 	case *t.free > 2*keep && e.look-t.used >= 2:
@@ -295,7 +293,7 @@ func (e *engine) lineOf(t *till) *line {
 
 // commit writes a batch. It leaves the lines as the database knows them.
 func (e *engine) commit(ctx context.Context, b *batch) error {
-	for {
+	for try := 1; ; try++ {
 		var n node
 		err := e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 			if n, err = e.own(ctx, tx); err != nil {
@@ -323,7 +321,7 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 			e.mu.Unlock()
 		case errors.Is(err, errFenced):
 			b.done = n.Seq >= b.seq
-		case errors.Is(err, store.ErrConflict): // two nodes have made one account
+		case errors.Is(err, store.ErrConflict) && try < 5: // somebody has made what this one would make
 			continue
 		}
 		return err
@@ -378,6 +376,9 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	if err != nil {
 		return err
 	}
+	if err := resume(ctx, tx, b, nodeID); err != nil {
+		return err
+	}
 	var leased []*lease
 	for _, ln := range b.lines {
 		t := ln.till
@@ -388,11 +389,10 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 		if err := ln.post(a, living); err != nil {
 			return err
 		}
-		if ln.lease.Amount != t.lease.Amount {
+		if ln.lease.Amount != ln.before.Amount {
 			if ln.lease.ID == "" {
-				if err := ln.lease.identify(ctx, tx, nodeID, a.ID); err != nil {
-					return err
-				}
+				ln.lease.Meta = store.Meta{ID: leaseID(nodeID, a.ID)}
+				ln.lease.NodeID, ln.lease.AccountID = nodeID, a.ID
 			}
 			leased = append(leased, &ln.lease)
 		}
@@ -403,10 +403,27 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	return leases.Put(ctx, tx, leased)
 }
 
+// resume finds the leases of tills that have just begun: one that went when it was empty has left an empty one.
+func resume(ctx context.Context, tx *store.Tx, b *batch, nodeID string) error {
+	var ids []string
+	begun := map[string]*line{}
+	for _, ln := range b.lines {
+		if ln.before = ln.till.lease; ln.till.hard && ln.before.ID == "" {
+			id := leaseID(nodeID, ln.till.account)
+			ids, begun[id] = append(ids, id), ln
+		}
+	}
+	list, err := leases.LockMany(ctx, tx, ids)
+	for _, rec := range list {
+		begun[rec.ID].before = rec
+	}
+	return err
+}
+
 // post brings an account to where the line leaves it.
 func (ln *line) post(a *account, living int64) error {
 	t := ln.till
-	ln.lease, ln.granted, ln.short = t.lease, 0, 0
+	ln.lease, ln.granted, ln.short = ln.before, 0, 0
 	ln.changed = a.Hard != t.hard
 	paid := ln.paid()
 	if t.hard {
@@ -514,7 +531,7 @@ func (e *engine) startAnew(b *batch) {
 	late := e.node.ID
 	e.node, e.known = node{}, false
 	e.reports = append(e.reports, report{late, proof})
-	e.round.end() // whoever waits looks again
+	e.round.end(nil) // whoever waits looks again
 	e.round = newRound()
 }
 
@@ -536,12 +553,12 @@ type report struct {
 	proof map[string]remains
 }
 
-func (r *round) fail(err error) { r.err = err }
-
-func (r *round) end() {
+// end ends the round, once.
+func (r *round) end(err error) {
 	select {
 	case <-r.done:
 	default:
+		r.err = err
 		close(r.done)
 	}
 }

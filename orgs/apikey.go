@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -140,7 +141,10 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		}
 		grants := rbac.Assignment{OrgID: k.OrgID, TeamID: k.Context(), Subject: k.ID, Kind: rbac.Key, State: rbac.Active,
 			Add: k.Permissions, Bound: k.UserID, CreatedBy: k.CreatedBy, ActsAsTeam: k.InheritTeam, Source: "manual"}
-		return audit.Created(&k).In(k.TeamID), rbac.Assignments.Insert(ctx, tx, &grants)
+		if err := rbac.Assignments.Insert(ctx, tx, &grants); err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Created(&k).In(k.TeamID), m.applyLimit(ctx, tx, k)
 	})
 	return k, secret, err
 }
@@ -191,8 +195,8 @@ func (k *APIKey) validate() error {
 	if err := checkRanges("additional_restrictions.allowed_ips", k.Restrictions.AllowedIPs); err != nil {
 		return err
 	}
-	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && *n < 0 {
-		return store.Invalid("additional_restrictions.max_requests_per_minute", "range", "must not be negative")
+	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && (*n < 0 || *n > billing.MaxRate) {
+		return store.Invalid("additional_restrictions.max_requests_per_minute", "range", "must be from 0 to %d", int64(billing.MaxRate))
 	}
 	if len(k.DefaultTags) > MaxCallTags {
 		return store.Invalid("default_tags", "range", "must have at most %d entries", MaxCallTags)

@@ -34,6 +34,7 @@ const (
 var programs = map[string]func(ctx context.Context, m *orgs.Manager, input *bufio.Scanner) error{
 	"crash": crashProgram,
 	"peer":  peerProgram,
+	"rates": ratesProgram,
 
 	"remembers a token":          remember(false, time.Hour),
 	"remembers what it is told":  remember(true, time.Hour),

@@ -321,7 +321,7 @@ func (l *outsider) spell(tx *sql.Tx) {
 		typ, outcome, _ := strings.Cut(kind, "\n")
 		require.Equal(l.t, "success", outcome)
 		texts, rest := unpack(l.t, body, 6) // the event, the actor, for whom, the resource, its slug, the request
-		note(texts[0], org, team, typ, texts[3], expand(l.t, rest[1+16:]))
+		note(texts[0], org, team, typ, texts[3], expand(l.t, rest[1+int(rest[0]):]))
 	}
 	require.NoError(l.t, rows.Err())
 	rows, err = tx.Query("SELECT event FROM audit_pending")
@@ -331,7 +331,7 @@ func (l *outsider) spell(tx *sql.Tx) {
 		require.NoError(l.t, rows.Scan(&event))
 		texts, rest := unpack(l.t, event[1+8:], 14) // behind a version and the time: the organization, and the texts of the header
 		require.Equal(l.t, "success", texts[12])
-		note(texts[1], texts[0], texts[2], texts[3], texts[10], expand(l.t, rest[1+16:]))
+		note(texts[1], texts[0], texts[2], texts[3], texts[10], expand(l.t, rest[1+int(rest[0]):]))
 	}
 	require.NoError(l.t, rows.Err())
 	for some := range slices.Chunk(values, 500) {

@@ -124,6 +124,9 @@ func (m *Manager) changeKey(ctx context.Context, id, action, event, reason strin
 		if err := fn(ctx, tx, &k); err != nil {
 			return audit.Change{}, err
 		}
+		if err := m.applyLimit(ctx, tx, k); err != nil {
+			return audit.Change{}, err
+		}
 		return audit.Updated(before, &k).As(event).In(k.TeamID).Because(reason), k.save(ctx, tx)
 	})
 	return k, err

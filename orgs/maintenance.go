@@ -51,15 +51,16 @@ func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
 }
 
 // Swept says what was expired.
-type Swept struct{ Invitations, Approvals int }
+type Swept struct{ Invitations, Approvals, RateWindows int }
 
 // Sweep notes on invitations, requests for approvals and grants that their time is over, each with one event; those who
-// asked for an approval are told. Nothing depends on it: what has ended has ended, noted or not. What fails does not keep
+// asked for an approval are told. Windows of rate limits that are over are forgotten. Nothing depends on it: what has ended has ended, noted or not. What fails does not keep
 // the rest waiting. It is the platform's, to be called now and then; see [Manager.Maintain].
 func (m *Manager) Sweep(ctx context.Context) (swept Swept, err error) {
-	var failed [2]error
+	var failed [3]error
 	swept.Invitations, failed[0] = m.ExpireInvitations(ctx)
 	swept.Approvals, failed[1] = m.ExpireApprovals(ctx)
+	swept.RateWindows, failed[2] = m.PruneRateWindows(ctx)
 	return swept, errors.Join(failed[:]...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -174,7 +175,7 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 	if err := rbac.Scopes.Insert(ctx, tx, &scope); err != nil {
 		return o, err
 	}
-	if err := o.restrict(ctx, tx); err != nil {
+	if err := m.restrict(ctx, tx, o); err != nil {
 		return o, err
 	}
 	admin, _, err := rbac.SeedRoles(ctx, tx, o.ID)
@@ -209,8 +210,11 @@ func (m *Manager) firstOwner(ctx context.Context, tx *store.Tx, o Organization, 
 	return "", err
 }
 
-// restrict writes what the organization's settings forbid to all below it.
-func (o Organization) restrict(ctx context.Context, tx *store.Tx) error {
+// restrict writes what the organization's settings forbid to all below it, and to how much they limit that.
+func (m *Manager) restrict(ctx context.Context, tx *store.Tx, o Organization) error {
+	if err := m.ApplyRateLimits(ctx, tx, o.ID, billing.ScopeOrg, o.ID, o.Settings.Models.limits()); err != nil {
+		return err
+	}
 	r := TeamSettings{Models: o.Settings.Models}.restriction()
 	r.OrgID, r.State = o.ID, rbac.Active
 	old, err := rbac.Restrictions.Get(ctx, tx, o.ID)
@@ -296,7 +300,7 @@ func (m *Manager) UpdateOrganization(ctx context.Context, ref string, in Organiz
 		if err := organizations.Update(ctx, tx, &o); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Updated(before, &o), o.restrict(ctx, tx)
+		return audit.Updated(before, &o), m.restrict(ctx, tx, o)
 	})
 	return o, err
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/jobs"
 	"github.com/orgkit/orgkit/store/seal"
+	"github.com/shopspring/decimal"
 )
 
 // Service is everything that can be done with organizations. *[Manager] is the implementation; the
@@ -49,6 +50,7 @@ type Service interface {
 	Policies
 	Approvals
 	Budgets
+	RateLimiting
 	AuditLogs
 	Webhooks
 	Credentials
@@ -182,7 +184,20 @@ type Approvals interface {
 // Budgets limit spending.
 type Budgets interface {
 	SetBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
+	SetBalance(ctx context.Context, b billing.Budget, left decimal.Decimal) (billing.Budget, error)
+	Budget(ctx context.Context, orgID, id string) (billing.BudgetState, error)
+	DeleteBudget(ctx context.Context, orgID, id string) (billing.Budget, error)
+	SuspendBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
+	ResumeBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
+}
+
+// RateLimiting limits how many requests and tokens calls take, and how many run at once.
+type RateLimiting interface {
+	SetRateLimit(ctx context.Context, r billing.RateLimit) (billing.RateLimit, error)
+	DeleteRateLimit(ctx context.Context, orgID, id string) (billing.RateLimit, error)
+	RateLimit(ctx context.Context, orgID, id string) (billing.RateLimitState, error)
+	RateLimits(ctx context.Context, orgID string, limit int, after string) (store.Page[billing.RateLimitState], error)
 }
 
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
@@ -226,6 +241,7 @@ type Credentials interface {
 type Manager struct {
 	*rbac.Guard
 	*billing.Ledger
+	*billing.Limiter
 
 	store *store.Store
 	opt   Options
@@ -242,6 +258,9 @@ type Options struct {
 	rbac.Options
 	// Billing says how budgets are kept.
 	Billing billing.Options
+	// Nodes says which processes share the database, as far as rate limits have to know. Nil: there may be others, of which
+	// nothing is known; see billing.Limiter.
+	Nodes billing.Nodes
 	// KeyPrefix begins every API key; "" is "ok_live_".
 	KeyPrefix string
 	// SelfServiceOrgs lets every user create organizations and own them.
@@ -293,13 +312,17 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 		return nil, err
 	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
+	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})
 	return m, nil
 }
 
-// Close writes what calls have spent, returns what this process has of budgets, and ends everything that works in the
-// background: see [billing.Ledger.Close] and [rbac.Guard.Close]. A host calls it when no call is under way any more,
-// before it closes the store.
-func (m *Manager) Close() error { return errors.Join(m.Ledger.Close(), m.Guard.Close()) }
+// Close writes what calls have spent, returns what this process has of budgets and limits, and ends everything that
+// works in the background: see [billing.Ledger.Close], [billing.Limiter.Close] and [rbac.Guard.Close]. A host calls it
+// when no call is under way any more, before it closes the store.
+func (m *Manager) Close() error {
+	m.Limiter.Close()
+	return errors.Join(m.Ledger.Close(), m.Guard.Close())
+}
 
 // Store is the store that the manager keeps everything in.
 func (m *Manager) Store() *store.Store { return m.store }

@@ -72,7 +72,7 @@ func (m *Manager) PlaceFigures(ctx context.Context, at Place) (f PlaceFigures, e
 }
 
 // monthly is the name of the budget that settings make.
-const monthly = "settings"
+const monthly = billing.OfSettings
 
 // applyBudget writes the budget that the settings of a team or project ask for.
 func (m *Manager) applyBudget(ctx context.Context, tx *store.Tx, at Place, b *BudgetSettings) error {

@@ -172,6 +172,9 @@ func (m *Manager) DeleteProject(ctx context.Context, org, ref string, cascade bo
 		if err := m.DropAll(ctx, tx, at.OrgID, at.TeamID); err != nil {
 			return audit.Change{}, err
 		}
+		if err := m.DropRateLimits(ctx, tx, at.OrgID, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
 		return audit.Deleted(p), projects.Delete(ctx, tx, p.ID)
 	})
 	return p, err

@@ -43,7 +43,7 @@ var permissions = map[string]string{
 	"SetOverride": "roles.update", "DeleteOverride": "roles.update", "Overrides": "roles.read",
 	"CreatePolicy": "policies.create", "UpdatePolicy": "policies.update", "UpdatePolicy/of the organization": "policies.update", "DeletePolicy": "policies.delete",
 	"Policy": "policies.read", "Policies": "policies.read", "CasbinExport": "policies.read",
-	"SetBudget": "budget.modify", "SetBudget/of the organization": "budget.modify", "Overview": "billing.read", "SetAuditConfig": "audit.update", "AuditConfig": "audit.read", "AuditLog": "audit.read", "AuditLogBelow": "audit.read", "AuditCounts": "audit.read", "AuditCountsBelow": "audit.read", "AuditGaps": "audit.read", "AccessLog": "audit.read", "AuditCheckpoint": "audit.read", "AuditProof": "audit.read", "EraseFromAudit": "audit.update", "AuditConsistency": "audit.read",
+	"SetBudget": "budget.modify", "SetBudget/of the organization": "budget.modify", "SetBalance": "budget.modify", "SuspendBudget": "budget.modify", "DeleteBudget": "budget.modify", "Budget": "billing.read", "ResumeBudget": "budget.modify", "Overview": "billing.read", "SetAuditConfig": "audit.update", "AuditConfig": "audit.read", "AuditLog": "audit.read", "AuditLogBelow": "audit.read", "AuditCounts": "audit.read", "AuditCountsBelow": "audit.read", "AuditGaps": "audit.read", "AccessLog": "audit.read", "AuditCheckpoint": "audit.read", "AuditProof": "audit.read", "EraseFromAudit": "audit.update", "AuditConsistency": "audit.read",
 }
 
 // Whoever holds everything but the one permission is refused for want of it, and whoever holds it may.

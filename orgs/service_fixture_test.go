@@ -38,10 +38,12 @@ type names struct {
 	Invitation      string
 	Mail            string // token of the invitation
 	Key, Secret     string // of the team, for the user
+	Budget          string
 	Approval        string // which the user asked for
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it
 	Destination     string // of the audit log
+	Limit           string // of rates of the team
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -146,8 +148,12 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	require.NoError(t, err)
 	_, _, err = f.SetOverride(ctx, f.id.Org, f.id.Team, "member", []string{"usage.read"}, []string{"usage.write"})
 	require.NoError(t, err)
-	_, err = f.SetBudget(ctx, someBudget(f))
+	budget, err := f.SetBudget(ctx, someBudget(f))
 	require.NoError(t, err)
+	f.id.Budget = budget.ID
+	limit, err := f.SetRateLimit(ctx, someRateLimit(f))
+	require.NoError(t, err)
+	f.id.Limit = limit.ID
 	asked := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: f.id.User})
 	approval, _, err := f.RequestApproval(asked, rbac.Request{OrgID: f.id.Org, TeamID: f.id.Team, Action: "models.use", Call: rbac.Call{Resource: "model:large"}}, "research")
 	require.NoError(t, err)

@@ -221,6 +221,10 @@ func someBudget(f *fixture) billing.Budget {
 	return billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeTeam, ScopeID: f.id.Team, Limit: decimal.NewFromInt(5), Window: "calendar_month"}
 }
 
+func someRateLimit(f *fixture) billing.RateLimit {
+	return billing.RateLimit{OrgID: f.id.Org, Scope: billing.ScopeTeam, ScopeID: f.id.Team, RequestsPerDay: ptr(int64(5))}
+}
+
 var otherMethods = []method{
 	{name: "RequestApproval", by: byMember, nested: true, member: allowed, guest: denied, because: "everybody asks for themselves",
 		call: func(ctx context.Context, f *fixture) (any, error) {
@@ -271,8 +275,71 @@ var otherMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.SetBudget(ctx, billing.Budget{OrgID: f.id.Org, Scope: billing.ScopeOrg, ScopeID: f.id.Org, Window: "1d", Limit: decimal.NewFromInt(-1)})
 		}},
+	{name: "SetBalance", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetBalance(ctx, someBudget(f), decimal.NewFromInt(3))
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetBalance(ctx, someBudget(f), decimal.NewFromInt(-3))
+		}},
+	{name: "Budget", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Budget(ctx, f.id.Org, f.id.Budget) }},
+	{name: "DeleteBudget", nested: true,
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, f.id.Budget) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteBudget(ctx, f.id.Org, "bud_none") }},
+	{name: "SuspendBudget", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.SuspendBudget(ctx, someBudget(f)) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			b := someBudget(f)
+			b.Name = "none"
+			return f.SuspendBudget(ctx, b)
+		}},
+	{name: "ResumeBudget", nested: true,
+		first: func(ctx context.Context, f *fixture) error {
+			_, err := f.SuspendBudget(ctx, someBudget(f))
+			return err
+		},
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.ResumeBudget(ctx, someBudget(f)) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			b := someBudget(f)
+			b.Name = "none"
+			return f.ResumeBudget(ctx, b)
+		}},
 	{name: "Overview", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
+	{name: "SetRateLimit", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.Name = "new"
+			return f.SetRateLimit(ctx, r)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.RequestsPerDay = ptr(int64(-1))
+			return f.SetRateLimit(ctx, r)
+		}},
+	{name: "SetRateLimit/that is there", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.RequestsPerDay = ptr(int64(7))
+			return f.SetRateLimit(ctx, r)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			r := someRateLimit(f)
+			r.Name = billing.OfSettings
+			return f.SetRateLimit(ctx, r)
+		}},
+	{name: "DeleteRateLimit", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteRateLimit(ctx, f.id.Org, f.id.Limit)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteRateLimit(ctx, f.id.Org, "lim_none")
+		}},
+	{name: "RateLimit", reads: true, nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.RateLimit(ctx, f.id.Org, f.id.Limit) }},
+	{name: "RateLimits", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.RateLimits(ctx, f.id.Org, 0, "") }},
 	{name: "SetAuditConfig",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			c, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{RetentionDays: ptr(400)})

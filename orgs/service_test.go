@@ -114,6 +114,7 @@ var outside = map[string]string{
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
 	"ExpireInvitations": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
+	"Elapsed": "reads a clock", "Recount": "the host's, who keeps the nodes", "Fenced": "the host's, who keeps the nodes", "PruneRateWindows": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "SettleUsage": "the data path, which has decided", "Used": "the data path, which has decided", "Refused": "the data path, which has decided",
 }

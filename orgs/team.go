@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -90,7 +91,7 @@ func (m *Manager) CreateTeam(ctx context.Context, org string, in NewTeam) (t Tea
 	return t, err
 }
 
-// applySettings writes what the settings mean to the floors below: what decisions forbid, and the
+// applySettings writes what the settings mean to the floors below: what decisions forbid, rate limits, and the
 // team's budget.
 func (m *Manager) applySettings(ctx context.Context, tx *store.Tx, t Team, fresh bool) error {
 	r := t.Settings.restriction()
@@ -109,6 +110,9 @@ func (m *Manager) applySettings(ctx context.Context, tx *store.Tx, t Team, fresh
 		if err := rbac.Restrictions.Update(ctx, tx, &r); err != nil {
 			return err
 		}
+	}
+	if err := m.ApplyRateLimits(ctx, tx, t.OrgID, billing.ScopeTeam, t.ID, t.Settings.limits()); err != nil {
+		return err
 	}
 	return m.applyBudget(ctx, tx, Place{t.OrgID, t.ID}, t.Settings.Budget)
 }
@@ -199,6 +203,9 @@ func (m *Manager) DeleteTeam(ctx context.Context, ref string, cascade bool) (t T
 			return audit.Change{}, err
 		}
 		if err := m.DropAll(ctx, tx, at.OrgID, at.TeamID); err != nil {
+			return audit.Change{}, err
+		}
+		if err := m.DropRateLimits(ctx, tx, at.OrgID, at.TeamID); err != nil {
 			return audit.Change{}, err
 		}
 		return audit.Deleted(t).In(t.ID), teams.Delete(ctx, tx, t.ID)

@@ -68,12 +68,13 @@ type ModelSettings struct {
 	AllowEmbeddings    *bool                 `json:"allow_embeddings,omitempty"`
 }
 
-// RateLimits of one model; every window that is given holds.
+// RateLimits of one model, or of all that a glob names together; every window that is given holds.
 type RateLimits struct {
 	RequestsPerMinute *int64 `json:"requests_per_minute,omitempty"`
 	RequestsPerHour   *int64 `json:"requests_per_hour,omitempty"`
 	RequestsPerDay    *int64 `json:"requests_per_day,omitempty"`
 	TokensPerMinute   *int64 `json:"tokens_per_minute,omitempty"`
+	TokensPerHour     *int64 `json:"tokens_per_hour,omitempty"`
 	TokensPerDay      *int64 `json:"tokens_per_day,omitempty"`
 }
 
@@ -93,7 +94,8 @@ type NotificationSettings struct {
 	ApprovalRequests []string `json:"approval_requests,omitzero"`
 }
 
-// ResourceSettings are hints and limits for the host's scheduler.
+// ResourceSettings say how many of the team's calls run at once, whether they are served before others that wait, and whether
+// they leave the slots alone that the organization shares.
 type ResourceSettings struct {
 	MaxParallelRequests *int64 `json:"max_parallel_requests,omitempty"`
 	PriorityQueue       *bool  `json:"priority_queue,omitempty"`
@@ -119,8 +121,8 @@ func (s TeamSettings) Validate() error {
 			return err
 		}
 	}
-	if r := s.Resources; r != nil && r.MaxParallelRequests != nil && *r.MaxParallelRequests < 1 {
-		return store.Invalid("settings.resources.max_parallel_requests", "range", "must be at least 1")
+	if r := s.Resources; r != nil && r.MaxParallelRequests != nil && (*r.MaxParallelRequests < 1 || *r.MaxParallelRequests > billing.MaxRate) {
+		return store.Invalid("settings.resources.max_parallel_requests", "range", "must be from 1 to %d", int64(billing.MaxRate))
 	}
 	return nil
 }
@@ -152,15 +154,19 @@ func (m *ModelSettings) validate() error {
 			return err
 		}
 	}
+	if len(m.RateLimits) > MaxModelEntries {
+		return store.Invalid("settings.models.rate_limits", "range", "must have at most %d entries", MaxModelEntries)
+	}
 	for glob, limits := range m.RateLimits {
 		at := "settings.models.rate_limits." + glob
 		if err := checkModels("settings.models.rate_limits", []string{glob}); err != nil {
 			return err
 		}
 		for name, n := range map[string]*int64{"requests_per_minute": limits.RequestsPerMinute, "requests_per_hour": limits.RequestsPerHour,
-			"requests_per_day": limits.RequestsPerDay, "tokens_per_minute": limits.TokensPerMinute, "tokens_per_day": limits.TokensPerDay} {
-			if n != nil && *n < 0 {
-				return store.Invalid(at+"."+name, "range", "must not be negative")
+			"requests_per_day": limits.RequestsPerDay, "tokens_per_minute": limits.TokensPerMinute, "tokens_per_hour": limits.TokensPerHour,
+			"tokens_per_day": limits.TokensPerDay} {
+			if n != nil && (*n < 0 || *n > billing.MaxRate) {
+				return store.Invalid(at+"."+name, "range", "must be from 0 to %d", int64(billing.MaxRate))
 			}
 		}
 	}

@@ -63,8 +63,8 @@ type DriverTx interface {
 	// Scan appends the rows of the span, in its order, to the slice that dst (a *[]T) points to.
 	Scan(ctx context.Context, k *Kind, s Span, dst any) error
 
-	// ScanEach is Scan of several spans, which differ in their values only. dst gives the slice of each.
-	ScanEach(ctx context.Context, k *Kind, spans []Span, dst func(i int) any) error
+	// ReadAll is Scan of all spans of several reads.
+	ReadAll(ctx context.Context, reads []Read) error
 
 	// Prune deletes the first rows of a span of the key, at most its limit, and says how many.
 	Prune(ctx context.Context, k *Kind, s Span) (int, error)

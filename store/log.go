@@ -93,6 +93,7 @@ type Range struct {
 	Desc  bool     // from the end
 	After []any    // the [Log.Position] of the row before, nil for the first
 	Limit int      // 0 is MaxLimit
+	Bare  bool     // only the columns of By and of the key are read, which an index has; the others are zero
 }
 
 // Span is a [Range] as a driver sees it: checked, values in the form of [Compare].
@@ -104,6 +105,14 @@ type Span struct {
 	Desc  bool
 	After []any // nil, or the values of the columns of Order behind the Equal ones
 	Limit int
+	Bare  bool // only the columns of Order are read
+}
+
+// Read is spans of one log that are to be read, see [Tx.ReadAll]. They differ in their values only.
+type Read struct {
+	Kind  *Kind
+	Spans []Span
+	Into  func(i int) any // the slice of the rows of each, a *[]T
 }
 
 func (k *Kind) span(r Range) Span {
@@ -122,7 +131,7 @@ func (k *Kind) span(r Range) Span {
 	if len(r.Equal) > len(order) || (r.From != nil || r.Below != nil) && len(r.Equal) == len(order) {
 		panic(fmt.Sprintf("store: a range of %s has more values than columns", k.Name))
 	}
-	s := Span{Order: order, Desc: r.Desc, Limit: r.Limit, From: Normalize(r.From), Below: Normalize(r.Below), After: r.After}
+	s := Span{Order: order, Desc: r.Desc, Limit: r.Limit, Bare: r.Bare, From: Normalize(r.From), Below: Normalize(r.Below), After: r.After}
 	for _, v := range r.Equal {
 		s.Equal = append(s.Equal, Normalize(v))
 	}
@@ -149,22 +158,35 @@ func (l Log[T]) Scan(ctx context.Context, tx *Tx, r Range) (rows []T, err error)
 }
 
 // ScanEach returns the rows of each of several ranges, in one round trip. They are of one shape: the same By,
-// Desc and Limit, as many Equal values, From and Below each in all or in none, and no After.
-func (l Log[T]) ScanEach(ctx context.Context, tx *Tx, ranges []Range) ([][]T, error) {
-	if err := tx.usable(false); err != nil || len(ranges) == 0 {
-		return nil, err
-	}
+// Desc, Limit and Bare, as many Equal values, From and Below each in all or in none, and no After.
+func (l Log[T]) ScanEach(ctx context.Context, tx *Tx, ranges []Range) (each [][]T, err error) {
+	return each, tx.ReadAll(ctx, l.Read(&each, ranges...))
+}
+
+// Read is the ScanEach that [Tx.ReadAll] does beside others: the rows of each range are in each then.
+func (l Log[T]) Read(each *[][]T, ranges ...Range) Read {
 	spans := make([]Span, len(ranges))
 	for i, r := range ranges {
 		spans[i] = l.kind.span(r)
-		if s, first := spans[i], spans[0]; s.After != nil || !slices.Equal(s.Order, first.Order) || s.Desc != first.Desc || s.Limit != first.Limit ||
+		if s, first := spans[i], spans[0]; s.After != nil || !slices.Equal(s.Order, first.Order) || s.Desc != first.Desc || s.Limit != first.Limit || s.Bare != first.Bare ||
 			len(s.Equal) != len(first.Equal) || (s.From == nil) != (first.From == nil) || (s.Below == nil) != (first.Below == nil) {
 			panic("store: ranges of several shapes of " + l.kind.Name)
 		}
 	}
-	each := make([][]T, len(ranges))
-	err := tx.driver.ScanEach(ctx, l.kind, spans, func(i int) any { return &each[i] })
-	return each, tx.note(err)
+	*each = make([][]T, len(ranges))
+	return Read{l.kind, spans, func(i int) any { return &(*each)[i] }}
+}
+
+// ReadAll reads of several logs at once: on a database server in one round trip.
+func (tx *Tx) ReadAll(ctx context.Context, reads ...Read) error {
+	if err := tx.usable(false); err != nil {
+		return err
+	}
+	reads = slices.DeleteFunc(reads, func(r Read) bool { return len(r.Spans) == 0 })
+	if len(reads) == 0 {
+		return nil
+	}
+	return tx.note(tx.driver.ReadAll(ctx, reads))
 }
 
 // Position returns the Range.After that goes on behind the row.

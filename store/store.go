@@ -44,6 +44,8 @@ import (
 type Store struct {
 	driver Driver
 	now    func() time.Time
+	began  time.Time
+	steady bool // the clock is time.Now
 	newID  func(prefix string, now time.Time) string
 	tries  int
 	feed   feed
@@ -66,7 +68,8 @@ type Options struct {
 
 // New returns a store over a driver. The store owns the driver and closes it.
 func New(d Driver, o *Options) *Store {
-	s := &Store{driver: d, now: time.Now, newID: new(ids).next, tries: 8}
+	s := &Store{driver: d, now: time.Now, steady: true, newID: new(ids).next, tries: 8}
+	s.began = s.now()
 	s.feed.remote, _ = d.(Feed)
 	if one, is := d.(interface{ Sequential() bool }); is {
 		s.sequential = one.Sequential()
@@ -75,7 +78,7 @@ func New(d Driver, o *Options) *Store {
 		return s
 	}
 	if o.Now != nil {
-		s.now = o.Now
+		s.now, s.steady, s.began = o.Now, false, o.Now()
 	}
 	if o.NewID != nil {
 		s.newID = func(prefix string, _ time.Time) string { return o.NewID(prefix) }
@@ -98,6 +101,15 @@ func (s *Store) Sequential() bool { return s.sequential }
 
 // Now is the time by the clock of the store, as a unit begun now would see it.
 func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// Elapsed is how long ago the store was made. With a clock that is monotonic, as time.Now is, no step of the wall clock
+// changes it: it is for measuring, never for what is kept.
+func (s *Store) Elapsed() time.Duration {
+	if s.steady {
+		return time.Since(s.began) // which reads the monotonic clock alone
+	}
+	return s.now().Sub(s.began)
+}
 
 // NewID returns a fresh id as [Tx.NewID] does, for what is no record.
 func (s *Store) NewID(prefix string) string { return s.newID(prefix, s.Now()) }

@@ -133,7 +133,7 @@ func TestABucketGetsEachEventOnce(t *testing.T) { // F285, F286, F287, F288
 		front := newFront(t, store3)
 		name := strings.ReplaceAll(strings.ToLower(filepath.Base(filepath.Dir(t.TempDir()))), "_", "-")[:40]
 		dir := store3.Bucket(t, "a"+strings.Trim(name, "-")+"z")
-		r.write(38)
+		r.write(52)
 		d := r.configure(bucket(store3, front.URL, filepath.Base(dir))).Destinations[0]
 		r.round()
 		require.Equal(t, audit.Working, r.delivery(d.ID).Status, r.delivery(d.ID).Reason)

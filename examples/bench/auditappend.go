@@ -160,7 +160,7 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 	}
 	defer s.Close()
 	log := audit.New(s, &audit.Options{NoBackground: true})
-	const warm, writes = 200, 800
+	const warm, writes = 100, 400
 	for i := range warm + writes {
 		if i == warm {
 			r.took = map[string]sample{}
@@ -235,7 +235,7 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 	}
 	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
 	n := 0
-	const rounds, explained = 4, 2 // the ways that only explain the figure are fewer
+	const rounds, explained = 4, 1 // the ways that only explain the figure are fewer
 	for round := range rounds + 1 {
 		var window []float64
 		for j, way := range ways {

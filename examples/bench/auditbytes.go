@@ -99,26 +99,27 @@ func benchArchive(ctx context.Context, b *bench, l *loadedLogs) error {
 	}
 	text := bytes.Join(lines[:archived], nil)
 	each := func(bytes int) float64 { return float64(bytes) / archived }
-	whole := compressed(text, gzip.BestCompression)
+	whole, usual := compressed(text, gzip.BestCompression), compressed(text, gzip.DefaultCompression)
 	b.values["audit.bytes_archived"] = exactly(each(whole + len(manifest)))
-	b.note("lines of an export of %d events: %.0f bytes an event, gzip -1 %.1f, -6 %.1f, -9 %.1f, its manifest %.2f; with -9 there are to", archived, each(len(text)),
-		each(compressed(text, 1)), each(compressed(text, gzip.DefaultCompression)), each(whole), each(len(manifest)))
+	b.note("lines of an export of %d events: %.0f bytes an event, gzip -1 %.1f, -6 %.1f, -9 %.1f, its manifest %.2f; with -6 there are to", archived, each(len(text)),
+		each(compressed(text, 1)), each(usual), each(whole), each(len(manifest)))
 	for _, part := range archiveParts {
 		without, err := leaveOut(lines[:archived], part.fields)
 		if err != nil {
 			return err
 		}
-		b.note("  %-28s %5.1f", part.name, each(whole-compressed(without, gzip.BestCompression)))
+		b.note("  %-28s %5.1f", part.name, each(usual-compressed(without, gzip.DefaultCompression)))
 	}
 	return nil
 }
 
 // leaveOut returns lines without some fields.
 func leaveOut(lines [][]byte, names string) ([]byte, error) {
-	field := regexp.MustCompile(`,"(` + strings.ReplaceAll(names, " ", "|") + `)":("[^"]*"|\d+|\{[^{}]*\})`)
+	field := regexp.MustCompile(`"(` + strings.ReplaceAll(names, " ", "|") + `)":("[^"]*"|\d+|\{[^{}]*\}),?`)
 	var out []byte
 	for _, line := range lines {
-		if line = field.ReplaceAll(line, nil); !json.Valid(line) {
+		line = bytes.Replace(field.ReplaceAll(line, nil), []byte(",}\n"), []byte("}\n"), 1)
+		if !json.Valid(line) {
 			return nil, fmt.Errorf("a line without %s is none", names)
 		}
 		out = append(out, line...)
@@ -128,7 +129,7 @@ func leaveOut(lines [][]byte, names string) ([]byte, error) {
 
 // archiveParts are what a line is made of.
 var archiveParts = []struct{ name, fields string }{
-	{"the salt", "salt"}, {"the request id", "request_id"}, {"the id", "id"}, {"the times", "time occurred_at"}, {"the sequence", "sequence"},
+	{"the salts", "salt salts"}, {"the request id", "request_id"}, {"the id", "id"}, {"the times", "time occurred_at"}, {"the sequence", "sequence"},
 	{"the actor", "actor_type actor_id actor_label on_behalf_of"}, {"address and agent", "ip user_agent"},
 	{"the resource and team", "resource_type resource_id resource_slug team_id"}, {"type, category, action", "type category action outcome"},
 	{"before, after and data", "before after data reason"},

@@ -54,9 +54,9 @@ func (t *recordedTx) Add(ctx context.Context, k *store.Kind, rows any) error {
 	return t.DriverTx.Add(ctx, k, rows)
 }
 
-func (t *recordedTx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
-	defer t.r.note("scan "+k.Name, time.Now())
-	return t.DriverTx.ScanEach(ctx, k, spans, dst)
+func (t *recordedTx) ReadAll(ctx context.Context, reads []store.Read) error {
+	defer t.r.note("read "+reads[0].Kind.Name, time.Now())
+	return t.DriverTx.ReadAll(ctx, reads)
 }
 
 func (t *recordedTx) Commit(ctx context.Context) error {

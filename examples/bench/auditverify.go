@@ -61,10 +61,10 @@ func benchVerify(ctx context.Context, b *bench, l *loadedLogs) error {
 		workers int
 		verify  func(p *proved) (audit.Report, error)
 	}{
-		{"in memory", 9, verifiersAtOnce, func(p *proved) (audit.Report, error) { return p.verify(nil) }},
-		{"in memory, one core", 3, 1, func(p *proved) (audit.Report, error) { return p.verify(nil) }},
-		{"JSON lines", 3, verifiersAtOnce, func(p *proved) (audit.Report, error) { return p.verify(p.decode) }},
-		{"Log.Verify on SQLite", 3, verifiersAtOnce, func(p *proved) (audit.Report, error) {
+		{"in memory", 7, verifiersAtOnce, func(p *proved) (audit.Report, error) { return p.verify(nil) }},
+		{"in memory, one core", 2, 1, func(p *proved) (audit.Report, error) { return p.verify(nil) }},
+		{"JSON lines", 1, verifiersAtOnce, func(p *proved) (audit.Report, error) { return p.verify(p.decode) }},
+		{"Log.Verify on SQLite", 1, verifiersAtOnce, func(p *proved) (audit.Report, error) {
 			return l.sqlite.log.Verify(ctx, p.orgID, l.verifiers, p.checkpoint.Note)
 		}},
 	}

@@ -5,7 +5,8 @@
 // It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
-// ORGKIT_SMTP_PASSWORD. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves POST /v1/chat/completions as well, in front of an
+// OpenAI-compatible service. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
 // X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
 package main
@@ -32,6 +33,8 @@ import (
 	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/rbac"
@@ -44,7 +47,7 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
-	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine)}
+	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine), upstream: upstreamFlags()}
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -68,8 +71,9 @@ func main() {
 type options struct {
 	addr, db, adminKey, auditKey string
 
-	mail    *mailing
-	exports exportFlags
+	mail     *mailing
+	exports  exportFlags
+	upstream *upstream
 }
 
 func run(ctx context.Context, out, messages io.Writer, o options) error {
@@ -88,7 +92,7 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 		return err
 	}
 	defer parts.Close()
-	h, err := handler(parts.Manager, o.adminKey, log)
+	h, err := handler(parts.Manager, o, log)
 	if err != nil {
 		return err
 	}
@@ -137,6 +141,9 @@ type parts struct {
 // logs. Secrets of organizations are taken where there is a key to seal them with.
 func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
 	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
+	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
+		return p, err
+	}
 	if flags.auditKey != "" {
 		signer, err := note.NewSigner(flags.auditKey)
 		if err != nil {
@@ -173,13 +180,23 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 }
 
 // handler mounts what there is.
-func handler(m *orgs.Manager, adminKey string, log *slog.Logger) (http.Handler, error) {
-	native, err := rest.New(m, &rest.Options{AdminKey: adminKey, Logger: log,
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
+func handler(m *orgs.Manager, o options, log *slog.Logger) (http.Handler, error) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	native, err := rest.New(m, &rest.Options{AdminKey: o.adminKey, Logger: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	if o.upstream != nil && o.upstream.url != "" {
+		edge := &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
+			log.ErrorContext(r.Context(), "call failed", "error", err)
+		}}
+		plane, err := newDataPlane(gate.New(m), o.upstream, edge)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle("POST /v1/chat/completions", plane)
+	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {

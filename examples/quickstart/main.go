@@ -54,6 +54,7 @@ func run(ctx context.Context, out io.Writer, db string, keep bool) error {
 	if err != nil {
 		return err
 	}
+	defer acme.m.Close() // writes what calls have spent, and gives back what was not used
 	if err := acme.explain(out); err != nil {
 		return err
 	}

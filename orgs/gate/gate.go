@@ -15,8 +15,11 @@
 // # Order
 //
 // The key; the state of organization, team and person; the limits of the key; the model; tags that
-// the team requires; the decision with its policies, features, approvals and cost limits; money.
-// The first refusal wins, and nothing of a refused call is charged.
+// the team requires; the decision with its policies, features, approvals and cost limits; rate limits
+// and slots; money. The first refusal wins, and nothing of a refused call is charged, or counted as a request.
+//
+// A call for which no slot is free may wait for one ([Call.MaxWait]), the teams with a priority queue before
+// others; see billing.Limiter. What was decided before it waited counts.
 //
 // # What is logged
 //
@@ -71,8 +74,11 @@ type Call struct {
 	MaxOutputTokens int64
 	Images          int64
 
+	MaxWait  time.Duration // for a slot where too many calls run; 0 does not wait
+	Priority *int          // among those that wait, higher first; nil is that of the team
+
 	IP             netip.Addr
-	Now            time.Time // zero is now
+	Now            time.Time // zero is now; rate limits and budgets go by the clock of the store
 	ApprovalReason string    // for the request that an unapproved call opens
 	RequestID      string
 }
@@ -91,8 +97,11 @@ type Denied struct {
 	ApprovalID     string // the pending request that would open the call
 	ReasonRequired bool   // an approval needs a reason, and none was sent: no request was opened
 
-	BudgetID string
-	ResetAt  time.Time // of the budget
+	BudgetID   string
+	LimitID    string        // of the rate limit
+	ResetAt    time.Time     // of the budget, or when the window of the rate limit ends
+	RetryAfter time.Duration // when a rate limit may let the call pass; 0 where trying again is of no use
+	Rate       *billing.Rate // as of an [Admission], where it came to that
 
 	cause error
 }
@@ -102,7 +111,8 @@ func (d *Denied) Error() string { return d.Code + ": " + d.Message }
 // Is makes every Denied an [ErrDenied].
 func (d *Denied) Is(target error) bool { return target == ErrDenied }
 
-// Unwrap returns what refused: an *orgs.AuthError, orgs.ErrKeyAddress, a *rbac.Denied or *billing.Exceeded, or nil.
+// Unwrap returns what refused: an *orgs.AuthError, orgs.ErrKeyAddress, a *rbac.Denied, *billing.Limited or
+// *billing.Exceeded, or nil.
 func (d *Denied) Unwrap() error { return d.cause }
 
 // Admission is a call that was admitted. Its methods are safe for concurrent use.
@@ -113,17 +123,21 @@ type Admission struct {
 	DecisionID string
 	Cost       *decimal.Decimal // the upper bound that is held of the budgets; nil: no price is known
 	Providers  []string         // the team's preference, best first
+	Rate       *billing.Rate    // the window on the path of which the least is left, for headers; nil: no limit is on it
+	Priority   int              // among calls that wait
+	Pool       string           // the team whose dedicated capacity the call takes, "" for what is shared
 	// MaxOutputTokens is the longest answer that Cost pays for: what the upstream is to be told.
 	MaxOutputTokens int64
 
 	hold     *billing.Reservation
+	rates    billing.Permit
 	gate     *Gate
 	asked    rbac.Request // of the model
 	features []string
 }
 
-// Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, and the
-// call must not be made.
+// Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, or of ctx where
+// the call waited, and the call must not be made.
 func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 	if c.Action == "" {
 		c.Action = "models.use"
@@ -133,6 +147,9 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 		est billing.Estimate
 		ask rbac.Request
 		dec rbac.Decision
+
+		limits *billing.Limits
+		want   billing.Ask
 	)
 	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if c.Now.IsZero() {
@@ -154,7 +171,10 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 		adm.Cost, adm.MaxOutputTokens = est.Amount(), est.Usage.OutputTokens
 		ask = request(adm, c)
 		adm.asked = ask
-		dec, err = g.decide(ctx, tx, adm.Caller, &ask, c.Features)
+		if dec, err = g.decide(ctx, tx, adm.Caller, &ask, c.Features); err != nil || !dec.Allowed {
+			return err
+		}
+		limits, want, err = g.limits(ctx, tx, &adm, est, c)
 		return err
 	})
 	who := &adm.Caller.Actor
@@ -171,8 +191,13 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 	if t := adm.Caller.Team; t != nil && t.Settings.Models != nil {
 		adm.Providers = t.Settings.Models.PreferredProviders
 	}
-	if adm.hold, err = g.m.Reserve(ctx, path(adm, est.Price), adm.Cost); err != nil {
-		err = refused(err, dec.ID)
+	if err = adm.take(ctx, limits, want); err == nil {
+		if adm.hold, err = g.m.Reserve(ctx, path(adm, est.Price), adm.Cost); err != nil {
+			adm.rates.Cancel()
+		}
+	}
+	if err != nil {
+		err = adm.refused(err)
 		g.tell(&adm, &ask, &dec, err)
 		return nil, err
 	}
@@ -335,14 +360,18 @@ func refused(err error, decision string) error {
 		}
 		return &Denied{Code: code, Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err, Remedy: []string{remedy}}
 	}
+	if d := limited(err, decision); d != nil {
+		return d
+	}
 	if errors.Is(err, store.ErrNotFound) { // the key holds nothing any more
 		return &Denied{Code: "invalid_api_key", Message: "the credential is not valid", cause: err}
 	}
 	return err
 }
 
-// Release frees what is held: the call cost nothing. After Settle it does nothing. Its error is
+// Release frees what is held: the call cost nothing, but was made. After Settle it does nothing. Its error is
 // for logs: what could not be released stays counted as spent. It does not stop when ctx is cancelled.
 func (a *Admission) Release(ctx context.Context) error {
+	a.rates.Release()
 	return a.hold.Release(context.WithoutCancel(ctx))
 }

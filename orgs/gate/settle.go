@@ -23,6 +23,9 @@ func path(adm Admission, price *billing.PriceVersion) billing.Path {
 // A call that cost more than a cost limit of a policy or approval lets one of its kind cost, where the
 // estimate was within it, is charged and leaves the event budget.cost_limit_exceeded.
 func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
+	if u.Validate() == nil { // whatever becomes of the charge
+		a.settleRates(u)
+	}
 	ctx = context.WithoutCancel(ctx)
 	s, err := a.hold.SettleUsage(ctx, u)
 	if err != nil || s.Again || a.Cost == nil || !s.Overrun().IsPositive() {

@@ -85,6 +85,8 @@ func TestErrorsHaveOneStatus(t *testing.T) {
 		{store.Invalid("name", "required", "is required"), 400, "invalid_request"},
 		{&orgs.AuthError{Code: "expired_api_key"}, 401, "expired_api_key"},
 		{&billing.Exceeded{Scope: billing.ScopeTeam, ResetAt: time.Now()}, 402, "budget_exceeded"},
+		{&billing.Limited{}, 429, "rate_limit_exceeded"},
+		{&billing.Limited{Rate: billing.Rate{Measure: billing.ParallelRequests}}, 429, "concurrency_limit"},
 		{&rbac.Denied{Code: "grant_ceiling"}, 403, "grant_ceiling"},
 		{store.ErrNotFound, 404, "not_found"},
 		{&store.ConflictError{Code: "slug_taken"}, 409, "slug_taken"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,8 +32,10 @@ type Problem struct {
 	MissingPermission string   `json:"missing_permission,omitempty"`
 	Remedy            []string `json:"remedy,omitempty"`
 	BudgetID          string   `json:"budget_id,omitempty"`
+	LimitID           string   `json:"limit_id,omitempty"`
 	Scope             string   `json:"scope,omitempty"`
 	ResetAt           string   `json:"reset_at,omitempty"`
+	RetryAfter        int64    `json:"retry_after,omitempty"` // seconds
 	ExistingID        string   `json:"existing_id,omitempty"`
 
 	Vendor Vendor `json:"error"`
@@ -96,6 +99,7 @@ func Classify(err error) Problem {
 		denied   *rbac.Denied
 		auth     *orgs.AuthError
 		exceeded *billing.Exceeded
+		limited  *billing.Limited
 		tooBig   *http.MaxBytesError
 		faults   *Faults
 		row      *orgs.RowError
@@ -126,6 +130,8 @@ func Classify(err error) Problem {
 			p.ResetAt = exceeded.ResetAt.UTC().Format(time.RFC3339)
 		}
 		return p
+	case errors.As(err, &limited):
+		return overRate(limited)
 	case errors.As(err, &conflict):
 		status := http.StatusConflict
 		switch {
@@ -235,6 +241,9 @@ func Write(w http.ResponseWriter, r *http.Request, p Problem) {
 	p.RequestID = RequestID(r.Context())
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)

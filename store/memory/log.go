@@ -172,16 +172,26 @@ func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) err
 	}
 	out := reflect.ValueOf(dst).Elem()
 	t.read(k).span(s, func(rec any) bool {
-		out.Set(reflect.Append(out, reflect.ValueOf(k.Clone(rec)).Elem()))
+		row := reflect.ValueOf(k.Clone(rec)).Elem()
+		if s.Bare {
+			for _, c := range k.Columns {
+				if !slices.Contains(s.Order, c.Name) {
+					c.Field(row).SetZero()
+				}
+			}
+		}
+		out.Set(reflect.Append(out, row))
 		return out.Len() < s.Limit
 	})
 	return nil
 }
 
-func (t *tx) ScanEach(ctx context.Context, k *store.Kind, spans []store.Span, dst func(i int) any) error {
-	for i, s := range spans {
-		if err := t.Scan(ctx, k, s, dst(i)); err != nil {
-			return err
+func (t *tx) ReadAll(ctx context.Context, reads []store.Read) error {
+	for _, r := range reads {
+		for i, s := range r.Spans {
+			if err := t.Scan(ctx, r.Kind, s, r.Into(i)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

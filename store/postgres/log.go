@@ -16,9 +16,16 @@ import (
 // logMode sends the parameters of logs beside the statement, which the server keeps prepared.
 var logMode = pgx.QueryExecModeCacheStatement
 
-// insertion is an INSERT of whole columns, in one statement whatever the number of rows.
-func insertion(k *store.Kind, end string) string {
+// insertion is an INSERT of so many rows: of one its values, of several whole columns, in one statement whatever their number.
+func insertion(k *store.Kind, rows int, end string) string {
 	columns := bunstore.Inserted(k)
+	if rows == 1 {
+		params := make([]string, len(columns))
+		for i := range columns {
+			params[i] = fmt.Sprintf("$%d", i+1)
+		}
+		return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", k.Name, bunstore.InsertedNames(k), strings.Join(params, ", "), end)
+	}
 	arrays := make([]string, len(columns))
 	for i, c := range columns {
 		arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, logType(c))
@@ -38,8 +45,11 @@ func logType(c store.Column) string {
 	return "text"
 }
 
-// columns turns rows into one array per column.
+// columns turns rows into the parameters of their insertion.
 func columns(k *store.Kind, rows [][]any) (args []any) {
+	if len(rows) == 1 {
+		return rows[0]
+	}
 	for j, c := range bunstore.Inserted(k) {
 		switch logType(c) {
 		case "bigint":
@@ -71,7 +81,7 @@ func appendRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) ([
 	for i, name := range k.Key {
 		at[i] = slices.IndexFunc(k.Columns, func(c store.Column) bool { return c.Name == name })
 	}
-	found, err := tx.QueryContext(ctx, insertion(k, " ON CONFLICT DO NOTHING RETURNING "+bunstore.Names(k.Key)), withMode(columns(k, rows))...)
+	found, err := tx.QueryContext(ctx, insertion(k, len(rows), " ON CONFLICT DO NOTHING RETURNING "+bunstore.Names(k.Key)), withMode(columns(k, rows))...)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +123,6 @@ func appendRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) ([
 }
 
 func upsertRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) error {
-	_, err := tx.ExecContext(ctx, insertion(k, bunstore.Adding(k)), withMode(columns(k, rows))...)
+	_, err := tx.ExecContext(ctx, insertion(k, len(rows), bunstore.Adding(k)), withMode(columns(k, rows))...)
 	return err
 }

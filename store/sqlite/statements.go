@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+
+	"github.com/orgkit/orgkit/store/internal/bunstore"
 )
 
 // connector makes connections that compile a statement once. database/sql would have each one compiled for every
@@ -66,12 +68,8 @@ type compiled struct {
 // maxCompiled is how many statements a connection keeps.
 const maxCompiled = 200
 
-// get returns the statement of a text with parameters, nil where it is to run as it is: bun writes values into its
-// texts, so that none comes twice.
-func (c *connection) get(ctx context.Context, text string, args []driver.NamedValue) (*compiled, error) {
-	if len(args) == 0 {
-		return nil, nil
-	}
+// get returns the statement of a text, nil where it is in use.
+func (c *connection) get(ctx context.Context, text string) (*compiled, error) {
 	if s := c.compiled[text]; s != nil {
 		if s.open {
 			return nil, nil
@@ -98,7 +96,10 @@ func (c *connection) get(ctx context.Context, text string, args []driver.NamedVa
 
 // ExecContext implements driver.ExecerContext.
 func (c *connection) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	s, err := c.get(ctx, text, args)
+	if len(args) == 0 { // bun writes values into its texts, so that none comes twice
+		return c.fullConn.ExecContext(ctx, text, args)
+	}
+	s, err := c.get(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +109,28 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 	return s.stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 }
 
+// CheckNamedValue implements driver.NamedValueChecker.
+func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
+	if _, is := v.Value.(*bunstore.Batch); is {
+		return nil
+	}
+	return driver.ErrSkip
+}
+
 // QueryContext implements driver.QueryerContext.
 func (c *connection) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	s, err := c.get(ctx, text, args)
+	if b, is := batchIn(args); is {
+		return c.batch(ctx, b)
+	}
+	if len(args) == 0 {
+		return c.fullConn.QueryContext(ctx, text, args)
+	}
+	return c.query(ctx, text, args)
+}
+
+// query runs a query whose text comes again.
+func (c *connection) query(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	s, err := c.get(ctx, text)
 	if err != nil {
 		return nil, err
 	}

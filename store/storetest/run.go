@@ -67,6 +67,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"claimed rows go to one unit":                logClaim,
 		"ten claim a hundred rows once each":         logClaimRace,
 		"several ranges at once":                     logScanEach,
+		"several logs at once":                       logReadAll,
+		"a range without what its index lacks":       logBare,
 		"the database numbers rows":                  logSerial,
 		"what is queued comes with the commit":       logQueue,
 		"queued rows are numbered by the commit":     logQueueOrder,

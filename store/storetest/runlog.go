@@ -161,6 +161,71 @@ func logScanEach(t *testing.T, s *store.Store) {
 	})
 }
 
+func logReadAll(t *testing.T, s *store.Store) {
+	var want []tick
+	for i := range 4 {
+		want = append(want, tick{OrgID: "o", Seq: int64(i), Kind: "x", At: noon, Note: "n", Data: json.RawMessage(`{}`), Raw: []byte{byte(i)}})
+	}
+	appendTicks(t, s, want...)
+	hour := noon.Truncate(time.Hour)
+	var of, none [][]tick
+	var sums [][]tally
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		return tallies.Add(ctx, tx, []tally{{Hour: hour, Name: "a", Count: 1}})
+	})
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		return tx.ReadAll(ctx, ticks.Read(&of, store.Range{Equal: []any{"o"}, From: 2}, store.Range{Equal: []any{"o"}, From: 4}, store.Range{Equal: []any{"o"}, From: 3}),
+			ticks.Read(&none), tallies.Read(&sums, store.Range{Equal: []any{hour}}))
+	})
+	require.Equal(t, [][]tick{want[2:], nil, want[3:]}, of)
+	require.Empty(t, none)
+	require.Equal(t, [][]tally{{{Hour: hour, Name: "a", Count: 1}}}, sums)
+
+	// The same of so many ranges that a driver may ask for them in another way.
+	ranges := make([]store.Range, 50)
+	for i := range ranges {
+		ranges[i] = store.Range{Equal: []any{[]string{"o", "p"}[i%2]}, From: i % 5, Desc: true, Limit: 2}
+	}
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		return tx.ReadAll(ctx, tallies.Read(&sums, store.Range{Equal: []any{hour}}), ticks.Read(&of, ranges...))
+	})
+	require.Len(t, sums[0], 1)
+	for i, r := range ranges {
+		require.Equal(t, scanTicks(t, s, r), of[i])
+	}
+
+	// A unit sees its own writes, and reads on behind them.
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		_, err := ticks.AppendMany(ctx, tx, []tick{{OrgID: "p", Seq: 9, At: noon}})
+		require.NoError(t, err)
+		require.NoError(t, tx.ReadAll(ctx, ticks.Read(&of, store.Range{Equal: []any{"p"}}), ticks.Read(&none, store.Range{Equal: []any{"q"}})))
+		require.Len(t, of[0], 1)
+		require.Equal(t, [][]tick{nil}, none)
+		return nil
+	})
+}
+
+func logBare(t *testing.T, s *store.Store) {
+	for i := range 10 {
+		appendTicks(t, s, tick{OrgID: "o", Seq: int64(i), Kind: []string{"x", "y"}[i%2], At: noon.Add(time.Duration(i) * time.Second), Note: "n", N: 5, M: 6, On: true, Data: json.RawMessage(`{}`), Raw: []byte{1}})
+	}
+	require.Equal(t, []tick{{OrgID: "o", Seq: 8}, {OrgID: "o", Seq: 9}}, scanTicks(t, s, store.Range{Equal: []any{"o"}, From: 8, Bare: true}))
+	r := store.Range{By: []string{"org_id", "kind", "at"}, Equal: []any{"o", "y"}, Desc: true, Limit: 2, Bare: true}
+	rows := scanTicks(t, s, r)
+	require.Equal(t, []tick{{OrgID: "o", Seq: 9, Kind: "y", At: noon.Add(9 * time.Second)}, {OrgID: "o", Seq: 7, Kind: "y", At: noon.Add(7 * time.Second)}}, rows)
+	r.After = ticks.Position(r, &rows[1])
+	require.Equal(t, []int64{5, 3}, seqs(scanTicks(t, s, r)))
+	for _, n := range []int{2, 20} {
+		view(t, s, func(ctx context.Context, tx *store.Tx) error {
+			each, err := ticks.ScanEach(ctx, tx, slices.Repeat([]store.Range{{By: r.By, Equal: r.Equal, Desc: true, Limit: 2, Bare: true}}, n))
+			for _, some := range each {
+				require.Equal(t, rows, some)
+			}
+			return err
+		})
+	}
+}
+
 func logIndex(t *testing.T, s *store.Store) {
 	// Pairs of rows have the same time: the key decides.
 	for i := range 20 {

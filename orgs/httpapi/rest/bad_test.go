@@ -52,6 +52,9 @@ func TestFaultyBodiesAreRefusedByField(t *testing.T) {
 		{orgPath + "/roles", `{"name": "x", "permissions": ["teams.read", "bill*"]}`, "body.permissions[1]"},
 		{orgPath + "/roles", `{"name": "x", "permissions": "` + canary + `"}`, "body.permissions"},
 		{orgPath + "/teams", `{"name": "x", "settings": {"budget": {"monthly_limit": -1}}}`, "body.settings.budget.monthly_limit"},
+		{orgPath + "/teams", `{"name": "x", "settings": {"models": {"rate_limits": {"gpt-4": {"tokens_per_hour": -1}}}}}`, "body.settings.models.rate_limits.gpt-4.tokens_per_hour"},
+		{orgPath + "/teams", `{"name": "x", "settings": {"models": {"rate_limits": {"gpt-4": {"requests_per_day": 1000000000000001}}}}}`, "body.settings.models.rate_limits.gpt-4.requests_per_day"},
+		{orgPath + "/teams", `{"name": "x", "settings": {"resources": {"max_parallel_requests": 0}}}`, "body.settings.resources.max_parallel_requests"},
 		{orgPath + "/teams", `{"name": "x", "settings": {"budget": {"monthly_limit": "NaN"}}}`, "body.settings.budget.monthly_limit"},
 		{orgPath + "/teams", `{"name": "x", "settings": {"budget": {"monthly_limit": 1e30}}}`, "body.settings.budget.monthly_limit"},
 		{orgPath + "/teams", `{"name": "x", "settings": {"budget": {"monthly_limit": "1e1000000000"}}}`, "body.settings.budget.monthly_limit"},
@@ -176,9 +179,11 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
 	c.post("/v1/organizations", `{"name": "Evil", "owner": {"user_id": "`+stranger+`"}}`)
 	m := c.as(token, "")
 	webhook := c.post("/v1/organizations/"+org+"/webhooks", `{"url": "https://hooks.acme.com/"}`)["id"].(string)
-	ours := strings.NewReplacer("{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
+	budget := c.call(200, "PUT", "/v1/organizations/"+org+"/budgets", `{"scope": "org", "limit": 5}`)["id"].(string)
+	limit := c.call(200, "PUT", "/v1/organizations/"+org+"/limits", `{"scope": "org", "requests_per_day": 5}`)["id"].(string)
+	ours := strings.NewReplacer("{limit}", limit, "{budget}", budget, "{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
 		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project, "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1", "{destination}", destination)
-	theirs := strings.NewReplacer("{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
+	theirs := strings.NewReplacer("{limit}", limit, "{budget}", budget, "{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
 		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx", "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1", "{destination}", destination)
 	for _, op := range operations(t, c) {
 		if !strings.Contains(op[1], "{") {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 )
@@ -157,60 +156,5 @@ func (a *api) transfers() {
 		}
 		ms, err := a.TransferOwnership(ctx, at.OrgID, orgs.Transfer{To: in.To, Leave: in.Leave, Reason: in.Reason})
 		return one(ms.Version, renderMember(ms), err)
-	})
-}
-
-// BudgetState is where a budget stands.
-type BudgetState struct {
-	PeriodStart    string         `json:"period_start"`
-	PeriodEnd      *string        `json:"period_end"` // null: it lasts for good
-	Currency       string         `json:"currency"`
-	Limit          billing.Amount `json:"limit"`
-	EffectiveLimit billing.Amount `json:"effective_limit"`
-	Spent          billing.Amount `json:"spent"`
-	Reserved       billing.Amount `json:"reserved"`
-	Remaining      billing.Amount `json:"remaining"`
-	State          string         `json:"state"`
-}
-
-// renderBudgetState is nil where there is no budget.
-func renderBudgetState(s *billing.BudgetState) *BudgetState {
-	if s == nil {
-		return nil
-	}
-	var end *string
-	if !s.PeriodEnd.IsZero() {
-		end = stampOf(&s.PeriodEnd)
-	}
-	return &BudgetState{PeriodStart: stamp(s.PeriodStart), PeriodEnd: end, Currency: "USD", Limit: billing.NewAmount(s.Budget.Limit),
-		EffectiveLimit: billing.NewAmount(s.Limit), Spent: billing.NewAmount(s.Spent), Reserved: billing.NewAmount(s.Reserved),
-		Remaining: billing.NewAmount(s.Remaining), State: s.State}
-}
-
-type budgetView struct {
-	ID      string `json:"id"`
-	Scope   string `json:"scope"`
-	ScopeID string `json:"scope_id"`
-	Window  string `json:"window"`
-	Hard    bool   `json:"hard_limit"`
-	BudgetState
-}
-
-func (a *api) budgets() {
-	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/budgets", "List budgets and where they stand", func(ctx context.Context, _ *none) (*answer[list[budgetView]], error) {
-		at, err := a.place(ctx)
-		if err != nil {
-			return nil, err
-		}
-		states, err := a.Overview(ctx, at.OrgID)
-		if err != nil {
-			return nil, err
-		}
-		out := list[budgetView]{Data: []budgetView{}}
-		for _, s := range states {
-			out.Data = append(out.Data, budgetView{ID: s.Budget.ID, Scope: string(s.Budget.Scope), ScopeID: s.Budget.ScopeID, Window: s.Budget.Window,
-				Hard: s.Budget.Hard, BudgetState: *renderBudgetState(&s)})
-		}
-		return ok(out)
 	})
 }

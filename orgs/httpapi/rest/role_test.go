@@ -82,6 +82,10 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		}
 		body := ""
 		switch {
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/budgets"):
+			body = `{"scope": "org", "limit": 5}`
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/limits"):
+			body = `{"scope": "org", "requests_per_day": 5}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/audit"):
 			body = `{"enabled": false}`
 		case op[0] == "PUT":
@@ -129,7 +133,9 @@ func existing(c *client, org, team string) *strings.Replacer {
 	c.call(200, "PATCH", teamPath, `{"settings": {"models": {"require_approval": ["gated"]}}}`)
 	approval := their.post(teamPath+"/approvals", `{"resource": "model:gated"}`)["id"].(string)
 	webhook := c.post(orgPath+"/webhooks", `{"url": "https://hooks.acme.com/"}`)["id"].(string)
-	return strings.NewReplacer("{approval}", approval, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
+	budget := c.call(200, "PUT", orgPath+"/budgets", `{"scope": "org", "limit": 1000}`)["id"].(string)
+	limit := c.call(200, "PUT", orgPath+"/limits", `{"scope": "org", "requests_per_day": 1000}`)["id"].(string)
+	return strings.NewReplacer("{approval}", approval, "{limit}", limit, "{budget}", budget, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
 		"{sequence}", "0", "/consistency", "/consistency?from=1&to=2",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],

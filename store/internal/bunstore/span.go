@@ -2,8 +2,8 @@ package bunstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -97,14 +97,7 @@ func (st *statement) order(s store.Span) {
 }
 
 func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) error {
-	st := t.statement()
-	fmt.Fprintf(st, "SELECT %s FROM %s%s", Names(ColumnNames(k)), k.Name, t.by(k, s))
-	none, err := t.where(ctx, st, k, s)
-	if err != nil || none {
-		return t.Error(err)
-	}
-	st.order(s)
-	return t.Error(t.collect(ctx, st, k, dst, nil))
+	return t.ReadAll(ctx, []store.Read{{Kind: k, Spans: []store.Span{s}, Into: func(int) any { return dst }}})
 }
 
 // by names the index of a span, where that is to be said.
@@ -171,112 +164,14 @@ func (t *tx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) er
 	fmt.Fprintf(st, " RETURNING %s) SELECT %s FROM taken", all, all)
 	s.Limit = max(s.Limit, 1)
 	st.order(s)
-	return t.Error(t.collect(ctx, st, k, dst, nil))
-}
-
-// collect runs a SELECT of all columns and appends its rows to the slice behind dst. With which they begin with
-// a number, which is appended there.
-func (t *tx) collect(ctx context.Context, st *statement, k *store.Kind, dst any, which *[]int) error {
+	rows, err := t.sql.Tx.QueryContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return t.Error(err)
+	}
 	var r reading
-	out := reflect.ValueOf(dst).Elem()
-	if err := r.read(ctx, t, st.String(), st.args, k, out, which); err != nil {
-		return err
+	err = r.read(rows, answer{kind: k, columns: k.Columns, into: func(int) any { return dst }})
+	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return t.Error(err)
 	}
-	return r.spell(ctx, t, k, out)
-}
-
-// reading are rows whose words are numbers yet.
-type reading struct {
-	words []int64 // of the rows, row by row
-	nums  []int64
-	texts [][]byte
-	into  []any
-}
-
-// read appends the rows of a SELECT to out.
-func (r *reading) read(ctx context.Context, t *tx, text string, args []any, k *store.Kind, out reflect.Value, which *[]int) error {
-	rows, err := t.sql.Tx.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var place int
-	if r.into == nil {
-		r.nums, r.texts, r.into = make([]int64, len(k.Columns)), make([][]byte, len(k.Columns)), make([]any, 1+len(k.Columns))
-	}
-	all, into := r.into, r.into[1:]
-	all[0] = &place
-	if which == nil {
-		all = into
-	}
-	for rows.Next() {
-		out.Grow(1)
-		out.SetLen(out.Len() + 1)
-		row := out.Index(out.Len() - 1)
-		row.SetZero()
-		for j, c := range k.Columns {
-			switch {
-			case c.Word || c.Class == store.Time:
-				into[j] = &r.nums[j]
-			case c.Class == store.JSON || c.Class == store.Bytes:
-				r.texts[j] = nil
-				into[j] = &r.texts[j]
-			default:
-				into[j] = c.Field(row).Addr().Interface()
-			}
-		}
-		if err := rows.Scan(all...); err != nil {
-			return err
-		}
-		if which != nil {
-			*which = append(*which, place)
-		}
-		for j, c := range k.Columns {
-			switch {
-			case c.Word:
-				r.words = append(r.words, r.nums[j])
-			case c.Class == store.Time:
-				c.Field(row).Set(reflect.ValueOf(time.UnixMicro(r.nums[j]).UTC()))
-			case (c.Class == store.JSON || c.Class == store.Bytes) && len(r.texts[j]) > 0:
-				c.Field(row).SetBytes(r.texts[j])
-			}
-		}
-	}
-	return rows.Err()
-}
-
-// spell writes the words of what was read, which are the last rows of the slices together.
-func (r *reading) spell(ctx context.Context, t *tx, k *store.Kind, read ...reflect.Value) error {
-	if len(r.words) == 0 {
-		return nil
-	}
-	known, err := t.wordTexts(ctx, r.words)
-	if err != nil {
-		return err
-	}
-	words := r.words
-	left := len(words) / countWords(k)
-	for i := len(read) - 1; i >= 0; i-- {
-		out := read[i]
-		for at := out.Len() - 1; at >= 0 && left > 0; at-- {
-			left--
-			next := words[left*countWords(k):]
-			for _, c := range k.Columns {
-				if c.Word {
-					c.Field(out.Index(at)).SetString(known[next[0]])
-					next = next[1:]
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func countWords(k *store.Kind) (n int) {
-	for _, c := range k.Columns {
-		if c.Word {
-			n++
-		}
-	}
-	return n
+	return t.Error(r.spell(ctx, t))
 }

@@ -438,6 +438,30 @@ CREATE TABLE budget_reservations (
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
+CREATE TABLE rate_limits (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	model TEXT NOT NULL,
+	name TEXT NOT NULL,
+	requests_per_minute BIGINT,
+	requests_per_hour BIGINT,
+	requests_per_day BIGINT,
+	tokens_per_minute BIGINT,
+	tokens_per_hour BIGINT,
+	tokens_per_day BIGINT,
+	max_parallel_requests BIGINT,
+	fail_open BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX rate_limits_org_id_scope_scope_id_team_id_model_name_key ON rate_limits (org_id, scope, scope_id, team_id, model, name);
+CREATE INDEX rate_limits_org_id_scope_id_idx ON rate_limits (org_id, scope_id, id);
+
 -- Logs: words are numbers of log_words, times are microseconds.
 CREATE TABLE audit_events (
 	org_id BIGINT NOT NULL,
@@ -464,6 +488,13 @@ CREATE TABLE audit_tree (
 	PRIMARY KEY (org_id, n)
 );
 
+CREATE TABLE audit_seeds (
+	org_id BIGINT NOT NULL,
+	n BIGINT NOT NULL,
+	seeds BYTEA NOT NULL,
+	PRIMARY KEY (org_id, n)
+);
+
 CREATE TABLE audit_names (
 	org_id BIGINT NOT NULL,
 	kind BIGINT NOT NULL,
@@ -473,9 +504,8 @@ CREATE TABLE audit_names (
 );
 
 CREATE TABLE audit_types (
-	org_id BIGINT NOT NULL,
 	kind TEXT NOT NULL,
-	PRIMARY KEY (org_id, kind)
+	PRIMARY KEY (kind)
 );
 
 CREATE TABLE audit_counts (
@@ -680,3 +710,20 @@ CREATE TABLE log_words (
 	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	word TEXT NOT NULL UNIQUE
 );
+
+-- What processes have claimed of the windows of rate limits, all together.
+CREATE TABLE rate_windows (
+	ends_at BIGINT NOT NULL,
+	counter TEXT NOT NULL,
+	claimed BIGINT NOT NULL,
+	PRIMARY KEY (ends_at, counter)
+);
+
+-- Slots of calls that run at once, by the process that has them; of the node '' their sum.
+CREATE TABLE rate_slots (
+	slots TEXT NOT NULL,
+	node TEXT NOT NULL,
+	claimed BIGINT NOT NULL,
+	PRIMARY KEY (slots, node)
+);
+CREATE INDEX rate_slots_node_idx ON rate_slots (node, slots);

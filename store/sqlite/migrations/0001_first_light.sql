@@ -447,6 +447,30 @@ CREATE TABLE budget_reservations (
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
+CREATE TABLE rate_limits (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	model TEXT NOT NULL,
+	name TEXT NOT NULL,
+	requests_per_minute INTEGER,
+	requests_per_hour INTEGER,
+	requests_per_day INTEGER,
+	tokens_per_minute INTEGER,
+	tokens_per_hour INTEGER,
+	tokens_per_day INTEGER,
+	max_parallel_requests INTEGER,
+	fail_open BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX rate_limits_org_id_scope_scope_id_team_id_model_name_key ON rate_limits (org_id, scope, scope_id, team_id, model, name);
+CREATE INDEX rate_limits_org_id_scope_id_idx ON rate_limits (org_id, scope_id, id);
+
 -- Logs: words are numbers of log_words, times are microseconds.
 CREATE TABLE audit_events (
 	org_id INTEGER NOT NULL,
@@ -473,6 +497,13 @@ CREATE TABLE audit_tree (
 	PRIMARY KEY (org_id, n)
 ) WITHOUT ROWID;
 
+CREATE TABLE audit_seeds (
+	org_id INTEGER NOT NULL,
+	n INTEGER NOT NULL,
+	seeds BLOB NOT NULL,
+	PRIMARY KEY (org_id, n)
+) WITHOUT ROWID;
+
 CREATE TABLE audit_names (
 	org_id INTEGER NOT NULL,
 	kind INTEGER NOT NULL,
@@ -482,9 +513,8 @@ CREATE TABLE audit_names (
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_types (
-	org_id INTEGER NOT NULL,
 	kind TEXT NOT NULL,
-	PRIMARY KEY (org_id, kind)
+	PRIMARY KEY (kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE audit_counts (
@@ -689,3 +719,20 @@ CREATE TABLE log_words (
 	id INTEGER PRIMARY KEY,
 	word TEXT NOT NULL UNIQUE
 );
+
+-- What processes have claimed of the windows of rate limits, all together.
+CREATE TABLE rate_windows (
+	ends_at INTEGER NOT NULL,
+	counter TEXT NOT NULL,
+	claimed INTEGER NOT NULL,
+	PRIMARY KEY (ends_at, counter)
+) WITHOUT ROWID;
+
+-- Slots of calls that run at once, by the process that has them; of the node '' their sum.
+CREATE TABLE rate_slots (
+	slots TEXT NOT NULL,
+	node TEXT NOT NULL,
+	claimed INTEGER NOT NULL,
+	PRIMARY KEY (slots, node)
+) WITHOUT ROWID;
+CREATE INDEX rate_slots_node_idx ON rate_slots (node, slots);

@@ -1,0 +1,213 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store"
+)
+
+// BudgetState is where a budget stands.
+type BudgetState struct {
+	PeriodStart    string         `json:"period_start"`
+	PeriodEnd      *string        `json:"period_end"` // null: it lasts for good
+	Currency       string         `json:"currency"`
+	Limit          billing.Amount `json:"limit"`
+	EffectiveLimit billing.Amount `json:"effective_limit"`
+	Spent          billing.Amount `json:"spent"`
+	Reserved       billing.Amount `json:"reserved"`
+	Remaining      billing.Amount `json:"remaining"`
+	State          string         `json:"state"`
+}
+
+// renderBudgetState is nil where there is no budget.
+func renderBudgetState(s *billing.BudgetState) *BudgetState {
+	if s == nil {
+		return nil
+	}
+	var end *string
+	if !s.PeriodEnd.IsZero() {
+		end = stampOf(&s.PeriodEnd)
+	}
+	return &BudgetState{PeriodStart: stamp(s.PeriodStart), PeriodEnd: end, Currency: "USD", Limit: billing.NewAmount(s.Budget.Limit),
+		EffectiveLimit: billing.NewAmount(s.Limit), Spent: billing.NewAmount(s.Spent), Reserved: billing.NewAmount(s.Reserved),
+		Remaining: billing.NewAmount(s.Remaining), State: s.State}
+}
+
+type budgetBody struct {
+	Scope          string          `json:"scope" enum:"org,team,project,member,user,key,model"`
+	ScopeID        string          `json:"scope_id,omitempty" doc:"absent: the organization"`
+	TeamID         string          `json:"team_id,omitempty" doc:"of the scope member: only in this team"`
+	Name           string          `json:"name,omitempty" doc:"tells budgets of one scope apart"`
+	Limit          *billing.Amount `json:"limit,omitempty" doc:"of each period"`
+	Balance        *billing.Amount `json:"balance,omitempty" doc:"so much from now on, without a period; in place of limit and window"`
+	Window         string          `json:"window,omitempty" doc:"calendar_day, _week, _month, _quarter or _year, lifetime, or a number and s, m, h, d, w or mo; absent: calendar_month"`
+	Zone           string          `json:"timezone,omitempty" doc:"absent: that of the organization"`
+	Hard           *bool           `json:"hard_limit,omitempty"`
+	Rollover       *bool           `json:"rollover,omitempty"`
+	RolloverCap    *billing.Amount `json:"rollover_cap,omitempty"`
+	SoftLimit      *billing.Amount `json:"soft_limit,omitempty"`
+	AlertThreshold *billing.Amount `json:"alert_threshold,omitempty" doc:"share of the limit"`
+	UnknownPrice   string          `json:"unknown_price,omitempty" enum:"reject,reserve_minimum,allow_and_flag" doc:"what becomes of calls of which no price is known"`
+	UnknownMinimum *billing.Amount `json:"unknown_minimum,omitempty" doc:"of reserve_minimum"`
+}
+
+func decimalOf(a *billing.Amount) *decimal.Decimal {
+	if a == nil {
+		return nil
+	}
+	d := a.Decimal()
+	return &d
+}
+
+// input is the budget that the body asks for, of that organization.
+func (b budgetBody) input(orgID string) (billing.Budget, error) {
+	in := billing.Budget{OrgID: orgID, Scope: billing.ScopeKind(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
+		Hard: or(b.Hard, false), Rollover: or(b.Rollover, false), RolloverCap: decimalOf(b.RolloverCap), SoftLimit: decimalOf(b.SoftLimit),
+		AlertThreshold: decimalOf(b.AlertThreshold), UnknownPrice: billing.UnknownPrice(b.UnknownPrice), UnknownMinimum: decimalOf(b.UnknownMinimum)}
+	if in.Scope == billing.ScopeOrg && in.ScopeID == "" {
+		in.ScopeID = orgID
+	}
+	switch {
+	case in.Scope == billing.ScopeUser:
+		return in, store.Invalid("scope", "range", "budgets of users in all organizations belong to none")
+	case b.Balance != nil && (b.Limit != nil || b.Window != ""):
+		return in, store.Invalid("balance", "range", "takes the place of limit and window")
+	case b.Balance == nil && b.Limit == nil:
+		return in, store.Invalid("limit", "required", "is required, or balance")
+	case b.Balance == nil:
+		in.Limit = b.Limit.Decimal()
+	}
+	if in.Window == "" {
+		in.Window = billing.CalendarMonth
+	}
+	return in, nil
+}
+
+type budgetView struct {
+	Base
+	Scope          string          `json:"scope"`
+	ScopeID        string          `json:"scope_id"`
+	TeamID         string          `json:"team_id,omitempty"`
+	Name           string          `json:"name,omitempty"`
+	Window         string          `json:"window"`
+	Zone           string          `json:"timezone"`
+	Hard           bool            `json:"hard_limit"`
+	Rollover       bool            `json:"rollover"`
+	RolloverCap    *billing.Amount `json:"rollover_cap"`
+	SoftLimit      *billing.Amount `json:"soft_limit"`
+	AlertThreshold *billing.Amount `json:"alert_threshold"`
+	UnknownPrice   string          `json:"unknown_price,omitempty"`
+	UnknownMinimum *billing.Amount `json:"unknown_minimum,omitempty"`
+	BudgetState
+	Over      billing.Amount `json:"over" doc:"spent and reserved beyond the limit"`
+	Forfeited billing.Amount `json:"forfeited" doc:"of spent, what a process had when it died and nobody has seen being spent"`
+}
+
+func renderBudget(s billing.BudgetState) budgetView {
+	b := s.Budget
+	return budgetView{Base: baseOf(b.Meta), Scope: string(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
+		Hard: b.Hard, Rollover: b.Rollover, RolloverCap: amountOf(b.RolloverCap), SoftLimit: amountOf(b.SoftLimit), AlertThreshold: amountOf(b.AlertThreshold),
+		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), BudgetState: *renderBudgetState(&s),
+		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited)}
+}
+
+func (a *api) budgets() {
+	const path = "/v1/organizations/{org}/budgets"
+	add[none, none](a, http.MethodGet, path, "List budgets and where they stand", func(ctx context.Context, _ *none) (*answer[list[budgetView]], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		states, err := a.Overview(ctx, at.OrgID)
+		if err != nil {
+			return nil, err
+		}
+		out := list[budgetView]{Data: []budgetView{}}
+		for _, s := range states {
+			out.Data = append(out.Data, renderBudget(s))
+		}
+		return ok(out)
+	})
+	add[none, budgetBody](a, http.MethodPut, path, "Make a budget, or replace that of the same scope and name", func(ctx context.Context, _ *none) (*answer[budgetView], error) {
+		at, in, err := placed[budgetBody](ctx, a)
+		if err != nil {
+			return nil, ofBudget(err)
+		}
+		b, err := in.input(at.OrgID)
+		switch {
+		case err != nil:
+		case in.Balance != nil:
+			b, err = a.SetBalance(ctx, b, in.Balance.Decimal())
+		default:
+			b, err = a.SetBudget(ctx, b)
+		}
+		if err != nil {
+			return nil, ofBudget(err)
+		}
+		return a.budget(ctx, at, b.ID)
+	})
+	add[none, none](a, http.MethodGet, path+"/{budget}", "Get a budget and where it stands", func(ctx context.Context, _ *none) (*answer[budgetView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return a.budget(ctx, at, param(ctx, "budget"))
+	})
+	add[none, none](a, http.MethodDelete, path+"/{budget}", "Delete a budget", func(ctx context.Context, _ *none) (*answer[deletedView], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, err := a.DeleteBudget(ctx, at.OrgID, param(ctx, "budget"))
+		return deleted(b.ID, err)
+	})
+	for _, turn := range []struct {
+		path, summary string
+		do            func(context.Context, billing.Budget) (billing.Budget, error)
+	}{
+		{"/suspend", "Stop everything that costs on the path of a budget", a.SuspendBudget},
+		{"/resume", "Let calls spend from a suspended budget again", a.ResumeBudget},
+	} {
+		add[none, none](a, http.MethodPost, path+"/{budget}"+turn.path, turn.summary, func(ctx context.Context, _ *none) (*answer[budgetView], error) {
+			at, err := a.place(ctx)
+			if err != nil {
+				return nil, err
+			}
+			s, err := a.Budget(ctx, at.OrgID, param(ctx, "budget"))
+			if err != nil {
+				return nil, err
+			}
+			if _, err := turn.do(ctx, s.Budget); err != nil {
+				return nil, err
+			}
+			return a.budget(ctx, at, s.Budget.ID)
+		})
+	}
+}
+
+// ofBudget names a wrong field as the body does: limit is no parameter of a list here.
+func ofBudget(err error) error {
+	var field *store.FieldError
+	if !errors.As(err, &field) {
+		return err
+	}
+	name := field.Field
+	if name == "zone" {
+		name = "timezone"
+	}
+	return faulty("body."+name, field.Code, field.Message)
+}
+
+func (a *api) budget(ctx context.Context, at orgs.Place, id string) (*answer[budgetView], error) {
+	s, err := a.Budget(ctx, at.OrgID, id)
+	if err != nil {
+		return nil, err
+	}
+	return one(s.Budget.Version, renderBudget(s), nil)
+}

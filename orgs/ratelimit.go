@@ -1,0 +1,60 @@
+package orgs
+
+import (
+	"context"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/store"
+)
+
+// limits are the rate limits that the settings of models ask for.
+func (m *ModelSettings) limits() (limits []billing.RateLimit) {
+	if m == nil {
+		return nil
+	}
+	for glob, r := range m.RateLimits {
+		if r != (RateLimits{}) {
+			limits = append(limits, billing.RateLimit{Model: glob, RequestsPerMinute: r.RequestsPerMinute, RequestsPerHour: r.RequestsPerHour,
+				RequestsPerDay: r.RequestsPerDay, TokensPerMinute: r.TokensPerMinute, TokensPerHour: r.TokensPerHour, TokensPerDay: r.TokensPerDay})
+		}
+	}
+	return limits
+}
+
+// limits are the rate limits that the settings of a team ask for, one for each glob.
+func (s TeamSettings) limits() []billing.RateLimit {
+	limits := s.Models.limits()
+	if s.Resources == nil || s.Resources.MaxParallelRequests == nil {
+		return limits
+	}
+	for i := range limits {
+		if limits[i].Model == "*" {
+			limits[i].MaxParallelRequests = s.Resources.MaxParallelRequests
+			return limits
+		}
+	}
+	return append(limits, billing.RateLimit{MaxParallelRequests: s.Resources.MaxParallelRequests})
+}
+
+// Priority is that of the team's calls among those that wait: 1 with a priority queue, else 0.
+func (t Team) Priority() int {
+	if r := t.Settings.Resources; r != nil && is(r.PriorityQueue) {
+		return 1
+	}
+	return 0
+}
+
+// Dedicated says whether the team's calls take no slot of those that the organization shares.
+func (t Team) Dedicated() bool {
+	r := t.Settings.Resources
+	return r != nil && is(r.DedicatedCapacity)
+}
+
+// applyLimit writes the rate limit that the restrictions of a key ask for.
+func (m *Manager) applyLimit(ctx context.Context, tx *store.Tx, k APIKey) error {
+	var limits []billing.RateLimit
+	if most := k.Restrictions.MaxRequestsPerMinute; most != nil {
+		limits = []billing.RateLimit{{RequestsPerMinute: most}}
+	}
+	return m.ApplyRateLimits(ctx, tx, k.OrgID, billing.ScopeKey, k.ID, limits)
+}

@@ -1,0 +1,218 @@
+package bunstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Batch are queries that a connection of a dialect runs one after another, in one round trip: the one argument of a
+// query whose text it does not read. Their answers are its result sets.
+type Batch struct{ Queries []Query }
+
+// Query is one of a [Batch].
+type Query struct {
+	Text string
+	Args []any
+}
+
+// ReadAll implements store.DriverTx.
+func (t *tx) ReadAll(ctx context.Context, reads []store.Read) error {
+	if err := t.learnWords(ctx, reads); err != nil {
+		return t.Error(err)
+	}
+	var b Batch
+	var answers []answer
+	for _, r := range reads {
+		var err error
+		if t.Logs.Laterals && len(r.Spans) > 6 {
+			answers, err = t.together(ctx, &b, r, answers)
+		} else {
+			answers, err = t.byTurns(ctx, &b, r, answers)
+		}
+		if err != nil {
+			return t.Error(err)
+		}
+	}
+	if len(answers) == 0 {
+		return nil
+	}
+	return t.Error(t.answer(ctx, &b, answers))
+}
+
+// answer is what one query of a batch is read into.
+type answer struct {
+	kind    *store.Kind
+	columns []store.Column
+	into    func(i int) any
+	first   int  // of the spans
+	several bool // the rows begin with the number of their span
+}
+
+// bare are the columns that a span reads.
+func bare(k *store.Kind, s store.Span) []store.Column {
+	if !s.Bare {
+		return k.Columns
+	}
+	return slices.DeleteFunc(slices.Clone(k.Columns), func(c store.Column) bool { return !slices.Contains(s.Order, c.Name) })
+}
+
+// learnWords looks up together what words the spans name.
+func (t *tx) learnWords(ctx context.Context, reads []store.Read) error {
+	var texts []string
+	for _, r := range reads {
+		for j, v := range r.Spans[0].Equal {
+			if c, _ := r.Kind.Column(r.Spans[0].Order[j]); !c.Word {
+				continue
+			}
+			texts = append(texts, v.(string))
+			for _, s := range r.Spans[1:] {
+				texts = append(texts, s.Equal[j].(string))
+			}
+		}
+	}
+	_, err := t.wordIDs(ctx, texts, false)
+	return err
+}
+
+// together asks for all spans of a read by one query.
+func (t *tx) together(ctx context.Context, b *Batch, r store.Read, answers []answer) ([]answer, error) {
+	k, first := r.Kind, r.Spans[0]
+	shape := bounds(first)
+	var which []int64 // of the spans that may have rows
+	values := make([][]any, len(shape))
+	for i, s := range r.Spans {
+		row, possible, err := t.boundValues(ctx, k, s)
+		if err != nil {
+			return nil, err
+		}
+		if !possible {
+			continue
+		}
+		which = append(which, int64(i))
+		for j, v := range row {
+			values[j] = append(values[j], v)
+		}
+	}
+	if len(which) == 0 {
+		return answers, nil
+	}
+	st := &statement{numbered: t.Logs.Numbered}
+	st.args = append(st.args, which)
+	types, bound, conds := []string{"$1::bigint[]"}, []string{"i"}, []string{}
+	for j, o := range shape {
+		c, _ := k.Column(o.column)
+		typ, array := arrayOf(c, values[j])
+		st.args = append(st.args, array)
+		types = append(types, fmt.Sprintf("$%d::%s[]", j+2, typ))
+		bound = append(bound, fmt.Sprintf("v%d", j))
+		conds = append(conds, fmt.Sprintf(`"%s" %s q.v%d`, o.column, o.op, j))
+	}
+	columns := bare(k, first)
+	fmt.Fprintf(st, "SELECT q.i, r.* FROM unnest(%s) AS q(%s) CROSS JOIN LATERAL (SELECT %s FROM %s",
+		strings.Join(types, ", "), strings.Join(bound, ", "), Names(names(columns)), k.Name)
+	if len(conds) > 0 {
+		fmt.Fprintf(st, " WHERE %s", strings.Join(conds, " AND "))
+	}
+	st.order(first)
+	st.WriteString(") AS r ORDER BY q.i")
+	way := ""
+	if first.Desc {
+		way = " DESC"
+	}
+	for _, c := range first.Order[len(first.Equal):] {
+		fmt.Fprintf(st, `, r."%s"%s`, c, way)
+	}
+	b.Queries = append(b.Queries, Query{st.String(), st.args})
+	return append(answers, answer{k, columns, r.Into, 0, true}), nil
+}
+
+// byTurns asks for span after span.
+func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answer) ([]answer, error) {
+	var text string
+	var columns []store.Column
+	for i, s := range r.Spans {
+		args, possible, err := t.boundValues(ctx, r.Kind, s)
+		if err != nil {
+			return nil, err
+		}
+		if !possible {
+			continue
+		}
+		if text == "" {
+			columns = bare(r.Kind, s)
+			st := t.statement()
+			fmt.Fprintf(st, "SELECT %s FROM %s%s", Names(names(columns)), r.Kind.Name, t.by(r.Kind, s))
+			if _, err := t.where(ctx, st, r.Kind, s); err != nil {
+				return nil, err
+			}
+			st.order(s)
+			text = st.String()
+		}
+		b.Queries = append(b.Queries, Query{text, args})
+		answers = append(answers, answer{r.Kind, columns, r.Into, i, false})
+	}
+	return answers, nil
+}
+
+// answer runs a batch and reads its answers.
+func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
+	rows, err := t.sql.Tx.QueryContext(ctx, "a batch", b)
+	if err != nil {
+		return err
+	}
+	var r reading
+	for i, a := range answers {
+		if i > 0 && !rows.NextResultSet() {
+			break
+		}
+		if err = r.read(rows, a); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	return r.spell(ctx, t)
+}
+
+// boundValues are those of the span for the database; not possible where nothing can equal one.
+func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span) (row []any, possible bool, err error) {
+	for _, b := range bounds(s) {
+		v, ok, err := t.value(ctx, k, b.column, b.value)
+		if err != nil || !ok {
+			return nil, false, err
+		}
+		row = append(row, v)
+	}
+	for i, v := range s.After {
+		v, _, err := t.value(ctx, k, s.Order[len(s.Equal)+i], v)
+		if err != nil {
+			return nil, false, err
+		}
+		row = append(row, v)
+	}
+	return row, true, nil
+}
+
+func arrayOf(c store.Column, values []any) (typ string, array any) {
+	switch {
+	case c.Word || c.Class == store.Int || c.Class == store.Time:
+		return "bigint", arrayOfType[int64](values)
+	case c.Class == store.Bool:
+		return "boolean", arrayOfType[bool](values)
+	}
+	return "text", arrayOfType[string](values)
+}
+
+func arrayOfType[T any](values []any) []T {
+	array := make([]T, len(values))
+	for i, v := range values {
+		array[i] = v.(T)
+	}
+	return array
+}
