@@ -99,7 +99,7 @@ func (w *world) compare(end bool) {
 		if end && !w.crashes {
 			require.Equal(w.t, forgotten[a.ID], reserved, "reserved of %s", a.ID)
 		}
-		s.bound = max(pico(a.Limit), s.settled+s.out)
+		s.bound, s.extra = max(pico(a.Limit), s.settled+s.out), 0
 	}
 	if end && !w.crashes {
 		for id, fenced := range is.nodes {

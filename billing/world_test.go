@@ -47,8 +47,9 @@ type sums struct {
 	hard    bool
 	settled int64
 	out     int64 // held by calls under way
-	bound   int64 // settled + out never exceeds it
-	beyond  int64 // what calls have cost that they had not held
+	bound   int64 // settled + out never exceeds it and extra
+	extra   int64 // what calls have cost that they had not held, since the last comparison
+	beyond  int64 // the same, ever
 	lost    int64 // of what was settled in a soft account, or beyond what was held, by processes that had no time to write it
 }
 
@@ -237,7 +238,7 @@ func (w *world) hold(p *peer, c *call, more int64) {
 	for _, id := range c.accounts {
 		s := w.of(id)
 		s.out += more
-		require.False(w.t, s.hard && more > 0 && s.settled+s.out > s.bound+s.lost, "%s has admitted %d in %s: %d of %d are settled and %d held",
+		require.False(w.t, s.hard && more > 0 && s.settled+s.out > s.bound+s.extra+s.lost, "%s has admitted %d in %s: %d of %d are settled and %d held",
 			p.name, more, id, s.settled, s.bound, s.out)
 	}
 }
@@ -248,7 +249,7 @@ func (w *world) end(p *peer, c *call, actual int64) {
 		s := w.of(id)
 		s.out -= c.amount
 		s.settled += actual
-		s.bound += max(0, actual-c.amount)
+		s.extra += max(0, actual-c.amount)
 		s.beyond += max(0, actual-c.amount)
 		switch {
 		case c.res != nil && c.res.ID != "":
