@@ -32,7 +32,7 @@ func TestQuickstartRunsOnEveryStore(t *testing.T) {
 				`engineering, gpt-4-32k +30 +approval_required`,
 				`gpt-4-turbo-preview from 10.0.2.7 +30 +ip_denied`,
 				`gpt-4-turbo-preview at 20:00 +30 +policy_denied`,
-				`marketing, dall-e-3 .* 6 +admitted`, // 0.25 USD pay for 6 pictures of 0.04
+				`marketing, dall-e-3 .* 6 +admitted`,             // 0.25 USD pay for 6 pictures of 0.04
 				`marketing, dall-e-3 .* [0-9]+ +budget_exceeded`, // or the hour's limit, by those that are under way
 				`without project tag +30 +missing_tags`,
 				`approved by Dave`,
