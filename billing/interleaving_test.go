@@ -21,7 +21,7 @@ import (
 // TestAMillionStepsSpendNothingTwice has several processes take, settle, hold, crash, fall silent and lose their
 // commits at random, and holds what the accounts say against plain sums (billing edges 27 to 31, 35 to 37 and 41).
 func TestAMillionStepsSpendNothingTwice(t *testing.T) {
-	for database, worlds := range map[string]int{"memory": 100 / fewer, "sqlite": max(1, 4/fewer)} {
+	for database, worlds := range map[string]int{"memory": 100 / fewer, "sqlite": max(1, 2/fewer)} {
 		t.Run(database, func(t *testing.T) {
 			for range worlds {
 				seed := rand.Uint64()

@@ -211,12 +211,6 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if settled != 0 || free != f.seen {
 		f.used = e.look
 	}
-	if f.waiting > 0 { // what comes is not returned before they have seen it
-		f.used = e.look
-		for _, t := range f.tills {
-			t.used = e.look
-		}
-	}
 	f.seen = free
 	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
 		f.close()
