@@ -38,6 +38,7 @@ type world struct {
 	crashes, fences, unsure, overruns bool // what happens in this world
 
 	budgets map[string]*billing.Budget // by name, those that there are
+	ever    map[string]*billing.Budget // by id, those that there have been
 	changed time.Time                  // when a budget came or went last
 	sums    map[string]*sums           // by account
 }
@@ -120,7 +121,7 @@ func (t cutTx) Commit(ctx context.Context) error {
 }
 
 func newWorld(t *testing.T, seed uint64, database string) *world {
-	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 1)), budgets: map[string]*billing.Budget{}, sums: map[string]*sums{}}
+	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 1)), budgets: map[string]*billing.Budget{}, ever: map[string]*billing.Budget{}, sums: map[string]*sums{}}
 	o := store.Options{Wrap: func(d store.Driver) store.Driver {
 		w.driver = d
 		return d
@@ -206,7 +207,7 @@ func (w *world) put(at *peer, b billing.Budget) {
 	if w.budgets[b.Name] == nil {
 		w.changed = time.Now()
 	}
-	w.budgets[b.Name] = &b
+	w.budgets[b.Name], w.ever[b.ID] = &b, &b
 	w.say("%s: %s is %s", at.name, b.Name, b.Limit)
 	for id, s := range w.sums {
 		if s.hard && strings.Contains(id, b.ID) {
@@ -222,7 +223,7 @@ func (w *world) of(account string) *sums {
 	s := w.sums[account]
 	if s == nil {
 		s = &sums{}
-		for b := range maps.Values(w.budgets) {
+		for b := range maps.Values(w.ever) {
 			if strings.Contains(account, b.ID) {
 				s.hard, s.bound = b.Hard, pico(b.Limit)
 			}

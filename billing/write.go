@@ -211,12 +211,6 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 	if settled != 0 || free != f.seen {
 		f.used = e.look
 	}
-	if f.waiting > 0 { // what comes is not returned before they have seen it
-		f.used = e.look
-		for _, t := range f.tills {
-			t.used = e.look
-		}
-	}
 	f.seen = free
 	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
 		f.close()
@@ -278,6 +272,7 @@ func (e *engine) lineOf(t *till) *line {
 	case t.waiting > 0:
 	case e.flushed || len(t.funds) == 0 || e.look-t.used >= e.idle() || t.refusal.round != nil:
 		ln.back = *t.free
+		t.rate = rate{look: e.look} // or the next look would lease for what is over
 	case *t.free > 2*keep && e.look-t.used >= 2:
 		ln.back = *t.free - keep
 	case *t.free < keep/4:
