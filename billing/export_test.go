@@ -104,3 +104,15 @@ func (l *Limiter) Settled() {
 
 // Sweep is a round of the sweep.
 func (l *Limiter) Sweep() { l.sweep() }
+
+// Unpacked is the event of a row that has these bytes.
+func Unpacked(call string, detail []byte) (UsageEvent, error) {
+	r := usageRow{Call: call, Detail: detail}
+	return r.event()
+}
+
+// Packed is what of an event has no column of its own.
+func Packed(e UsageEvent) (call string, detail []byte, err error) {
+	r, err := rowOf(&e)
+	return r.Call, r.Detail, err
+}

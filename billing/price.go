@@ -1,6 +1,8 @@
 package billing
 
 import (
+	"time"
+
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/store"
@@ -23,6 +25,13 @@ type Usage struct {
 	OutputTokens int64
 	Images       int64
 	Cost         *decimal.Decimal // USD, where the upstream tells it; it then counts alone
+
+	// What is counted and not charged, see [UsageEvent]; each is left out where it is not known.
+	Endpoint string
+	Method   string
+	Status   int
+	Latency  time.Duration
+	TTFT     time.Duration
 }
 
 // maxUnits bounds what one call can have used; more is a mistake upstream.

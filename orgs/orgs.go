@@ -243,9 +243,10 @@ type Manager struct {
 	*billing.Ledger
 	*billing.Limiter
 
-	store *store.Store
-	opt   Options
-	uses  uses
+	store    *store.Store
+	opt      Options
+	uses     uses
+	metering *billing.Metering
 }
 
 var _ Service = (*Manager)(nil)
@@ -258,6 +259,8 @@ type Options struct {
 	rbac.Options
 	// Billing says how budgets are kept.
 	Billing billing.Options
+	// Metering says how what calls have used is written.
+	Metering billing.MeteringOptions
 	// Nodes says which processes share the database, as far as rate limits have to know. Nil: there may be others, of which
 	// nothing is known; see billing.Limiter.
 	Nodes billing.Nodes
@@ -312,20 +315,24 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 		return nil, err
 	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
+	m.metering = billing.NewMetering(s, &m.opt.Metering)
 	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})
 	return m, nil
 }
 
-// Close writes what calls have spent, returns what this process has of budgets and limits, and ends everything that
-// works in the background: see [billing.Ledger.Close], [billing.Limiter.Close] and [rbac.Guard.Close]. A host calls it
+// Close writes what calls have spent and used, returns what this process has of budgets and limits, and ends everything that
+// works in the background: see [billing.Ledger.Close], [billing.Metering.Close], [billing.Limiter.Close] and [rbac.Guard.Close]. A host calls it
 // when no call is under way any more, before it closes the store.
 func (m *Manager) Close() error {
 	m.Limiter.Close()
-	return errors.Join(m.Ledger.Close(), m.Guard.Close())
+	return errors.Join(m.Ledger.Close(), m.metering.Close(), m.Guard.Close())
 }
 
 // Store is the store that the manager keeps everything in.
 func (m *Manager) Store() *store.Store { return m.store }
+
+// Metering keeps what calls have used; it asks no permission.
+func (m *Manager) Metering() *billing.Metering { return m.metering }
 
 // Catalogue is the models that the host serves.
 func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }

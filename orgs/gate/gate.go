@@ -134,6 +134,7 @@ type Admission struct {
 	gate     *Gate
 	asked    rbac.Request // of the model
 	features []string
+	recorded uint32 // 1: its usage was
 }
 
 // Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, or of ctx where
@@ -373,5 +374,6 @@ func refused(err error, decision string) error {
 // for logs: what could not be released stays counted as spent. It does not stop when ctx is cancelled.
 func (a *Admission) Release(ctx context.Context) error {
 	a.rates.Release()
+	a.recordReleased(ctx)
 	return a.hold.Release(context.WithoutCancel(ctx))
 }

@@ -28,6 +28,7 @@ func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	s, err := a.hold.SettleUsage(ctx, u)
+	a.record(ctx, u, s, err)
 	if err != nil || s.Again || a.Cost == nil || !s.Overrun().IsPositive() {
 		return err
 	}

@@ -727,3 +727,121 @@ CREATE TABLE rate_slots (
 	PRIMARY KEY (slots, node)
 );
 CREATE INDEX rate_slots_node_idx ON rate_slots (node, slots);
+
+-- Logs of what calls have used: the events, and what they add up to by spans and dimensions.
+CREATE TABLE usage_events (
+	org_id BIGINT NOT NULL,
+	source TEXT NOT NULL,
+	id TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	user_id BIGINT NOT NULL,
+	key_id BIGINT NOT NULL,
+	team_id BIGINT NOT NULL,
+	project_id BIGINT NOT NULL,
+	model BIGINT NOT NULL,
+	"call" BIGINT NOT NULL,
+	detail BYTEA NOT NULL,
+	PRIMARY KEY (org_id, source, id)
+);
+CREATE INDEX usage_events_org_id_at_idx ON usage_events (org_id, at);
+
+CREATE TABLE usage_rollups (
+	org_id BIGINT NOT NULL,
+	"of" BIGINT NOT NULL,
+	"start" BIGINT NOT NULL,
+	"value" TEXT NOT NULL,
+	requests BIGINT NOT NULL,
+	errors BIGINT NOT NULL,
+	timed BIGINT NOT NULL,
+	latency BIGINT NOT NULL,
+	input_tokens BIGINT NOT NULL,
+	cached_tokens BIGINT NOT NULL,
+	output_tokens BIGINT NOT NULL,
+	cost_micro BIGINT NOT NULL,
+	cost_pico BIGINT NOT NULL,
+	PRIMARY KEY (org_id, "of", "start", "value")
+);
+
+CREATE TABLE usage_latencies (
+	org_id BIGINT NOT NULL,
+	"of" BIGINT NOT NULL,
+	"start" BIGINT NOT NULL,
+	"value" TEXT NOT NULL,
+	b0 BIGINT NOT NULL,
+	b1 BIGINT NOT NULL,
+	b2 BIGINT NOT NULL,
+	b3 BIGINT NOT NULL,
+	b4 BIGINT NOT NULL,
+	b5 BIGINT NOT NULL,
+	b6 BIGINT NOT NULL,
+	b7 BIGINT NOT NULL,
+	b8 BIGINT NOT NULL,
+	b9 BIGINT NOT NULL,
+	b10 BIGINT NOT NULL,
+	b11 BIGINT NOT NULL,
+	b12 BIGINT NOT NULL,
+	b13 BIGINT NOT NULL,
+	b14 BIGINT NOT NULL,
+	b15 BIGINT NOT NULL,
+	b16 BIGINT NOT NULL,
+	b17 BIGINT NOT NULL,
+	b18 BIGINT NOT NULL,
+	b19 BIGINT NOT NULL,
+	b20 BIGINT NOT NULL,
+	b21 BIGINT NOT NULL,
+	b22 BIGINT NOT NULL,
+	b23 BIGINT NOT NULL,
+	b24 BIGINT NOT NULL,
+	b25 BIGINT NOT NULL,
+	b26 BIGINT NOT NULL,
+	b27 BIGINT NOT NULL,
+	b28 BIGINT NOT NULL,
+	b29 BIGINT NOT NULL,
+	b30 BIGINT NOT NULL,
+	b31 BIGINT NOT NULL,
+	PRIMARY KEY (org_id, "of", "start", "value")
+);
+
+CREATE TABLE usage_users (
+	org_id BIGINT NOT NULL,
+	"of" BIGINT NOT NULL,
+	"start" BIGINT NOT NULL,
+	"value" TEXT NOT NULL,
+	chunk BIGINT NOT NULL,
+	u0 BIGINT NOT NULL,
+	u1 BIGINT NOT NULL,
+	u2 BIGINT NOT NULL,
+	u3 BIGINT NOT NULL,
+	u4 BIGINT NOT NULL,
+	u5 BIGINT NOT NULL,
+	u6 BIGINT NOT NULL,
+	u7 BIGINT NOT NULL,
+	PRIMARY KEY (org_id, "of", "start", "value", chunk)
+);
+
+CREATE TABLE usage_names (
+	org_id BIGINT NOT NULL,
+	kind BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	n BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (org_id, kind, name)
+);
+
+CREATE TABLE usage_name_counts (
+	org_id BIGINT NOT NULL,
+	kind BIGINT NOT NULL,
+	names BIGINT NOT NULL,
+	PRIMARY KEY (org_id, kind)
+);
+
+CREATE TABLE usage_levels (
+	org_id BIGINT NOT NULL,
+	unit BIGINT NOT NULL,
+	resource TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	source TEXT NOT NULL,
+	id TEXT NOT NULL,
+	quantity BIGINT NOT NULL,
+	PRIMARY KEY (org_id, unit, resource, at, source, id)
+);

@@ -736,3 +736,121 @@ CREATE TABLE rate_slots (
 	PRIMARY KEY (slots, node)
 ) WITHOUT ROWID;
 CREATE INDEX rate_slots_node_idx ON rate_slots (node, slots);
+
+-- Logs of what calls have used: the events, and what they add up to by spans and dimensions.
+CREATE TABLE usage_events (
+	org_id INTEGER NOT NULL,
+	source TEXT NOT NULL,
+	id TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	user_id INTEGER NOT NULL,
+	key_id INTEGER NOT NULL,
+	team_id INTEGER NOT NULL,
+	project_id INTEGER NOT NULL,
+	model INTEGER NOT NULL,
+	"call" INTEGER NOT NULL,
+	detail BLOB NOT NULL,
+	PRIMARY KEY (org_id, source, id)
+) WITHOUT ROWID;
+CREATE INDEX usage_events_org_id_at_idx ON usage_events (org_id, at);
+
+CREATE TABLE usage_rollups (
+	org_id INTEGER NOT NULL,
+	"of" INTEGER NOT NULL,
+	"start" INTEGER NOT NULL,
+	"value" TEXT NOT NULL,
+	requests INTEGER NOT NULL,
+	errors INTEGER NOT NULL,
+	timed INTEGER NOT NULL,
+	latency INTEGER NOT NULL,
+	input_tokens INTEGER NOT NULL,
+	cached_tokens INTEGER NOT NULL,
+	output_tokens INTEGER NOT NULL,
+	cost_micro INTEGER NOT NULL,
+	cost_pico INTEGER NOT NULL,
+	PRIMARY KEY (org_id, "of", "start", "value")
+) WITHOUT ROWID;
+
+CREATE TABLE usage_latencies (
+	org_id INTEGER NOT NULL,
+	"of" INTEGER NOT NULL,
+	"start" INTEGER NOT NULL,
+	"value" TEXT NOT NULL,
+	b0 INTEGER NOT NULL,
+	b1 INTEGER NOT NULL,
+	b2 INTEGER NOT NULL,
+	b3 INTEGER NOT NULL,
+	b4 INTEGER NOT NULL,
+	b5 INTEGER NOT NULL,
+	b6 INTEGER NOT NULL,
+	b7 INTEGER NOT NULL,
+	b8 INTEGER NOT NULL,
+	b9 INTEGER NOT NULL,
+	b10 INTEGER NOT NULL,
+	b11 INTEGER NOT NULL,
+	b12 INTEGER NOT NULL,
+	b13 INTEGER NOT NULL,
+	b14 INTEGER NOT NULL,
+	b15 INTEGER NOT NULL,
+	b16 INTEGER NOT NULL,
+	b17 INTEGER NOT NULL,
+	b18 INTEGER NOT NULL,
+	b19 INTEGER NOT NULL,
+	b20 INTEGER NOT NULL,
+	b21 INTEGER NOT NULL,
+	b22 INTEGER NOT NULL,
+	b23 INTEGER NOT NULL,
+	b24 INTEGER NOT NULL,
+	b25 INTEGER NOT NULL,
+	b26 INTEGER NOT NULL,
+	b27 INTEGER NOT NULL,
+	b28 INTEGER NOT NULL,
+	b29 INTEGER NOT NULL,
+	b30 INTEGER NOT NULL,
+	b31 INTEGER NOT NULL,
+	PRIMARY KEY (org_id, "of", "start", "value")
+) WITHOUT ROWID;
+
+CREATE TABLE usage_users (
+	org_id INTEGER NOT NULL,
+	"of" INTEGER NOT NULL,
+	"start" INTEGER NOT NULL,
+	"value" TEXT NOT NULL,
+	chunk INTEGER NOT NULL,
+	u0 INTEGER NOT NULL,
+	u1 INTEGER NOT NULL,
+	u2 INTEGER NOT NULL,
+	u3 INTEGER NOT NULL,
+	u4 INTEGER NOT NULL,
+	u5 INTEGER NOT NULL,
+	u6 INTEGER NOT NULL,
+	u7 INTEGER NOT NULL,
+	PRIMARY KEY (org_id, "of", "start", "value", chunk)
+) WITHOUT ROWID;
+
+CREATE TABLE usage_names (
+	org_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (org_id, kind, name)
+) WITHOUT ROWID;
+
+CREATE TABLE usage_name_counts (
+	org_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	names INTEGER NOT NULL,
+	PRIMARY KEY (org_id, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE usage_levels (
+	org_id INTEGER NOT NULL,
+	unit INTEGER NOT NULL,
+	resource TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	source TEXT NOT NULL,
+	id TEXT NOT NULL,
+	quantity INTEGER NOT NULL,
+	PRIMARY KEY (org_id, unit, resource, at, source, id)
+) WITHOUT ROWID;

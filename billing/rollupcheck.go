@@ -1,0 +1,136 @@
+package billing
+
+import (
+	"context"
+	"time"
+
+	"github.com/orgkit/orgkit/store"
+)
+
+// Mismatch is a sum that is not that of the events.
+type Mismatch struct {
+	OrgID     string
+	Dimension Dimension
+	Start     time.Time // of the span
+	Length    time.Duration
+	Value     string // of the dimension
+	What      string // sums, latencies or users
+}
+
+// Check counts all events of an organization anew that lie in the days of UTC from one to another, both included, and returns
+// what differs from the sums that are kept, nil for nothing. Each day is read on one snapshot. It takes as long as reading
+// the events does: it is for the host, now and then. It asks no permission.
+func (m *Metering) Check(ctx context.Context, orgID string, from, to time.Time) (wrong []Mismatch, err error) {
+	for day := from.UTC().Truncate(24 * time.Hour); !day.After(to); day = day.Add(24 * time.Hour) {
+		var some []Mismatch
+		err := m.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			some, err = checkDay(ctx, tx, orgID, day)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		wrong = append(wrong, some...)
+	}
+	return wrong, nil
+}
+
+func checkDay(ctx context.Context, tx *store.Tx, orgID string, day time.Time) (wrong []Mismatch, err error) {
+	t, err := recount(ctx, tx, orgID, day, day.Add(24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	note := func(k spanKey, what string) {
+		wrong = append(wrong, Mismatch{k.org, k.dim, k.start, lengths[k.grain], k.value, what})
+	}
+	for _, d := range []Dimension{ByOrg, ByTeam, ByModel, byTeamModel, ByProject, byUserKey, ByEndpoint, ByStatus, ByTag} {
+		for _, g := range d.grains() {
+			span := store.Range{Equal: []any{orgID, d.of(g)}, From: day, Below: day.Add(24 * time.Hour)}
+			for r, err := range rollups.All(ctx, tx, span) {
+				if err != nil {
+					return nil, err
+				}
+				k := spanKey{orgID, d, g, r.Start, r.Value}
+				if r.sums() != *t.at(k) {
+					note(k, "sums")
+				}
+				delete(t.sums, k)
+			}
+			if !d.known() {
+				continue
+			}
+			for r, err := range latencies.All(ctx, tx, span) {
+				if err != nil {
+					return nil, err
+				}
+				k := spanKey{orgID, d, g, r.Start, r.Value}
+				if r.spread() != *t.spread(k) {
+					note(k, "latencies")
+				}
+				delete(t.spans, k)
+			}
+			for r, err := range actives.All(ctx, tx, span) {
+				if err != nil {
+					return nil, err
+				}
+				k, was := spanKey{orgID, d, g, r.Start, r.Value}, userSet{}
+				r.into(was)
+				if u := t.userSet(k); u[r.Chunk] == nil && was.count() != 0 || u[r.Chunk] != nil && *u[r.Chunk] != *was[r.Chunk] {
+					note(k, "users")
+				}
+				delete(t.users[k], r.Chunk)
+			}
+		}
+	}
+	for k, s := range t.sums {
+		if *s != (usageSums{}) {
+			note(k, "sums")
+		}
+	}
+	for k := range t.spans {
+		note(k, "latencies")
+	}
+	for k, u := range t.users {
+		if u.count() != 0 {
+			note(k, "users")
+		}
+	}
+	return wrong, nil
+}
+
+// recount is what the events of a time add up to.
+func recount(ctx context.Context, tx *store.Tx, orgID string, from, below time.Time) (*tally, error) {
+	numbers := map[nameKey]int64{}
+	for _, kind := range []string{userNames, tagNames} {
+		for n, err := range usageNames.All(ctx, tx, store.Range{Equal: []any{orgID, kind}}) {
+			if err != nil {
+				return nil, err
+			}
+			numbers[nameKey{orgID, kind, n.Name}] = n.N
+		}
+	}
+	t := newTally()
+	var tags []string
+	for r, err := range usageEvents.All(ctx, tx, store.Range{By: []string{"org_id", "at"}, Equal: []any{orgID}, From: from, Below: below}) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := r.event()
+		if err != nil {
+			return nil, err
+		}
+		tags = tags[:0]
+		for name, value := range e.Tags {
+			tags = append(tags, kept(nameKey{orgID, tagNames, tagValue(name, value)}, numbers))
+		}
+		user := int64(-1)
+		if n, is := numbers[nameKey{orgID, userNames, e.UserID}]; is {
+			user = n
+		}
+		if err := t.add(&e, user, tags); err != nil {
+			return nil, err
+		}
+	}
+	t.close()
+	return t, nil
+}
