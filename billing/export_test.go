@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -116,3 +118,6 @@ func Packed(e UsageEvent) (call string, detail []byte, err error) {
 	r, err := rowOf(&e)
 	return r.Call, r.Detail, err
 }
+
+// Shares are the parts in their sum.
+func Shares(amounts []decimal.Decimal) []decimal.Decimal { return shares(amounts) }

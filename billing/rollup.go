@@ -162,7 +162,16 @@ func tagName(name string) string {
 	return tagEscape.Replace(name)
 }
 
-var tagEscape = strings.NewReplacer("%", "%25", "=", "%3D")
+// splitTag takes apart what tagValue has made.
+func splitTag(tag string) (name, value string) {
+	name, value, _ = strings.Cut(tag, "=")
+	return tagUnescape.Replace(name), value
+}
+
+var (
+	tagEscape   = strings.NewReplacer("%", "%25", "=", "%3D")
+	tagUnescape = strings.NewReplacer("%25", "%", "%3D", "=")
+)
 
 // tally is what a batch of events adds up to.
 type tally struct {

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -24,7 +25,7 @@ func (m *Metering) Check(ctx context.Context, orgID string, from, to time.Time) 
 	for day := from.UTC().Truncate(24 * time.Hour); !day.After(to); day = day.Add(24 * time.Hour) {
 		var some []Mismatch
 		err := m.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			some, err = checkDay(ctx, tx, orgID, day)
+			some, err = m.checkDay(ctx, tx, orgID, day)
 			return err
 		})
 		if err != nil {
@@ -35,11 +36,12 @@ func (m *Metering) Check(ctx context.Context, orgID string, from, to time.Time) 
 	return wrong, nil
 }
 
-func checkDay(ctx context.Context, tx *store.Tx, orgID string, day time.Time) (wrong []Mismatch, err error) {
-	t, err := recount(ctx, tx, orgID, day, day.Add(24*time.Hour))
-	if err != nil {
+func (m *Metering) checkDay(ctx context.Context, tx *store.Tx, orgID string, day time.Time) (wrong []Mismatch, err error) {
+	t := newTally()
+	if err := m.recount(ctx, tx, t, true, orgID, day, day.Add(24*time.Hour)); err != nil {
 		return nil, err
 	}
+	t.close()
 	note := func(k spanKey, what string) {
 		wrong = append(wrong, Mismatch{k.org, k.dim, k.start, lengths[k.grain], k.value, what})
 	}
@@ -98,39 +100,62 @@ func checkDay(ctx context.Context, tx *store.Tx, orgID string, day time.Time) (w
 	return wrong, nil
 }
 
-// recount is what the events of a time add up to.
-func recount(ctx context.Context, tx *store.Tx, orgID string, from, below time.Time) (*tally, error) {
-	numbers := map[nameKey]int64{}
-	for _, kind := range []string{userNames, tagNames} {
-		for n, err := range usageNames.All(ctx, tx, store.Range{Equal: []any{orgID, kind}}) {
-			if err != nil {
-				return nil, err
-			}
-			numbers[nameKey{orgID, kind, n.Name}] = n.N
+// recount adds the events of a time to a tally, with or without their tags.
+func (m *Metering) recount(ctx context.Context, tx *store.Tx, t *tally, tagged bool, orgID string, from, below time.Time) error {
+	r := store.Range{By: []string{"org_id", "at"}, Equal: []any{orgID}, From: from, Below: below, Limit: store.MaxLimit}
+	for {
+		rows, err := usageEvents.Scan(ctx, tx, r)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		if err := m.recountRows(ctx, tx, t, tagged, rows); err != nil {
+			return err
+		}
+		if len(rows) < r.Limit {
+			return nil
+		}
+		r.After = usageEvents.Position(r, &rows[len(rows)-1])
+	}
+}
+
+func (m *Metering) recountRows(ctx context.Context, tx *store.Tx, t *tally, tagged bool, rows []usageRow) (err error) {
+	events, names := make([]UsageEvent, len(rows)), map[nameKey]time.Time{}
+	for i := range rows {
+		e := &events[i]
+		if *e, err = rows[i].event(); err != nil {
+			return err
+		}
+		if e.UserID != "" {
+			names[nameKey{e.OrgID, userNames, e.UserID}] = e.Time
+		}
+		if !tagged {
+			e.Tags = nil
+		}
+		for name, value := range e.Tags {
+			names[nameKey{e.OrgID, tagNames, tagValue(name, value)}] = e.Time
 		}
 	}
-	t := newTally()
+	numbers := make(map[nameKey]int64, len(names))
+	_, found, err := numbered(ctx, tx, m.names.look(names, numbers))
+	if err != nil {
+		return err
+	}
+	maps.Copy(numbers, found)
+	m.names.learn(found) // what a snapshot has is committed
 	var tags []string
-	for r, err := range usageEvents.All(ctx, tx, store.Range{By: []string{"org_id", "at"}, Equal: []any{orgID}, From: from, Below: below}) {
-		if err != nil {
-			return nil, err
-		}
-		e, err := r.event()
-		if err != nil {
-			return nil, err
-		}
+	for i := range events {
+		e := &events[i]
 		tags = tags[:0]
 		for name, value := range e.Tags {
-			tags = append(tags, kept(nameKey{orgID, tagNames, tagValue(name, value)}, numbers))
+			tags = append(tags, kept(nameKey{e.OrgID, tagNames, tagValue(name, value)}, numbers))
 		}
 		user := int64(-1)
-		if n, is := numbers[nameKey{orgID, userNames, e.UserID}]; is {
+		if n, is := numbers[nameKey{e.OrgID, userNames, e.UserID}]; is {
 			user = n
 		}
-		if err := t.add(&e, user, tags); err != nil {
-			return nil, err
+		if err := t.add(e, user, tags); err != nil {
+			return err
 		}
 	}
-	t.close()
-	return t, nil
+	return nil
 }
