@@ -51,6 +51,7 @@ type Service interface {
 	Approvals
 	Budgets
 	RateLimiting
+	Usage
 	AuditLogs
 	Webhooks
 	Credentials
@@ -198,6 +199,14 @@ type RateLimiting interface {
 	DeleteRateLimit(ctx context.Context, orgID, id string) (billing.RateLimit, error)
 	RateLimit(ctx context.Context, orgID, id string) (billing.RateLimitState, error)
 	RateLimits(ctx context.Context, orgID string, limit int, after string) (store.Page[billing.RateLimitState], error)
+}
+
+// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags.
+type Usage interface {
+	Analytics(ctx context.Context, org string, in AnalyticsQuery) (Analytics, error)
+	Consumption(ctx context.Context, org, month string) (billing.Consumption, error)
+	CostCenters(ctx context.Context, org string, p billing.Period, a billing.CostAllocation) ([]billing.CostCenter, error)
+	UsageTags(ctx context.Context, org string, limit int, after string) (store.Page[billing.UsageTag], error)
 }
 
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and

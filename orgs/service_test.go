@@ -79,7 +79,7 @@ func (a answer) or(other answer) answer {
 // methods is the table.
 func methods() []method {
 	return slices.Concat(userMethods, organizationMethods, treeMethods, teamMethods, projectMethods, memberMethods,
-		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, otherMethods)
+		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, usageMethods, otherMethods)
 }
 
 func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {
@@ -105,7 +105,7 @@ func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {
 
 // outside are the methods of *orgs.Manager that are not of the service, and why they ask for no permission.
 var outside = map[string]string{
-	"Store": "what the host gave", "Metering": "the data path, which has decided", "Catalogue": "what the host gave",
+	"IngestUsage": "the platform's alone, and no record is changed", "Store": "what the host gave", "Metering": "the data path, which has decided", "Catalogue": "what the host gave",
 	"Change": "the guard itself", "Read": "the guard itself", "Visible": "the guard itself", "Together": "the guard itself",
 	"Audit": "the log, for the host itself", "Below": "the guard itself", "View": "the guard itself", "Watch": "the guard itself", "Close": "the host's",
 	"Allows": "the data path, which asks for others", "Decide": "the data path, which asks for others",
@@ -331,6 +331,9 @@ func TestReadingWritesNothing(t *testing.T) {
 		"AuditCounts":      {"audit_events"},
 		"AuditCountsBelow": {"audit_events"},
 		"AccessLog":        {"audit_events"},
+		"Analytics":        {"audit_events"},
+		"Consumption":      {"audit_events"},
+		"CostCenters":      {"audit_events"},
 		"Authenticate":     {"api_key_uses", "audit_events"},
 	}
 	eachMethod(t, func(t *testing.T, m method, f *fixture) {
@@ -352,8 +355,11 @@ func TestReadingWritesNothing(t *testing.T) {
 		require.Empty(t, left.raised)
 		for _, e := range left.events {
 			typ := "audit.read"
-			if m.name == "Authenticate" {
+			switch m.name {
+			case "Authenticate":
 				typ = orgs.KeyUsedType
+			case "Analytics", "Consumption", "CostCenters":
+				typ = "analytics.read"
 			}
 			require.Equal(t, []string{f.id.Org, typ}, []string{e.OrgID, e.Type})
 		}

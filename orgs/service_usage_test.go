@@ -1,0 +1,24 @@
+package orgs_test
+
+import (
+	"context"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+)
+
+var usageMethods = []method{
+	{name: "Analytics", reads: true, member: allowed, guest: denied, because: "everybody sees their own, who holds usage.read:own",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			a, err := f.Analytics(ctx, f.id.Org, orgs.AnalyticsQuery{Period: billing.Period{Name: "today"}})
+			return a.Totals, err
+		}},
+	{name: "Consumption", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Consumption(ctx, f.id.Org, "") }},
+	{name: "CostCenters", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.CostCenters(ctx, f.id.Org, billing.Period{Name: "today"}, billing.CostAllocation{Strategy: billing.TeamBased})
+		}},
+	{name: "UsageTags", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.UsageTags(ctx, f.id.Org, 10, "") }},
+}
