@@ -122,6 +122,7 @@ func Packed(e UsageEvent) (call string, detail []byte, err error) {
 
 // Shares are the parts in their sum.
 func Shares(amounts []decimal.Decimal) []decimal.Decimal { return shares(amounts) }
+
 // Unbalanced names an account of which the ledger has more or less in its memory than it has leased, "" for none.
 func (l *Ledger) Unbalanced() string {
 	e := l.engine
