@@ -32,6 +32,7 @@ type Analytics struct {
 	Zone      *time.Location // of the organization, in which the period was resolved
 	Metrics   []billing.Metric
 	TeamNames map[string]Team // by id, those that there still are
+	OfTeams   bool            // of the teams of the actor alone
 	Own       bool            // of the actor alone
 }
 
@@ -46,7 +47,7 @@ func (m *Manager) Analytics(ctx context.Context, org string, in AnalyticsQuery) 
 		return a, err
 	}
 	err = m.seesUsage(ctx, orgID, func(ctx context.Context, tx *store.Tx, see sight) error {
-		a = Analytics{OrgID: orgID, Period: in.Period, Own: see.own != ""}
+		a = Analytics{OrgID: orgID, Period: in.Period, OfTeams: see.teams != nil, Own: see.own != ""}
 		q := billing.AnalyticsQuery{User: see.own, GroupBy: in.GroupBy}
 		var err error
 		if q.Metrics, err = billing.ParseMetrics(in.Metrics); err != nil {
@@ -300,7 +301,7 @@ func (m *Manager) UsageTags(ctx context.Context, org string, limit int, after st
 
 // IngestUsage keeps events of an organization that the host reports, at most store.MaxAppend of them. Of an event that names
 // a key the team, the project and the person are those of the key, and the tags team and project those of both, whatever
-// else it says. It is the platform's; see [billing.Metering.Ingest].
+// else it says. It is the platform's, and leaves the event billing.usage_ingested; see [billing.Metering.Ingest].
 func (m *Manager) IngestUsage(ctx context.Context, org string, events []billing.UsageEvent) (done billing.Ingested, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
@@ -326,7 +327,11 @@ func (m *Manager) IngestUsage(ctx context.Context, org string, events []billing.
 	if err != nil {
 		return done, err
 	}
-	return m.metering.Ingest(ctx, own)
+	if done, err = m.metering.Ingest(ctx, own); err != nil {
+		return done, err
+	}
+	return done, m.Audit().Record(ctx, orgID, "usage.write", audit.Change{Type: "billing.usage_ingested", Resource: audit.Resource{Type: "organization", ID: orgID},
+		Data: map[string]any{"accepted": done.Accepted, "duplicates": done.Duplicates, "conflicts": len(done.Conflicts)}})
 }
 
 // usagePlaces are the keys, teams and projects of a batch.

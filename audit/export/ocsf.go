@@ -75,7 +75,7 @@ var ocsf18 = map[string]ocsfClass{
 
 	"authorization.denied": {apiActivity, other}, "authorization.allowed": {apiActivity, other}, "api_key.denied": {apiActivity, other}, "security.ip_denied": {apiActivity, other},
 	"security.suspended": {apiActivity, other}, "token.denied": {apiActivity, other}, "api_key.used": {apiActivity, other}, "authorization.dropped": {eventLog, other},
-	"audit.read": {apiActivity, 2}, "analytics.read": {apiActivity, 2}, "report.created": {apiActivity, 2}, "export.downloaded": {apiActivity, 2}, "compliance.read": {apiActivity, 2},
+	"billing.usage_ingested": {apiActivity, 1}, "audit.read": {apiActivity, 2}, "analytics.read": {apiActivity, 2}, "report.created": {apiActivity, 2}, "export.downloaded": {apiActivity, 2}, "compliance.read": {apiActivity, 2},
 
 	audit.PrunedType: {eventLog, 2}, audit.ErasedType: {eventLog, 2}, audit.ConfigChangedType: {eventLog, other}, "audit.unreadable": {eventLog, other},
 	audit.DeliveryFailingType: {eventLog, 3}, audit.DeliveryRecoveredType: {eventLog, 3}, audit.DeliveryRetriedType: {eventLog, 3}, audit.ExportGapType: {eventLog, 3},

@@ -97,6 +97,8 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.auditConfig()
 	a.webhooks()
 	a.rateLimits()
+	a.analytics()
+	a.usage()
 	return a.open(mux), nil
 }
 
