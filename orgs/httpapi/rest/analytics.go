@@ -16,7 +16,7 @@ import (
 )
 
 type analyticsQuery struct {
-	Period   string   `query:"period" doc:"today, yesterday, last_N_days, month_to_date, previous_month, previous_quarter or year_to_date"`
+	Period   string   `query:"period" doc:"today, yesterday, last_N_days, month_to_date, previous_month, previous_quarter or year_to_date; absent, without start and end: last_30_days"`
 	Start    string   `query:"start" doc:"a date, in place of period; included"`
 	End      string   `query:"end" doc:"a date; included"`
 	Metrics  []string `query:"metrics,explode" doc:"absent: all"`
@@ -30,6 +30,9 @@ type analyticsQuery struct {
 
 func (q *analyticsQuery) query() (in orgs.AnalyticsQuery, err error) {
 	in = orgs.AnalyticsQuery{Metrics: flat(q.Metrics, q.Metrics2), GroupBy: q.GroupBy, Teams: flat(q.Teams, q.Teams2), Models: flat(q.Models, q.Models2)}
+	if q.Period == "" && q.Start == "" && q.End == "" {
+		q.Period = "last_30_days"
+	}
 	in.Period, err = billing.ParsePeriod(q.Period, q.Start, q.End)
 	return in, err
 }

@@ -96,7 +96,7 @@ func TestAnalyticsOfTheSeed(t *testing.T) { // F234 to F244
 		require.Equal(t, "engineering", tags[0].(object)["value"])
 
 		for q, fault := range map[string]string{
-			"period=last_30_days&metrics=total_cost&metrics=happiness": "query.metrics", "period=fortnight": "query.period", "": "query.start", "period=today&start=2024-01-01": "query.period",
+			"period=last_30_days&metrics=total_cost&metrics=happiness": "query.metrics", "period=fortnight": "query.period", "end=2024-01-01": "query.start", "period=today&start=2024-01-01": "query.period",
 			"start=2024-02-02&end=2024-02-01": "query.end", "period=today&group_by=mood": "query.group_by", "period=today&teams=nobody": "query.teams", "period=today&oops=1": "query.oops",
 		} {
 			p := w.call(400, "GET", w.at+"/analytics?"+q, "")

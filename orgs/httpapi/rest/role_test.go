@@ -69,7 +69,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		"/invitations": `{"email": "x@y.example", "role": "viewer"}`, "/members": `{"user_id": "bob@acme.com", "role": "viewer"}`,
 		"/policies":  `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
 		"/approvals": `{"resource": "model:gated"}`, "/erasures": `{"user_id": "bob@acme.com"}`,
-		"/webhooks": `{"url": "https://hooks.acme.com/"}`,
+		"/usage": `[]`, "/webhooks": `{"url": "https://hooks.acme.com/"}`,
 	}
 	for _, op := range operations(t, c) {
 		path := real.Replace(op[1])
