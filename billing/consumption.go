@@ -97,7 +97,7 @@ func MonthOf(text string, zone *time.Location, now time.Time) (s Span, err error
 // UsageTag is a tag that events of an organization have had.
 type UsageTag struct {
 	Name, Value string
-	At          time.Time // of the first event of the batch that had it first
+	At          time.Time // of the event that had it first, in the order in which they were told
 }
 
 // Tags lists the tags of the events of an organization by name and value, as far as each has sums of its own; see

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -182,27 +181,14 @@ func (e *UsageEvent) correct(o *UsageEvent) error {
 
 // sumUp adds the events that are new to everything that is kept of them.
 func (m *Metering) sumUp(ctx context.Context, tx *store.Tx, events []UsageEvent, fresh []bool) error {
-	names := map[nameKey]time.Time{}
-	note := func(k nameKey, at time.Time) {
-		if first, is := names[k]; !is || at.Before(first) {
-			names[k] = at
-		}
-	}
-	tags := make([]nameKey, 0, 4*len(events))
+	n := named{users: map[[2]string]int64{}, tags: map[[3]string]string{}}
 	var readings []level
 	for i := range events {
 		e := &events[i]
 		if !fresh[i] {
 			continue
 		}
-		if e.UserID != "" && e.call() {
-			note(nameKey{e.OrgID, userNames, e.UserID}, e.Time)
-		}
-		for name, value := range e.Tags {
-			k := nameKey{e.OrgID, tagNames, tagValue(name, value)}
-			note(k, e.Time)
-			tags = append(tags, k)
-		}
+		n.note(e, true)
 		if e.Unit != "" {
 			l, err := levelOf(e)
 			if err != nil {
@@ -211,27 +197,17 @@ func (m *Metering) sumUp(ctx context.Context, tx *store.Tx, events []UsageEvent,
 			readings = append(readings, l)
 		}
 	}
-	numbers, err := m.number(ctx, tx, names)
+	numbers, err := m.number(ctx, tx, n.names)
 	if err != nil {
 		return fmt.Errorf("usage names: %w", err)
 	}
+	n.learn(numbers)
 	t := newTally()
-	var values []string
 	for i := range events {
-		e := &events[i]
-		if !fresh[i] {
-			continue
-		}
-		values = values[:0]
-		for range e.Tags {
-			values, tags = append(values, kept(tags[0], numbers)), tags[1:]
-		}
-		user := int64(-1)
-		if n, is := numbers[nameKey{e.OrgID, userNames, e.UserID}]; is {
-			user = n
-		}
-		if err := t.add(e, user, values); err != nil {
-			return err
+		if fresh[i] {
+			if err := t.add(&events[i], &n, true); err != nil {
+				return err
+			}
 		}
 	}
 	t.close()
@@ -241,11 +217,46 @@ func (m *Metering) sumUp(ctx context.Context, tx *store.Tx, events []UsageEvent,
 	return keepLevels(ctx, tx, readings)
 }
 
-// kept is the value that a tag is summed up by: that of its name alone where it has no number.
-func kept(tag nameKey, numbers map[nameKey]int64) string {
-	if _, is := numbers[tag]; is {
-		return tag.name
+// named is what users and tags of a batch of events are counted by. Most come again and again.
+type named struct {
+	names map[nameKey]time.Time // all of them, with the time of the event that had it first
+	users map[[2]string]int64   // by organization and user; -1 has no number
+	tags  map[[3]string]string  // by organization, name and value
+}
+
+// note notes the user and, where they are wanted, the tags of an event.
+func (n *named) note(e *UsageEvent, tagged bool) {
+	if n.names == nil {
+		n.names = map[nameKey]time.Time{}
 	}
-	name, _, _ := strings.Cut(tag.name, "=")
-	return name
+	if user := [2]string{e.OrgID, e.UserID}; e.UserID != "" && e.call() {
+		if _, known := n.users[user]; !known {
+			n.users[user] = -1
+			n.names[nameKey{e.OrgID, userNames, e.UserID}] = e.Time
+		}
+	}
+	if !tagged {
+		return
+	}
+	for name, value := range e.Tags {
+		tag := [3]string{e.OrgID, name, value}
+		if _, known := n.tags[tag]; !known {
+			n.tags[tag] = tagValue(name, value)
+			n.names[nameKey{e.OrgID, tagNames, n.tags[tag]}] = e.Time
+		}
+	}
+}
+
+// learn takes the numbers over. A tag that has none is summed up by its name alone.
+func (n *named) learn(numbers map[nameKey]int64) {
+	for user := range n.users {
+		if number, has := numbers[nameKey{user[0], userNames, user[1]}]; has {
+			n.users[user] = number
+		}
+	}
+	for tag, value := range n.tags {
+		if _, has := numbers[nameKey{tag[0], tagNames, value}]; !has {
+			n.tags[tag] = tagName(tag[1])
+		}
+	}
 }

@@ -193,8 +193,8 @@ func (t *tally) at(k spanKey) *usageSums {
 	return s
 }
 
-// add counts an event. user is the number of its user, -1 for none; tags are the values of its tags.
-func (t *tally) add(e *UsageEvent, user int64, tags []string) error {
+// add counts an event, with its tags or without.
+func (t *tally) add(e *UsageEvent, names *named, tagged bool) error {
 	s, err := e.sums()
 	if err != nil {
 		return err
@@ -202,8 +202,10 @@ func (t *tally) add(e *UsageEvent, user int64, tags []string) error {
 	start := e.Time.UTC()
 	k := spanKey{e.OrgID, byTeamModel, fives, start.Truncate(lengths[fives]), pair(e.TeamID, e.Model)}
 	t.at(k).add(&s)
-	if user >= 0 && e.call() {
-		t.userSet(k).add(user)
+	if e.UserID != "" && e.call() {
+		if user := names.users[[2]string{e.OrgID, e.UserID}]; user >= 0 {
+			t.userSet(k).add(user)
+		}
 	}
 	if s.Timed > 0 {
 		t.spread(k).add(s.Latency)
@@ -219,8 +221,10 @@ func (t *tally) add(e *UsageEvent, user int64, tags []string) error {
 	if e.call() {
 		count(ByStatus, e.statusClass())
 	}
-	for _, tag := range tags {
-		count(ByTag, tag)
+	if tagged {
+		for name, value := range e.Tags {
+			count(ByTag, names.tags[[3]string{e.OrgID, name, value}])
+		}
 	}
 	return nil
 }

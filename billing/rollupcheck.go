@@ -119,41 +119,24 @@ func (m *Metering) recount(ctx context.Context, tx *store.Tx, t *tally, tagged b
 }
 
 func (m *Metering) recountRows(ctx context.Context, tx *store.Tx, t *tally, tagged bool, rows []usageRow) (err error) {
-	events, names := make([]UsageEvent, len(rows)), map[nameKey]time.Time{}
+	events := make([]UsageEvent, len(rows))
+	n := named{users: map[[2]string]int64{}, tags: map[[3]string]string{}}
 	for i := range rows {
-		e := &events[i]
-		if *e, err = rows[i].event(); err != nil {
+		if events[i], err = rows[i].event(); err != nil {
 			return err
 		}
-		if e.UserID != "" {
-			names[nameKey{e.OrgID, userNames, e.UserID}] = e.Time
-		}
-		if !tagged {
-			e.Tags = nil
-		}
-		for name, value := range e.Tags {
-			names[nameKey{e.OrgID, tagNames, tagValue(name, value)}] = e.Time
-		}
+		n.note(&events[i], tagged)
 	}
-	numbers := make(map[nameKey]int64, len(names))
-	_, found, err := numbered(ctx, tx, m.names.look(names, numbers))
+	numbers := make(map[nameKey]int64, len(n.names))
+	_, found, err := numbered(ctx, tx, m.names.look(n.names, numbers))
 	if err != nil {
 		return err
 	}
 	maps.Copy(numbers, found)
 	m.names.learn(found) // what a snapshot has is committed
-	var tags []string
+	n.learn(numbers)
 	for i := range events {
-		e := &events[i]
-		tags = tags[:0]
-		for name, value := range e.Tags {
-			tags = append(tags, kept(nameKey{e.OrgID, tagNames, tagValue(name, value)}, numbers))
-		}
-		user := int64(-1)
-		if n, is := numbers[nameKey{e.OrgID, userNames, e.UserID}]; is {
-			user = n
-		}
-		if err := t.add(e, user, tags); err != nil {
+		if err := t.add(&events[i], &n, tagged); err != nil {
 			return err
 		}
 	}

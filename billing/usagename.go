@@ -16,7 +16,7 @@ type usageName struct {
 	Kind  string `store:"word"`
 	Name  string
 	N     int64
-	At    time.Time // of the first event that has it
+	At    time.Time // of the event that had it first, in the order in which they were told
 }
 
 var usageNames = store.DefineLog[usageName]("usage_names", []string{"org_id", "kind", "name"})
