@@ -55,6 +55,12 @@
 // # Rates
 //
 // A [Limiter] counts calls and tokens in windows, and calls that run at once; see there.
+//
+// # Usage
+//
+// A [Metering] keeps an event of every call ([Metering.Record], [Metering.Ingest]) and what the events add up to, in one unit.
+// [Metering.Analytics] answers from the sums and is what the events say, to the last digit; [Metering.Check] counts them
+// anew, and [Metering.Unaccounted] holds budgets against them.
 package billing
 
 import (

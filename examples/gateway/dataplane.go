@@ -174,6 +174,7 @@ func (p *dataPlane) forward(w http.ResponseWriter, r *http.Request, adm *gate.Ad
 	if p.key != "" {
 		ask.Header.Set("Authorization", "Bearer "+p.key)
 	}
+	began := time.Now()
 	res, err := p.client.Do(ask)
 	if err != nil {
 		httpapi.Write(w, r, unavailable)
@@ -186,7 +187,9 @@ func (p *dataPlane) forward(w http.ResponseWriter, r *http.Request, adm *gate.Ad
 		return
 	}
 	if res.StatusCode < 300 {
-		if err := adm.Settle(r.Context(), used(answer, adm)); err != nil {
+		u := used(answer, adm)
+		u.Endpoint, u.Method, u.Status, u.Latency = r.URL.Path, r.Method, res.StatusCode, time.Since(began)
+		if err := adm.Settle(r.Context(), u); err != nil {
 			httpapi.WriteError(w, r, err, p.options)
 			return
 		}

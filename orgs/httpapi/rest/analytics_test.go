@@ -136,6 +136,9 @@ func TestWhoSeesWhichUsage(t *testing.T) { // F234: role-scoped
 		out.call(404, "GET", w.at+"/analytics?period=fortnight", "")
 		read := w.call(200, "GET", w.at+"/audit/logs?event_types=analytics.read", "")["data"].([]any)
 		require.Len(t, read, 6, "who has looked is in the log")
+
+		w.call(200, "DELETE", "/v1/users/"+w.devID, "")
+		require.Equal(t, []any{"organization", 3.0, 2.0}, sees(w.client, ""), "whoever goes, the totals stay (billing edge 60)")
 	})
 }
 
