@@ -71,6 +71,25 @@ func (e Estimate) Pico() (Pico, error) {
 	return e.Price.ceil(e.Price.most(e.Usage))
 }
 
+// Due is what a usage is charged with that was admitted by this estimate, in fixed point and without an allocation: what the
+// upstream told (Usage.Cost), else the price, and what was held where no price is known, or where only a part of it has
+// one and costs less. It is [ErrRange] above 9.22 million USD.
+func (e Estimate) Due(u Usage, held Pico) (Pico, error) {
+	switch {
+	case u.Cost != nil:
+		return CeilPico(*u.Cost)
+	case e.Price == nil:
+		return held, nil
+	}
+	p, err := e.Price.PicoCost(u)
+	if errors.Is(err, ErrUnpriced) {
+		rest, _ := e.Price.Cost(u)
+		p, err = CeilPico(rest)
+		return max(p, held), err
+	}
+	return p, err
+}
+
 // MaxTokensFor returns how many output tokens a call to a model, named by id or alias, may have at most
 // so that its estimate is within what remains (USD, of which 9.22 million count); the usage says the rest
 // of what it may use at most. It is never more than the model can do. When not even a call without output fits it is
