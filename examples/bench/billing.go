@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,18 +105,9 @@ func benchPurse(ctx context.Context, b *bench) error {
 		return err
 	}
 	b.setBest("billing.reserve_settle_ns", ours, nanos)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	const n = 1_000_000
-	for range n {
-		if err := call(); err != nil {
-			return err
-		}
-	}
-	runtime.ReadMemStats(&after)
-	allocs := float64(after.Mallocs-before.Mallocs) / n
-	if allocs < 0.005 { // what the flush does in between, spread over the calls
-		allocs = 0
+	allocs, err := allocations(1_000_000, call)
+	if err != nil {
+		return err
 	}
 	b.values["billing.reserve_settle_allocs"] = exactly(allocs)
 	d := newDecimals(5)
