@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,8 @@ type Admission struct {
 	kept     *billing.Reservation // instead of the hold: of a cost that is unknown, or too high for one
 	rates    billing.Permit
 	judged   atomic.Bool
-	id       atomic.Pointer[string]
+	id       string       // once it is made
+	named    atomic.Int32 // whether it is
 
 	// Of the call:
 	now       time.Time
@@ -47,13 +49,24 @@ type Admission struct {
 
 // DecisionID is the id of the decision that admitted the call, by which the log knows it.
 func (a *Admission) DecisionID() string {
-	if id := a.id.Load(); id != nil {
-		return *id
+	for {
+		switch {
+		case a.named.Load() == named:
+			return a.id
+		case a.named.CompareAndSwap(unnamed, naming): // a pointer, or a lock, would have each admission allocated
+			a.id = a.gate.m.Store().NewID("dec")
+			a.named.Store(named)
+		default:
+			runtime.Gosched()
+		}
 	}
-	id := a.gate.m.Store().NewID("dec")
-	a.id.CompareAndSwap(nil, &id)
-	return *a.id.Load()
 }
+
+const (
+	unnamed = iota
+	naming
+	named
+)
 
 // Cost is the upper bound in USD that is held of the budgets; nil: no price is known.
 func (a *Admission) Cost() *decimal.Decimal { return a.estimate.Amount() }
@@ -82,13 +95,13 @@ func (a *Admission) Tags() map[string]string {
 func (a *Admission) Rate() (rate billing.Rate, ok bool) { return a.rates.Limits().Nearest() }
 
 // take takes what the call wants of its rate limits, which may have it wait, and then of the budgets.
-func (a *Admission) take(ctx context.Context, g *Gate, at time.Time, n *known, ln *lane, m *means, c *Call) (err error) {
+func (a *Admission) take(ctx context.Context, g *Gate, at time.Time, elapsed time.Duration, n *known, ln *lane, m *means, c *Call) (err error) {
 	u := &a.estimate.Usage
 	a.Priority = n.priority
 	if c.Priority != nil {
 		a.Priority = *c.Priority
 	}
-	if a.rates, err = m.limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, MaxWait: c.MaxWait, Priority: a.Priority}); err != nil {
+	if a.rates, err = m.limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
 		return err
 	}
 	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {

@@ -96,18 +96,14 @@ type Call struct {
 // Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, or of ctx, and the call
 // must not be made. It must not be called inside a unit of the store.
 func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
-	a := new(Admission) // in the frame of the caller, if it stays there
-	if err := g.admit(ctx, &c, a); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return g.admit(ctx, &c, new(Admission)) // short enough for the compiler to put the admission into the frame of the caller
 }
 
-func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) error {
+func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, error) {
 	if err := ctx.Err(); err != nil { // nobody waits for the answer
-		return err
+		return nil, err
 	}
-	at := g.m.Store().Now()
+	at, elapsed := g.m.Store().Clock()
 	k := c.Key
 	if k == nil {
 		k = g.key(c.Secret)
@@ -117,7 +113,7 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) error {
 		err = n.admits(c)
 	}
 	if err != nil {
-		return g.unasked(n.by(c), err)
+		return nil, g.unasked(n.by(c), err)
 	}
 	if c.Now.IsZero() {
 		c.Now = at
@@ -130,20 +126,20 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) error {
 		a.estimate, err = g.estimate(&ln.model, c)
 	}
 	if err != nil {
-		return g.unasked(n.by(c), err)
+		return nil, g.unasked(n.by(c), err)
 	}
 	id := ""
 	if ok, err := g.permits(ctx, n, ln, c); !ok {
 		if id, err = g.reasons(ctx, n, ln, a.estimate, *c, err); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	m, err := ln.ready(ctx, g, n)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := a.take(ctx, g, at, n, ln, m, c); err != nil {
-		return g.exhausted(n, ln, m, id, *c, err)
+	if err := a.take(ctx, g, at, elapsed, n, ln, m, c); err != nil {
+		return nil, g.exhausted(n, ln, m, id, *c, err)
 	}
 	if l := a.rates.Limits(); l != m.limits {
 		ln.means.CompareAndSwap(m, &means{l, m.purse})
@@ -153,13 +149,14 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) error {
 	a.gate, a.known, a.lane = g, n, ln
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
-		a.id.Store(&id)
+		a.id = id
+		a.named.Store(named)
 	}
 	if g.m.Audit().WantsAllowed(n.caller.Key.OrgID) {
 		g.tell(n, n.request(ln, c, nil), a.DecisionID(), *c)
 	}
 	n.note(ctx, g.m, c)
-	return nil
+	return a, nil
 }
 
 // estimate is the upper bound of the call, by the price of the moment in which it is made.
