@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -16,7 +17,7 @@ import (
 //
 // Spent + Reserved <= Limit + Over holds for hard budgets, in the databases by a CHECK. Over is what
 // is knowingly beyond the limit: by a call that cost more than it reserved, or a limit that was
-// lowered below what was out.
+// lowered, or a raise that has ended, below what was out.
 type account struct {
 	store.Meta
 	BudgetID    string
@@ -24,8 +25,9 @@ type account struct {
 	PeriodStart time.Time
 	PeriodEnd   time.Time
 	Hard        bool
-	Limit       decimal.Decimal // effective: with what was carried over
+	Limit       decimal.Decimal // effective: with what was carried over, and raises
 	Carried     decimal.Decimal
+	Moved       decimal.Decimal // of Spent, what counts in another account since the window was changed
 	Spent       decimal.Decimal
 	Reserved    decimal.Decimal // by reservations that are kept, and leased to nodes
 	Over        decimal.Decimal
@@ -33,6 +35,7 @@ type account struct {
 	Alerted     bool            // the threshold's event was written in this period
 	SoftAlerted bool            // and that of the soft limit
 	Exceeded    bool            // the event of the full limit was written
+	Raises      []Raise
 }
 
 var accounts = store.Define[account]("budget_accounts", "acct",
@@ -40,11 +43,12 @@ var accounts = store.Define[account]("budget_accounts", "acct",
 
 // room is what may still be reserved.
 func (a account) room() decimal.Decimal {
-	left := a.Limit.Sub(a.Spent).Sub(a.Reserved)
-	if left.IsNegative() {
-		return decimal.Zero
-	}
-	return left
+	return decimal.Max(decimal.Zero, a.Limit.Sub(a.Spent).Sub(a.Reserved))
+}
+
+// unused is what is left over for the next period: nothing of a raise is.
+func (a account) unused() decimal.Decimal {
+	return decimal.Max(decimal.Zero, a.Limit.Sub(a.raised()).Sub(a.Spent).Sub(a.Reserved))
 }
 
 func (a *account) balance() {
@@ -85,7 +89,7 @@ func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (deci
 	if errors.Is(err, store.ErrNotFound) {
 		return b.capped(b.Limit.RoundFloor(12)), nil // nothing was spent at all
 	}
-	return b.capped(a.room()), err
+	return b.capped(a.unused()), err
 }
 
 // shrink lowers what the account is knowingly over its limit by to what it is over it. It never raises it: whoever
@@ -99,30 +103,72 @@ func (a *account) shrink() error {
 	return nil
 }
 
-// rewindow begins the account of the new window with what the running period of the old one has spent.
+// rewindow has the account of the new window count what was spent in the running period of the old one, and in what has
+// begun since the new period has: each amount counts in one account, also when a window comes back. Raises go with it, and
+// end with the new period.
 func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 	before, _, err := old.period(tx.Now())
 	if err != nil {
 		return err
 	}
-	was, err := accounts.Lock(ctx, tx, accountID(old, before))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	} else if err != nil {
-		return err
-	}
 	start, end, err := b.period(tx.Now())
-	if err != nil || accountID(b, start) == was.ID {
+	if err != nil || accountID(b, start) == accountID(old, before) {
 		return err
 	}
-	a, err := newAccount(ctx, tx, b, start, end)
+	from := start
+	if end.IsZero() { // ever since is too much: a balance begins with what runs
+		from = before
+	}
+	to, err := newAccount(ctx, tx, b, start, end)
 	if err != nil {
 		return err
 	}
-	a.Spent = was.Spent
-	a.balance()
-	_, err = accounts.InsertNew(ctx, tx, &a)
-	return err
+	if _, err := accounts.InsertNew(ctx, tx, &to); err != nil {
+		return err
+	}
+	ids := []string{to.ID, accountID(old, before)}
+	for a, err := range accounts.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.From("period_start", from)}}) {
+		if err != nil {
+			return err
+		}
+		if !a.Spent.Equal(a.Moved) || len(a.Raises) > 0 {
+			ids = append(ids, a.ID)
+		}
+	}
+	spent, raises := decimal.Zero, []Raise(nil)
+	slices.Sort(ids)
+	for some := range slices.Chunk(slices.Compact(ids), store.MaxLimit) {
+		list, err := accounts.LockMany(ctx, tx, some)
+		if err != nil {
+			return err
+		}
+		var moved []*account
+		for i := range list {
+			a := &list[i]
+			a.lapse(tx.Now())
+			spent, raises = spent.Add(a.Spent).Sub(a.Moved), append(raises, a.Raises...)
+			a.Limit, a.Raises = a.Limit.Sub(a.raised()), nil
+			if a.ID == to.ID {
+				to = *a
+				continue
+			}
+			a.Moved = a.Spent
+			a.balance()
+			moved = append(moved, a)
+		}
+		if err := accounts.Put(ctx, tx, moved); err != nil {
+			return err
+		}
+	}
+	for i := range raises {
+		if !end.IsZero() && end.Before(raises[i].EndsAt) {
+			raises[i].EndsAt = end
+		}
+	}
+	to.Limit = to.Limit.Add(total(raises))
+	to.Spent, to.Moved, to.Raises = decimal.Max(decimal.Zero, spent), decimal.Zero, raises
+	to.balance()
+	return accounts.Put(ctx, tx, []*account{&to})
 }
 
 // relimit gives the running period of a changed budget its new limit and kind, and those that have begun by other
@@ -146,15 +192,20 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 	changed := make([]*account, len(list))
 	for i := range list {
 		a := &list[i]
-		limit := b.Limit.RoundFloor(12).Add(a.Carried)
-		if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
-			a.Alerted, a.SoftAlerted, a.Exceeded = false, false, false
-		}
-		a.Limit, a.Hard = limit, b.Hard
-		a.balance()
+		a.lapse(tx.Now())
+		a.relimit(b.Limit.RoundFloor(12).Add(a.Carried).Add(a.raised()), b.Hard)
 		changed[i] = a
 	}
 	return accounts.Put(ctx, tx, changed)
+}
+
+// relimit gives the account another limit and kind.
+func (a *account) relimit(limit decimal.Decimal, hard bool) {
+	if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
+		a.Alerted, a.SoftAlerted, a.Exceeded = false, false, false
+	}
+	a.Limit, a.Hard = limit, hard
+	a.balance()
 }
 
 // tell writes the events that the account's spending calls for, once per period: the threshold
@@ -162,7 +213,7 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 func (l *Ledger) tell(ctx context.Context, tx *store.Tx, b Budget, a *account) error {
 	write := func(eventType string) error {
 		ctx := audit.WithActor(ctx, audit.System("ledger"))
-		c := audit.Change{Type: eventType, Resource: b.AuditResource(), TeamID: b.team(), Data: map[string]any{
+		c := audit.Change{Type: eventType, Resource: b.AuditResource(), TeamID: b.place(), Data: map[string]any{
 			"scope": b.Scope, "scope_id": b.ScopeID, "limit": a.Limit.String(), "spent": a.Spent.String(), "period_end": a.PeriodEnd}}
 		_, err := l.guard.Audit().Append(ctx, tx, a.OrgID, "budget.read", c)
 		return err
@@ -184,11 +235,4 @@ func (l *Ledger) tell(ctx context.Context, tx *store.Tx, b Budget, a *account) e
 		return write("budget.exceeded")
 	}
 	return nil
-}
-
-func (b Budget) team() string {
-	if b.Scope == ScopeTeam {
-		return b.ScopeID
-	}
-	return b.TeamID
 }

@@ -29,6 +29,7 @@ func (l *Ledger) sheet(ctx context.Context, tx *store.Tx, ids []string) (*sheet,
 func (s *sheet) lock(ctx context.Context, tx *store.Tx, ids []string) error {
 	list, err := accounts.LockMany(ctx, tx, ids)
 	for i := range list {
+		list[i].lapse(tx.Now())
 		s.by[list[i].ID] = &list[i]
 	}
 	return err
@@ -118,7 +119,7 @@ func (s *sheet) keep(ctx context.Context, tx *store.Tx) error {
 // yet: it may be spent; when it is not, it comes later. It is worked out anew each time, so nothing is carried twice
 // (billing edge 9).
 func (a *account) carry(b Budget, before account) {
-	if left := b.capped(before.room()); !left.Equal(a.Carried) {
+	if left := b.capped(before.unused()); !left.Equal(a.Carried) {
 		a.Limit = a.Limit.Sub(a.Carried).Add(left)
 		a.Carried = left
 		a.balance()

@@ -326,6 +326,8 @@ CREATE TABLE approvals (
 	decisions JSONB,
 	ends_at TIMESTAMPTZ NOT NULL,
 	max_amount NUMERIC,
+	amount NUMERIC,
+	until TIMESTAMPTZ,
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
@@ -371,6 +373,7 @@ CREATE TABLE budget_accounts (
 	hard BOOLEAN NOT NULL,
 	"limit" NUMERIC NOT NULL,
 	carried NUMERIC NOT NULL,
+	moved NUMERIC NOT NULL,
 	spent NUMERIC NOT NULL,
 	reserved NUMERIC NOT NULL,
 	over NUMERIC NOT NULL,
@@ -378,6 +381,7 @@ CREATE TABLE budget_accounts (
 	alerted BOOLEAN NOT NULL,
 	soft_alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
+	raises JSONB,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),

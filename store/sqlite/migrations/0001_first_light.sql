@@ -327,6 +327,8 @@ CREATE TABLE approvals (
 	decisions TEXT,
 	ends_at TIMESTAMP NOT NULL,
 	max_amount TEXT,
+	amount TEXT,
+	until TIMESTAMP,
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
@@ -372,6 +374,7 @@ CREATE TABLE budget_accounts (
 	hard BOOLEAN NOT NULL,
 	"limit" TEXT NOT NULL,
 	carried TEXT NOT NULL,
+	moved TEXT NOT NULL,
 	spent TEXT NOT NULL,
 	reserved TEXT NOT NULL,
 	over TEXT NOT NULL,
@@ -379,6 +382,7 @@ CREATE TABLE budget_accounts (
 	alerted BOOLEAN NOT NULL,
 	soft_alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
+	raises TEXT,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
 	-- numbers do: the difference of the whole units comes first, and that of 1e-12 where it matters.
