@@ -46,7 +46,7 @@ var Budgets = store.Define[Budget]("budgets", "bud",
 	store.Unique("org_id", "scope", "scope_id", "team_id", "name"))
 
 // AuditResource is how the log names the budget.
-func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: "budget", ID: b.ID} }
+func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: budgetType, ID: b.ID} }
 
 // Validate names the first field that is wrong.
 func (b Budget) Validate() error {

@@ -22,12 +22,13 @@ type Raise struct {
 	EndsAt time.Time       `json:"ends_at"`
 }
 
-// RaiseAction is the action of requests for raises, and [RaiseRequest.Permission] what their approvers hold.
+// RaiseAction is the action of requests for raises.
 const RaiseAction = "budget.raise"
 
+// modifyBudget is what their approvers hold, as does who changes a budget.
 const modifyBudget = "budget.modify"
 
-const budgetType = "budget"
+const budgetType = "budget" // of resources
 
 // RaiseRequest asks for more than the limit of a budget.
 type RaiseRequest struct {
@@ -51,25 +52,26 @@ func (in RaiseRequest) validate(now time.Time) error {
 }
 
 // RequestRaise asks for a raise of a budget of the organization, or returns the request of the same person that is
-// pending; opened says which. Those may ask who are in the team, project or organization of the budget, or whose own it
+// pending; opened says which. With budgetID "" the budget is that of the settings of the team or project, or its only
+// one; that it has several is a *store.ConflictError. Those may ask who are in the team, project or organization of the budget, or whose own it
 // is; to others it does not exist. Who holds budget.modify there decides ([rbac.Guard.DecideApproval]), of others'
 // requests, and may grant less than was asked for.
 //
 // What is granted holds from then on, until the end of the period, the time that was asked for or 365 days are
 // over, whichever is first, and is gone then. [rbac.Guard.WithdrawApproval] ends it before.
-func (l *Ledger) RequestRaise(ctx context.Context, orgID, budgetID string, in RaiseRequest) (a rbac.Approval, opened bool, err error) {
+func (l *Ledger) RequestRaise(ctx context.Context, orgID, teamID, budgetID string, in RaiseRequest) (a rbac.Approval, opened bool, err error) {
 	if err := in.validate(l.store.Now()); err != nil {
 		return a, false, err
 	}
 	in.Amount = in.Amount.RoundFloor(12)
-	b, err := l.raisable(ctx, orgID, budgetID)
+	b, err := l.raisable(ctx, orgID, teamID, budgetID)
 	if err != nil {
 		return a, false, err
 	}
-	return l.guard.Petition(ctx, rbac.Petition{OrgID: orgID, TeamID: b.place(), Action: RaiseAction, Resource: budgetType + ":" + budgetID,
+	return l.guard.Petition(ctx, rbac.Petition{OrgID: orgID, TeamID: b.place(), Action: RaiseAction, Resource: b.raiseResource(),
 		Permission: modifyBudget, Requester: in.Requester, Reason: in.Reason, Amount: &in.Amount, Until: in.Until},
 		func(ctx context.Context, tx *store.Tx) error {
-			b, err := ownBudget(ctx, tx, orgID, budgetID)
+			b, err := ownBudget(ctx, tx, orgID, b.ID)
 			if err != nil {
 				return err
 			}
@@ -77,11 +79,31 @@ func (l *Ledger) RequestRaise(ctx context.Context, orgID, budgetID string, in Ra
 		})
 }
 
+func (b Budget) raiseResource() string { return budgetType + ":" + b.ID }
+
 // raisable is the budget, for who holds anything in the organization.
-func (l *Ledger) raisable(ctx context.Context, orgID, id string) (b Budget, err error) {
-	err = l.guard.Read(ctx, rbac.Op{Action: RaiseAction, OrgID: orgID, Resource: budgetType + ":" + id, Self: true}, func(ctx context.Context, tx *store.Tx) error {
-		b, err = ownBudget(ctx, tx, orgID, id)
-		return err
+func (l *Ledger) raisable(ctx context.Context, orgID, teamID, id string) (b Budget, err error) {
+	err = l.guard.Read(ctx, rbac.Op{Action: RaiseAction, OrgID: orgID, TeamID: teamID, Self: true}, func(ctx context.Context, tx *store.Tx) error {
+		if id != "" {
+			b, err = ownBudget(ctx, tx, orgID, id)
+			return err
+		}
+		page, err := Budgets.List(ctx, tx, store.Query{Where: ofPlace(orgID, teamID)})
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(page.Items, func(b Budget) bool { return b.Name == OfSettings }); i >= 0 {
+			b = page.Items[i]
+			return nil
+		}
+		switch len(page.Items) {
+		case 0:
+			return store.ErrNotFound
+		case 1:
+			b = page.Items[0]
+			return nil
+		}
+		return &store.ConflictError{Code: "conflict", Message: "there are several budgets; name one by its id"}
 	})
 	return b, err
 }
@@ -128,11 +150,11 @@ func mayAsk(ctx context.Context, tx *store.Tx, b Budget) error {
 func (l *Ledger) Raises(ctx context.Context, orgID, teamID, budgetID string, f rbac.ApprovalFilter) (page store.Page[rbac.Approval], err error) {
 	f.Action, f.Permission = RaiseAction, modifyBudget
 	if budgetID != "" {
-		b, err := l.raisable(ctx, orgID, budgetID)
+		b, err := l.raisable(ctx, orgID, teamID, budgetID)
 		if err != nil {
 			return page, err
 		}
-		teamID, f.Resource = b.place(), budgetType+":"+budgetID
+		teamID, f.Resource = b.place(), b.raiseResource()
 	}
 	return l.guard.Approvals(ctx, orgID, teamID, f)
 }

@@ -40,7 +40,7 @@ func (b books) approvers() {
 // ask requests a raise of the budget of that scope on the path, in the name of usr_1.
 func (b books) ask(scope billing.ScopeKind, usd string, until *time.Time) rbac.Approval {
 	b.t.Helper()
-	a, opened, err := b.RequestRaise(b.as("usr_1"), "org_1", b.states()[scope].Budget.ID, billing.RaiseRequest{Amount: *amount(usd), Until: until})
+	a, opened, err := b.RequestRaise(b.as("usr_1"), "org_1", "", b.states()[scope].Budget.ID, billing.RaiseRequest{Amount: *amount(usd), Until: until})
 	require.NoError(b.t, err)
 	require.True(b.t, opened)
 	return a
@@ -205,31 +205,31 @@ func TestWhoAsksAndWhoDecides(t *testing.T) {
 		three := billing.RaiseRequest{Amount: usd("3"), Reason: "a launch"}
 
 		for _, who := range []string{"usr_boss", "usr_stranger"} { // in no team, and in no organization
-			_, _, err := b.RequestRaise(b.as(who), "org_1", team, three)
+			_, _, err := b.RequestRaise(b.as(who), "org_1", "", team, three)
 			require.ErrorIs(t, err, store.ErrNotFound, who)
 		}
-		_, _, err := b.RequestRaise(b.as("usr_chief"), "org_1", member, three)
+		_, _, err := b.RequestRaise(b.as("usr_chief"), "org_1", "", member, three)
 		require.ErrorIs(t, err, store.ErrNotFound, "somebody else's")
-		_, _, err = b.RequestRaise(b.as("usr_1"), "org_2", team, three)
+		_, _, err = b.RequestRaise(b.as("usr_1"), "org_2", "", team, three)
 		require.ErrorIs(t, err, store.ErrNotFound)
-		_, _, err = b.RequestRaise(asPlatform(t), "org_1", team, three)
+		_, _, err = b.RequestRaise(asPlatform(t), "org_1", "", team, three)
 		require.ErrorIs(t, err, store.ErrInvalid, "a person asks")
-		_, _, err = b.RequestRaise(t.Context(), "org_1", team, three)
+		_, _, err = b.RequestRaise(t.Context(), "org_1", "", team, three)
 		require.ErrorIs(t, err, rbac.ErrNoActor)
 		past := clock.Now()
 		for field, in := range map[string]billing.RaiseRequest{"amount": {Amount: usd("0.0000000000001")}, "until": {Amount: usd("1"), Until: &past}} {
-			_, _, err = b.RequestRaise(b.as("usr_1"), "org_1", team, in)
+			_, _, err = b.RequestRaise(b.as("usr_1"), "org_1", "", team, in)
 			var wrong *store.FieldError
 			require.ErrorAs(t, err, &wrong)
 			require.Equal(t, field, wrong.Field)
 		}
 
 		a := b.ask(billing.ScopeTeam, "3", nil)
-		again, opened, err := b.RequestRaise(b.as("usr_1"), "org_1", team, billing.RaiseRequest{Amount: usd("3.00")})
+		again, opened, err := b.RequestRaise(b.as("usr_1"), "org_1", "", team, billing.RaiseRequest{Amount: usd("3.00")})
 		require.NoError(t, err)
 		require.False(t, opened)
 		require.Equal(t, a.ID, again.ID)
-		_, _, err = b.RequestRaise(b.as("usr_1"), "org_1", team, billing.RaiseRequest{Amount: usd("4")})
+		_, _, err = b.RequestRaise(b.as("usr_1"), "org_1", "", team, billing.RaiseRequest{Amount: usd("4")})
 		var pending *store.ConflictError
 		require.ErrorAs(t, err, &pending)
 		require.Equal(t, a.ID, pending.ID)
@@ -249,7 +249,7 @@ func TestWhoAsksAndWhoDecides(t *testing.T) {
 		require.Empty(t, page.Items, "of another budget")
 		_, err = b.guard.DecideApproval(b.as("usr_boss"), "org_1", a.ID, rbac.ApprovalDecision{Reason: "no"})
 		require.NoError(t, err)
-		_, _, err = b.RequestRaise(b.as("usr_1"), "org_1", team, three)
+		_, _, err = b.RequestRaise(b.as("usr_1"), "org_1", "", team, three)
 		var denied *rbac.Denied
 		require.ErrorAs(t, err, &denied)
 		require.Equal(t, "approval_denied", denied.Code)

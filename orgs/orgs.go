@@ -192,7 +192,7 @@ type Budgets interface {
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
 	PlaceBudgets(ctx context.Context, orgID, teamID string) ([]billing.BudgetState, error)
 	ResumePlace(ctx context.Context, orgID, teamID string) error
-	RequestRaise(ctx context.Context, orgID, budgetID string, in billing.RaiseRequest) (rbac.Approval, bool, error)
+	RequestRaise(ctx context.Context, orgID, teamID, budgetID string, in billing.RaiseRequest) (rbac.Approval, bool, error)
 	Raises(ctx context.Context, orgID, teamID, budgetID string, f rbac.ApprovalFilter) (store.Page[rbac.Approval], error)
 }
 

@@ -305,7 +305,7 @@ var otherMethods = []method{
 			b.Name = "none"
 			return f.ResumeBudget(ctx, b)
 		}},
-	{name: "PlaceBudgets", reads: true, nested: true,
+	{name: "PlaceBudgets", reads: true, nested: true, member: allowed, guest: denied, because: "the team gives its member role usage.read",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.PlaceBudgets(ctx, f.id.Org, f.id.Team)
 		}},
@@ -322,11 +322,11 @@ var otherMethods = []method{
 		}},
 	{name: "RequestRaise", by: byPlatform, nested: true, member: hidden, guest: hidden, because: "to who is not in the team its budget does not exist",
 		call: func(ctx context.Context, f *fixture) (any, error) {
-			a, _, err := f.RequestRaise(ctx, f.id.Org, f.id.Budget, billing.RaiseRequest{Amount: decimal.NewFromInt(3), Requester: f.id.User})
+			a, _, err := f.RequestRaise(ctx, f.id.Org, "", f.id.Budget, billing.RaiseRequest{Amount: decimal.NewFromInt(3), Requester: f.id.User})
 			return a, err
 		},
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
-			a, _, err := f.RequestRaise(ctx, f.id.Org, f.id.Budget, billing.RaiseRequest{Requester: f.id.User})
+			a, _, err := f.RequestRaise(ctx, f.id.Org, "", f.id.Budget, billing.RaiseRequest{Requester: f.id.User})
 			return a, err
 		}},
 	{name: "Raises", reads: true, nested: true, member: allowed, guest: allowed, because: "everybody sees their own",
