@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -76,20 +75,50 @@ func newAccount(ctx context.Context, tx *store.Tx, b Budget, start, end time.Tim
 	return a, nil
 }
 
-// carried is what the period before start left over; see [account.carry].
+// carried is what the periods before start left over, also where nobody has called in them and they have no account
+// (billing edge 5): the last account, or the budget's first period, and then a whole limit of each period since.
 func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (decimal.Decimal, error) {
 	if !b.CreatedAt.Before(start) {
 		return decimal.Zero, nil
 	}
-	before, _, err := b.period(start.Add(-time.Microsecond))
+	since, _, err := b.period(b.CreatedAt)
 	if err != nil {
 		return decimal.Zero, err
 	}
-	a, err := accounts.Get(ctx, tx, accountID(b, before))
-	if errors.Is(err, store.ErrNotFound) {
-		return b.capped(b.Limit.RoundFloor(12)), nil // nothing was spent at all
+	left := decimal.Zero
+	for a, err := range accounts.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Below("period_start", start)},
+		Order: []store.Order{store.Desc("period_start")}}) {
+		if err != nil {
+			return decimal.Zero, err
+		}
+		if ours, err := b.opened(a); err != nil {
+			return decimal.Zero, err
+		} else if ours {
+			since, left = a.PeriodEnd, b.capped(a.unused())
+			break
+		}
 	}
-	return b.capped(a.unused()), err
+	return b.pass(left, since, start)
+}
+
+// opened says whether an account is of the window that the budget has now, and of no earlier one.
+func (b Budget) opened(a account) (bool, error) {
+	start, end, err := b.period(a.PeriodStart)
+	return start.Equal(a.PeriodStart) && end.Equal(a.PeriodEnd), err
+}
+
+// pass is what is left over at to of what was at since, when nobody spends anything in between.
+func (b Budget) pass(left decimal.Decimal, since, to time.Time) (decimal.Decimal, error) {
+	zone, err := time.LoadLocation(b.Zone)
+	if err != nil {
+		return left, err
+	}
+	w, err := ParseWindow(b.Window)
+	if err != nil {
+		return left, err
+	}
+	n := w.count(zone, b.Anchor, since, to)
+	return b.capped(left.Add(b.Limit.RoundFloor(12).Mul(decimal.NewFromInt(n)))), nil
 }
 
 // shrink lowers what the account is knowingly over its limit by to what it is over it. It never raises it: whoever
@@ -105,7 +134,7 @@ func (a *account) shrink() error {
 
 // rewindow has the account of the new window count what was spent in the running period of the old one, and in what has
 // begun since the new period has: each amount counts in one account, also when a window comes back. Raises go with it, and
-// end with the new period.
+// end with the new period; what was carried over does not.
 func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 	before, _, err := old.period(tx.Now())
 	if err != nil {
@@ -123,6 +152,7 @@ func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 	if err != nil {
 		return err
 	}
+	to.Limit, to.Carried = to.Limit.Sub(to.Carried), decimal.Zero
 	if _, err := accounts.InsertNew(ctx, tx, &to); err != nil {
 		return err
 	}

@@ -125,6 +125,6 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), corrections.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
 		rateLimits.Kind(), windows.Kind(), slotRows.Kind()}
 }

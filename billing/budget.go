@@ -145,6 +145,11 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	case err != nil:
 		return err
 	}
+	if old.Rollover || b.Rollover {
+		if err := l.open(ctx, tx, old); err != nil {
+			return err
+		}
+	}
 	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
@@ -158,6 +163,21 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		return err
 	}
 	return l.Touch(ctx, tx, b.OrgID)
+}
+
+// open makes the account of the running period of a budget that rolls over before it changes: what periods before had left
+// over is by the limits of their time.
+func (l *Ledger) open(ctx context.Context, tx *store.Tx, b Budget) error {
+	start, end, err := b.period(tx.Now())
+	if err != nil {
+		return err
+	}
+	s, err := l.sheet(ctx, tx, []string{accountID(b, start)})
+	if err != nil {
+		return err
+	}
+	_, err = s.of(ctx, tx, b, start, end)
+	return err
 }
 
 // Drop removes the budget of that scope and name, if there is one. Reservations that run settle

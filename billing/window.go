@@ -96,6 +96,20 @@ func (w Window) Period(zone *time.Location, anchor, now time.Time) (start, end t
 	return nth(guess), nth(guess + 1)
 }
 
+// count is how many periods there are from the beginning of one to the beginning of a later one.
+func (w Window) count(zone *time.Location, anchor, from, to time.Time) (n int64) {
+	switch w.unit {
+	case Lifetime:
+		return 0
+	case "s", "m", "h":
+		return int64(to.Sub(from) / (time.Duration(w.n*unitSeconds[w.unit]) * time.Second))
+	}
+	for ; from.Before(to); n++ {
+		_, from = w.Period(zone, anchor, from)
+	}
+	return n
+}
+
 // steps returns the start of the k-th period and a k near now. The guess is off by at most one
 // or two, so the search around it is bounded whatever the distance.
 func (w Window) steps(zone *time.Location, anchor, now time.Time) (nth func(k int) time.Time, guess int) {

@@ -320,6 +320,22 @@ var otherMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return nil, f.ResumePlace(ctx, f.id.Org, f.id.Project)
 		}},
+	{name: "Correct", nested: true,
+		first: func(ctx context.Context, f *fixture) error {
+			dollar := decimal.NewFromInt(1)
+			r, err := f.Hold(ctx, billing.Path{OrgID: f.id.Org, TeamID: f.id.Team}, &dollar)
+			if err != nil {
+				return err
+			}
+			f.id.Reservation = r.ID
+			return r.Settle(ctx, dollar)
+		},
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Correct(ctx, billing.Correction{OrgID: f.id.Org, ReservationID: f.id.Reservation, Reference: "r", Amount: decimal.NewFromInt(-1), Reason: "refund"})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Correct(ctx, billing.Correction{OrgID: f.id.Org, ReservationID: f.id.Reservation, Reference: "r", Amount: decimal.NewFromInt(-2), Reason: "refund"})
+		}},
 	{name: "RequestRaise", by: byPlatform, nested: true, member: hidden, guest: hidden, because: "to who is not in the team its budget does not exist",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			a, _, err := f.RequestRaise(ctx, f.id.Org, "", f.id.Budget, billing.RaiseRequest{Amount: decimal.NewFromInt(3), Requester: f.id.User})

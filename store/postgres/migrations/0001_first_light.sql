@@ -442,6 +442,21 @@ CREATE TABLE budget_reservations (
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
 
+CREATE TABLE budget_corrections (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	reservation_id TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	amount NUMERIC NOT NULL,
+	reason TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX budget_corrections_org_id_reference_key ON budget_corrections (org_id, reference);
+CREATE INDEX budget_corrections_reservation_id_id_idx ON budget_corrections (reservation_id, id);
+
 CREATE TABLE rate_limits (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,
