@@ -23,6 +23,7 @@ type account struct {
 	OrgID       string
 	PeriodStart time.Time
 	PeriodEnd   time.Time
+	Clock       string // window and zone that it was opened by
 	Hard        bool
 	Limit       decimal.Decimal // effective: with what was carried over, and raises
 	Carried     decimal.Decimal
@@ -38,7 +39,7 @@ type account struct {
 }
 
 var accounts = store.Define[account]("budget_accounts", "acct",
-	store.Unique("budget_id", "period_start"))
+	store.Unique("budget_id", "period_start"), store.Index("budget_id", "clock", "period_start"))
 
 // room is what may still be reserved.
 func (a account) room() decimal.Decimal {
@@ -64,7 +65,7 @@ func accountID(b Budget, start time.Time) string {
 
 // newAccount is the account of a budget's period that nobody has made yet.
 func newAccount(ctx context.Context, tx *store.Tx, b Budget, start, end time.Time) (a account, err error) {
-	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Hard: b.Hard, Limit: b.Limit.RoundFloor(12)}
+	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Clock: b.clock(), Hard: b.Hard, Limit: b.Limit.RoundFloor(12)}
 	a.ID = accountID(b, start)
 	if b.Rollover {
 		if a.Carried, err = carried(ctx, tx, b, start); err != nil {
@@ -86,25 +87,40 @@ func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (deci
 		return decimal.Zero, err
 	}
 	left := decimal.Zero
-	for a, err := range accounts.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Below("period_start", start)},
+	for a, err := range accounts.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Eq("clock", b.clock()), store.Below("period_start", start)},
 		Order: []store.Order{store.Desc("period_start")}}) {
 		if err != nil {
 			return decimal.Zero, err
 		}
-		if ours, err := b.opened(a); err != nil {
-			return decimal.Zero, err
-		} else if ours {
-			since, left = a.PeriodEnd, b.capped(a.unused())
-			break
-		}
+		since, left = a.PeriodEnd, b.capped(a.unused())
+		break
 	}
 	return b.pass(left, since, start)
 }
 
-// opened says whether an account is of the window that the budget has now, and of no earlier one.
-func (b Budget) opened(a account) (bool, error) {
-	start, end, err := b.period(a.PeriodStart)
-	return start.Equal(a.PeriodStart) && end.Equal(a.PeriodEnd), err
+// clock tells the windows apart that a budget has had.
+func (b Budget) clock() string { return b.Window + " " + b.Zone }
+
+// running is the period that runs. One that was opened keeps its instants, whatever the zone's rules have become since
+// (billing edge 6): the account that lies mostly in the period of now is its account.
+func (b Budget) running(ctx context.Context, tx *store.Tx) (start, end time.Time, err error) {
+	now := tx.Now()
+	if start, end, err = b.period(now); err != nil {
+		return start, end, err
+	}
+	page, err := accounts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Eq("clock", b.clock()),
+		store.Below("period_start", now.Add(time.Microsecond))}, Order: []store.Order{store.Desc("period_start")}, Limit: 1})
+	if err != nil || len(page.Items) == 0 {
+		return start, end, err
+	}
+	a := page.Items[0]
+	switch middle := a.PeriodStart.Add(a.PeriodEnd.Sub(a.PeriodStart) / 2); {
+	case now.Before(a.PeriodEnd):
+		return a.PeriodStart, a.PeriodEnd, nil
+	case !middle.Before(start):
+		return a.PeriodStart, end, nil
+	}
+	return start, end, nil
 }
 
 // pass is what is left over at to of what was at since, when nobody spends anything in between.
@@ -136,11 +152,11 @@ func (a *account) shrink() error {
 // begun since the new period has: each amount counts in one account, also when a window comes back. Raises go with it, and
 // end with the new period; what was carried over does not.
 func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
-	before, _, err := old.period(tx.Now())
+	before, _, err := old.running(ctx, tx)
 	if err != nil {
 		return err
 	}
-	start, end, err := b.period(tx.Now())
+	start, end, err := b.running(ctx, tx)
 	if err != nil || accountID(b, start) == accountID(old, before) {
 		return err
 	}
@@ -204,7 +220,7 @@ func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 // relimit gives the running period of a changed budget its new limit and kind, and those that have begun by other
 // clocks (billing edge 27).
 func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
-	start, _, err := b.period(tx.Now())
+	start, _, err := b.running(ctx, tx)
 	if err != nil {
 		return err
 	}

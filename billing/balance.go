@@ -28,7 +28,7 @@ func (l *Ledger) SetBalance(ctx context.Context, b Budget, left decimal.Decimal)
 		if err := l.Put(ctx, tx, b); err != nil {
 			return err
 		}
-		start, _, err := b.period(tx.Now())
+		start, _, err := b.running(ctx, tx)
 		if err != nil {
 			return err
 		}

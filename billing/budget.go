@@ -168,7 +168,7 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 // open makes the account of the running period of a budget that rolls over before it changes: what periods before had left
 // over is by the limits of their time.
 func (l *Ledger) open(ctx context.Context, tx *store.Tx, b Budget) error {
-	start, end, err := b.period(tx.Now())
+	start, end, err := b.running(ctx, tx)
 	if err != nil {
 		return err
 	}

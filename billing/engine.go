@@ -374,7 +374,7 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, err
 	for i, b := range path {
 		t := &tills[i]
 		t.budget, t.hard = b, b.Hard
-		if t.start, t.end, err = b.period(tx.Now()); err != nil {
+		if t.start, t.end, err = b.running(ctx, tx); err != nil {
 			return nil, err
 		}
 		t.account = accountID(b, t.start)

@@ -80,7 +80,7 @@ func (l *Ledger) Hold(ctx context.Context, p Path, amount *decimal.Decimal) (*Re
 // take takes the amount of a reservation from the accounts of now of all budgets on the path.
 func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path []Budget) error {
 	for _, b := range path {
-		start, _, err := b.period(tx.Now())
+		start, _, err := b.running(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path 
 		return err
 	}
 	for _, b := range path {
-		start, end, err := b.period(tx.Now())
+		start, end, err := b.running(ctx, tx)
 		if err != nil {
 			return err
 		}

@@ -166,7 +166,7 @@ func (l *Ledger) State(ctx context.Context, tx *store.Tx, orgID string, scope Sc
 }
 
 func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
-	start, end, err := b.period(tx.Now())
+	start, end, err := b.running(ctx, tx)
 	if err != nil {
 		return BudgetState{}, err
 	}

@@ -171,7 +171,7 @@ func (l *Ledger) applyRaise(ctx context.Context, tx *store.Tx, req *rbac.Approva
 	case err != nil:
 		return err
 	}
-	start, end, err := b.period(tx.Now())
+	start, end, err := b.running(ctx, tx)
 	if err != nil {
 		return err
 	}

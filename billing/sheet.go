@@ -97,13 +97,7 @@ func (s *sheet) keep(ctx context.Context, tx *store.Tx) error {
 		if err := s.ledger.tell(ctx, tx, *b, a); err != nil {
 			return err
 		}
-		if !b.Rollover || a.PeriodEnd.IsZero() || tx.Now().Before(a.PeriodEnd) {
-			continue
-		}
-		switch ours, err := b.opened(*a); {
-		case err != nil:
-			return err
-		case !ours:
+		if !b.Rollover || a.Clock != b.clock() || a.PeriodEnd.IsZero() || tx.Now().Before(a.PeriodEnd) {
 			continue
 		}
 		next, err := s.after(ctx, tx, *a)
@@ -125,7 +119,7 @@ func (s *sheet) keep(ctx context.Context, tx *store.Tx) error {
 
 // after is the account of the next period of a budget that has one, nil for none.
 func (s *sheet) after(ctx context.Context, tx *store.Tx, a account) (*account, error) {
-	page, err := accounts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", a.BudgetID), store.From("period_start", a.PeriodEnd)},
+	page, err := accounts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", a.BudgetID), store.Eq("clock", a.Clock), store.From("period_start", a.PeriodEnd)},
 		Order: []store.Order{store.Asc("period_start")}, Limit: 1})
 	if err != nil || len(page.Items) == 0 {
 		return nil, err

@@ -370,6 +370,7 @@ CREATE TABLE budget_accounts (
 	org_id TEXT NOT NULL,
 	period_start TIMESTAMPTZ NOT NULL,
 	period_end TIMESTAMPTZ NOT NULL,
+	clock TEXT NOT NULL,
 	hard BOOLEAN NOT NULL,
 	"limit" NUMERIC NOT NULL,
 	carried NUMERIC NOT NULL,
@@ -388,6 +389,7 @@ CREATE TABLE budget_accounts (
 	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0 AND forfeited >= 0)
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+CREATE INDEX budget_accounts_budget_id_clock_period_start_idx ON budget_accounts (budget_id, clock, period_start, id);
 
 CREATE TABLE budget_nodes (
 	id TEXT NOT NULL,

@@ -371,6 +371,7 @@ CREATE TABLE budget_accounts (
 	org_id TEXT NOT NULL,
 	period_start TIMESTAMP NOT NULL,
 	period_end TIMESTAMP NOT NULL,
+	clock TEXT NOT NULL,
 	hard BOOLEAN NOT NULL,
 	"limit" TEXT NOT NULL,
 	carried TEXT NOT NULL,
@@ -397,6 +398,7 @@ CREATE TABLE budget_accounts (
 	CONSTRAINT budget_accounts_signs CHECK (spent NOT LIKE '-%' AND reserved NOT LIKE '-%' AND over NOT LIKE '-%' AND forfeited NOT LIKE '-%')
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+CREATE INDEX budget_accounts_budget_id_clock_period_start_idx ON budget_accounts (budget_id, clock, period_start, id);
 
 CREATE TABLE budget_nodes (
 	id TEXT NOT NULL,
