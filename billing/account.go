@@ -86,14 +86,14 @@ func carried(ctx context.Context, tx *store.Tx, b Budget, start time.Time) (deci
 	if err != nil {
 		return decimal.Zero, err
 	}
+	page, err := accounts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Eq("clock", b.clock()), store.Below("period_start", start)},
+		Order: []store.Order{store.Desc("period_start")}, Limit: 1})
+	if err != nil {
+		return decimal.Zero, err
+	}
 	left := decimal.Zero
-	for a, err := range accounts.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Eq("clock", b.clock()), store.Below("period_start", start)},
-		Order: []store.Order{store.Desc("period_start")}}) {
-		if err != nil {
-			return decimal.Zero, err
-		}
+	for _, a := range page.Items {
 		since, left = a.PeriodEnd, b.capped(a.unused())
-		break
 	}
 	return b.pass(left, since, start)
 }
@@ -123,6 +123,9 @@ func (b Budget) running(ctx context.Context, tx *store.Tx) (start, end time.Time
 	return start, end, nil
 }
 
+// mostCarried (USD) bounds what is carried over and what is raised, so that no sum is out of all bounds.
+var mostCarried = decimal.New(1, maxWhole)
+
 // pass is what is left over at to of what was at since, when nobody spends anything in between.
 func (b Budget) pass(left decimal.Decimal, since, to time.Time) (decimal.Decimal, error) {
 	zone, err := time.LoadLocation(b.Zone)
@@ -134,7 +137,8 @@ func (b Budget) pass(left decimal.Decimal, since, to time.Time) (decimal.Decimal
 		return left, err
 	}
 	n := w.count(zone, b.Anchor, since, to)
-	return b.capped(left.Add(b.Limit.RoundFloor(12).Mul(decimal.NewFromInt(n)))), nil
+	left = left.Add(b.Limit.RoundFloor(12).Mul(decimal.NewFromInt(n)))
+	return b.capped(decimal.Min(left, mostCarried)), nil
 }
 
 // shrink lowers what the account is knowingly over its limit by to what it is over it. It never raises it: whoever

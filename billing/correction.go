@@ -46,12 +46,14 @@ func (c *Correction) validate() error {
 // Correct charges the budgets that paid for a call what the correction says, in the period of the call, or gives it back:
 // no more in all than the call was charged. The same reference again answers the correction that was made; with another
 // reservation or amount it is a *store.ConflictError, as is a reservation that is not settled. Of two at once with one
-// reference one may be store.ErrExists. It needs budget.modify.
+// reference one may be store.ErrExists.
+//
+// It is the platform's: budgets of organizations above pay for the call too, and get back with the others.
 func (l *Ledger) Correct(ctx context.Context, in Correction) (c Correction, err error) {
 	if err := in.validate(); err != nil {
 		return c, err
 	}
-	op := rbac.Op{Action: modifyBudget, OrgID: in.OrgID, Resource: "reservation:" + in.ReservationID}
+	op := rbac.Op{Action: "budget.correct", OrgID: in.OrgID, Resource: "reservation:" + in.ReservationID, Platform: true}
 	err = l.guard.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		c, err = in.made(ctx, tx)
 		return err

@@ -53,8 +53,8 @@ func (in RaiseRequest) validate(now time.Time) error {
 
 // RequestRaise asks for a raise of a budget of the organization, or returns the request of the same person that is
 // pending; opened says which. With budgetID "" the budget is that of the settings of the team or project, or its only
-// one; that it has several is a *store.ConflictError. Those may ask who are in the team, project or organization of the budget, or whose own it
-// is; to others it does not exist. Who holds budget.modify there decides ([rbac.Guard.DecideApproval]), of others'
+// one; that it has several is a *store.ConflictError. Those may ask who are in the team, project or organization of the
+// budget, or whose own it is; to others it does not exist. Who holds budget.modify there decides ([rbac.Guard.DecideApproval]), of others'
 // requests, and may grant less than was asked for.
 //
 // What is granted holds from then on, until the end of the period, the time that was asked for or 365 days are
@@ -64,6 +64,10 @@ func (l *Ledger) RequestRaise(ctx context.Context, orgID, teamID, budgetID strin
 		return a, false, err
 	}
 	in.Amount = in.Amount.RoundFloor(12)
+	if in.Until != nil { // as it is kept
+		until := in.Until.UTC().Truncate(time.Microsecond)
+		in.Until = &until
+	}
 	b, err := l.raisable(ctx, orgID, teamID, budgetID)
 	if err != nil {
 		return a, false, err
@@ -199,6 +203,9 @@ func (l *Ledger) applyRaise(ctx context.Context, tx *store.Tx, req *rbac.Approva
 			amount = m.RoundFloor(12)
 		}
 		a.Raises = append(a.Raises, Raise{req.ID, amount, req.EndsAt})
+		if a.raised().GreaterThan(mostCarried) {
+			return store.Invalid("max_amount", "range", "there are raises enough")
+		}
 	}
 	a.relimit(a.Limit.Sub(total(was)).Add(a.raised()), a.Hard)
 	if err := accounts.Put(ctx, tx, []*account{a}); err != nil {

@@ -320,7 +320,7 @@ var otherMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return nil, f.ResumePlace(ctx, f.id.Org, f.id.Project)
 		}},
-	{name: "Correct", nested: true,
+	{name: "Correct", by: byPlatform, nested: true,
 		first: func(ctx context.Context, f *fixture) error {
 			dollar := decimal.NewFromInt(1)
 			r, err := f.Hold(ctx, billing.Path{OrgID: f.id.Org, TeamID: f.id.Team}, &dollar)
