@@ -44,13 +44,13 @@ func TestTheTagsOfAKeyGoWithItsCalls(t *testing.T) { // F231, F334
 		require.NoError(t, err)
 		_, err = a.UpdateAPIKey(a.Platform(), keys.Items[0].ID, orgs.KeyUpdate{DefaultTags: &map[string]string{"project": "moon", "team": "sales", "env": "prod"}})
 		require.NoError(t, err)
-		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo", "env": "prod"}, a.passes(t, c).Tags, "what the call says comes first")
+		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo", "env": "prod"}, a.passes(t, c).Tags(), "what the call says comes first")
 		c.Tags = nil
 		require.Equal(t, map[string]string{"team": "engineering", "project": "moon", "env": "prod"}, a.passes(t, c).Tags())
 		slug := "builders"
 		_, err = a.UpdateTeam(a.Platform(), a.eng.ID, orgs.TeamUpdate{Slug: &slug})
 		require.NoError(t, err)
-		require.Equal(t, "builders", a.passes(t, c).Tags["team"])
+		require.Equal(t, "builders", a.passes(t, c).Tags()["team"])
 	})
 }
 
