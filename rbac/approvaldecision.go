@@ -19,6 +19,14 @@ type ApprovalDecision struct {
 	Reason    string
 	Lasts     time.Duration    // of the grant, 1 h to 365 d; 0 is 30 days
 	MaxAmount *decimal.Decimal // USD: cost cap per call, or how much of what is asked for
+
+	// What the request is of; any other is store.ErrNotFound. "" is anything.
+	Action, TeamID, Resource string
+}
+
+// means says whether it is the request that the decision is about.
+func (in ApprovalDecision) means(a *Approval) bool {
+	return (in.Action == "" || in.Action == a.Action) && (in.TeamID == "" || in.TeamID == a.TeamID) && (in.Resource == "" || in.Resource == a.Resource)
 }
 
 func (in ApprovalDecision) validate(a *Approval) error {
@@ -43,6 +51,9 @@ func (in ApprovalDecision) validate(a *Approval) error {
 // Of two decisions at once that leave room for one, one wins and the other is store.ErrConflict.
 func (g *Guard) DecideApproval(ctx context.Context, orgID, id string, in ApprovalDecision) (a Approval, err error) {
 	seen, err := g.pending(ctx, orgID, id)
+	if err == nil && !in.means(&seen) {
+		err = store.ErrNotFound
+	}
 	if err != nil {
 		return a, err
 	}

@@ -108,24 +108,16 @@ func (a *api) raisesAt(path string) {
 		return listOf(page, err, always(a.renderRaise))
 	})
 	add[none, raiseDecision](a, http.MethodPost, path+"/{raise}/decision", "Grant a raise, or less, or deny it", func(ctx context.Context, _ *none) (*answer[raiseView], error) {
-		at, err := a.place(ctx)
+		at, in, err := placed[raiseDecision](ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		p, err := a.Approval(ctx, at.OrgID, param(ctx, "raise"))
-		if err != nil {
-			return nil, err
+		d := rbac.ApprovalDecision{Approve: in.Decision == "approve", Reason: in.Reason, Lasts: time.Duration(in.ExpiresInHours) * time.Hour,
+			MaxAmount: decimalOf(in.Amount), Action: billing.RaiseAction, TeamID: at.TeamID}
+		if budget := param(ctx, "budget"); budget != "" {
+			d.Resource = "budget:" + budget
 		}
-		budget := param(ctx, "budget")
-		if p.Action != billing.RaiseAction || budget == "" && p.TeamID != at.TeamID || budget != "" && p.Resource != "budget:"+budget {
-			return nil, store.ErrNotFound
-		}
-		in, err := read[raiseDecision](ctx, a, false)
-		if err != nil {
-			return nil, err
-		}
-		p, err = a.DecideApproval(ctx, at.OrgID, p.ID, rbac.ApprovalDecision{Approve: in.Decision == "approve", Reason: in.Reason,
-			Lasts: time.Duration(in.ExpiresInHours) * time.Hour, MaxAmount: decimalOf(in.Amount)})
+		p, err := a.DecideApproval(ctx, at.OrgID, param(ctx, "raise"), d)
 		return one(p.Version, a.renderRaise(p), ofRaise(err))
 	})
 }

@@ -57,7 +57,7 @@ func TestWhoIsRefusedAsksForARaise(t *testing.T) {
 		require.Empty(t, other.ids(path))
 
 		decide := "/" + id + "/decision"
-		other.call(404, "POST", path+decide, `{"decision": "approve"}`)
+		other.call(403, "POST", path+decide, `{"decision": "approve"}`)
 		dev.call(403, "POST", path+decide, `{"decision": "approve"}`)
 		p2 := finance.call(400, "POST", path+decide, `{"decision": "approve", "amount": 1.51}`)
 		require.Equal(t, "body.amount", p2["errors"].([]any)[0].(object)["location"])
