@@ -97,10 +97,12 @@ func (l *Ledger) fence(ctx context.Context, tx *store.Tx, id string, proof map[s
 
 // forget removes a node about which nothing is left to find out.
 func forget(ctx context.Context, tx *store.Tx, id string, theirs []lease) error {
-	for _, rec := range theirs {
-		if err := leases.Delete(ctx, tx, rec.ID); err != nil {
-			return err
-		}
+	ids := make([]string, len(theirs))
+	for i, rec := range theirs {
+		ids[i] = rec.ID
+	}
+	if err := leases.DeleteMany(ctx, tx, ids); err != nil {
+		return err
 	}
 	return nodes.Delete(ctx, tx, id)
 }

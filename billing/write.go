@@ -371,10 +371,8 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	if err != nil {
 		return err
 	}
-	if err := resume(ctx, tx, b, nodeID); err != nil {
-		return err
-	}
 	var leased []*lease
+	var ended []string
 	for _, ln := range b.lines {
 		t := ln.till
 		a, err := s.of(ctx, tx, ln.budget, t.start, ln.end)
@@ -384,10 +382,14 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 		if err := ln.post(a, living); err != nil {
 			return err
 		}
-		if ln.lease.Amount != ln.before.Amount {
+		switch {
+		case ln.lease.Amount == t.lease.Amount:
+		case ln.lease.Amount == 0:
+			ended = append(ended, ln.lease.ID)
+			ln.lease = lease{}
+		default:
 			if ln.lease.ID == "" {
-				ln.lease.Meta = store.Meta{ID: leaseID(nodeID, a.ID)}
-				ln.lease.NodeID, ln.lease.AccountID = nodeID, a.ID
+				ln.lease = lease{Meta: store.Meta{ID: leaseID(nodeID, a.ID)}, NodeID: nodeID, AccountID: a.ID, Amount: ln.lease.Amount}
 			}
 			leased = append(leased, &ln.lease)
 		}
@@ -395,30 +397,16 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	if err := s.keep(ctx, tx); err != nil {
 		return err
 	}
-	return leases.Put(ctx, tx, leased)
-}
-
-// resume finds the leases of tills that have just begun: one that went when it was empty has left an empty one.
-func resume(ctx context.Context, tx *store.Tx, b *batch, nodeID string) error {
-	var ids []string
-	begun := map[string]*line{}
-	for _, ln := range b.lines {
-		if ln.before = ln.till.lease; ln.till.hard && ln.before.ID == "" {
-			id := leaseID(nodeID, ln.till.account)
-			ids, begun[id] = append(ids, id), ln
-		}
+	if err := leases.Put(ctx, tx, leased); err != nil {
+		return err
 	}
-	list, err := leases.LockMany(ctx, tx, ids)
-	for _, rec := range list {
-		begun[rec.ID].before = rec
-	}
-	return err
+	return leases.DeleteMany(ctx, tx, ended)
 }
 
 // post brings an account to where the line leaves it.
 func (ln *line) post(a *account, living int64) error {
 	t := ln.till
-	ln.lease, ln.granted, ln.short = ln.before, 0, 0
+	ln.lease, ln.granted, ln.short = t.lease, 0, 0
 	ln.changed = a.Hard != t.hard
 	paid := ln.paid()
 	if t.hard {
