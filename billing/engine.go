@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/orgkit/orgkit/rbac"
@@ -17,9 +18,14 @@ type engine struct {
 	store  *store.Store
 	opt    Options
 
+	name atomic.Pointer[string] // id of the node
+	live atomic.Int64           // nodes, as last counted
+
 	mu      sync.Mutex
+	limiter *Limiter // that has its slots by this node; nil: none
 	node    node
 	known   bool // the node is in the database
+	suspect bool // somebody has found it fenced
 	journal *Journal
 	tills   map[tillKey]*till
 	funds   map[*fund]struct{}
@@ -28,7 +34,6 @@ type engine struct {
 	born    time.Time
 	look    int64     // how many times the flush interval has passed, at the last look
 	changes int64     // counts what was heard of budgets
-	nodes   int64     // that live, as last counted
 	checked time.Time // when budgets were last compared
 	counted time.Time // when nodes were
 	beaten  time.Time // when the node last wrote
@@ -60,8 +65,11 @@ type round struct {
 }
 
 func newEngine(l *Ledger, o Options) *engine {
-	return &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
-		wants: map[*till]want{}, nodes: 1, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
+	e := &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
+		wants: map[*till]want{}, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
+	e.live.Store(1)
+	e.rename()
+	return e
 }
 
 // purse returns the purse of a path, of which there is one.

@@ -364,7 +364,7 @@ func (r *recorder) restore(t *testing.T, was state) {
 	var back []kept
 	for key, k := range is.kept {
 		if k.kind.Key == nil && is.rows[key] != was.rows[key] {
-			require.NoError(t, tx.Delete(t.Context(), k.kind, k.kind.Meta(k.rec).ID))
+			require.NoError(t, tx.Delete(t.Context(), k.kind, []string{k.kind.Meta(k.rec).ID}))
 		}
 	}
 	for key, k := range was.kept {
