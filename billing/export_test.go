@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -104,3 +105,29 @@ func (l *Limiter) Settled() {
 
 // Sweep is a round of the sweep.
 func (l *Limiter) Sweep() { l.sweep() }
+
+// Unbalanced names an account of which the ledger has more or less in its memory than it has leased, "" for none.
+func (l *Ledger) Unbalanced() string {
+	e := l.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range e.tills {
+		has := *t.free + *t.settled
+		for f := range t.funds {
+			if !f.lost {
+				has += f.taken
+			}
+		}
+		if b := e.sent; b != nil { // what it returns is on its way
+			for _, ln := range b.lines {
+				if ln.till == t {
+					has += ln.back
+				}
+			}
+		}
+		if t.hard && has != int64(t.lease.Amount) {
+			return fmt.Sprintf("%s: %d are leased, and %d free, settled or taken", t.account, t.lease.Amount, has)
+		}
+	}
+	return ""
+}

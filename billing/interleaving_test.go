@@ -35,6 +35,9 @@ func TestAMillionStepsSpendNothingTwice(t *testing.T) {
 						}()
 						for w.steps < many.steps {
 							w.step()
+							for _, p := range w.peers {
+								require.Empty(t, p.Unbalanced(), p.name)
+							}
 						}
 						w.finish()
 					})

@@ -75,10 +75,11 @@ func (e *engine) rest(err error) bool {
 	return true
 }
 
-// drop lets a till go that is empty. A fund that has it may come back with it, and by then its lease may be another one.
+// drop lets a till go that is empty or lost. A fund that has it may come back with it, and by then its lease may be another
+// one.
 func (e *engine) drop(t *till) {
-	t.lease = lease{}
 	e.journal.dropTill(t)
+	t.lease, *t.free, *t.settled = lease{}, 0, 0
 }
 
 func (e *engine) unwritten() bool {
