@@ -118,8 +118,8 @@ func forget(ctx context.Context, tx *store.Tx, id string, theirs []lease) error 
 	return nodes.Delete(ctx, tx, id)
 }
 
-// living is how many nodes share the budgets: at least one, the one that asks.
+// living is how many nodes are there that were not fenced.
 func living(ctx context.Context, tx *store.Tx) (int64, error) {
 	n, err := nodes.Count(ctx, tx, store.Eq("fenced", false))
-	return int64(max(n, 1)), err
+	return int64(n), err
 }

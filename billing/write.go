@@ -302,11 +302,14 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 				return reread(ctx, tx, b, n.ID)
 			}
 			if time.Since(e.counted) >= checkEvery {
-				n, err := living(ctx, tx)
+				live, err := living(ctx, tx)
 				if err != nil {
 					return err
 				}
-				e.live.Store(n)
+				if n.Version == 0 { // it is not there yet
+					live++
+				}
+				e.live.Store(live)
 				e.counted = time.Now()
 			}
 			if err := e.ledger.post(ctx, tx, b, n.ID, e.live.Load()); err != nil {
