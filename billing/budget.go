@@ -14,22 +14,6 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// ScopeKind says whose spending a budget limits.
-type ScopeKind string
-
-// The kinds of scope, in the order in which a call takes from them.
-const (
-	ScopeKey     ScopeKind = "key"     // one API key
-	ScopeModel   ScopeKind = "model"   // the models that a glob names, in one organization
-	ScopeMember  ScopeKind = "member"  // one user in one team, or in the organization
-	ScopeUser    ScopeKind = "user"    // one user, in all organizations; set by the platform
-	ScopeProject ScopeKind = "project" // what the keys of a project spend
-	ScopeTeam    ScopeKind = "team"
-	ScopeOrg     ScopeKind = "org" // the organization with everything below it
-)
-
-var scopeOrder = map[ScopeKind]int{ScopeKey: 0, ScopeModel: 1, ScopeMember: 2, ScopeUser: 3, ScopeProject: 4, ScopeTeam: 5, ScopeOrg: 6}
-
 // Budget limits what may be spent within each period of a window.
 type Budget struct {
 	store.Meta
@@ -62,7 +46,7 @@ var Budgets = store.Define[Budget]("budgets", "bud",
 	store.Unique("org_id", "scope", "scope_id", "team_id", "name"))
 
 // AuditResource is how the log names the budget.
-func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: "budget", ID: b.ID} }
+func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: budgetType, ID: b.ID} }
 
 // Validate names the first field that is wrong.
 func (b Budget) Validate() error {
@@ -161,6 +145,11 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	case err != nil:
 		return err
 	}
+	if old.Rollover || b.Rollover {
+		if err := l.open(ctx, tx, old); err != nil {
+			return err
+		}
+	}
 	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
@@ -174,6 +163,21 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		return err
 	}
 	return l.Touch(ctx, tx, b.OrgID)
+}
+
+// open makes the account of the running period of a budget that rolls over before it changes: what periods before had left
+// over is by the limits of their time.
+func (l *Ledger) open(ctx context.Context, tx *store.Tx, b Budget) error {
+	start, end, err := b.running(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s, err := l.sheet(ctx, tx, []string{accountID(b, start)})
+	if err != nil {
+		return err
+	}
+	_, err = s.of(ctx, tx, b, start, end)
+	return err
 }
 
 // Drop removes the budget of that scope and name, if there is one. Reservations that run settle
@@ -219,18 +223,21 @@ func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	return l.change(ctx, b, "budget.updated", func(ctx context.Context, tx *store.Tx, b *Budget) error { return l.Put(ctx, tx, b) })
 }
 
-// Budget returns a budget of the organization and where it stands. It needs billing.read.
+// readBudgets is what lets read where budgets stand: of the organization, or with a team id those of the team or project.
+// Who may change them may see them.
+func readBudgets(orgID, teamID string) rbac.Op {
+	return rbac.Op{Action: "billing.read", Or: []string{"usage.read", modifyBudget}, OrgID: orgID, TeamID: teamID}
+}
+
+// Budget returns a budget of the organization and where it stands. It needs billing.read, usage.read or budget.modify.
 func (l *Ledger) Budget(ctx context.Context, orgID, id string) (s BudgetState, err error) {
 	if err := l.Flush(ctx); err != nil {
 		return s, err
 	}
-	err = l.guard.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
-		b, err := Budgets.Get(ctx, tx, id)
+	err = l.guard.Read(ctx, readBudgets(orgID, ""), func(ctx context.Context, tx *store.Tx) error {
+		b, err := ownBudget(ctx, tx, orgID, id)
 		if err != nil {
 			return err
-		}
-		if b.OrgID != orgID {
-			return store.ErrNotFound
 		}
 		s, err = stateOf(ctx, tx, b)
 		return err
@@ -241,7 +248,7 @@ func (l *Ledger) Budget(ctx context.Context, orgID, id string) (s BudgetState, e
 // DeleteBudget removes a budget of the organization; see [Ledger.Drop]. It needs budget.modify. That of settings goes
 // with them.
 func (l *Ledger) DeleteBudget(ctx context.Context, orgID, id string) (b Budget, err error) {
-	err = l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+	err = l.guard.Change(ctx, rbac.Op{Action: modifyBudget, OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		b, err = Budgets.Lock(ctx, tx, id)
 		switch {
 		case err != nil:
@@ -254,7 +261,7 @@ func (l *Ledger) DeleteBudget(ctx context.Context, orgID, id string) (b Budget, 
 		if err := Budgets.Delete(ctx, tx, b.ID); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Deleted(&b).In(b.team()), l.Touch(ctx, tx, orgID)
+		return audit.Deleted(&b).In(b.place()), l.Touch(ctx, tx, orgID)
 	})
 	return b, err
 }

@@ -180,8 +180,9 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 	case need == 0:
 		return nil, nil
 	case f.stopped != nil && !pinned:
-		return nil, &Exceeded{BudgetID: f.stopped.budget.ID, Scope: f.stopped.budget.Scope, ScopeID: f.stopped.budget.ScopeID,
-			Limit: f.stopped.budget.Limit, ResetAt: f.stopped.end, Suspended: true}
+		ex := f.stopped.budget.exceeded()
+		ex.ResetAt, ex.Suspended = f.stopped.end, true
+		return nil, ex
 	case f.take(need):
 		return nil, nil
 	}
@@ -381,7 +382,7 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, err
 	for i, b := range path {
 		t := &tills[i]
 		t.budget, t.hard = b, b.Hard
-		if t.start, t.end, err = b.period(tx.Now()); err != nil {
+		if t.start, t.end, err = b.running(ctx, tx); err != nil {
 			return nil, err
 		}
 		t.account = accountID(b, t.start)
@@ -398,7 +399,7 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, err
 		least = MaxHold
 	}
 	f.leastUnpriced = least
-	return tills, nil
+	return tills, f.endWithRaises(ctx, tx, tills)
 }
 
 // install makes the fund that of its purse, unless something was heard meanwhile.

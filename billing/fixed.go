@@ -30,7 +30,7 @@ var ErrInexact = errors.New("price has more than 15 decimals")
 // What a decimal may look like before anything is computed with it: 1e1000000000 is ten bytes and a
 // gigabyte of digits (billing edge 20). The decimals of any float64 fit.
 const (
-	maxWhole  = 18  // digits before the point, as in ParseAmount
+	maxWhole  = 18  // digits before the point, as in rbac.ParseAmount
 	maxPlaces = 400 // digits after the point
 )
 

@@ -74,7 +74,9 @@ func (p *Purse) least(ctx context.Context) (Pico, error) {
 		if err != nil {
 			return 0, err
 		}
-		return 0, &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: b.Limit, Remaining: b.Limit, ResetAt: end, Unpriced: true}
+		ex := b.exceeded()
+		ex.Remaining, ex.ResetAt, ex.Unpriced = b.Limit, end, true
+		return 0, ex
 	}
 	return f.leastUnpriced, nil
 }

@@ -72,8 +72,9 @@ func (t *till) exceeded() *Exceeded {
 	if *t.free > 0 {
 		left = left.Add(Pico(*t.free).Decimal())
 	}
-	return &Exceeded{BudgetID: t.budget.ID, Scope: t.budget.Scope, ScopeID: t.budget.ScopeID, Limit: t.refusal.limit,
-		Remaining: left, ResetAt: t.end}
+	ex := t.budget.exceeded()
+	ex.Limit, ex.Remaining, ex.ResetAt = t.refusal.limit, left, t.end
+	return ex
 }
 
 // line is what one write does to one account.

@@ -190,6 +190,11 @@ type Budgets interface {
 	SuspendBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	ResumeBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
+	PlaceBudgets(ctx context.Context, orgID, teamID string) ([]billing.BudgetState, error)
+	ResumePlace(ctx context.Context, orgID, teamID string) error
+	Correct(ctx context.Context, in billing.Correction) (billing.Correction, error)
+	RequestRaise(ctx context.Context, orgID, teamID, budgetID string, in billing.RaiseRequest) (rbac.Approval, bool, error)
+	Raises(ctx context.Context, orgID, teamID, budgetID string, f rbac.ApprovalFilter) (store.Page[rbac.Approval], error)
 }
 
 // RateLimiting limits how many requests and tokens calls take, and how many run at once.

@@ -39,6 +39,7 @@ type names struct {
 	Mail            string // token of the invitation
 	Key, Secret     string // of the team, for the user
 	Budget          string
+	Reservation     string // that is settled
 	Approval        string // which the user asked for
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -20,6 +21,7 @@ type Guard struct {
 	opt        Options
 	memory     memory
 	live       freshness
+	matters    sync.Map // action to Matter
 
 	asTeam  actionSet // what a key may do as its team
 	editing actionSet // what no policy takes from an owner
@@ -77,11 +79,12 @@ func Kinds() []*store.Kind {
 
 // Op is what somebody wants to do.
 type Op struct {
-	Action   string // dot form, such as teams.create
-	OrgID    string // "" for what belongs to no organization: the platform alone
-	TeamID   string // the team in whose context it happens, "" for the organization's
-	Resource string // "type:id"; "" is the team or organization itself
-	Owner    string // the user that the resource belongs to, for grants that end in :own
+	Action   string   // dot form, such as teams.create
+	OrgID    string   // "" for what belongs to no organization: the platform alone
+	TeamID   string   // the team in whose context it happens, "" for the organization's
+	Or       []string // actions that let through as well, for what may be read for several reasons
+	Resource string   // "type:id"; "" is the team or organization itself
+	Owner    string   // the user that the resource belongs to, for grants that end in :own
 
 	// Open lets every actor through, and the organization's rules for signed-in people do not
 	// apply: the function itself decides who may, as in the acceptance of an invitation.
@@ -388,15 +391,21 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	case op.Self:
 		return Decision{}, nil
 	}
-	d, err := g.decide(ctx, &records{guard: g, tx: tx, chain: chain, locked: locked}, st, by.ID, &Request{
-		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Person: by.Person(),
-		Call: Call{Resource: resource, Owner: op.Owner, At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt},
-	})
-	if err != nil {
-		return Decision{}, err
-	}
-	if d.Allowed {
-		return d, nil
+	var d Decision // the first, unless another one allows
+	for i, action := range append([]string{op.Action}, op.Or...) {
+		is, err := g.decide(ctx, &records{guard: g, tx: tx, chain: chain, locked: locked}, st, by.ID, &Request{
+			OrgID: op.OrgID, TeamID: op.TeamID, Action: action, Person: by.Person(),
+			Call: Call{Resource: resource, Owner: op.Owner, At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt},
+		})
+		if err != nil {
+			return Decision{}, err
+		}
+		if is.Allowed {
+			return is, nil
+		}
+		if i == 0 {
+			d = is
+		}
 	}
 	denied.Code, denied.Decision = d.Code, d
 	return Decision{}, denied

@@ -98,6 +98,7 @@ type Denied struct {
 	ReasonRequired bool   // an approval needs a reason, and none was sent: no request was opened
 
 	BudgetID   string
+	OrgID      string        // of the budget, where a raise of it would help and can be asked for; see billing.Ledger.RequestRaise
 	LimitID    string        // of the rate limit
 	ResetAt    time.Time     // of the budget, or when the window of the rate limit ends
 	RetryAfter time.Duration // when a rate limit may let the call pass; 0 where trying again is of no use
@@ -358,7 +359,11 @@ func refused(err error, decision string) error {
 		if ex.Unpriced {
 			remedy = "have the model priced"
 		}
-		return &Denied{Code: code, Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err, Remedy: []string{remedy}}
+		d := &Denied{Code: code, Message: ex.Error(), DecisionID: decision, BudgetID: ex.BudgetID, ResetAt: ex.ResetAt, cause: err, Remedy: []string{remedy}}
+		if ex.Raisable() {
+			d.OrgID, d.Remedy[0] = ex.OrgID, remedy+", or ask for a raise of it"
+		}
+		return d
 	}
 	if d := limited(err, decision); d != nil {
 		return d

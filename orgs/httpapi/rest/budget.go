@@ -107,14 +107,40 @@ type budgetView struct {
 	BudgetState
 	Over      billing.Amount `json:"over" doc:"spent and reserved beyond the limit"`
 	Forfeited billing.Amount `json:"forfeited" doc:"of spent, what a process had when it died and nobody has seen being spent"`
+	Percent   billing.Amount `json:"percent" doc:"of effective_limit that is spent; 100 where that is 0"`
+	Raises    []raisedView   `json:"raises" doc:"in force, a part of effective_limit"`
+}
+
+type raisedView struct {
+	ID        string         `json:"id"`
+	Amount    billing.Amount `json:"amount"`
+	ExpiresAt string         `json:"expires_at"`
 }
 
 func renderBudget(s billing.BudgetState) budgetView {
-	b := s.Budget
+	b, raises := s.Budget, make([]raisedView, len(s.Raises))
+	for i, r := range s.Raises {
+		raises[i] = raisedView{r.ID, billing.NewAmount(r.Amount), stamp(r.EndsAt)}
+	}
 	return budgetView{Base: baseOf(b.Meta), Scope: string(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: b.Hard, Rollover: b.Rollover, RolloverCap: amountOf(b.RolloverCap), SoftLimit: amountOf(b.SoftLimit), AlertThreshold: amountOf(b.AlertThreshold),
 		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), BudgetState: *renderBudgetState(&s),
-		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited)}
+		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited),
+		Percent: billing.NewAmount(percentOf(s)), Raises: raises}
+}
+
+// percentOf is how much of a budget is spent, in percent with two places.
+func percentOf(s billing.BudgetState) decimal.Decimal {
+	hundred := decimal.NewFromInt(100)
+	if s.Limit.IsZero() {
+		return hundred
+	}
+	return s.Spent.Mul(hundred).DivRound(s.Limit, 2)
+}
+
+// budgetList is an answer with budgets.
+func budgetList(states []billing.BudgetState, err error) (*answer[list[budgetView]], error) {
+	return listOf(store.Page[billing.BudgetState]{Items: states}, err, always(renderBudget))
 }
 
 func (a *api) budgets() {
@@ -124,15 +150,24 @@ func (a *api) budgets() {
 		if err != nil {
 			return nil, err
 		}
-		states, err := a.Overview(ctx, at.OrgID)
+		return budgetList(a.Overview(ctx, at.OrgID))
+	})
+	add[none, none](a, http.MethodGet, "/v1/teams/{team}/budget", "List the budgets of a team and where they stand", func(ctx context.Context, _ *none) (*answer[list[budgetView]], error) {
+		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err
 		}
-		out := list[budgetView]{Data: []budgetView{}}
-		for _, s := range states {
-			out.Data = append(out.Data, renderBudget(s))
+		return budgetList(a.PlaceBudgets(ctx, at.OrgID, at.TeamID))
+	})
+	add[none, none](a, http.MethodPost, "/v1/teams/{team}/resume", "Let calls spend from the suspended budgets of a team again", func(ctx context.Context, _ *none) (*answer[list[budgetView]], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return ok(out)
+		if err := a.ResumePlace(ctx, at.OrgID, at.TeamID); err != nil {
+			return nil, err
+		}
+		return budgetList(a.PlaceBudgets(ctx, at.OrgID, at.TeamID))
 	})
 	add[none, budgetBody](a, http.MethodPut, path, "Make a budget, or replace that of the same scope and name", func(ctx context.Context, _ *none) (*answer[budgetView], error) {
 		at, in, err := placed[budgetBody](ctx, a)
