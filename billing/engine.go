@@ -355,35 +355,39 @@ func (e *engine) open(ctx context.Context, p *Purse) (*fund, error) {
 		e.mu.Unlock()
 		f := &fund{purse: p}
 		var tills []till
+		var missing []Budget
 		err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			tills, err = e.survey(ctx, tx, f)
+			tills, missing, err = e.survey(ctx, tx, f)
 			return err
 		})
+		if err == nil && len(missing) > 0 {
+			err = e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return e.ledger.settleIn(ctx, tx, missing) })
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if e.install(f, tills, before) {
+		if len(missing) == 0 && e.install(f, tills, before) {
 			return f, nil
 		}
 	}
 }
 
 // survey reads the path of the fund.
-func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, error) {
-	path, orgs, err := f.purse.path.resolve(ctx, tx)
-	if err != nil {
-		return nil, err
+func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) (tills []till, missing []Budget, err error) {
+	path, missing, orgs, err := f.purse.path.resolve(ctx, tx)
+	if err != nil || len(missing) > 0 {
+		return nil, missing, err
 	}
 	f.orgs = append(orgs, usersMark)
 	if f.marks, err = marksOf(ctx, tx, f.orgs); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	tills := make([]till, len(path))
+	tills = make([]till, len(path))
 	for i, b := range path {
 		t := &tills[i]
 		t.budget, t.hard = b, b.Hard
 		if t.start, t.end, err = b.running(ctx, tx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		t.account = accountID(b, t.start)
 		f.hard = f.hard || b.Hard
@@ -399,7 +403,7 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, err
 		least = MaxHold
 	}
 	f.leastUnpriced = least
-	return tills, f.endWithRaises(ctx, tx, tills)
+	return tills, nil, f.endWithRaises(ctx, tx, tills)
 }
 
 // install makes the fund that of its purse, unless something was heard meanwhile.

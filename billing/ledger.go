@@ -92,7 +92,7 @@ type BudgetState struct {
 // States returns the budgets on a path and where they stand, in the order of the path. It asks no
 // permission: it serves the floors above.
 func (l *Ledger) States(ctx context.Context, tx *store.Tx, p Path) ([]BudgetState, error) {
-	path, _, err := p.resolve(ctx, tx)
+	path, _, _, err := p.resolve(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
