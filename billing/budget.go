@@ -29,9 +29,10 @@ type Budget struct {
 	Hard     bool            `json:"hard"`     // refuse beyond the limit; else only tell
 	Rollover bool            `json:"rollover"` // what is left goes to the next period
 
-	RolloverCap *decimal.Decimal `json:"rollover_cap"` // USD; at most so much of it; nil: all
-	SoftLimit   *decimal.Decimal `json:"soft_limit"`   // USD; spending of so much is told, once per period
-	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.SuspendBudget
+	RolloverCap   *decimal.Decimal `json:"rollover_cap"`   // USD; at most so much of it; nil: all
+	SoftLimit     *decimal.Decimal `json:"soft_limit"`     // USD; spending of so much is told, once per period
+	LimitOverride *LimitOverride   `json:"limit_override"` // of the limit, for some periods; nil: none
+	Suspended     bool             `json:"suspended"`      // nothing that costs passes; see Ledger.SuspendBudget
 
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
 
@@ -73,7 +74,7 @@ func (b Budget) Validate() error {
 	if _, err := ParseWindow(b.Window); err != nil {
 		return store.Invalid("window", "pattern", "must be calendar_month or <n> followed by s, m, h, d, w or mo, a minute at least")
 	}
-	if err := b.checkRollover(); err != nil {
+	if err := cmp.Or(b.checkRollover(), b.checkLimitOverride()); err != nil {
 		return err
 	}
 	if s := b.SoftLimit; s != nil {
@@ -140,6 +141,9 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	old, err := l.find(ctx, tx, *b)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if err := b.begin(ctx, tx); err != nil {
+			return err
+		}
 		if err := Budgets.Insert(ctx, tx, b); err != nil {
 			return err
 		}
@@ -153,6 +157,9 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		}
 	}
 	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
+	if err := b.begin(ctx, tx); err != nil {
+		return err
+	}
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
 	}

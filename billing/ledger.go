@@ -172,7 +172,7 @@ func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 	}
 	a, err := accounts.Get(ctx, tx, accountID(b, start))
 	if errors.Is(err, store.ErrNotFound) {
-		a, err = account{Limit: b.Limit, Hard: b.Hard}, nil
+		a, err = account{Limit: b.limitAt(start), Hard: b.Hard}, nil
 		if b.Rollover {
 			if a.Carried, err = carried(ctx, tx, b, start); err == nil {
 				a.Limit = a.Limit.Add(a.Carried)
