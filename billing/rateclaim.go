@@ -33,6 +33,7 @@ var slotRows = store.DefineLog[slotRow]("rate_slots", []string{"slots", "node"},
 type writer struct {
 	mu      sync.Mutex
 	running bool
+	closing bool // nothing is claimed but what is needed
 	closed  bool
 	next    *claimBatch
 	ended   sync.WaitGroup
@@ -95,6 +96,13 @@ func (l *Limiter) batch(add func(*claimBatch)) *claimBatch {
 		w.ended.Go(l.write)
 	}
 	return b
+}
+
+// ends says whether the limiter is about to close.
+func (w *writer) ends() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closing
 }
 
 // write runs transactions until nothing is asked for.
@@ -163,15 +171,16 @@ func (l *Limiter) claimAs(ctx context.Context, b *claimBatch, node string) error
 		meters []*meterClaim
 		held   []*slotClaim
 		nodes  = int64(max(1, l.nodes.Live()))
+		sparse = l.writer.ends()
 	)
 	for m, n := range b.meters {
-		if c := m.wish(n); c != nil {
+		if c := m.wish(n, sparse); c != nil {
 			meters = append(meters, c)
 		}
 	}
 	for s, n := range b.slots {
 		if node != "" {
-			held = append(held, s.wish(n))
+			held = append(held, s.wish(n, sparse))
 		}
 	}
 	if len(meters)+len(held)+len(b.back) == 0 {
@@ -196,8 +205,8 @@ func (l *Limiter) claimAs(ctx context.Context, b *claimBatch, node string) error
 	return err
 }
 
-// wish says what a meter wants, nil for nothing.
-func (m *meter) wish(waits int64) *meterClaim {
+// wish says what a meter wants, nil for nothing; where it is to be sparse, nothing beyond what is needed.
+func (m *meter) wish(waits int64, sparse bool) *meterClaim {
 	m.stripe.mu.Lock()
 	defer m.stripe.mu.Unlock()
 	if m.end.IsZero() {
@@ -208,16 +217,24 @@ func (m *meter) wish(waits int64) *meterClaim {
 	if unit < MaxRate/m.slices {
 		slice = unit * m.slices
 	}
+	if sparse {
+		slice = 0
+	}
 	return &meterClaim{m: m, row: windowRow{EndsAt: m.end, Counter: m.id}, limit: m.limit, waits: waits, least: m.need(waits), slice: slice}
 }
 
 // wish says how many slots are wanted: as many again as there are, or, to give some back, as many as ran lately.
-func (s *slots) wish(waits int64) *slotClaim {
+func (s *slots) wish(waits int64, sparse bool) *slotClaim {
 	s.stripe.mu.Lock()
 	defer s.stripe.mu.Unlock()
 	c := &slotClaim{s: s, id: s.id, limit: s.limit, least: s.running + max(0, waits)}
-	if c.good = max(c.least, s.kept); waits >= 0 {
+	switch {
+	case sparse:
+		c.good = c.least
+	case waits >= 0:
 		c.good = max(c.least, 2*s.booked)
+	default:
+		c.good = max(c.least, s.kept)
 	}
 	return c
 }

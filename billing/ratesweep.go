@@ -57,6 +57,7 @@ func (l *Limiter) sweep() {
 // is used and not booked is booked.
 func (l *Limiter) giveBack(idle func(*meter) bool) {
 	w, at := &l.writer, l.clock.elapsed()
+	closing := w.ends()
 	_, alone := l.nodes.AloneSince()
 	w.mu.Lock()
 	meters, held := w.unused, w.held
@@ -85,7 +86,9 @@ func (l *Limiter) giveBack(idle func(*meter) bool) {
 	}
 	for s := range held {
 		s.stripe.mu.Lock()
-		s.kept, s.peak = s.peak, s.running
+		if s.kept, s.peak = s.peak, s.running; closing {
+			s.kept = s.running
+		}
 		switch {
 		case s.kept < s.booked:
 			l.ask(nil, s, -1)
@@ -109,8 +112,12 @@ func (l *Limiter) giveBack(idle func(*meter) bool) {
 // Close gives back what is claimed and not used, and ends what works in the background. Calls that need a claim are refused
 // from then on, with store.ErrClosed.
 func (l *Limiter) Close() {
-	l.giveBack(func(*meter) bool { return true })
 	w := &l.writer
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
+	<-l.batch(func(*claimBatch) {}).done // what was asked for before has come
+	l.giveBack(func(*meter) bool { return true })
 	w.mu.Lock()
 	w.closed = true
 	if w.sweep != nil {
@@ -128,7 +135,7 @@ func (l *Limiter) busy() bool {
 	w := &l.writer
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.running || w.looking || len(w.unused)+len(w.held) > 0
+	return w.running || !w.closed && (w.looking || len(w.unused)+len(w.held) > 0)
 }
 
 // FreeNode frees the slots of a process that is dead, in the unit that fences its name. What it had claimed of windows that

@@ -247,7 +247,7 @@ func (r *rig) change() {
 		}), func(name string) bool { return name == "ample" || name == "guest" })
 		slices.Sort(names)
 		name := names[r.rand.IntN(len(names))]
-		most := r.limits[name].charged + r.rand.Int64N(1_000_000_000_000) // soon used up again
+		most := r.limits[name].most + r.rand.Int64N(300_000_000_000) // soon used up again
 		if r.rand.IntN(3) == 0 {
 			most = r.limits[name].charged * (80 + r.rand.Int64N(20)) / 100
 		}
