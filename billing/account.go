@@ -65,7 +65,7 @@ func accountID(b Budget, start time.Time) string {
 
 // newAccount is the account of a budget's period that nobody has made yet.
 func newAccount(ctx context.Context, tx *store.Tx, b Budget, start, end time.Time) (a account, err error) {
-	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Clock: b.clock(), Hard: b.Hard, Limit: b.Limit.RoundFloor(12)}
+	a = account{BudgetID: b.ID, OrgID: b.OrgID, PeriodStart: start, PeriodEnd: end, Clock: b.clock(), Hard: b.Hard, Limit: b.limitAt(start)}
 	a.ID = accountID(b, start)
 	if b.Rollover {
 		if a.Carried, err = carried(ctx, tx, b, start); err != nil {
@@ -136,8 +136,15 @@ func (b Budget) pass(left decimal.Decimal, since, to time.Time) (decimal.Decimal
 	if err != nil {
 		return left, err
 	}
-	n := w.count(zone, b.Anchor, since, to)
-	left = left.Add(b.Limit.RoundFloor(12).Mul(decimal.NewFromInt(n)))
+	mid := since // where an override ends
+	if o := b.LimitOverride; o != nil && since.Before(o.EndsAt) {
+		mid = o.EndsAt
+		if to.Before(mid) {
+			mid = to
+		}
+		left = left.Add(b.limitAt(since).Mul(decimal.NewFromInt(w.count(zone, b.Anchor, since, mid))))
+	}
+	left = left.Add(b.Limit.RoundFloor(12).Mul(decimal.NewFromInt(w.count(zone, b.Anchor, mid, to))))
 	return b.capped(decimal.Min(left, mostCarried)), nil
 }
 
@@ -243,7 +250,7 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 	for i := range list {
 		a := &list[i]
 		a.lapse(tx.Now())
-		a.relimit(b.Limit.RoundFloor(12).Add(a.Carried).Add(a.raised()), b.Hard)
+		a.relimit(b.limitAt(a.PeriodStart).Add(a.Carried).Add(a.raised()), b.Hard)
 		changed[i] = a
 	}
 	return accounts.Put(ctx, tx, changed)

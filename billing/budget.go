@@ -19,7 +19,7 @@ type Budget struct {
 	store.Meta
 	OrgID    string          `json:"organization_id"` // "" for a user's
 	Scope    ScopeKind       `json:"scope"`
-	ScopeID  string          `json:"scope_id"` // id, or the glob of a model budget
+	ScopeID  string          `json:"scope_id"` // id, [Each], or the glob of a model budget
 	TeamID   string          `json:"team_id"`  // of a member budget; "" for a member of the organization
 	Name     string          `json:"name"`     // several budgets of one scope have different names
 	Limit    decimal.Decimal `json:"limit"`    // USD
@@ -29,9 +29,10 @@ type Budget struct {
 	Hard     bool            `json:"hard"`     // refuse beyond the limit; else only tell
 	Rollover bool            `json:"rollover"` // what is left goes to the next period
 
-	RolloverCap *decimal.Decimal `json:"rollover_cap"` // USD; at most so much of it; nil: all
-	SoftLimit   *decimal.Decimal `json:"soft_limit"`   // USD; spending of so much is told, once per period
-	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.SuspendBudget
+	RolloverCap   *decimal.Decimal `json:"rollover_cap"`   // USD; at most so much of it; nil: all
+	SoftLimit     *decimal.Decimal `json:"soft_limit"`     // USD; spending of so much is told, once per period
+	LimitOverride *LimitOverride   `json:"limit_override"` // of the limit, for some periods; nil: none
+	Suspended     bool             `json:"suspended"`      // nothing that costs passes; see Ledger.SuspendBudget
 
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
 
@@ -55,6 +56,8 @@ func (b Budget) Validate() error {
 		return store.Invalid("scope", "enum", "must be org, team, project, member, user, key or model")
 	case b.ScopeID == "":
 		return store.Invalid("scope_id", "required", "is required")
+	case b.ScopeID == Each && b.Scope != ScopeKey && b.Scope != ScopeMember && b.Scope != ScopeUser && b.Scope != ScopeModel:
+		return store.Invalid("scope_id", "range", "only keys, members and users have budgets by default")
 	case b.OrgID == "" && b.Scope != ScopeUser:
 		return store.Invalid("organization_id", "required", "is required")
 	case b.Scope == ScopeOrg && b.ScopeID != b.OrgID:
@@ -71,7 +74,7 @@ func (b Budget) Validate() error {
 	if _, err := ParseWindow(b.Window); err != nil {
 		return store.Invalid("window", "pattern", "must be calendar_month or <n> followed by s, m, h, d, w or mo, a minute at least")
 	}
-	if err := b.checkRollover(); err != nil {
+	if err := cmp.Or(b.checkRollover(), b.checkLimitOverride()); err != nil {
 		return err
 	}
 	if s := b.SoftLimit; s != nil {
@@ -138,6 +141,9 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	old, err := l.find(ctx, tx, *b)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if err := b.begin(ctx, tx); err != nil {
+			return err
+		}
 		if err := Budgets.Insert(ctx, tx, b); err != nil {
 			return err
 		}
@@ -151,6 +157,9 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		}
 	}
 	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
+	if err := b.begin(ctx, tx); err != nil {
+		return err
+	}
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
 	}
@@ -283,13 +292,13 @@ type Path struct {
 }
 
 // resolve returns the budgets on the path, from the key's to the root's, and the organizations that it goes through. It
-// is the one resolver of check and charge.
-func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []string, err error) {
+// is the one resolver of check and charge. missing are those that lie there by default ([Each]) and are not made yet.
+func (p Path) resolve(ctx context.Context, tx *store.Tx) (path, missing []Budget, orgs []string, err error) {
 	chain, err := rbac.Lineage(ctx, tx, p.OrgID)
 	if errors.Is(err, store.ErrNotFound) { // a ledger of its own, without organizations
 		chain, err = []rbac.Scope{{Meta: store.Meta{ID: p.OrgID}}}, nil
 	} else if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	depth := map[string]int{"": 0}
 	for i, s := range chain {
@@ -297,15 +306,16 @@ func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []
 	}
 	page, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
 		store.In("org_id", append(orgs[:len(orgs):len(orgs)], "")),
-		store.In("scope_id", append(orgs[:len(orgs):len(orgs)], p.TeamID, p.ProjectID, p.UserID, p.KeyID))}})
+		store.In("scope_id", append(orgs[:len(orgs):len(orgs)], p.TeamID, p.ProjectID, p.UserID, p.KeyID, Each))}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	models, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
 		store.In("org_id", orgs), store.Eq("scope", ScopeModel)}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	page.Items = slices.DeleteFunc(page.Items, func(b Budget) bool { return b.Scope == ScopeModel }) // of all models, which comes again
 	for _, b := range append(page.Items, models.Items...) {
 		if p.has(b, depth) {
 			path = append(path, b)
@@ -320,12 +330,12 @@ func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []
 		}
 		return cmp.Or(cmp.Compare(scopeOrder[a.Scope], scopeOrder[b.Scope]), cmp.Compare(at(a), at(b)), cmp.Compare(a.ID, b.ID))
 	})
-	return path, orgs, nil
+	return path, p.defaults(page.Items, path), orgs, nil
 }
 
 // has says whether a budget that resolve has found lies on the path.
 func (p Path) has(b Budget, depth map[string]int) bool {
-	is := func(id string) bool { return id != "" && b.ScopeID == id }
+	is := func(id string) bool { return id != "" && id != Each && b.ScopeID == id }
 	switch b.Scope {
 	case ScopeOrg:
 		_, above := depth[b.ScopeID]

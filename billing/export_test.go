@@ -69,6 +69,18 @@ func NodeRows(ctx context.Context, tx *store.Tx) (map[string]bool, error) {
 	return list, nil
 }
 
+// LeaseRows are the amounts of leases, by the node that has them and the account.
+func LeaseRows(ctx context.Context, tx *store.Tx) (map[[2]string]Pico, error) {
+	list := map[[2]string]Pico{}
+	for l, err := range leases.All(ctx, tx, store.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		list[[2]string{l.NodeID, l.AccountID}] = l.Amount
+	}
+	return list, nil
+}
+
 // HeldIn are the ids of the accounts in which a hold holds.
 func (h *Hold) HeldIn() (ids []string) {
 	h.fund.purse.engine.mu.Lock()

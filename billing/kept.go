@@ -59,7 +59,12 @@ func (l *Ledger) Hold(ctx context.Context, p Path, amount *decimal.Decimal) (*Re
 	}
 	err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rec.Meta, rec.Accounts = store.Meta{}, nil
-		path, _, err := p.resolve(ctx, tx)
+		path, missing, _, err := p.resolve(ctx, tx)
+		if err == nil && len(missing) > 0 {
+			if err = l.settleIn(ctx, tx, missing); err == nil {
+				path, _, _, err = p.resolve(ctx, tx)
+			}
+		}
 		if err != nil {
 			return err
 		}

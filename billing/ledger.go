@@ -92,7 +92,7 @@ type BudgetState struct {
 // States returns the budgets on a path and where they stand, in the order of the path. It asks no
 // permission: it serves the floors above.
 func (l *Ledger) States(ctx context.Context, tx *store.Tx, p Path) ([]BudgetState, error) {
-	path, _, err := p.resolve(ctx, tx)
+	path, _, _, err := p.resolve(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 	}
 	a, err := accounts.Get(ctx, tx, accountID(b, start))
 	if errors.Is(err, store.ErrNotFound) {
-		a, err = account{Limit: b.Limit, Hard: b.Hard}, nil
+		a, err = account{Limit: b.limitAt(start), Hard: b.Hard}, nil
 		if b.Rollover {
 			if a.Carried, err = carried(ctx, tx, b, start); err == nil {
 				a.Limit = a.Limit.Add(a.Carried)

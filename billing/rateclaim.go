@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -38,6 +39,7 @@ type writer struct {
 	unused  map[*meter]bool // of which something may have to be given back
 	held    map[*slots]bool
 	sweep   *time.Timer // while there are any
+	looking bool        // at them, and they are not here
 }
 
 // claimBatch is what one transaction claims.
@@ -137,13 +139,29 @@ type slotClaim struct {
 	total int64
 }
 
-// claim runs the transaction of a batch. What the database does not confirm is not had; where it was had all the same, it is lost
-// to everybody until the window ends (billing edge 30).
+// claim claims what a batch asks for, by the name that this process has by then.
 func (l *Limiter) claim(b *claimBatch) error {
+	ctx, cancel := context.WithTimeout(context.Background(), claimTimeout)
+	defer cancel()
+	defer l.engine.stay()
+	for {
+		node := l.nodes.Node()
+		err := l.claimAs(ctx, b, node)
+		if errors.Is(err, errFenced) {
+			l.engine.renew(ctx, node)
+		}
+		if err == nil || l.nodes.Node() == node || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// claimAs runs the transaction of a batch. What the database does not confirm is not had; where it was had all the same, it
+// is lost to everybody until the window ends (billing edge 30).
+func (l *Limiter) claimAs(ctx context.Context, b *claimBatch, node string) error {
 	var (
 		meters []*meterClaim
 		held   []*slotClaim
-		node   = l.nodes.Node()
 		nodes  = int64(max(1, l.nodes.Live()))
 	)
 	for m, n := range b.meters {
@@ -159,17 +177,18 @@ func (l *Limiter) claim(b *claimBatch) error {
 	if len(meters)+len(held)+len(b.back) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), claimTimeout)
-	defer cancel()
 	err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := claimWindows(ctx, tx, meters, b.back, nodes); err != nil {
 			return err
 		}
-		if len(held) == 0 {
+		if node == "" || len(meters)+len(held) == 0 {
 			return nil
 		}
 		if err := l.nodes.Holds(ctx, tx, node); err != nil {
 			return err
+		}
+		if len(held) == 0 {
+			return nil
 		}
 		return claimSlots(ctx, tx, held, node, nodes)
 	})
@@ -296,7 +315,7 @@ func (l *Limiter) settle(meters []*meterClaim, held []*slotClaim, node string, f
 		s := c.s
 		s.stripe.mu.Lock()
 		if failed == nil && l.nodes.Node() == node {
-			s.booked, s.total = c.own, c.total
+			s.booked, s.total, s.node = c.own, c.total, node
 			s.reshare(l)
 			if c.own < c.least {
 				s.denied.until, s.denied.least = at+denyFirst, 1

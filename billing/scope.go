@@ -44,6 +44,7 @@ func (b Budget) belongs(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	switch {
+	case b.ScopeID == Each: // whoever they are
 	case b.Scope == ScopeTeam || b.Scope == ScopeProject:
 		if strings.HasPrefix(b.ScopeID, projectPrefix) != (b.Scope == ScopeProject) {
 			return store.ErrNotFound

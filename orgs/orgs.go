@@ -263,8 +263,8 @@ type Options struct {
 	rbac.Options
 	// Billing says how budgets are kept.
 	Billing billing.Options
-	// Nodes says which processes share the database, as far as rate limits have to know. Nil: there may be others, of which
-	// nothing is known; see billing.Limiter.
+	// Nodes says which processes share the database, as far as rate limits have to know. Nil: those of the ledger, which find
+	// each other in the database; see billing.Ledger.Nodes.
 	Nodes billing.Nodes
 	// KeyPrefix begins every API key; "" is "ok_live_".
 	KeyPrefix string
@@ -317,6 +317,9 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 		return nil, err
 	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
+	if m.opt.Nodes == nil {
+		m.opt.Nodes = m.Ledger.Nodes()
+	}
 	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})
 	return m, nil
 }

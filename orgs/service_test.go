@@ -117,7 +117,7 @@ var outside = map[string]string{
 	"Elapsed": "reads a clock", "Recount": "the host's, who keeps the nodes", "Fenced": "the host's, who keeps the nodes", "PruneRateWindows": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Purse": "the data path, which has decided", "Hold": "the data path, which has decided", "ReserveUpTo": "the data path, which has decided",
-	"Flush": "writes what was decided already", "Reclaim": "the host's, now and then",
+	"Flush": "writes what was decided already", "Reclaim": "the host's, now and then", "Nodes": "what the limiter has",
 	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "SettleUsage": "the data path, which has decided", "Used": "the data path, which has decided", "Refused": "the data path, which has decided",
 }
 

@@ -114,8 +114,8 @@ func (p *dataPlane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer adm.Release(r.Context())
-	if adm.Rate != nil {
-		httpapi.RateHeaders(w.Header(), *adm.Rate)
+	if rate, some := adm.Rate(); some {
+		httpapi.RateHeaders(w.Header(), rate)
 	}
 	fields["model"], _ = json.Marshal(adm.Model.ID)
 	if delete(fields, "max_tokens"); adm.MaxOutputTokens > 0 {
@@ -205,7 +205,7 @@ func (p *dataPlane) forward(w http.ResponseWriter, r *http.Request, adm *gate.Ad
 func used(answer []byte, adm *gate.Admission) billing.Usage {
 	var a answered
 	if json.Unmarshal(answer, &a) != nil || a.Usage == nil {
-		return billing.Usage{Cost: adm.Cost}
+		return billing.Usage{Cost: adm.Cost()}
 	}
 	return billing.Usage{InputTokens: a.Usage.Prompt, OutputTokens: a.Usage.Completion, CachedTokens: a.Usage.Details.Cached}
 }

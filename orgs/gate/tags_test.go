@@ -22,7 +22,7 @@ func TestACallWithoutAProjectIsRefusedWhereOneIsAskedFor(t *testing.T) { // F089
 		}
 		c.Tags = map[string]string{"project": "apollo"}
 		adm := a.passes(t, c)
-		require.Equal(t, "apollo", adm.Tags["project"])
+		require.Equal(t, "apollo", adm.Tags()["project"])
 		require.NoError(t, adm.Settle(t.Context(), billing.Usage{InputTokens: 1000}))
 		now := states(t, a)[0]
 		require.Equal(t, []string{"0.01", "0"}, []string{now.Spent.String(), now.Reserved.String()}, "what was refused holds nothing")
@@ -38,19 +38,19 @@ func TestTheTagsOfAKeyGoWithItsCalls(t *testing.T) { // F231, F334
 		a := newAcme(t, s, `{"budget": {"require_project_tag": true}}`, nil)
 		c := a.call("gpt-4-turbo-preview")
 		c.Tags = map[string]string{"team": "marketing", "project": "apollo"} // a team that the caller claims is no error
-		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo"}, a.passes(t, c).Tags)
+		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo"}, a.passes(t, c).Tags())
 
 		keys, err := a.APIKeys(a.Platform(), orgs.Place{OrgID: a.org.ID, TeamID: a.eng.ID}, orgs.KeyFilter{})
 		require.NoError(t, err)
 		_, err = a.UpdateAPIKey(a.Platform(), keys.Items[0].ID, orgs.KeyUpdate{DefaultTags: &map[string]string{"project": "moon", "team": "sales", "env": "prod"}})
 		require.NoError(t, err)
-		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo", "env": "prod"}, a.passes(t, c).Tags, "what the call says comes first")
+		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo", "env": "prod"}, a.passes(t, c).Tags(), "what the call says comes first")
 		c.Tags = nil
-		require.Equal(t, map[string]string{"team": "engineering", "project": "moon", "env": "prod"}, a.passes(t, c).Tags)
+		require.Equal(t, map[string]string{"team": "engineering", "project": "moon", "env": "prod"}, a.passes(t, c).Tags())
 		slug := "builders"
 		_, err = a.UpdateTeam(a.Platform(), a.eng.ID, orgs.TeamUpdate{Slug: &slug})
 		require.NoError(t, err)
-		require.Equal(t, "builders", a.passes(t, c).Tags["team"])
+		require.Equal(t, "builders", a.passes(t, c).Tags()["team"])
 	})
 }
 

@@ -40,21 +40,40 @@ func renderBudgetState(s *billing.BudgetState) *BudgetState {
 }
 
 type budgetBody struct {
-	Scope          string          `json:"scope" enum:"org,team,project,member,user,key,model"`
-	ScopeID        string          `json:"scope_id,omitempty" doc:"absent: the organization"`
-	TeamID         string          `json:"team_id,omitempty" doc:"of the scope member: only in this team"`
-	Name           string          `json:"name,omitempty" doc:"tells budgets of one scope apart"`
-	Limit          *billing.Amount `json:"limit,omitempty" doc:"of each period"`
-	Balance        *billing.Amount `json:"balance,omitempty" doc:"so much from now on, without a period; in place of limit and window"`
-	Window         string          `json:"window,omitempty" doc:"calendar_day, _week, _month, _quarter or _year, lifetime, or a number and s, m, h, d, w or mo; absent: calendar_month"`
-	Zone           string          `json:"timezone,omitempty" doc:"absent: that of the organization"`
-	Hard           *bool           `json:"hard_limit,omitempty"`
-	Rollover       *bool           `json:"rollover,omitempty"`
-	RolloverCap    *billing.Amount `json:"rollover_cap,omitempty"`
-	SoftLimit      *billing.Amount `json:"soft_limit,omitempty"`
-	AlertThreshold *billing.Amount `json:"alert_threshold,omitempty" doc:"share of the limit"`
-	UnknownPrice   string          `json:"unknown_price,omitempty" enum:"reject,reserve_minimum,allow_and_flag" doc:"what becomes of calls of which no price is known"`
-	UnknownMinimum *billing.Amount `json:"unknown_minimum,omitempty" doc:"of reserve_minimum"`
+	Scope          string             `json:"scope" enum:"org,team,project,member,user,key,model"`
+	ScopeID        string             `json:"scope_id,omitempty" doc:"absent: the organization; *: each key or member that has none, from its first call on"`
+	TeamID         string             `json:"team_id,omitempty" doc:"of the scope member: only in this team"`
+	Name           string             `json:"name,omitempty" doc:"tells budgets of one scope apart"`
+	Limit          *billing.Amount    `json:"limit,omitempty" doc:"of each period"`
+	Balance        *billing.Amount    `json:"balance,omitempty" doc:"so much from now on, without a period; in place of limit and window"`
+	Window         string             `json:"window,omitempty" doc:"calendar_day, _week, _month, _quarter or _year, lifetime, or a number and s, m, h, d, w or mo; absent: calendar_month"`
+	Zone           string             `json:"timezone,omitempty" doc:"absent: that of the organization"`
+	Hard           *bool              `json:"hard_limit,omitempty"`
+	Rollover       *bool              `json:"rollover,omitempty"`
+	RolloverCap    *billing.Amount    `json:"rollover_cap,omitempty"`
+	SoftLimit      *billing.Amount    `json:"soft_limit,omitempty"`
+	AlertThreshold *billing.Amount    `json:"alert_threshold,omitempty" doc:"share of the limit"`
+	UnknownPrice   string             `json:"unknown_price,omitempty" enum:"reject,reserve_minimum,allow_and_flag" doc:"what becomes of calls of which no price is known"`
+	UnknownMinimum *billing.Amount    `json:"unknown_minimum,omitempty" doc:"of reserve_minimum"`
+	LimitOverride  *limitOverrideBody `json:"limit_override,omitempty" doc:"another limit for some periods, from the one that runs on"`
+}
+
+type limitOverrideBody struct {
+	Limit   billing.Amount `json:"limit"`
+	Periods int            `json:"periods"`
+}
+
+type limitOverrideView struct {
+	Limit     billing.Amount `json:"limit"`
+	Periods   int            `json:"periods"`
+	ExpiresAt string         `json:"expires_at"`
+}
+
+func renderLimitOverride(o *billing.LimitOverride) *limitOverrideView {
+	if o == nil {
+		return nil
+	}
+	return &limitOverrideView{billing.NewAmount(o.Limit), o.Periods, stamp(o.EndsAt)}
 }
 
 func decimalOf(a *billing.Amount) *decimal.Decimal {
@@ -70,6 +89,9 @@ func (b budgetBody) input(orgID string) (billing.Budget, error) {
 	in := billing.Budget{OrgID: orgID, Scope: billing.ScopeKind(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: or(b.Hard, false), Rollover: or(b.Rollover, false), RolloverCap: decimalOf(b.RolloverCap), SoftLimit: decimalOf(b.SoftLimit),
 		AlertThreshold: decimalOf(b.AlertThreshold), UnknownPrice: billing.UnknownPrice(b.UnknownPrice), UnknownMinimum: decimalOf(b.UnknownMinimum)}
+	if o := b.LimitOverride; o != nil {
+		in.LimitOverride = &billing.LimitOverride{Limit: o.Limit.Decimal(), Periods: o.Periods}
+	}
 	if in.Scope == billing.ScopeOrg && in.ScopeID == "" {
 		in.ScopeID = orgID
 	}
@@ -91,19 +113,20 @@ func (b budgetBody) input(orgID string) (billing.Budget, error) {
 
 type budgetView struct {
 	Base
-	Scope          string          `json:"scope"`
-	ScopeID        string          `json:"scope_id"`
-	TeamID         string          `json:"team_id,omitempty"`
-	Name           string          `json:"name,omitempty"`
-	Window         string          `json:"window"`
-	Zone           string          `json:"timezone"`
-	Hard           bool            `json:"hard_limit"`
-	Rollover       bool            `json:"rollover"`
-	RolloverCap    *billing.Amount `json:"rollover_cap"`
-	SoftLimit      *billing.Amount `json:"soft_limit"`
-	AlertThreshold *billing.Amount `json:"alert_threshold"`
-	UnknownPrice   string          `json:"unknown_price,omitempty"`
-	UnknownMinimum *billing.Amount `json:"unknown_minimum,omitempty"`
+	Scope          string             `json:"scope"`
+	ScopeID        string             `json:"scope_id"`
+	TeamID         string             `json:"team_id,omitempty"`
+	Name           string             `json:"name,omitempty"`
+	Window         string             `json:"window"`
+	Zone           string             `json:"timezone"`
+	Hard           bool               `json:"hard_limit"`
+	Rollover       bool               `json:"rollover"`
+	RolloverCap    *billing.Amount    `json:"rollover_cap"`
+	SoftLimit      *billing.Amount    `json:"soft_limit"`
+	AlertThreshold *billing.Amount    `json:"alert_threshold"`
+	UnknownPrice   string             `json:"unknown_price,omitempty"`
+	UnknownMinimum *billing.Amount    `json:"unknown_minimum,omitempty"`
+	LimitOverride  *limitOverrideView `json:"limit_override" doc:"a part of effective_limit until then"`
 	BudgetState
 	Over      billing.Amount `json:"over" doc:"spent and reserved beyond the limit"`
 	Forfeited billing.Amount `json:"forfeited" doc:"of spent, what a process had when it died and nobody has seen being spent"`
@@ -124,7 +147,7 @@ func renderBudget(s billing.BudgetState) budgetView {
 	}
 	return budgetView{Base: baseOf(b.Meta), Scope: string(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: b.Hard, Rollover: b.Rollover, RolloverCap: amountOf(b.RolloverCap), SoftLimit: amountOf(b.SoftLimit), AlertThreshold: amountOf(b.AlertThreshold),
-		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), BudgetState: *renderBudgetState(&s),
+		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), LimitOverride: renderLimitOverride(b.LimitOverride), BudgetState: *renderBudgetState(&s),
 		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited),
 		Percent: billing.NewAmount(percentOf(s)), Raises: raises}
 }

@@ -34,7 +34,12 @@ func TestBudgetsStandInTheOrganization(t *testing.T) {
 		c.call(200, "DELETE", at, "")
 		c.call(404, "GET", at, "")
 
+		doubled := c.call(200, "PUT", path, `{"scope": "key", "scope_id": "*", "limit": 5, "limit_override": {"limit": "10", "periods": 2}}`) // billing edges 42, 43
+		require.Equal(t, []any{5.0, 10.0, "*"}, []any{doubled["limit"], doubled["effective_limit"], doubled["scope_id"]})
+		require.Equal(t, []any{10.0, 2.0, "2024-05-01T00:00:00.000Z"}, []any{doubled["limit_override"].(object)["limit"], doubled["limit_override"].(object)["periods"], doubled["limit_override"].(object)["expires_at"]})
+
 		for body, field := range map[string]string{
+			`{"scope": "org", "limit": 1, "limit_override": {"limit": 1, "periods": 0}}`: "body.limit_override.periods",
 			`{"scope": "org"}`:                                                                    "body.limit",
 			`{"scope": "org", "limit": 1, "balance": 1}`:                                          "body.balance",
 			`{"scope": "org", "limit": -1}`:                                                       "body.limit",

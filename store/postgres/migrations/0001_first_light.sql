@@ -353,6 +353,7 @@ CREATE TABLE budgets (
 	rollover BOOLEAN NOT NULL,
 	rollover_cap NUMERIC,
 	soft_limit NUMERIC,
+	limit_override JSONB,
 	suspended BOOLEAN NOT NULL,
 	alert_threshold NUMERIC,
 	unknown_price TEXT NOT NULL,

@@ -354,6 +354,7 @@ CREATE TABLE budgets (
 	rollover BOOLEAN NOT NULL,
 	rollover_cap TEXT,
 	soft_limit TEXT,
+	limit_override TEXT,
 	suspended BOOLEAN NOT NULL,
 	alert_threshold TEXT,
 	unknown_price TEXT NOT NULL,
