@@ -320,16 +320,7 @@ var otherMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return nil, f.ResumePlace(ctx, f.id.Org, f.id.Project)
 		}},
-	{name: "Correct", by: byPlatform, nested: true,
-		first: func(ctx context.Context, f *fixture) error {
-			dollar := decimal.NewFromInt(1)
-			r, err := f.Hold(ctx, billing.Path{OrgID: f.id.Org, TeamID: f.id.Team}, &dollar)
-			if err != nil {
-				return err
-			}
-			f.id.Reservation = r.ID
-			return r.Settle(ctx, dollar)
-		},
+	{name: "Correct", by: byPlatform,
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Correct(ctx, billing.Correction{OrgID: f.id.Org, ReservationID: f.id.Reservation, Reference: "r", Amount: decimal.NewFromInt(-1), Reason: "refund"})
 		},
