@@ -109,6 +109,17 @@ func (l *Log) Decided(d *Decision) {
 	l.put(d, l.store.Now(), 0, time.Time{})
 }
 
+// WantsAllowed says that an organization may want to be told of decisions that allow something: who knows that it does not
+// need not tell [Log.Decided] of them.
+func (l *Log) WantsAllowed(orgID string) bool {
+	if known := l.buffer.wishes.Load(); known != nil {
+		if w, is := (*known)[orgID]; is {
+			return w.allowed > 0
+		}
+	}
+	return true
+}
+
 func (l *Log) put(d *Decision, at time.Time, count int64, since time.Time) {
 	limit := l.opt.Waiting
 	if limit <= 0 {

@@ -15,13 +15,6 @@ type Amount struct{ d decimal.Decimal }
 // NewAmount returns the amount of a decimal.
 func NewAmount(d decimal.Decimal) Amount { return Amount{d} }
 
-// ParseAmount reads a plain decimal that is not negative, with at most 18 digits before and 12
-// after the point.
-func ParseAmount(s string) (Amount, error) {
-	d, err := rbac.ParseAmount(s)
-	return Amount{d}, err
-}
-
 // Decimal returns the amount for computing.
 func (a Amount) Decimal() decimal.Decimal { return a.d }
 

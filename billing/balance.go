@@ -28,7 +28,7 @@ func (l *Ledger) SetBalance(ctx context.Context, b Budget, left decimal.Decimal)
 		if err := l.Put(ctx, tx, b); err != nil {
 			return err
 		}
-		start, _, err := b.period(tx.Now())
+		start, _, err := b.running(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -52,6 +52,39 @@ func (l *Ledger) SuspendBudget(ctx context.Context, b Budget) (Budget, error) {
 // ResumeBudget ends what [Ledger.SuspendBudget] began.
 func (l *Ledger) ResumeBudget(ctx context.Context, b Budget) (Budget, error) {
 	return l.suspend(ctx, b, false, "budget.resumed")
+}
+
+// ResumePlace resumes every suspended budget of a team or project, each with its event. Where none is suspended it is a
+// *store.ConflictError.
+func (l *Ledger) ResumePlace(ctx context.Context, orgID, teamID string) error {
+	var stopped []Budget
+	op := rbac.Op{Action: modifyBudget, OrgID: orgID, TeamID: teamID}
+	err := l.guard.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
+		stopped = nil
+		for b, err := range Budgets.All(ctx, tx, store.Query{Where: ofPlace(orgID, teamID)}) {
+			if err != nil {
+				return err
+			}
+			if b.Suspended {
+				stopped = append(stopped, b)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(stopped) == 0 {
+		return &store.ConflictError{Code: "conflict", Message: "no budget is suspended"}
+	}
+	return l.guard.Together(ctx, func(ctx context.Context) error {
+		for _, b := range stopped {
+			if _, err := l.ResumeBudget(ctx, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // suspend changes the budget of that scope and name, or answers store.ErrNotFound.
@@ -79,15 +112,11 @@ func (l *Ledger) find(ctx context.Context, tx *store.Tx, b Budget) (Budget, erro
 
 // change is the one way in which callers outside change a budget: with permission, and with an event.
 func (l *Ledger) change(ctx context.Context, b Budget, event string, fn func(ctx context.Context, tx *store.Tx, b *Budget) error) (Budget, error) {
-	team := b.TeamID
-	if b.Scope == ScopeTeam || b.Scope == ScopeProject {
-		team = b.ScopeID
-	}
 	asked := b
 	if b.Name == OfSettings && event == "budget.updated" {
 		return b, errOfSettings
 	}
-	err := l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: b.OrgID, TeamID: team}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+	err := l.guard.Change(ctx, rbac.Op{Action: modifyBudget, OrgID: b.OrgID, TeamID: asked.place()}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		b = asked
 		if b.Zone == "" {
 			b.Zone = "UTC"
@@ -99,8 +128,16 @@ func (l *Ledger) change(ctx context.Context, b Budget, event string, fn func(ctx
 				b.Zone = scope.Zone
 			}
 		}
+		if event == "budget.updated" {
+			if err := b.Validate(); err != nil {
+				return audit.Change{}, err
+			}
+			if err := b.belongs(ctx, tx); err != nil {
+				return audit.Change{}, err
+			}
+		}
 		err := fn(ctx, tx, &b)
-		return audit.Created(&b).As(event).In(team), err
+		return audit.Created(&b).As(event).In(asked.place()), err
 	})
 	return b, err
 }

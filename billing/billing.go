@@ -52,6 +52,11 @@
 // when it is first needed, and no job ever resets one. A reservation belongs to the period in
 // which it was made, whenever it is settled.
 //
+// # Raises
+//
+// Who is refused may ask for more ([Ledger.RequestRaise]), and others decide on it. What is granted is a part of the account
+// of the period, until a time or the end of the period, and no job takes it back.
+//
 // # Rates
 //
 // A [Limiter] counts calls and tokens in windows, and calls that run at once; see there.
@@ -89,6 +94,8 @@ var ErrSettled = errors.New("reservation has ended differently")
 // Exceeded names the budget that refused and when it starts anew.
 type Exceeded struct {
 	BudgetID  string
+	OrgID     string // of the budget, which may be one above that of the call; "" for a user's
+	Name      string
 	Scope     ScopeKind
 	ScopeID   string
 	Limit     decimal.Decimal // effective limit of the period
@@ -111,12 +118,20 @@ func (e *Exceeded) Error() string {
 	return fmt.Sprintf("the %s budget has %s of %s left until %s", e.Scope, e.Remaining, e.Limit, e.ResetAt.Format(time.RFC3339))
 }
 
+// exceeded is a refusal by the budget.
+func (b *Budget) exceeded() *Exceeded {
+	return &Exceeded{BudgetID: b.ID, OrgID: b.OrgID, Name: b.Name, Scope: b.Scope, ScopeID: b.ScopeID, Limit: b.Limit}
+}
+
+// Raisable says whether a raise would help for which somebody can ask; see [Ledger.RequestRaise].
+func (e *Exceeded) Raisable() bool { return e.OrgID != "" && !e.Suspended && !e.Unpriced }
+
 // Unwrap makes every Exceeded an [ErrExceeded].
 func (e *Exceeded) Unwrap() error { return ErrExceeded }
 
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
-	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
+	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), corrections.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
 		rateLimits.Kind(), windows.Kind(), slotRows.Kind(),
 		usageEvents.Kind(), rollups.Kind(), latencies.Kind(), actives.Kind(), usageNames.Kind(), nameCounts.Kind(), levels.Kind()}
 }

@@ -14,28 +14,12 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// ScopeKind says whose spending a budget limits.
-type ScopeKind string
-
-// The kinds of scope, in the order in which a call takes from them.
-const (
-	ScopeKey     ScopeKind = "key"     // one API key
-	ScopeModel   ScopeKind = "model"   // the models that a glob names, in one organization
-	ScopeMember  ScopeKind = "member"  // one user in one team, or in the organization
-	ScopeUser    ScopeKind = "user"    // one user, in all organizations; set by the platform
-	ScopeProject ScopeKind = "project" // what the keys of a project spend
-	ScopeTeam    ScopeKind = "team"
-	ScopeOrg     ScopeKind = "org" // the organization with everything below it
-)
-
-var scopeOrder = map[ScopeKind]int{ScopeKey: 0, ScopeModel: 1, ScopeMember: 2, ScopeUser: 3, ScopeProject: 4, ScopeTeam: 5, ScopeOrg: 6}
-
 // Budget limits what may be spent within each period of a window.
 type Budget struct {
 	store.Meta
 	OrgID    string          `json:"organization_id"` // "" for a user's
 	Scope    ScopeKind       `json:"scope"`
-	ScopeID  string          `json:"scope_id"` // id, or the glob of a model budget
+	ScopeID  string          `json:"scope_id"` // id, [Each], or the glob of a model budget
 	TeamID   string          `json:"team_id"`  // of a member budget; "" for a member of the organization
 	Name     string          `json:"name"`     // several budgets of one scope have different names
 	Limit    decimal.Decimal `json:"limit"`    // USD
@@ -45,9 +29,10 @@ type Budget struct {
 	Hard     bool            `json:"hard"`     // refuse beyond the limit; else only tell
 	Rollover bool            `json:"rollover"` // what is left goes to the next period
 
-	RolloverCap *decimal.Decimal `json:"rollover_cap"` // USD; at most so much of it; nil: all
-	SoftLimit   *decimal.Decimal `json:"soft_limit"`   // USD; spending of so much is told, once per period
-	Suspended   bool             `json:"suspended"`    // nothing that costs passes; see Ledger.SuspendBudget
+	RolloverCap   *decimal.Decimal `json:"rollover_cap"`   // USD; at most so much of it; nil: all
+	SoftLimit     *decimal.Decimal `json:"soft_limit"`     // USD; spending of so much is told, once per period
+	LimitOverride *LimitOverride   `json:"limit_override"` // of the limit, for some periods; nil: none
+	Suspended     bool             `json:"suspended"`      // nothing that costs passes; see Ledger.SuspendBudget
 
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
 
@@ -62,7 +47,7 @@ var Budgets = store.Define[Budget]("budgets", "bud",
 	store.Unique("org_id", "scope", "scope_id", "team_id", "name"))
 
 // AuditResource is how the log names the budget.
-func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: "budget", ID: b.ID} }
+func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: budgetType, ID: b.ID} }
 
 // Validate names the first field that is wrong.
 func (b Budget) Validate() error {
@@ -71,6 +56,8 @@ func (b Budget) Validate() error {
 		return store.Invalid("scope", "enum", "must be org, team, project, member, user, key or model")
 	case b.ScopeID == "":
 		return store.Invalid("scope_id", "required", "is required")
+	case b.ScopeID == Each && b.Scope != ScopeKey && b.Scope != ScopeMember && b.Scope != ScopeUser && b.Scope != ScopeModel:
+		return store.Invalid("scope_id", "range", "only keys, members and users have budgets by default")
 	case b.OrgID == "" && b.Scope != ScopeUser:
 		return store.Invalid("organization_id", "required", "is required")
 	case b.Scope == ScopeOrg && b.ScopeID != b.OrgID:
@@ -87,7 +74,7 @@ func (b Budget) Validate() error {
 	if _, err := ParseWindow(b.Window); err != nil {
 		return store.Invalid("window", "pattern", "must be calendar_month or <n> followed by s, m, h, d, w or mo, a minute at least")
 	}
-	if err := b.checkRollover(); err != nil {
+	if err := cmp.Or(b.checkRollover(), b.checkLimitOverride()); err != nil {
 		return err
 	}
 	if s := b.SoftLimit; s != nil {
@@ -154,6 +141,9 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	old, err := l.find(ctx, tx, *b)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if err := b.begin(ctx, tx); err != nil {
+			return err
+		}
 		if err := Budgets.Insert(ctx, tx, b); err != nil {
 			return err
 		}
@@ -161,7 +151,15 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	case err != nil:
 		return err
 	}
+	if old.Rollover || b.Rollover {
+		if err := l.open(ctx, tx, old); err != nil {
+			return err
+		}
+	}
 	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
+	if err := b.begin(ctx, tx); err != nil {
+		return err
+	}
 	if err := Budgets.Update(ctx, tx, b); err != nil {
 		return err
 	}
@@ -174,6 +172,21 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		return err
 	}
 	return l.Touch(ctx, tx, b.OrgID)
+}
+
+// open makes the account of the running period of a budget that rolls over before it changes: what periods before had left
+// over is by the limits of their time.
+func (l *Ledger) open(ctx context.Context, tx *store.Tx, b Budget) error {
+	start, end, err := b.running(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s, err := l.sheet(ctx, tx, []string{accountID(b, start)})
+	if err != nil {
+		return err
+	}
+	_, err = s.of(ctx, tx, b, start, end)
+	return err
 }
 
 // Drop removes the budget of that scope and name, if there is one. Reservations that run settle
@@ -219,18 +232,21 @@ func (l *Ledger) SetBudget(ctx context.Context, b Budget) (Budget, error) {
 	return l.change(ctx, b, "budget.updated", func(ctx context.Context, tx *store.Tx, b *Budget) error { return l.Put(ctx, tx, b) })
 }
 
-// Budget returns a budget of the organization and where it stands. It needs billing.read.
+// readBudgets is what lets read where budgets stand: of the organization, or with a team id those of the team or project.
+// Who may change them may see them.
+func readBudgets(orgID, teamID string) rbac.Op {
+	return rbac.Op{Action: "billing.read", Or: []string{"usage.read", modifyBudget}, OrgID: orgID, TeamID: teamID}
+}
+
+// Budget returns a budget of the organization and where it stands. It needs billing.read, usage.read or budget.modify.
 func (l *Ledger) Budget(ctx context.Context, orgID, id string) (s BudgetState, err error) {
 	if err := l.Flush(ctx); err != nil {
 		return s, err
 	}
-	err = l.guard.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
-		b, err := Budgets.Get(ctx, tx, id)
+	err = l.guard.Read(ctx, readBudgets(orgID, ""), func(ctx context.Context, tx *store.Tx) error {
+		b, err := ownBudget(ctx, tx, orgID, id)
 		if err != nil {
 			return err
-		}
-		if b.OrgID != orgID {
-			return store.ErrNotFound
 		}
 		s, err = stateOf(ctx, tx, b)
 		return err
@@ -241,7 +257,7 @@ func (l *Ledger) Budget(ctx context.Context, orgID, id string) (s BudgetState, e
 // DeleteBudget removes a budget of the organization; see [Ledger.Drop]. It needs budget.modify. That of settings goes
 // with them.
 func (l *Ledger) DeleteBudget(ctx context.Context, orgID, id string) (b Budget, err error) {
-	err = l.guard.Change(ctx, rbac.Op{Action: "budget.modify", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+	err = l.guard.Change(ctx, rbac.Op{Action: modifyBudget, OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		b, err = Budgets.Lock(ctx, tx, id)
 		switch {
 		case err != nil:
@@ -254,7 +270,7 @@ func (l *Ledger) DeleteBudget(ctx context.Context, orgID, id string) (b Budget, 
 		if err := Budgets.Delete(ctx, tx, b.ID); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Deleted(&b).In(b.team()), l.Touch(ctx, tx, orgID)
+		return audit.Deleted(&b).In(b.place()), l.Touch(ctx, tx, orgID)
 	})
 	return b, err
 }
@@ -276,13 +292,13 @@ type Path struct {
 }
 
 // resolve returns the budgets on the path, from the key's to the root's, and the organizations that it goes through. It
-// is the one resolver of check and charge.
-func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []string, err error) {
+// is the one resolver of check and charge. missing are those that lie there by default ([Each]) and are not made yet.
+func (p Path) resolve(ctx context.Context, tx *store.Tx) (path, missing []Budget, orgs []string, err error) {
 	chain, err := rbac.Lineage(ctx, tx, p.OrgID)
 	if errors.Is(err, store.ErrNotFound) { // a ledger of its own, without organizations
 		chain, err = []rbac.Scope{{Meta: store.Meta{ID: p.OrgID}}}, nil
 	} else if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	depth := map[string]int{"": 0}
 	for i, s := range chain {
@@ -290,15 +306,16 @@ func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []
 	}
 	page, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
 		store.In("org_id", append(orgs[:len(orgs):len(orgs)], "")),
-		store.In("scope_id", append(orgs[:len(orgs):len(orgs)], p.TeamID, p.ProjectID, p.UserID, p.KeyID))}})
+		store.In("scope_id", append(orgs[:len(orgs):len(orgs)], p.TeamID, p.ProjectID, p.UserID, p.KeyID, Each))}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	models, err := Budgets.List(ctx, tx, store.Query{Where: []store.Cond{
 		store.In("org_id", orgs), store.Eq("scope", ScopeModel)}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	page.Items = slices.DeleteFunc(page.Items, func(b Budget) bool { return b.Scope == ScopeModel }) // of all models, which comes again
 	for _, b := range append(page.Items, models.Items...) {
 		if p.has(b, depth) {
 			path = append(path, b)
@@ -313,12 +330,12 @@ func (p Path) resolve(ctx context.Context, tx *store.Tx) (path []Budget, orgs []
 		}
 		return cmp.Or(cmp.Compare(scopeOrder[a.Scope], scopeOrder[b.Scope]), cmp.Compare(at(a), at(b)), cmp.Compare(a.ID, b.ID))
 	})
-	return path, orgs, nil
+	return path, p.defaults(page.Items, path), orgs, nil
 }
 
 // has says whether a budget that resolve has found lies on the path.
 func (p Path) has(b Budget, depth map[string]int) bool {
-	is := func(id string) bool { return id != "" && b.ScopeID == id }
+	is := func(id string) bool { return id != "" && id != Each && b.ScopeID == id }
 	switch b.Scope {
 	case ScopeOrg:
 		_, above := depth[b.ScopeID]

@@ -109,6 +109,104 @@ func TestWhatRollsOverIsCappedAndComesLate(t *testing.T) { // billing edge 9
 	})
 }
 
+func TestASleepOverPeriodsIsThatManyRollovers(t *testing.T) { // billing edge 5
+	each(t, func(t *testing.T, b books, clock *storetest.Clock) {
+		limits := func() (list []string) {
+			states := b.states()
+			for _, scope := range []billing.ScopeKind{billing.ScopeTeam, billing.ScopeOrg, billing.ScopeKey} {
+				list = append(list, states[scope].Limit.String())
+			}
+			return list
+		}
+		clock.Set(at(t, "2023-12-10T12:00:00Z"))
+		b.budget(billing.Budget{Scope: billing.ScopeKey, ScopeID: "key_1", Limit: usd("10"), Window: "1h", Rollover: true})
+		clock.Set(at(t, "2024-01-10T12:00:00Z"))
+		team := billing.Budget{Scope: billing.ScopeTeam, ScopeID: "team_1", Limit: usd("10"), Hard: true, Rollover: true}
+		b.budget(team)
+		b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("10"), Hard: true, Rollover: true, RolloverCap: amount("25")})
+		require.Equal(t, []string{"10", "10", "7450"}, limits(), "744 hours in which nobody has called, and the one that runs")
+		long, err := b.Hold(t.Context(), path, amount("4"))
+		require.NoError(t, err)
+		clock.Set(at(t, "2024-04-10T12:00:00Z")) // and nobody has called in February and March
+		require.Equal(t, []string{"36", "35", "29286"}, limits())
+		b.spend("1")
+		require.Equal(t, []string{"36", "35", "29286"}, limits())
+		require.NoError(t, long.Settle(t.Context(), usd("1")))
+		require.Equal(t, []string{"39", "35", "29289"}, limits(), "what was held comes late, over the gap")
+		clock.Set(at(t, "2024-06-10T12:00:00Z"))
+		require.Equal(t, "58", limits()[0])
+		team.Limit = usd("100") // what was left over before is by the limits of its time
+		b.budget(team)
+		clock.Set(at(t, "2024-07-10T12:00:00Z"))
+		require.Equal(t, "248", limits()[0])
+		team.Rollover = false
+		b.budget(team)
+		clock.Set(at(t, "2024-09-10T12:00:00Z"))
+		require.Equal(t, "100", limits()[0])
+		team.Rollover = true
+		b.budget(team)
+		clock.Set(at(t, "2024-10-10T12:00:00Z"))
+		require.Equal(t, "200", limits()[0], "since it rolls over")
+		team.Window = billing.CalendarDay // billing edge 7: which is no reason to carry anything
+		b.budget(team)
+		require.Equal(t, "100", limits()[0])
+		clock.Set(at(t, "2024-10-12T12:00:00Z"))
+		require.Equal(t, "300", limits()[0])
+	})
+}
+
+func TestAnOpenedPeriodKeepsItsInstants(t *testing.T) { // billing edge 6
+	for _, later := range []time.Duration{time.Hour, -time.Hour} {
+		each(t, func(t *testing.T, b books, clock *storetest.Clock) {
+			clock.Set(at(t, "2024-03-10T12:00:00Z"))
+			b.budget(billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("10"), Hard: true})
+			require.NoError(t, b.store.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
+				return b.OpenAs(ctx, tx, b.only(ctx, tx), later)
+			}))
+			require.Equal(t, at(t, "2024-04-01T04:00:00Z").Add(later), b.states()[billing.ScopeOrg].PeriodEnd)
+			b.spend("7")
+			boundary := at(t, "2024-04-01T04:00:00Z")
+			for _, now := range []time.Time{boundary.Add(-30 * time.Minute), boundary.Add(max(later, 0) - time.Minute)} {
+				clock.Set(now) // around what the two rules say no second month is to be had
+				require.Equal(t, "3", b.states()[billing.ScopeOrg].Remaining.String(), now)
+				b.refuses("3.01")
+			}
+			clock.Set(boundary.Add(max(later, 0)))
+			require.Equal(t, "10", b.states()[billing.ScopeOrg].Remaining.String())
+			b.spend("10")
+			b.refuses("0.01")
+			clock.Set(at(t, "2024-05-01T04:00:00Z"))
+			b.spend("10")
+		})
+	}
+}
+
+// only is the one budget there is.
+func (b books) only(ctx ctx, tx *store.Tx) (only billing.Budget) {
+	for budget, err := range billing.Budgets.All(ctx, tx, store.Query{}) {
+		require.NoError(b.t, err)
+		only = budget
+	}
+	return only
+}
+
+func TestAPeriodEndsWhereItsZoneSays(t *testing.T) { // billing edges 1 and 8
+	each(t, func(t *testing.T, b books, clock *storetest.Clock) {
+		clock.Set(at(t, "2024-01-01T00:00:00Z"))
+		b.budget(billing.Budget{Scope: billing.ScopeTeam, ScopeID: "team_1", Limit: usd("1"), Hard: true, Window: billing.CalendarDay, Zone: "Asia/Kathmandu"})
+		for _, midnight := range []string{"2024-02-27T18:15:00Z", "2024-02-29T18:15:00Z", "2038-01-19T18:15:00Z", "9999-06-30T18:15:00Z"} {
+			clock.Set(at(t, midnight).Add(-time.Microsecond))
+			b.spend("1")
+			require.Equal(t, at(t, midnight), b.refuses("0.01").ResetAt)
+			clock.Set(at(t, midnight))
+			b.spend("1")
+			s := b.states()[billing.ScopeTeam]
+			require.Equal(t, []time.Time{at(t, midnight), at(t, midnight).Add(24 * time.Hour)}, []time.Time{s.PeriodStart, s.PeriodEnd})
+			require.Equal(t, time.UTC, s.PeriodEnd.Location())
+		}
+	})
+}
+
 func TestASuspendedBudgetStopsWhatCosts(t *testing.T) { // billing edge 39
 	each(t, func(t *testing.T, b books, _ *storetest.Clock) {
 		team := billing.Budget{OrgID: "org_1", Scope: billing.ScopeTeam, ScopeID: "team_1", Limit: usd("10"), Window: "calendar_month"}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/orgkit/orgkit/rbac"
@@ -17,9 +18,14 @@ type engine struct {
 	store  *store.Store
 	opt    Options
 
+	name atomic.Pointer[string] // id of the node
+	live atomic.Int64           // nodes, as last counted
+
 	mu      sync.Mutex
+	limiter *Limiter // that has its slots by this node; nil: none
 	node    node
 	known   bool // the node is in the database
+	suspect bool // somebody has found it fenced
 	journal *Journal
 	tills   map[tillKey]*till
 	funds   map[*fund]struct{}
@@ -28,7 +34,6 @@ type engine struct {
 	born    time.Time
 	look    int64     // how many times the flush interval has passed, at the last look
 	changes int64     // counts what was heard of budgets
-	nodes   int64     // that live, as last counted
 	checked time.Time // when budgets were last compared
 	counted time.Time // when nodes were
 	beaten  time.Time // when the node last wrote
@@ -60,8 +65,11 @@ type round struct {
 }
 
 func newEngine(l *Ledger, o Options) *engine {
-	return &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
-		wants: map[*till]want{}, nodes: 1, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
+	e := &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
+		wants: map[*till]want{}, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
+	e.live.Store(1)
+	e.rename()
+	return e
 }
 
 // purse returns the purse of a path, of which there is one.
@@ -172,8 +180,9 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 	case need == 0:
 		return nil, nil
 	case f.stopped != nil && !pinned:
-		return nil, &Exceeded{BudgetID: f.stopped.budget.ID, Scope: f.stopped.budget.Scope, ScopeID: f.stopped.budget.ScopeID,
-			Limit: f.stopped.budget.Limit, ResetAt: f.stopped.end, Suspended: true}
+		ex := f.stopped.budget.exceeded()
+		ex.ResetAt, ex.Suspended = f.stopped.end, true
+		return nil, ex
 	case f.take(need):
 		return nil, nil
 	}
@@ -346,35 +355,39 @@ func (e *engine) open(ctx context.Context, p *Purse) (*fund, error) {
 		e.mu.Unlock()
 		f := &fund{purse: p}
 		var tills []till
+		var missing []Budget
 		err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			tills, err = e.survey(ctx, tx, f)
+			tills, missing, err = e.survey(ctx, tx, f)
 			return err
 		})
+		if err == nil && len(missing) > 0 {
+			err = e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return e.ledger.settleIn(ctx, tx, missing) })
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if e.install(f, tills, before) {
+		if len(missing) == 0 && e.install(f, tills, before) {
 			return f, nil
 		}
 	}
 }
 
 // survey reads the path of the fund.
-func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, error) {
-	path, orgs, err := f.purse.path.resolve(ctx, tx)
-	if err != nil {
-		return nil, err
+func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) (tills []till, missing []Budget, err error) {
+	path, missing, orgs, err := f.purse.path.resolve(ctx, tx)
+	if err != nil || len(missing) > 0 {
+		return nil, missing, err
 	}
 	f.orgs = append(orgs, usersMark)
 	if f.marks, err = marksOf(ctx, tx, f.orgs); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	tills := make([]till, len(path))
+	tills = make([]till, len(path))
 	for i, b := range path {
 		t := &tills[i]
 		t.budget, t.hard = b, b.Hard
-		if t.start, t.end, err = b.period(tx.Now()); err != nil {
-			return nil, err
+		if t.start, t.end, err = b.running(ctx, tx); err != nil {
+			return nil, nil, err
 		}
 		t.account = accountID(b, t.start)
 		f.hard = f.hard || b.Hard
@@ -390,7 +403,7 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) ([]till, err
 		least = MaxHold
 	}
 	f.leastUnpriced = least
-	return tills, nil
+	return tills, nil, f.endWithRaises(ctx, tx, tills)
 }
 
 // install makes the fund that of its purse, unless something was heard meanwhile.

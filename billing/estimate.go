@@ -43,7 +43,7 @@ func (c *Catalogue) EstimateUpperBound(name string, at time.Time, most Usage) (E
 }
 
 // Amount is the estimate in USD, rounded up to the 12 places of amounts; nil: nothing is known.
-func (e Estimate) Amount() *decimal.Decimal {
+func (e *Estimate) Amount() *decimal.Decimal {
 	var amount decimal.Decimal
 	switch p, err := e.Pico(); {
 	case err == nil:
@@ -53,7 +53,8 @@ func (e Estimate) Amount() *decimal.Decimal {
 	case e.Usage.Cost != nil: // beyond fixed point
 		amount = Ceil12(*e.Usage.Cost)
 	default:
-		s, _ := e.Price.sum(e.Price.most(e.Usage))
+		most := e.Price.most(&e.Usage)
+		s, _ := e.Price.sum(&most)
 		amount = Ceil12(s.exact())
 	}
 	return &amount
@@ -61,14 +62,34 @@ func (e Estimate) Amount() *decimal.Decimal {
 
 // Pico is the estimate in fixed point, without an allocation. It is [ErrUnpriced] when nothing is known, and
 // [ErrRange] when it is above 9.22 million USD.
-func (e Estimate) Pico() (Pico, error) {
+func (e *Estimate) Pico() (Pico, error) {
 	switch {
 	case e.Usage.Cost != nil:
 		return CeilPico(*e.Usage.Cost)
 	case e.Price == nil:
 		return 0, ErrUnpriced
 	}
-	return e.Price.ceil(e.Price.most(e.Usage))
+	most := e.Price.most(&e.Usage)
+	return e.Price.ceil(&most)
+}
+
+// Due is what a usage is charged with that was admitted by this estimate, in fixed point and without an allocation: what the
+// upstream told (Usage.Cost), else the price, and what was held where no price is known, or where only a part of it has
+// one and costs less. It is [ErrRange] above 9.22 million USD.
+func (e *Estimate) Due(u Usage, held Pico) (Pico, error) {
+	switch {
+	case u.Cost != nil:
+		return CeilPico(*u.Cost)
+	case e.Price == nil:
+		return held, nil
+	}
+	p, err := e.Price.PicoCost(u)
+	if errors.Is(err, ErrUnpriced) {
+		rest, _ := e.Price.Cost(u)
+		p, err = CeilPico(rest)
+		return max(p, held), err
+	}
+	return p, err
 }
 
 // MaxTokensFor returns how many output tokens a call to a model, named by id or alias, may have at most

@@ -24,6 +24,19 @@ func Accounts(ctx context.Context, tx *store.Tx) (list []Account, err error) {
 	return list, nil
 }
 
+// OpenAs opens the running period of a budget as under rules of its zone by which it begins and ends so much later.
+func (l *Ledger) OpenAs(ctx context.Context, tx *store.Tx, b Budget, later time.Duration) error {
+	start, end, err := b.period(tx.Now())
+	if err != nil {
+		return err
+	}
+	a, err := newAccount(ctx, tx, b, start.Add(later), end.Add(later))
+	if err != nil {
+		return err
+	}
+	return accounts.Insert(ctx, tx, &a)
+}
+
 // Kept is what a reservation that is kept holds, and of which accounts.
 type Kept struct {
 	Accounts []string
@@ -54,6 +67,18 @@ func NodeRows(ctx context.Context, tx *store.Tx) (map[string]bool, error) {
 			return nil, err
 		}
 		list[n.ID] = n.Fenced
+	}
+	return list, nil
+}
+
+// LeaseRows are the amounts of leases, by the node that has them and the account.
+func LeaseRows(ctx context.Context, tx *store.Tx) (map[[2]string]Pico, error) {
+	list := map[[2]string]Pico{}
+	for l, err := range leases.All(ctx, tx, store.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		list[[2]string{l.NodeID, l.AccountID}] = l.Amount
 	}
 	return list, nil
 }

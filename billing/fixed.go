@@ -30,7 +30,7 @@ var ErrInexact = errors.New("price has more than 15 decimals")
 // What a decimal may look like before anything is computed with it: 1e1000000000 is ten bytes and a
 // gigabyte of digits (billing edge 20). The decimals of any float64 fit.
 const (
-	maxWhole  = 18  // digits before the point, as in ParseAmount
+	maxWhole  = 18  // digits before the point, as in rbac.ParseAmount
 	maxPlaces = 400 // digits after the point
 )
 
@@ -201,6 +201,9 @@ func (s sum) add(f Femto, n int64) sum {
 func (s sum) ceil() (Pico, error) {
 	lo, carry := bits.Add64(s.lo, 999, 0)
 	hi := s.hi + carry
+	if hi == 0 { // a division by what the compiler knows is a multiplication
+		return Pico(lo / 1000), nil
+	}
 	if hi >= 500 { // 500 * 2^64 is 1000 * 2^63: the quotient has more than 63 bits
 		return 0, ErrRange
 	}

@@ -59,7 +59,12 @@ func (l *Ledger) Hold(ctx context.Context, p Path, amount *decimal.Decimal) (*Re
 	}
 	err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rec.Meta, rec.Accounts = store.Meta{}, nil
-		path, _, err := p.resolve(ctx, tx)
+		path, missing, _, err := p.resolve(ctx, tx)
+		if err == nil && len(missing) > 0 {
+			if err = l.settleIn(ctx, tx, missing); err == nil {
+				path, _, _, err = p.resolve(ctx, tx)
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -80,7 +85,7 @@ func (l *Ledger) Hold(ctx context.Context, p Path, amount *decimal.Decimal) (*Re
 // take takes the amount of a reservation from the accounts of now of all budgets on the path.
 func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path []Budget) error {
 	for _, b := range path {
-		start, _, err := b.period(tx.Now())
+		start, _, err := b.running(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -91,7 +96,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path 
 		return err
 	}
 	for _, b := range path {
-		start, end, err := b.period(tx.Now())
+		start, end, err := b.running(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -99,12 +104,15 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path 
 		if err != nil {
 			return err
 		}
-		if b.Suspended && rec.Amount.IsPositive() {
-			return &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: a.Limit, ResetAt: a.PeriodEnd, Suspended: true}
-		}
-		if rec.Unpriced && b.rejectsUnknown() || b.Hard && rec.Amount.IsPositive() && a.room().LessThan(rec.Amount) {
-			return &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: a.Limit,
-				Remaining: a.room(), ResetAt: a.PeriodEnd, Unpriced: rec.Unpriced && b.rejectsUnknown()}
+		ex := b.exceeded()
+		ex.Limit, ex.ResetAt = a.Limit, a.PeriodEnd
+		switch {
+		case b.Suspended && rec.Amount.IsPositive():
+			ex.Suspended = true
+			return ex
+		case rec.Unpriced && b.rejectsUnknown(), b.Hard && rec.Amount.IsPositive() && a.room().LessThan(rec.Amount):
+			ex.Remaining, ex.Unpriced = a.room(), rec.Unpriced && b.rejectsUnknown()
+			return ex
 		}
 		a.Reserved = a.Reserved.Add(rec.Amount)
 		a.balance()

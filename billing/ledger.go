@@ -53,6 +53,7 @@ func NewLedger(s *store.Store, g *rbac.Guard, o *Options) *Ledger {
 		}
 	}
 	l.engine = newEngine(l, opt)
+	g.Attend(RaiseAction, rbac.Matter{Apply: l.applyRaise})
 	return l
 }
 
@@ -85,12 +86,13 @@ type BudgetState struct {
 	Over        decimal.Decimal
 	Forfeited   decimal.Decimal // of Spent: what a process had when it died, and nobody knows whether it was spent
 	State       string          // ok, alerted, over or suspended
+	Raises      []Raise         // in force, a part of Limit
 }
 
 // States returns the budgets on a path and where they stand, in the order of the path. It asks no
 // permission: it serves the floors above.
 func (l *Ledger) States(ctx context.Context, tx *store.Tx, p Path) ([]BudgetState, error) {
-	path, _, err := p.resolve(ctx, tx)
+	path, _, _, err := p.resolve(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,26 +107,48 @@ func (l *Ledger) States(ctx context.Context, tx *store.Tx, p Path) ([]BudgetStat
 	return states, nil
 }
 
-// Overview lists the budgets of an organization and where they stand. It needs billing.read.
+// Overview lists the budgets of an organization and where they stand. It needs billing.read, usage.read or budget.modify.
 func (l *Ledger) Overview(ctx context.Context, orgID string) (states []BudgetState, err error) {
 	if err := l.Flush(ctx); err != nil {
 		return nil, err
 	}
-	err = l.guard.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
-		states = nil
-		for b, err := range Budgets.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
-			if err != nil {
-				return err
-			}
-			s, err := stateOf(ctx, tx, b)
-			if err != nil {
-				return err
-			}
-			states = append(states, s)
-		}
-		return nil
+	err = l.guard.Read(ctx, readBudgets(orgID, ""), func(ctx context.Context, tx *store.Tx) error {
+		states, err = statesWhere(ctx, tx, store.Eq("org_id", orgID))
+		return err
 	})
 	return states, err
+}
+
+// PlaceBudgets lists the budgets of a team or project and where they stand. It needs billing.read, usage.read or
+// budget.modify there.
+func (l *Ledger) PlaceBudgets(ctx context.Context, orgID, teamID string) (states []BudgetState, err error) {
+	if err := l.Flush(ctx); err != nil {
+		return nil, err
+	}
+	err = l.guard.Read(ctx, readBudgets(orgID, teamID), func(ctx context.Context, tx *store.Tx) error {
+		states, err = statesWhere(ctx, tx, ofPlace(orgID, teamID)...)
+		return err
+	})
+	return states, err
+}
+
+// ofPlace selects the budgets of a team or project.
+func ofPlace(orgID, teamID string) []store.Cond {
+	return []store.Cond{store.Eq("org_id", orgID), store.In("scope", []ScopeKind{ScopeTeam, ScopeProject}), store.Eq("scope_id", teamID)}
+}
+
+func statesWhere(ctx context.Context, tx *store.Tx, where ...store.Cond) (states []BudgetState, err error) {
+	for b, err := range Budgets.All(ctx, tx, store.Query{Where: where}) {
+		if err != nil {
+			return nil, err
+		}
+		s, err := stateOf(ctx, tx, b)
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, s)
+	}
+	return states, nil
 }
 
 // State returns the budget of that scope and name and where it stands, nil when there is none. It asks no
@@ -142,13 +166,13 @@ func (l *Ledger) State(ctx context.Context, tx *store.Tx, orgID string, scope Sc
 }
 
 func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
-	start, end, err := b.period(tx.Now())
+	start, end, err := b.running(ctx, tx)
 	if err != nil {
 		return BudgetState{}, err
 	}
 	a, err := accounts.Get(ctx, tx, accountID(b, start))
 	if errors.Is(err, store.ErrNotFound) {
-		a, err = account{Limit: b.Limit, Hard: b.Hard}, nil
+		a, err = account{Limit: b.limitAt(start), Hard: b.Hard}, nil
 		if b.Rollover {
 			if a.Carried, err = carried(ctx, tx, b, start); err == nil {
 				a.Limit = a.Limit.Add(a.Carried)
@@ -158,8 +182,9 @@ func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 	if err != nil {
 		return BudgetState{}, err
 	}
+	a.lapse(tx.Now())
 	s := BudgetState{Budget: b, PeriodStart: start, PeriodEnd: end, Limit: a.Limit, Spent: a.Spent,
-		Reserved: a.Reserved, Remaining: a.room(), Over: a.Over, Forfeited: a.Forfeited, State: "ok"}
+		Reserved: a.Reserved, Remaining: a.room(), Over: a.Over, Forfeited: a.Forfeited, State: "ok", Raises: a.Raises}
 	switch {
 	case b.Suspended:
 		s.State = "suspended"

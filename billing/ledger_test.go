@@ -42,6 +42,12 @@ func newBooks(t testing.TB, s *store.Store) books {
 				return err
 			}
 		}
+		for _, a := range []rbac.Assignment{{Subject: "usr_1", Kind: rbac.Member}, {Subject: "usr_1", Kind: rbac.Member, TeamID: "team_1"}, {Subject: "key_1", Kind: rbac.Key, TeamID: "team_1"}} {
+			a.OrgID, a.State = "org_1", rbac.Active
+			if err := rbac.Assignments.Insert(ctx, tx, &a); err != nil {
+				return err
+			}
+		}
 		return nil
 	}))
 	l := billing.NewLedger(s, g, nil)

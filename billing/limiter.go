@@ -35,7 +35,7 @@ import (
 // # Slots
 //
 // Requests that run at once have slots, which are claimed in the same way, by the name of the process. When a process is dead its
-// name is fenced and its slots are freed ([Limiter.FreeNode]). Without names each process has all slots for itself.
+// name is fenced, and its slots are freed with that: see [Ledger.Nodes]. Without names each process has all slots for itself.
 //
 // # Waiting
 //
@@ -49,6 +49,8 @@ type Limiter struct {
 	opt   LimiterOptions
 	nodes Nodes
 	clock rateClock
+
+	engine *engine // whose nodes they are; nil: a host's
 
 	stripes [64]stripe
 	seed    maphash.Seed
@@ -66,7 +68,8 @@ type Limiter struct {
 
 // LimiterOptions are how a [Limiter] works; the zero value, and nil, work.
 type LimiterOptions struct {
-	// Nodes says which processes there are. Nil: there may be others, of which nothing is known.
+	// Nodes says which processes there are: [Ledger.Nodes], those of a host's own, or [Alone]. Nil: there may be others, of
+	// which nothing is known.
 	Nodes Nodes
 	// Resolve returns the id of a model that is known under this name, an id or an alias.
 	Resolve func(model string) (id string, ok bool)
@@ -135,6 +138,14 @@ func NewLimiter(s *store.Store, g *rbac.Guard, o *LimiterOptions) *Limiter {
 	}
 	for i := range l.stripes {
 		l.stripes[i].place = i
+	}
+	if e, ok := l.nodes.(*engine); ok {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.limiter != nil {
+			panic("billing: the nodes of a ledger are those of one limiter")
+		}
+		l.engine, e.limiter = e, l
 	}
 	return l
 }
@@ -234,13 +245,17 @@ func (l *Limiter) Recount() {
 	})
 }
 
-// Fenced is called by who keeps the [Nodes] when this process was fenced, and has a new name: what it had claimed is lost.
+// Fenced is called by who keeps the [Nodes] when this process was fenced, and has a new name: the slots that it had are not
+// its own any more, and those that are in use it claims anew. What it has claimed of windows it keeps.
 func (l *Limiter) Fenced() {
-	_, alone := l.nodes.AloneSince()
-	l.each(func(m *meter) {
-		m.booked = min(m.booked, m.used) // the rest is claimed, and nobody's
-		m.reshare(alone)
-	}, func(s *slots) {
+	if l == nil {
+		return
+	}
+	now := l.nodes.Node()
+	l.each(func(*meter) {}, func(s *slots) {
+		if s.node == now { // it was faster
+			return
+		}
 		s.booked, s.total = 0, max(0, s.total-s.booked)
 		s.reshare(l)
 		if s.running > 0 {

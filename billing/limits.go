@@ -223,6 +223,10 @@ func (p *Limits) take(ask Ask) {
 	}
 }
 
+// Limits are those that it was taken of. They are not those that were asked where counters had been dropped since those
+// were looked up, because nobody had used them for long: who keeps limits keeps these.
+func (h *Permit) Limits() *Limits { return h.limits }
+
 // Tokens are the upper bound that was taken.
 func (h *Permit) Tokens() int64 { return h.tokens }
 

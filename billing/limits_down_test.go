@@ -16,11 +16,12 @@ import (
 
 var errDown = errors.New("the database is down")
 
-// down is a driver that fails to begin or, what is worse, says that it failed to commit what it has committed.
+// down is a driver that fails to begin or, what is worse, says that it failed to commit what it has committed, or the
+// other way round.
 type down struct {
 	store.Driver
-	begin, commit *atomic.Bool
-	commits       *atomic.Int64
+	begin, commit, lose *atomic.Bool
+	commits             *atomic.Int64
 }
 
 func (d down) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
@@ -40,6 +41,9 @@ type lies struct {
 }
 
 func (l lies) Commit(ctx context.Context) error {
+	if l.d.lose.Load() {
+		return l.Rollback()
+	}
 	err := l.DriverTx.Commit(ctx)
 	l.d.commits.Add(1)
 	if err == nil && l.d.commit.Load() {
@@ -49,7 +53,7 @@ func (l lies) Commit(ctx context.Context) error {
 }
 
 func newDown(t *testing.T, name string, clock *storetest.Clock) (*store.Store, down) {
-	d := down{begin: &atomic.Bool{}, commit: &atomic.Bool{}, commits: &atomic.Int64{}}
+	d := down{begin: &atomic.Bool{}, commit: &atomic.Bool{}, lose: &atomic.Bool{}, commits: &atomic.Int64{}}
 	s := storetest.Open(t, name, store.Options{Now: clock.Now, Wrap: func(inner store.Driver) store.Driver {
 		w := d
 		w.Driver = inner

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -31,9 +32,10 @@ type Metering struct {
 	left    []UsageEvent // which could not be written; of whoever writes
 
 	mu      sync.Mutex
-	waiting []UsageEvent
-	spare   []UsageEvent  // room for the next ones
+	waiting []UsageCall
+	spare   []UsageCall   // room for the next ones
 	room    chan struct{} // closed when there is room again; nil: nobody waits
+	full    bool          // somebody has waited in vain since there was room
 	running bool          // somebody writes in the background
 	closed  bool
 	end     chan struct{}
@@ -49,8 +51,10 @@ type MeteringOptions struct {
 	// Waiting is how many events may wait to be written; 0 is 65,536. An event takes about 400 bytes and its tags.
 	Waiting int
 	// MaxWait is how long a call waits where there is no more room, because the database is away or too slow; 0 is a second,
-	// and less than 0 not at all. Then its event is dropped, and counted.
+	// and less than 0 not at all. Then its event is dropped, and counted, and so are those that follow until there is room.
 	MaxWait time.Duration
+	// Off is for hosts that meter by themselves: nothing is kept of what is recorded.
+	Off bool
 	// Timeout is how long a unit may take; 0 is 30 seconds.
 	Timeout time.Duration
 	// Alarm is told when events cannot be written, again and again, or are dropped. Nil: nobody.
@@ -63,7 +67,7 @@ type MeteringState struct {
 	Written     int64 //
 	Duplicates  int64 // that were there already, as they are
 	Conflicts   int64 // whose identity is that of another event: nothing of them is kept
-	Dropped     int64 // for which there was no room
+	Dropped     int64 // for which there was no room, or which cannot be
 	DroppedCost decimal.Decimal
 }
 
@@ -102,10 +106,21 @@ func (m *Metering) Record(ctx context.Context, e *UsageEvent) error {
 	if e.Corrects != "" {
 		return store.Invalid("corrects", "range", "corrections are not recorded in the background")
 	}
+	return m.enqueue(ctx, &UsageCall{UsageEvent: *e, Charged: whole})
+}
+
+// whole says of a call in the queue that its event lacks nothing.
+const whole = math.MinInt64
+
+// enqueue takes a call into the queue, which may have it wait.
+func (m *Metering) enqueue(ctx context.Context, c *UsageCall) error {
+	if m.opt.Off {
+		return nil
+	}
 	m.mu.Lock()
 	for len(m.waiting) >= m.opt.Waiting && !m.closed {
 		if err := m.await(ctx); err != nil {
-			m.drop(e)
+			m.drop(c)
 			m.mu.Unlock()
 			m.alarm(err)
 			return err
@@ -113,10 +128,10 @@ func (m *Metering) Record(ctx context.Context, e *UsageEvent) error {
 	}
 	defer m.mu.Unlock()
 	if m.closed {
-		m.drop(e)
+		m.drop(c)
 		return store.ErrClosed
 	}
-	m.waiting = append(m.waiting, *e)
+	m.waiting = append(m.waiting, *c)
 	if !m.running {
 		m.running, m.end = true, make(chan struct{})
 		end := m.end
@@ -127,7 +142,7 @@ func (m *Metering) Record(ctx context.Context, e *UsageEvent) error {
 
 // await lets go of the lock until there is room, and takes it again.
 func (m *Metering) await(ctx context.Context) error {
-	if m.opt.MaxWait < 0 {
+	if m.opt.MaxWait < 0 || m.full {
 		return ErrDropped
 	}
 	if m.room == nil {
@@ -135,22 +150,28 @@ func (m *Metering) await(ctx context.Context) error {
 	}
 	room := m.room
 	m.mu.Unlock()
-	defer m.mu.Lock()
 	patience := time.NewTimer(m.opt.MaxWait)
 	defer patience.Stop()
+	var err error
 	select {
 	case <-room:
-		return nil
 	case <-patience.C:
-		return ErrDropped
+		err = ErrDropped
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	m.mu.Lock()
+	m.full = m.full || m.room == room && errors.Is(err, ErrDropped)
+	return err
 }
 
-func (m *Metering) drop(e *UsageEvent) {
+func (m *Metering) drop(c *UsageCall) {
+	cost := c.Cost
+	if c.Charged != whole {
+		cost = max(c.Charged, 0).Decimal()
+	}
 	m.state.Dropped++
-	m.state.DroppedCost = m.state.DroppedCost.Add(e.Cost)
+	m.state.DroppedCost = m.state.DroppedCost.Add(cost)
 }
 
 func (m *Metering) alarm(err error) {
@@ -216,21 +237,39 @@ func (m *Metering) write(ctx context.Context) error {
 	}
 	m.mu.Lock()
 	some := m.waiting
-	m.left, m.waiting, m.spare = some, m.spare[:0], nil
+	m.waiting, m.spare, m.full = m.spare[:0], nil, false
 	m.state.Waiting = len(some)
 	if m.room != nil {
 		close(m.room)
 		m.room = nil
 	}
 	m.mu.Unlock()
-	if err := m.writeLeft(ctx); err != nil {
-		return err
+	m.left = make([]UsageEvent, 0, len(some))
+	for i := range some {
+		m.takeOver(&some[i])
 	}
 	clear(some)
 	m.mu.Lock()
 	m.spare = some[:0]
 	m.mu.Unlock()
-	return nil
+	return m.writeLeft(ctx)
+}
+
+// takeOver makes a call in the queue an event that is to be written. One that cannot be is dropped.
+func (m *Metering) takeOver(c *UsageCall) {
+	if c.Charged != whole {
+		c.complete(m.store)
+	}
+	err := c.validate(m.store.Now())
+	if err == nil {
+		m.left = append(m.left, c.UsageEvent)
+		return
+	}
+	m.mu.Lock()
+	m.drop(c)
+	m.state.Waiting--
+	m.mu.Unlock()
+	m.alarm(fmt.Errorf("billing: a usage event cannot be: %w", err))
 }
 
 // writeLeft writes what was taken out of the queue, each batch in a unit.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/memory"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -192,4 +195,54 @@ func TestManyRecordAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, wrong)
 	})
+}
+
+func TestWhoWaitsInVainHasNobodyElseWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(nil)
+		m := billing.NewMetering(s, &billing.MeteringOptions{Flush: time.Hour, Waiting: 1, MaxWait: time.Second})
+		e := callAt("evt_1", s.Now())
+		require.NoError(t, m.Record(t.Context(), &e))
+		for _, waits := range []time.Duration{time.Second, 0, 0} {
+			began := time.Now()
+			require.ErrorIs(t, m.Record(t.Context(), &e), billing.ErrDropped)
+			require.Equal(t, waits, time.Since(began))
+		}
+		require.NoError(t, m.Flush(t.Context()))
+		require.NoError(t, m.Record(t.Context(), &e), "there is room again")
+		require.NoError(t, m.Close())
+		require.Equal(t, billing.MeteringState{Written: 1, Duplicates: 1, Dropped: 3, DroppedCost: m.State().DroppedCost}, m.State())
+		require.Equal(t, "0.075", m.State().DroppedCost.String())
+	})
+}
+
+func TestAnIdleProcessHasNoTransactions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var units atomic.Int64
+		s := memory.New(&memory.Options{Store: store.Options{Wrap: func(d store.Driver) store.Driver { return counted{d, &units} }}})
+		m := billing.NewMetering(s, nil)
+		for range 250 { // in 2.5 seconds
+			e := callAt(s.NewID("evt"), s.Now())
+			require.NoError(t, m.Record(t.Context(), &e))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		require.Equal(t, int64(250), m.State().Written)
+		require.LessOrEqual(t, units.Load(), int64(26), "one in 100 ms at most")
+		before := units.Load()
+		time.Sleep(time.Hour)
+		require.Equal(t, before, units.Load())
+		require.NoError(t, m.Close())
+	})
+}
+
+// counted counts transactions that write.
+type counted struct {
+	store.Driver
+	units *atomic.Int64
+}
+
+func (d counted) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
+	d.units.Add(1)
+	return d.Driver.Begin(ctx, writable)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// node is a process that has money of budgets in its memory. It is made anew whenever a process begins to take: the
-// id of a node is its epoch, and one that was fenced never comes back.
+// node is a process that has money of budgets, or slots of limits, in its memory. The id of a node is its epoch: one that
+// was fenced never comes back, and its process goes on as another.
 type node struct {
 	store.Meta
 	Seq    int64 // of the last write of this node: none is done twice
@@ -36,8 +36,8 @@ func leaseID(node, account string) string { return "lease_" + node + "_" + accou
 // [engine.reclaim].
 type remains struct{ free, settled int64 }
 
-// fence ends a node: everything that it has leased counts as spent from now on (billing edges 17, 28). It is safe at
-// any time, by anyone, without a clock and without knowing whether the node lives: a node that does live finds out
+// fence ends a node: everything that it has leased counts as spent from now on, and its slots are free (billing edges
+// 17, 28). It is safe at any time, by anyone, without a clock and without knowing whether the node lives: a node that does live finds out
 // before it takes or gives anything again, and what it spends meanwhile is counted already. A false alarm costs a
 // part of the budget, and never more than there is of it.
 //
@@ -48,12 +48,9 @@ func (l *Ledger) fence(ctx context.Context, tx *store.Tx, id string, proof map[s
 	if err != nil || n.Fenced && proof == nil {
 		return err
 	}
-	var theirs []lease
-	for rec, err := range leases.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("node_id", id)}}) {
-		if err != nil {
-			return err
-		}
-		theirs = append(theirs, rec)
+	theirs, err := leasesOf(ctx, tx, id)
+	if err != nil {
+		return err
 	}
 	ids := make([]string, len(theirs))
 	for i, rec := range theirs {
@@ -88,6 +85,9 @@ func (l *Ledger) fence(ctx context.Context, tx *store.Tx, id string, proof map[s
 	if err := s.keep(ctx, tx); err != nil {
 		return err
 	}
+	if err := freeSlots(ctx, tx, id); err != nil {
+		return err
+	}
 	if proof == nil {
 		n.Fenced = true
 		return nodes.Update(ctx, tx, &n)
@@ -95,18 +95,31 @@ func (l *Ledger) fence(ctx context.Context, tx *store.Tx, id string, proof map[s
 	return forget(ctx, tx, id, theirs)
 }
 
+// leasesOf are the leases of a node.
+func leasesOf(ctx context.Context, tx *store.Tx, id string) (theirs []lease, err error) {
+	for rec, err := range leases.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("node_id", id)}}) {
+		if err != nil {
+			return nil, err
+		}
+		theirs = append(theirs, rec)
+	}
+	return theirs, nil
+}
+
 // forget removes a node about which nothing is left to find out.
 func forget(ctx context.Context, tx *store.Tx, id string, theirs []lease) error {
-	for _, rec := range theirs {
-		if err := leases.Delete(ctx, tx, rec.ID); err != nil {
-			return err
-		}
+	ids := make([]string, len(theirs))
+	for i, rec := range theirs {
+		ids[i] = rec.ID
+	}
+	if err := leases.DeleteMany(ctx, tx, ids); err != nil {
+		return err
 	}
 	return nodes.Delete(ctx, tx, id)
 }
 
-// living is how many nodes share the budgets: at least one, the one that asks.
+// living is how many nodes are there that were not fenced.
 func living(ctx context.Context, tx *store.Tx) (int64, error) {
 	n, err := nodes.Count(ctx, tx, store.Eq("fenced", false))
-	return int64(max(n, 1)), err
+	return int64(n), err
 }

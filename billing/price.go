@@ -39,6 +39,13 @@ const maxUnits = 1 << 50
 
 // Validate names what cannot be: a negative number would give money back (billing edge 20).
 func (u Usage) Validate() error {
+	if u.Cost == nil && uint64(u.InputTokens) <= maxUnits && uint64(u.CachedTokens) <= uint64(u.InputTokens) && uint64(u.OutputTokens) <= maxUnits && uint64(u.Images) <= maxUnits {
+		return nil
+	}
+	return u.invalid()
+}
+
+func (u Usage) invalid() error {
 	for _, f := range []struct {
 		name string
 		n    int64

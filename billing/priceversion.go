@@ -29,6 +29,7 @@ type PriceVersion struct {
 
 	prices [len(units)]Femto
 	priced [len(units)]bool // units without a price are unknown, not free
+	whole  bool             // all have one
 }
 
 // ModelPrice is a version before it is in a book.
@@ -68,6 +69,7 @@ func (p ModelPrice) version(currency, at string) (*PriceVersion, error) {
 		v.prices[cached], v.priced[cached] = v.prices[input], v.priced[input]
 	}
 	v.priced[request] = true
+	v.whole = !slices.Contains(v.priced[:], false)
 	v.ID = v.digest()
 	return v, nil
 }
@@ -97,34 +99,36 @@ func (v *PriceVersion) Components() []Component {
 
 // sum adds up what the quantities cost; known is false when one of them has no price, and then not in
 // the sum.
-func (v *PriceVersion) sum(q quantities) (s sum, known bool) {
-	known = true
+func (v *PriceVersion) sum(q *quantities) (s sum, known bool) {
+	p := &v.prices // of which one that is not known is 0
+	s = s.add(p[0], q[0]).add(p[1], q[1]).add(p[2], q[2]).add(p[3], q[3]).add(p[4], q[4])
+	if v.whole {
+		return s, true
+	}
 	for i, n := range q {
-		switch {
-		case n == 0:
-		case v.priced[i]:
-			s = s.add(v.prices[i], n)
-		default:
-			known = false
+		if n != 0 && !v.priced[i] {
+			return s, false
 		}
 	}
-	return s, known
+	return s, true
 }
+
+var _ = [1]struct{}{}[len(units)-5] // as many as sum adds
 
 // most are the quantities of a usage at their dearest: none of the input comes from a cache, or all of
 // it where that costs more.
-func (v *PriceVersion) most(u Usage) quantities {
-	u.CachedTokens = 0
+func (v *PriceVersion) most(u *Usage) quantities {
 	if v.prices[cached] > v.prices[input] {
-		u.CachedTokens = u.InputTokens
+		return quantities{0, u.InputTokens, u.OutputTokens, u.Images, 1}
 	}
-	return u.quantities()
+	return quantities{u.InputTokens, 0, u.OutputTokens, u.Images, 1}
 }
 
 // Cost is the exact price of a usage that is valid; what the upstream told of its cost does not count
 // here. Where something was used that has no price it is [ErrUnpriced], beside the price of the rest.
 func (v *PriceVersion) Cost(u Usage) (decimal.Decimal, error) {
-	s, known := v.sum(u.quantities())
+	q := u.quantities()
+	s, known := v.sum(&q)
 	if !known {
 		return s.exact(), ErrUnpriced
 	}
@@ -133,10 +137,11 @@ func (v *PriceVersion) Cost(u Usage) (decimal.Decimal, error) {
 
 // PicoCost is [PriceVersion.Cost] rounded up, without an allocation. It may be [ErrRange].
 func (v *PriceVersion) PicoCost(u Usage) (Pico, error) {
-	return v.ceil(u.quantities())
+	q := u.quantities()
+	return v.ceil(&q)
 }
 
-func (v *PriceVersion) ceil(q quantities) (Pico, error) {
+func (v *PriceVersion) ceil(q *quantities) (Pico, error) {
 	s, known := v.sum(q)
 	if !known {
 		return 0, ErrUnpriced
@@ -149,7 +154,8 @@ func (v *PriceVersion) ceil(q quantities) (Pico, error) {
 // call without output fits, it is [ErrExceeded]; when a price is missing, [ErrUnpriced].
 func (v *PriceVersion) MaxTokensFor(remaining Pico, u Usage) (int64, error) {
 	u.OutputTokens = 0
-	base, known := v.sum(v.most(u))
+	most := v.most(&u)
+	base, known := v.sum(&most)
 	if !known || !v.priced[output] {
 		return 0, ErrUnpriced
 	}

@@ -17,6 +17,7 @@ type entries struct {
 	accounts []billing.Account
 	kept     map[string]billing.Kept
 	nodes    map[string]bool
+	leases   map[[2]string]billing.Pico
 }
 
 func (w *world) read() (e entries) {
@@ -26,6 +27,9 @@ func (w *world) read() (e entries) {
 		}
 		if err == nil {
 			e.nodes, err = billing.NodeRows(ctx, tx)
+		}
+		if err == nil {
+			e.leases, err = billing.LeaseRows(ctx, tx)
 		}
 		return err
 	})
@@ -100,6 +104,9 @@ func (w *world) compare(end bool) {
 			require.Equal(w.t, forgotten[a.ID], reserved, "reserved of %s", a.ID)
 		}
 		s.bound, s.extra = max(pico(a.Limit), s.settled+s.out), 0
+	}
+	for of, amount := range is.leases {
+		require.Positive(w.t, amount, "a lease of nothing is left: %s", of)
 	}
 	if end && !w.crashes {
 		for id, fenced := range is.nodes {

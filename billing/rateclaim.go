@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -32,12 +33,14 @@ var slotRows = store.DefineLog[slotRow]("rate_slots", []string{"slots", "node"},
 type writer struct {
 	mu      sync.Mutex
 	running bool
+	closing bool // nothing is claimed but what is needed
 	closed  bool
 	next    *claimBatch
 	ended   sync.WaitGroup
 	unused  map[*meter]bool // of which something may have to be given back
 	held    map[*slots]bool
 	sweep   *time.Timer // while there are any
+	looking bool        // at them, and they are not here
 }
 
 // claimBatch is what one transaction claims.
@@ -95,6 +98,13 @@ func (l *Limiter) batch(add func(*claimBatch)) *claimBatch {
 	return b
 }
 
+// ends says whether the limiter is about to close.
+func (w *writer) ends() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closing
+}
+
 // write runs transactions until nothing is asked for.
 func (l *Limiter) write() {
 	for {
@@ -137,39 +147,57 @@ type slotClaim struct {
 	total int64
 }
 
-// claim runs the transaction of a batch. What the database does not confirm is not had; where it was had all the same, it is lost
-// to everybody until the window ends (billing edge 30).
+// claim claims what a batch asks for, by the name that this process has by then.
 func (l *Limiter) claim(b *claimBatch) error {
+	ctx, cancel := context.WithTimeout(context.Background(), claimTimeout)
+	defer cancel()
+	defer l.engine.stay()
+	for {
+		node := l.nodes.Node()
+		err := l.claimAs(ctx, b, node)
+		if errors.Is(err, errFenced) {
+			l.engine.renew(ctx, node)
+		}
+		if err == nil || l.nodes.Node() == node || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// claimAs runs the transaction of a batch. What the database does not confirm is not had; where it was had all the same, it
+// is lost to everybody until the window ends (billing edge 30).
+func (l *Limiter) claimAs(ctx context.Context, b *claimBatch, node string) error {
 	var (
 		meters []*meterClaim
 		held   []*slotClaim
-		node   = l.nodes.Node()
 		nodes  = int64(max(1, l.nodes.Live()))
+		sparse = l.writer.ends()
 	)
 	for m, n := range b.meters {
-		if c := m.wish(n); c != nil {
+		if c := m.wish(n, sparse); c != nil {
 			meters = append(meters, c)
 		}
 	}
 	for s, n := range b.slots {
 		if node != "" {
-			held = append(held, s.wish(n))
+			held = append(held, s.wish(n, sparse))
 		}
 	}
 	if len(meters)+len(held)+len(b.back) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), claimTimeout)
-	defer cancel()
 	err := l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := claimWindows(ctx, tx, meters, b.back, nodes); err != nil {
 			return err
 		}
-		if len(held) == 0 {
+		if node == "" || len(meters)+len(held) == 0 {
 			return nil
 		}
 		if err := l.nodes.Holds(ctx, tx, node); err != nil {
 			return err
+		}
+		if len(held) == 0 {
+			return nil
 		}
 		return claimSlots(ctx, tx, held, node, nodes)
 	})
@@ -177,8 +205,8 @@ func (l *Limiter) claim(b *claimBatch) error {
 	return err
 }
 
-// wish says what a meter wants, nil for nothing.
-func (m *meter) wish(waits int64) *meterClaim {
+// wish says what a meter wants, nil for nothing; where it is to be sparse, nothing beyond what is needed.
+func (m *meter) wish(waits int64, sparse bool) *meterClaim {
 	m.stripe.mu.Lock()
 	defer m.stripe.mu.Unlock()
 	if m.end.IsZero() {
@@ -189,16 +217,24 @@ func (m *meter) wish(waits int64) *meterClaim {
 	if unit < MaxRate/m.slices {
 		slice = unit * m.slices
 	}
+	if sparse {
+		slice = 0
+	}
 	return &meterClaim{m: m, row: windowRow{EndsAt: m.end, Counter: m.id}, limit: m.limit, waits: waits, least: m.need(waits), slice: slice}
 }
 
 // wish says how many slots are wanted: as many again as there are, or, to give some back, as many as ran lately.
-func (s *slots) wish(waits int64) *slotClaim {
+func (s *slots) wish(waits int64, sparse bool) *slotClaim {
 	s.stripe.mu.Lock()
 	defer s.stripe.mu.Unlock()
 	c := &slotClaim{s: s, id: s.id, limit: s.limit, least: s.running + max(0, waits)}
-	if c.good = max(c.least, s.kept); waits >= 0 {
+	switch {
+	case sparse:
+		c.good = c.least
+	case waits >= 0:
 		c.good = max(c.least, 2*s.booked)
+	default:
+		c.good = max(c.least, s.kept)
 	}
 	return c
 }
@@ -296,7 +332,7 @@ func (l *Limiter) settle(meters []*meterClaim, held []*slotClaim, node string, f
 		s := c.s
 		s.stripe.mu.Lock()
 		if failed == nil && l.nodes.Node() == node {
-			s.booked, s.total = c.own, c.total
+			s.booked, s.total, s.node = c.own, c.total, node
 			s.reshare(l)
 			if c.own < c.least {
 				s.denied.until, s.denied.least = at+denyFirst, 1

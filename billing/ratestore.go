@@ -23,6 +23,9 @@ func (l *Limiter) SetRateLimit(ctx context.Context, r RateLimit) (RateLimit, err
 		if err := r.Validate(); err != nil {
 			return audit.Change{}, err
 		}
+		if err := r.stir(ctx, tx); err != nil {
+			return audit.Change{}, err
+		}
 		before, err := rateLimits.Lock(ctx, tx, r.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			r.Meta = store.Meta{ID: r.ID}
@@ -34,6 +37,15 @@ func (l *Limiter) SetRateLimit(ctx context.Context, r RateLimit) (RateLimit, err
 		return audit.Updated(before, &r).In(op.TeamID), rateLimits.Update(ctx, tx, &r)
 	})
 	return r, err
+}
+
+// stir has the organizations look at their limits again that a limit of the platform concerns.
+func (r RateLimit) stir(ctx context.Context, tx *store.Tx) error {
+	if r.OrgID != "" { // whose own change tells them
+		return nil
+	}
+	_, err := rbac.Stir(ctx, tx, r.ScopeID)
+	return err
 }
 
 // place is the team or project in whose context the limit is.
@@ -54,6 +66,9 @@ func (l *Limiter) DeleteRateLimit(ctx context.Context, orgID, id string) (r Rate
 		}
 		if r.Name == OfSettings {
 			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "settings make this limit; change them"}
+		}
+		if err := r.stir(ctx, tx); err != nil {
+			return audit.Change{}, err
 		}
 		return audit.Deleted(r).In(r.place()), rateLimits.Delete(ctx, tx, r.ID)
 	})

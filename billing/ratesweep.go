@@ -57,10 +57,11 @@ func (l *Limiter) sweep() {
 // is used and not booked is booked.
 func (l *Limiter) giveBack(idle func(*meter) bool) {
 	w, at := &l.writer, l.clock.elapsed()
+	closing := w.ends()
 	_, alone := l.nodes.AloneSince()
 	w.mu.Lock()
 	meters, held := w.unused, w.held
-	w.unused, w.held = map[*meter]bool{}, map[*slots]bool{}
+	w.unused, w.held, w.looking = map[*meter]bool{}, map[*slots]bool{}, true
 	w.mu.Unlock()
 	var back []windowRow
 	for m := range meters {
@@ -85,7 +86,9 @@ func (l *Limiter) giveBack(idle func(*meter) bool) {
 	}
 	for s := range held {
 		s.stripe.mu.Lock()
-		s.kept, s.peak = s.peak, s.running
+		if s.kept, s.peak = s.peak, s.running; closing {
+			s.kept = s.running
+		}
 		switch {
 		case s.kept < s.booked:
 			l.ask(nil, s, -1)
@@ -97,6 +100,7 @@ func (l *Limiter) giveBack(idle func(*meter) bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.looking = false
 	for m := range meters {
 		w.unused[m] = true
 	}
@@ -108,8 +112,12 @@ func (l *Limiter) giveBack(idle func(*meter) bool) {
 // Close gives back what is claimed and not used, and ends what works in the background. Calls that need a claim are refused
 // from then on, with store.ErrClosed.
 func (l *Limiter) Close() {
-	l.giveBack(func(*meter) bool { return true })
 	w := &l.writer
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
+	<-l.batch(func(*claimBatch) {}).done // what was asked for before has come
+	l.giveBack(func(*meter) bool { return true })
 	w.mu.Lock()
 	w.closed = true
 	if w.sweep != nil {
@@ -119,35 +127,58 @@ func (l *Limiter) Close() {
 	w.ended.Wait()
 }
 
+// busy says whether this process has claimed anything that it may still use.
+func (l *Limiter) busy() bool {
+	if l == nil {
+		return false
+	}
+	w := &l.writer
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.running || !w.closed && (w.looking || len(w.unused)+len(w.held) > 0)
+}
+
 // FreeNode frees the slots of a process that is dead, in the unit that fences its name. What it had claimed of windows that
-// run, and not used, nobody gets.
+// run, and not used, nobody gets. With the [Ledger.Nodes] fences do it by themselves.
 func (l *Limiter) FreeNode(ctx context.Context, tx *store.Tx, node string) error {
-	rows, err := slotRows.Scan(ctx, tx, store.Range{By: []string{"node"}, Equal: []any{node}, Limit: store.MaxAppend})
-	if err != nil || node == "" {
-		return err
+	if node == "" {
+		return nil
 	}
-	// The sums first, which others lock too, and then what was read anew behind their locks.
-	sums, ranges := make([]slotRow, len(rows)), make([]store.Range, len(rows))
-	for i, r := range rows {
-		sums[i] = slotRow{Slots: r.Slots}
-		ranges[i] = store.Range{Equal: []any{r.Slots, node}, Limit: 1}
-	}
-	if err := slotRows.Add(ctx, tx, sums); err != nil {
-		return err
-	}
-	own, err := slotRows.ScanEach(ctx, tx, ranges)
-	if err != nil {
-		return err
-	}
-	for i, found := range own {
-		if len(found) > 0 {
-			sums[i].Claimed = -found[0].Claimed
-			if _, err := slotRows.Prune(ctx, tx, ranges[i]); err != nil {
-				return err
+	return freeSlots(ctx, tx, node)
+}
+
+// freeSlots frees the slots of a node.
+func freeSlots(ctx context.Context, tx *store.Tx, node string) error {
+	for {
+		rows, err := slotRows.Scan(ctx, tx, store.Range{By: []string{"node"}, Equal: []any{node}, Limit: store.MaxLimit})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		// The sums first, which others lock too, and then what was read anew behind their locks.
+		sums, ranges := make([]slotRow, len(rows)), make([]store.Range, len(rows))
+		for i, r := range rows {
+			sums[i] = slotRow{Slots: r.Slots}
+			ranges[i] = store.Range{Equal: []any{r.Slots, node}, Limit: 1}
+		}
+		if err := slotRows.Add(ctx, tx, sums); err != nil {
+			return err
+		}
+		own, err := slotRows.ScanEach(ctx, tx, ranges)
+		if err != nil {
+			return err
+		}
+		for i, found := range own {
+			if len(found) > 0 {
+				sums[i].Claimed = -found[0].Claimed
+				if _, err := slotRows.Prune(ctx, tx, ranges[i]); err != nil {
+					return err
+				}
 			}
 		}
+		if err := slotRows.Add(ctx, tx, sums); err != nil {
+			return err
+		}
 	}
-	return slotRows.Add(ctx, tx, sums)
 }
 
 // keptWindows is how long a window is remembered after its end, whatever the clocks of the processes show.

@@ -45,7 +45,7 @@ func (e *engine) watchOver(ctx context.Context) error {
 	var old []string
 	err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		silent, old = nil, nil
-		seen := map[string]sighting{}
+		seen, live := map[string]sighting{}, int64(1)
 		for n, err := range nodes.All(ctx, tx, store.Query{}) {
 			switch {
 			case err != nil:
@@ -56,14 +56,17 @@ func (e *engine) watchOver(ctx context.Context) error {
 			case n.Fenced:
 			case e.seen[n.ID].version != n.Version:
 				seen[n.ID] = sighting{n.Version, time.Now()}
+				live++
 			default:
 				seen[n.ID] = e.seen[n.ID]
+				live++
 				if time.Since(seen[n.ID].since) >= e.opt.Silence {
 					silent = append(silent, n)
 				}
 			}
 		}
 		e.seen = seen
+		e.live.Store(live)
 		return nil
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ func (l *Ledger) Reserve(ctx context.Context, p Path, amount *decimal.Decimal) (
 		return l.Hold(ctx, p, amount)
 	}
 	r.Amount = held.Decimal()
-	purse.renew(l.store.Now())
+	purse.Renew(l.store.Now())
 	return r, purse.Reserve(ctx, &r.hold, held)
 }
 
@@ -74,14 +74,16 @@ func (p *Purse) least(ctx context.Context) (Pico, error) {
 		if err != nil {
 			return 0, err
 		}
-		return 0, &Exceeded{BudgetID: b.ID, Scope: b.Scope, ScopeID: b.ScopeID, Limit: b.Limit, Remaining: b.Limit, ResetAt: end, Unpriced: true}
+		ex := b.exceeded()
+		ex.Remaining, ex.ResetAt, ex.Unpriced = b.Limit, end, true
+		return 0, ex
 	}
 	return f.leastUnpriced, nil
 }
 
-// renew gives the purse another fund when a period on its path is over. The loop of the engine does so by itself, up to a
-// flush interval later.
-func (p *Purse) renew(now time.Time) {
+// Renew has the purse begin the next period where one on its path is over at that time. It does so by itself, up to a flush
+// interval later: who has read the clock anyway, and calls Renew before Reserve, has periods end to the microsecond.
+func (p *Purse) Renew(now time.Time) {
 	f := p.fund.Load()
 	if f == nil || f.end.IsZero() || now.Before(f.end) {
 		return

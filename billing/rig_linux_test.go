@@ -247,8 +247,11 @@ func (r *rig) change() {
 		}), func(name string) bool { return name == "ample" || name == "guest" })
 		slices.Sort(names)
 		name := names[r.rand.IntN(len(names))]
-		b := r.limits[name]
-		r.allow(name, b.most*(80+r.rand.Int64N(70))/100)
+		most := r.limits[name].most + r.rand.Int64N(300_000_000_000) // soon used up again
+		if r.rand.IntN(3) == 0 {
+			most = r.limits[name].charged * (80 + r.rand.Int64N(20)) / 100
+		}
+		r.allow(name, most)
 	}
 	if r.rand.IntN(8) != 0 {
 		return

@@ -98,11 +98,12 @@ func (o *oracle) each(r *rig, fn func(l *line, charged int64)) {
 
 // limit is a budget as the oracle knows it: which paths lie on it, and the most that it has ever been allowed.
 type limit struct {
-	paths  []int64
-	hourly bool
-	most   int64
-	since  int64 // it binds calls that were begun from then on; 0: all
-	until  int64 // and before; 0: it is there
+	paths   []int64
+	hourly  bool
+	most    int64
+	charged int64 // at the last check; of an hourly one, in the dearest hour
+	since   int64 // it binds calls that were begun from then on; 0: all
+	until   int64 // and before; 0: it is there
 }
 
 func (b *limit) binds(l *line) bool {
@@ -130,9 +131,16 @@ func (o *oracle) check(r *rig) map[string]int64 {
 		}
 	})
 	for name, b := range r.limits {
+		b.charged = total[name]
 		if !b.hourly {
 			r.require(total[name] <= b.most, "%s: %d were charged of %d", name, total[name], b.most)
 			continue
+		}
+		b.charged = 0
+		for of, n := range hours[name] {
+			if of.from == of.to {
+				b.charged = max(b.charged, n)
+			}
 		}
 		// Calls that belong to some hours for sure are paid by the accounts of those.
 		for of := range hours[name] {

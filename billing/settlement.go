@@ -48,18 +48,35 @@ func (r *Reservation) settle(ctx context.Context, actual decimal.Decimal) (s Set
 		return r.ledger.end(ctx, r.ID, settled, func(*reservation) (decimal.Decimal, error) { return actual, nil })
 	}
 	s = Settlement{Held: r.Amount, Actual: actual}
+	s.Again, err = r.ledger.settleHold(ctx, &r.hold, actual)
+	return s, err
+}
+
+// SettleHold settles a hold with what a usage costs by the estimate that admitted it: [Hold.Settle] with [Estimate.Due] for
+// any amount.
+func (l *Ledger) SettleHold(ctx context.Context, h *Hold, e Estimate, u Usage) (s Settlement, err error) {
+	if err := u.Validate(); err != nil {
+		return s, err
+	}
+	s.Held = h.Amount().Decimal()
+	s.Actual = due(u, e.Price, s.Held)
+	s.Again, err = l.settleHold(ctx, h, s.Actual)
+	return s, err
+}
+
+func (l *Ledger) settleHold(ctx context.Context, h *Hold, actual decimal.Decimal) (again bool, err error) {
 	n, err := CeilPico(actual)
 	if err == nil && n <= MaxHold {
-		s.Again, err = r.hold.settle(n)
-		return s, err
+		return h.settle(n)
 	}
 	// What memory cannot count is charged in the database, and of memory what it holds.
 	n = MaxHold
-	if s.Again, err = r.hold.settle(n); err != nil || s.Again {
-		return s, err
+	if again, err = h.settle(n); err != nil || again {
+		return again, err
 	}
-	return s, r.ledger.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return r.ledger.charge(ctx, tx, r.hold.fund, actual.Sub(n.Decimal()))
+	f := h.fund
+	return false, l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return l.charge(ctx, tx, f, actual.Sub(n.Decimal()))
 	})
 }
 

@@ -29,6 +29,7 @@ func (l *Ledger) sheet(ctx context.Context, tx *store.Tx, ids []string) (*sheet,
 func (s *sheet) lock(ctx context.Context, tx *store.Tx, ids []string) error {
 	list, err := accounts.LockMany(ctx, tx, ids)
 	for i := range list {
+		list[i].lapse(tx.Now())
 		s.by[list[i].ID] = &list[i]
 	}
 	return err
@@ -96,33 +97,51 @@ func (s *sheet) keep(ctx context.Context, tx *store.Tx) error {
 		if err := s.ledger.tell(ctx, tx, *b, a); err != nil {
 			return err
 		}
-		if !b.Rollover || a.PeriodEnd.IsZero() || tx.Now().Before(a.PeriodEnd) {
+		if !b.Rollover || a.Clock != b.clock() || a.PeriodEnd.IsZero() || tx.Now().Before(a.PeriodEnd) {
 			continue
 		}
-		next := accountID(*b, a.PeriodEnd)
-		if s.by[next] == nil {
-			if err := s.lock(ctx, tx, []string{next}); err != nil {
-				return err
-			}
-			if s.by[next] == nil { // it has not begun; it will find out for itself
-				continue
-			}
-			list = append(list, s.by[next])
+		next, err := s.after(ctx, tx, *a)
+		if err != nil {
+			return err
 		}
-		s.by[next].carry(*b, *a)
+		if next == nil { // it has not begun; it will find out for itself
+			continue
+		}
+		if !slices.Contains(list, next) {
+			list = append(list, next)
+		}
+		if err := next.carry(*b, *a); err != nil {
+			return err
+		}
 	}
 	return accounts.Put(ctx, tx, list)
 }
 
-// carry gives the account what the period before has left over (F088). What is still reserved there is not left over
+// after is the account of the next period of a budget that has one, nil for none.
+func (s *sheet) after(ctx context.Context, tx *store.Tx, a account) (*account, error) {
+	page, err := accounts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", a.BudgetID), store.Eq("clock", a.Clock), store.From("period_start", a.PeriodEnd)},
+		Order: []store.Order{store.Asc("period_start")}, Limit: 1})
+	if err != nil || len(page.Items) == 0 {
+		return nil, err
+	}
+	id := page.Items[0].ID
+	if s.by[id] == nil {
+		err = s.lock(ctx, tx, []string{id})
+	}
+	return s.by[id], err
+}
+
+// carry gives the account what a period before has left over (F088). What is still reserved there is not left over
 // yet: it may be spent; when it is not, it comes later. It is worked out anew each time, so nothing is carried twice
 // (billing edge 9).
-func (a *account) carry(b Budget, before account) {
-	if left := b.capped(before.room()); !left.Equal(a.Carried) {
+func (a *account) carry(b Budget, before account) error {
+	left, err := b.pass(b.capped(before.unused()), before.PeriodEnd, a.PeriodStart)
+	if err == nil && !left.Equal(a.Carried) {
 		a.Limit = a.Limit.Sub(a.Carried).Add(left)
 		a.Carried = left
 		a.balance()
 	}
+	return err
 }
 
 // pay replaces what is reserved by what was spent. What was spent beyond it is charged all the same, and then the account

@@ -15,8 +15,9 @@ type slots struct {
 	limit int64
 
 	running int64
-	booked  int64 // claimed in the database, by this process
-	total   int64 // claimed by all, as last seen
+	booked  int64  // claimed in the database, by this process
+	node    string // by whose name
+	total   int64  // claimed by all, as last seen
 	share   int64
 	denied  denial
 	peak    int64 // the most that ran since the last round of the sweep

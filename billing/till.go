@@ -21,7 +21,7 @@ type till struct {
 	free    *int64 // leased, and in no fund; below zero where calls have cost more than was leased
 	slot    int32  // of the journal, -1 for none
 	settled *int64 // not known to be written
-	lease   lease  // as it is in the database; the zero lease is not there
+	lease   lease  // as it is in the database, where one of nothing is not
 	funds   map[*fund]struct{}
 
 	waiting int // calls that wait until something is leased
@@ -72,8 +72,9 @@ func (t *till) exceeded() *Exceeded {
 	if *t.free > 0 {
 		left = left.Add(Pico(*t.free).Decimal())
 	}
-	return &Exceeded{BudgetID: t.budget.ID, Scope: t.budget.Scope, ScopeID: t.budget.ScopeID, Limit: t.refusal.limit,
-		Remaining: left, ResetAt: t.end}
+	ex := t.budget.exceeded()
+	ex.Limit, ex.Remaining, ex.ResetAt = t.refusal.limit, left, t.end
+	return ex
 }
 
 // line is what one write does to one account.
@@ -90,7 +91,6 @@ type line struct {
 	wish    int64 // and at most so much
 
 	// What became of it.
-	before  lease
 	lease   lease
 	short   int64 // settled beyond the lease, which the account has paid by itself
 	granted int64

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -213,12 +214,12 @@ func (e *UsageEvent) tagNames() []string {
 	return names
 }
 
-// ParseSignedAmount is [ParseAmount] for what may be negative, as the cost of a correction.
+// ParseSignedAmount is rbac.ParseAmount for what may be negative, as the cost of a correction.
 func ParseSignedAmount(s string) (decimal.Decimal, error) {
 	digits, negative := strings.CutPrefix(s, "-")
-	a, err := ParseAmount(digits)
+	d, err := rbac.ParseAmount(digits)
 	if negative {
-		return a.Decimal().Neg(), err
+		d = d.Neg()
 	}
-	return a.Decimal(), err
+	return d, err
 }

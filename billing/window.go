@@ -81,10 +81,13 @@ func (w Window) Period(zone *time.Location, anchor, now time.Time) (start, end t
 	case Lifetime:
 		return time.Unix(0, 0).UTC(), time.Time{}
 	case "s", "m", "h":
-		length := time.Duration(w.n*unitSeconds[w.unit]) * time.Second
-		k := floorDiv(int64(now.Sub(anchor)), int64(length))
-		start = anchor.Add(time.Duration(k) * length).UTC()
-		return start, start.Add(length)
+		length := int64(w.n * unitSeconds[w.unit]) // a time.Duration would end after 292 years
+		passed := now.Unix() - anchor.Unix()
+		if now.Nanosecond() < anchor.Nanosecond() {
+			passed--
+		}
+		start = time.Unix(anchor.Unix()+floorDiv(passed, length)*length, int64(anchor.Nanosecond())).UTC()
+		return start, start.Add(time.Duration(length) * time.Second)
 	}
 	nth, guess := w.steps(zone, anchor, now)
 	for nth(guess).After(now) {
@@ -94,6 +97,20 @@ func (w Window) Period(zone *time.Location, anchor, now time.Time) (start, end t
 		guess++
 	}
 	return nth(guess), nth(guess + 1)
+}
+
+// count is how many periods there are from the beginning of one to the beginning of a later one.
+func (w Window) count(zone *time.Location, anchor, from, to time.Time) (n int64) {
+	switch w.unit {
+	case Lifetime:
+		return 0
+	case "s", "m", "h":
+		return (to.Unix() - from.Unix()) / int64(w.n*unitSeconds[w.unit])
+	}
+	for ; from.Before(to); n++ {
+		_, from = w.Period(zone, anchor, from)
+	}
+	return n
 }
 
 // steps returns the start of the k-th period and a k near now. The guess is off by at most one
@@ -129,7 +146,7 @@ func (w Window) steps(zone *time.Location, anchor, now time.Time) (nth func(k in
 	if w.unit == "w" {
 		days *= 7
 	}
-	passed := int64(time.Date(y, mo, d, 0, 0, 0, 0, time.UTC).Sub(time.Date(ay, amo, ad, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
+	passed := (time.Date(y, mo, d, 0, 0, 0, 0, time.UTC).Unix() - time.Date(ay, amo, ad, 0, 0, 0, 0, time.UTC).Unix()) / 86400
 	return func(k int) time.Time { return first(zone, ay, amo, ad+k*days, h, m, s, a.Nanosecond()) }, int(floorDiv(passed, int64(days)))
 }
 

@@ -15,10 +15,9 @@ type batch struct {
 	seq   int64
 	lines []*line
 	round *round
-	done  bool // though the node was fenced afterwards
+	done  bool             // though the node was fenced afterwards
+	left  map[string]int64 // what is leased in a database that has lost what this node wrote last; nil: it has not
 }
-
-var errFenced = errors.New("billing: the node was fenced")
 
 // run looks at the funds and writes as long as anything is left to be done. When everything is written and returned it
 // ends: an idle process has no transactions.
@@ -59,7 +58,7 @@ func (e *engine) rest(err error) bool {
 		e.running = false
 		return true
 	}
-	if e.sent != nil || len(e.funds) > 0 || len(e.wants) > 0 || len(e.reports) > 0 || e.flushed && err != nil {
+	if e.sent != nil || len(e.funds) > 0 || len(e.wants) > 0 || len(e.reports) > 0 || e.flushed && err != nil || e.suspect || e.limiter.busy() {
 		return false
 	}
 	for _, t := range e.tills {
@@ -115,6 +114,7 @@ func (e *engine) work(ctx context.Context) error {
 	e.mu.Unlock()
 	if b != nil {
 		err := e.commit(ctx, b)
+		var renamed *Limiter
 		e.mu.Lock()
 		switch {
 		case err == nil:
@@ -124,6 +124,7 @@ func (e *engine) work(ctx context.Context) error {
 			e.sent = nil
 			e.startAnew(b)
 			e.hurry()
+			renamed = e.limiter
 		}
 		err = unavailable(err)
 		b.round.end(err)
@@ -131,6 +132,7 @@ func (e *engine) work(ctx context.Context) error {
 			e.finish(err)
 		}
 		e.mu.Unlock()
+		renamed.Fenced()
 		if err != nil {
 			return err
 		}
@@ -182,14 +184,15 @@ func (e *engine) gather() *batch {
 		holds = holds || t.lease.Amount > 0
 	}
 	clear(e.wants)
-	if len(b.lines) == 0 && !e.flushed && (!holds || time.Since(e.beaten) < e.beat()) {
+	due := (holds || e.limiter.busy()) && time.Since(e.beaten) >= e.beat() || e.suspect
+	if len(b.lines) == 0 && !e.flushed && !due {
 		return nil
 	}
-	if len(b.lines) == 0 && !holds { // somebody waits, and everything is done
+	if len(b.lines) == 0 && !holds && !due { // somebody waits, and everything is done
 		e.finish(nil)
 		return nil
 	}
-	e.flushed = false
+	e.flushed, e.suspect = false, false
 	e.round = newRound()
 	return b
 }
@@ -292,19 +295,24 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 	for try := 1; ; try++ {
 		var n node
 		err := e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			if n, err = e.own(ctx, tx); err != nil {
+			if n, err = e.own(ctx, tx, b); err != nil {
 				return err
 			}
 			if n.Seq >= b.seq { // it was done already when it seemed to have failed
 				return reread(ctx, tx, b, n.ID)
 			}
 			if time.Since(e.counted) >= checkEvery {
-				if e.nodes, err = living(ctx, tx); err != nil {
+				live, err := living(ctx, tx)
+				if err != nil {
 					return err
 				}
+				if n.Version == 0 { // it is not there yet
+					live++
+				}
+				e.live.Store(live)
 				e.counted = time.Now()
 			}
-			if err := e.ledger.post(ctx, tx, b, n.ID, e.nodes); err != nil {
+			if err := e.ledger.post(ctx, tx, b, n.ID, e.live.Load()); err != nil {
 				return err
 			}
 			n.Seq = b.seq
@@ -322,24 +330,6 @@ func (e *engine) commit(ctx context.Context, b *batch) error {
 		}
 		return err
 	}
-}
-
-// own locks the node of this engine, and makes it when this is its first write.
-func (e *engine) own(ctx context.Context, tx *store.Tx) (node, error) {
-	if e.node.ID == "" {
-		e.mu.Lock()
-		e.node = node{Meta: store.Meta{ID: tx.NewID("node")}}
-		e.mu.Unlock()
-		e.journal.begin(e.node.ID)
-	}
-	n, err := nodes.Lock(ctx, tx, e.node.ID)
-	switch {
-	case errors.Is(err, store.ErrNotFound) && !e.known:
-		return node{Meta: store.Meta{ID: e.node.ID}}, nil
-	case errors.Is(err, store.ErrNotFound), err == nil && n.Fenced:
-		return n, errFenced
-	}
-	return n, err
 }
 
 // reread finds out what has become of the leases of a batch that was done.
@@ -372,10 +362,8 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	if err != nil {
 		return err
 	}
-	if err := resume(ctx, tx, b, nodeID); err != nil {
-		return err
-	}
 	var leased []*lease
+	var ended []string
 	for _, ln := range b.lines {
 		t := ln.till
 		a, err := s.of(ctx, tx, ln.budget, t.start, ln.end)
@@ -385,10 +373,14 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 		if err := ln.post(a, living); err != nil {
 			return err
 		}
-		if ln.lease.Amount != ln.before.Amount {
+		switch {
+		case ln.lease.Amount == t.lease.Amount:
+		case ln.lease.Amount == 0:
+			ended = append(ended, ln.lease.ID)
+			ln.lease = lease{}
+		default:
 			if ln.lease.ID == "" {
-				ln.lease.Meta = store.Meta{ID: leaseID(nodeID, a.ID)}
-				ln.lease.NodeID, ln.lease.AccountID = nodeID, a.ID
+				ln.lease = lease{Meta: store.Meta{ID: leaseID(nodeID, a.ID)}, NodeID: nodeID, AccountID: a.ID, Amount: ln.lease.Amount}
 			}
 			leased = append(leased, &ln.lease)
 		}
@@ -396,30 +388,16 @@ func (l *Ledger) post(ctx context.Context, tx *store.Tx, b *batch, nodeID string
 	if err := s.keep(ctx, tx); err != nil {
 		return err
 	}
-	return leases.Put(ctx, tx, leased)
-}
-
-// resume finds the leases of tills that have just begun: one that went when it was empty has left an empty one.
-func resume(ctx context.Context, tx *store.Tx, b *batch, nodeID string) error {
-	var ids []string
-	begun := map[string]*line{}
-	for _, ln := range b.lines {
-		if ln.before = ln.till.lease; ln.till.hard && ln.before.ID == "" {
-			id := leaseID(nodeID, ln.till.account)
-			ids, begun[id] = append(ids, id), ln
-		}
+	if err := leases.Put(ctx, tx, leased); err != nil {
+		return err
 	}
-	list, err := leases.LockMany(ctx, tx, ids)
-	for _, rec := range list {
-		begun[rec.ID].before = rec
-	}
-	return err
+	return leases.DeleteMany(ctx, tx, ended)
 }
 
 // post brings an account to where the line leaves it.
 func (ln *line) post(a *account, living int64) error {
 	t := ln.till
-	ln.lease, ln.granted, ln.short = ln.before, 0, 0
+	ln.lease, ln.granted, ln.short = t.lease, 0, 0
 	ln.changed = a.Hard != t.hard
 	paid := ln.paid()
 	if t.hard {
@@ -474,79 +452,6 @@ func (e *engine) apply(b *batch) {
 			}
 		}
 	}
-}
-
-// startAnew is what becomes of a node that was fenced: everything in its memory is counted as spent, so nobody may take
-// from it any more, and what calls settle of what they held is paid already. What no call has ever held of it is told the
-// ledger, once, which gives it back. Soft budgets, of which nothing was leased, and what calls cost beyond what was leased
-// are paid by the next node.
-func (e *engine) startAnew(b *batch) {
-	proof, of := map[string]remains{}, map[string]*till{}
-	tell := func(t *till, r remains) {
-		if t.hard {
-			was := proof[t.account]
-			proof[t.account], of[t.account] = remains{was.free + r.free, was.settled + r.settled}, t
-		}
-	}
-	for _, ln := range b.lines {
-		if b.done { // before it was fenced, though nobody had heard of it: what went back is back
-			*ln.till.settled -= ln.settled
-			*ln.till.free += ln.due() - ln.paid()
-		} else {
-			tell(ln.till, remains{free: ln.back})
-		}
-	}
-	for f := range e.funds {
-		if f.lost { // with another node
-			continue
-		}
-		f.close()
-		settled := f.cell.Load().settled.Swap(0)
-		free := f.drain()
-		f.lost = true
-		f.taken -= settled + free
-		for _, t := range f.tills {
-			if tell(t, remains{free, settled}); !t.hard {
-				*t.settled += settled
-			}
-		}
-		e.journal.dropCell(f)
-	}
-	for key, t := range e.tills {
-		if tell(t, remains{*t.free, *t.settled}); t.hard {
-			delete(e.tills, key)
-			e.drop(t)
-		}
-	}
-	clear(e.wants)
-	for account, r := range proof {
-		if r.free < 0 {
-			e.owe(of[account], -r.free)
-		}
-	}
-	late := e.node.ID
-	e.node, e.known = node{}, false
-	e.reports = append(e.reports, report{late, proof})
-	e.round.end(nil) // whoever waits looks again
-	e.round = newRound()
-}
-
-// owe has the account of a till that is lost pay what was spent beyond all that was leased of it.
-func (e *engine) owe(lost *till, n int64) {
-	t := e.tills[lost.key()]
-	if t == nil {
-		t = &till{account: lost.account, hard: lost.hard, budget: lost.budget, start: lost.start, end: lost.end, funds: map[*fund]struct{}{}}
-		e.journal.till(t)
-		e.tills[t.key()] = t
-	}
-	*t.settled += n
-	*t.free -= n
-}
-
-// report is what a fenced node says of itself.
-type report struct {
-	node  string
-	proof map[string]remains
 }
 
 // end ends the round, once.

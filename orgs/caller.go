@@ -19,15 +19,16 @@ type Caller struct {
 	Scope   rbac.Scope // its state is that of the whole lineage
 	Team    *Team      // nil for a key outside of teams
 	Project *Project   // nil for a key outside of projects
+	Until   time.Time  // the first moment at which time alone ends the credential; zero: none
 }
 
 // KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
 // an *[AuthError]; the caller is then the one whose it is, or was, as far as it is known, for [Manager.Refused].
-func KeyCaller(ctx context.Context, tx *store.Tx, secret string) (c Caller, err error) {
-	if secret == "" {
+func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err error) {
+	if h == HashKey("") {
 		return c, &AuthError{Code: "missing_api_key"}
 	}
-	if c.Key, err = keyBySecret(ctx, tx, secret); err != nil {
+	if c.Key, c.Until, err = keyBySecret(ctx, tx, h); err != nil {
 		c.Actor = c.Key.named()
 		return c, err
 	}

@@ -63,7 +63,9 @@ func runChild(name string) error {
 		return err
 	}
 	defer s.Close()
-	m, err := orgs.New(s, withDials())
+	o := withDials()
+	o.Billing.Silence = childSilence
+	m, err := orgs.New(s, o)
 	if err != nil {
 		return err
 	}

@@ -168,9 +168,11 @@ func (t *recordedTx) Update(ctx context.Context, k *store.Kind, rec any) error {
 	return t.DriverTx.Update(ctx, k, rec)
 }
 
-func (t *recordedTx) Delete(ctx context.Context, k *store.Kind, id string) error {
-	t.wrote = append(t.wrote, write{k.Name, id})
-	return t.DriverTx.Delete(ctx, k, id)
+func (t *recordedTx) Delete(ctx context.Context, k *store.Kind, ids []string) error {
+	for _, id := range ids {
+		t.wrote = append(t.wrote, write{k.Name, id})
+	}
+	return t.DriverTx.Delete(ctx, k, ids)
 }
 
 func (t *recordedTx) Append(ctx context.Context, k *store.Kind, rows any) ([]bool, error) {
@@ -362,7 +364,7 @@ func (r *recorder) restore(t *testing.T, was state) {
 	var back []kept
 	for key, k := range is.kept {
 		if k.kind.Key == nil && is.rows[key] != was.rows[key] {
-			require.NoError(t, tx.Delete(t.Context(), k.kind, k.kind.Meta(k.rec).ID))
+			require.NoError(t, tx.Delete(t.Context(), k.kind, []string{k.kind.Meta(k.rec).ID}))
 		}
 	}
 	for key, k := range was.kept {

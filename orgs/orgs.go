@@ -191,6 +191,11 @@ type Budgets interface {
 	SuspendBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	ResumeBudget(ctx context.Context, b billing.Budget) (billing.Budget, error)
 	Overview(ctx context.Context, orgID string) ([]billing.BudgetState, error)
+	PlaceBudgets(ctx context.Context, orgID, teamID string) ([]billing.BudgetState, error)
+	ResumePlace(ctx context.Context, orgID, teamID string) error
+	Correct(ctx context.Context, in billing.Correction) (billing.Correction, error)
+	RequestRaise(ctx context.Context, orgID, teamID, budgetID string, in billing.RaiseRequest) (rbac.Approval, bool, error)
+	Raises(ctx context.Context, orgID, teamID, budgetID string, f rbac.ApprovalFilter) (store.Page[rbac.Approval], error)
 }
 
 // RateLimiting limits how many requests and tokens calls take, and how many run at once.
@@ -270,8 +275,8 @@ type Options struct {
 	Billing billing.Options
 	// Metering says how what calls have used is written.
 	Metering billing.MeteringOptions
-	// Nodes says which processes share the database, as far as rate limits have to know. Nil: there may be others, of which
-	// nothing is known; see billing.Limiter.
+	// Nodes says which processes share the database, as far as rate limits have to know. Nil: those of the ledger, which find
+	// each other in the database; see billing.Ledger.Nodes.
 	Nodes billing.Nodes
 	// KeyPrefix begins every API key; "" is "ok_live_".
 	KeyPrefix string
@@ -324,6 +329,9 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 		return nil, err
 	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
+	if m.opt.Nodes == nil {
+		m.opt.Nodes = m.Ledger.Nodes()
+	}
 	m.metering = billing.NewMetering(s, &m.opt.Metering)
 	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})
 	return m, nil

@@ -71,7 +71,10 @@ func drain(ctx context.Context, limits *billing.Limits, refusals int, took func(
 	return <-failed
 }
 
-// ratesProgram is another process that takes from limits:
+// childSilence is when a child is taken for dead.
+const childSilence = 3 * time.Second
+
+// ratesProgram is another process that takes from limits, as a node of that name, or, with -, as its manager does:
 //
 //	drain NODE ORG TEAM    takes until it is refused; answers "took" for each call, and at the end "drained"
 //	hold NODE ORG TEAM N   takes so many slots, and keeps them; answers "holds"
@@ -81,7 +84,11 @@ func ratesProgram(ctx context.Context, m *orgs.Manager, input *bufio.Scanner) er
 		var verb, name, org, team string
 		var n int
 		fmt.Sscan(input.Text(), &verb, &name, &org, &team, &n)
-		limits, err := newTaker(m, name).on(ctx, org, team)
+		k := taker{m, m.Limiter}
+		if name != "-" {
+			k = newTaker(m, name)
+		}
+		limits, err := k.on(ctx, org, team)
 		if err != nil {
 			return err
 		}
@@ -177,26 +184,27 @@ func TestAKilledProcessTakesOnlyItsShareWithIt(t *testing.T) {
 	})
 }
 
+// TestSlotsOfAKilledProcessAreFreedByItsFence: nobody has told the managers that they are several, nor that one is dead.
 func TestSlotsOfAKilledProcessAreFreedByItsFence(t *testing.T) { // F106
 	shared(t, func(t *testing.T, fresh func() string) {
 		database := fresh()
-		me, org, team := limitedTeam(t, database, billing.RateLimit{MaxParallelRequests: ptr(int64(3))})
-		limits, err := me.on(t.Context(), org, team)
+		named, org, team := limitedTeam(t, database, billing.RateLimit{MaxParallelRequests: ptr(int64(3))})
+		m, err := orgs.New(named.m.Store(), &orgs.Options{Billing: billing.Options{Silence: childSilence}})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, m.Close()) }()
+		limits, err := taker{m, m.Limiter}.on(t.Context(), org, team)
 		require.NoError(t, err)
 		c := startChild(t, "rates", database)
-		require.Equal(t, "holds", c.ask("hold node_0 %s %s 3", org, team))
+		require.Equal(t, "holds", c.ask("hold - %s %s 3", org, team))
 		_, err = limits.Take(t.Context(), billing.Ask{MaxWait: 200 * time.Millisecond})
 		require.ErrorIs(t, err, billing.ErrLimited)
-		c.kill()
-		freed := make(chan error, 1)
-		go func() {
-			time.Sleep(100 * time.Millisecond) // while one waits already
-			freed <- me.m.Store().Update(context.WithoutCancel(t.Context()), func(ctx context.Context, tx *store.Tx) error { return me.FreeNode(ctx, tx, "node_0") })
-		}()
+		require.Equal(t, 2, m.Nodes().Live())
+		time.AfterFunc(100*time.Millisecond, func() { c.cmd.Process.Kill() }) // while one waits already
 		for range 3 {
 			_, err := limits.Take(t.Context(), billing.Ask{MaxWait: 20 * time.Second})
 			require.NoError(t, err)
 		}
-		require.NoError(t, <-freed)
+		_, err = limits.Take(t.Context(), billing.Ask{})
+		require.ErrorIs(t, err, billing.ErrLimited)
 	})
 }

@@ -26,10 +26,21 @@ func newSecret(prefix string) string {
 	return prefix + secretAlphabet.EncodeToString(b[:])
 }
 
-func hashSecret(secret string) string {
-	h := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(h[:])
+// KeyHash is what is kept of a secret, and all that has to be known of it to find its key.
+type KeyHash [sha256.Size]byte
+
+// HashKey is the hash of a secret.
+func HashKey(secret string) KeyHash {
+	var short [96]byte // no secret of ours is longer, and a copy of that size costs no allocation
+	if len(secret) > len(short) {
+		return sha256.Sum256([]byte(secret))
+	}
+	return sha256.Sum256(short[:copy(short[:], secret)])
 }
+
+func (h KeyHash) text() string { return hex.EncodeToString(h[:]) }
+
+func hashSecret(secret string) string { return HashKey(secret).text() }
 
 // ErrUnauthenticated: no credential, or none that is good. The detail is a *[AuthError].
 var ErrUnauthenticated = errors.New("not authenticated")
@@ -80,7 +91,7 @@ func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Acto
 	}
 	var c Caller
 	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if c, err = KeyCaller(ctx, tx, secret); err != nil {
+		if c, err = KeyCaller(ctx, tx, HashKey(secret)); err != nil {
 			return err
 		}
 		return c.Stopped()
@@ -121,31 +132,37 @@ func tokenActor(ctx context.Context, tx *store.Tx, secret string) (t Token, a au
 	return t, a, nil
 }
 
-// keyBySecret returns a key that may be used now, by its secret or by the one before the last rotation. With an error
-// that it may not be used, the key is the one that was meant.
-func keyBySecret(ctx context.Context, tx *store.Tx, secret string) (APIKey, error) {
-	hash, rotated := hashSecret(secret), false
-	k, err := apiKeys.Find(ctx, tx, store.Eq("hash", hash))
+// keyBySecret returns a key that may be used now, by its secret or by the one before the last rotation, and until when time
+// alone changes nothing of that, zero for ever. With an error that it may not be used, the key is the one that was meant.
+func keyBySecret(ctx context.Context, tx *store.Tx, h KeyHash) (k APIKey, until time.Time, err error) {
+	hash, rotated := h.text(), false
+	k, err = apiKeys.Find(ctx, tx, store.Eq("hash", hash))
 	if errors.Is(err, store.ErrNotFound) {
 		k, err = apiKeys.Find(ctx, tx, store.Eq("previous_hash", hash))
-		rotated = err == nil && !tx.Now().Before(*k.PreviousExpiresAt)
+		if err == nil {
+			until = *k.PreviousExpiresAt
+			rotated = !tx.Now().Before(until)
+		}
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return APIKey{}, &AuthError{Code: "invalid_api_key"}
+		return APIKey{}, until, &AuthError{Code: "invalid_api_key"}
 	case err != nil:
-		return k, err
+		return k, until, err
+	}
+	if k.ExpiresAt != nil && (until.IsZero() || k.ExpiresAt.Before(until)) {
+		until = *k.ExpiresAt
 	}
 	status := k.StatusAt(tx.Now())
 	switch {
 	case rotated:
-		return k, &AuthError{"invalid_api_key", "rotated"}
+		return k, until, &AuthError{"invalid_api_key", "rotated"}
 	case status == KeyActive:
-		return k, nil
+		return k, until, nil
 	case status == KeyExpired:
-		return k, &AuthError{"expired_api_key", string(status)}
+		return k, until, &AuthError{"expired_api_key", string(status)}
 	}
-	return k, &AuthError{"invalid_api_key", string(status)}
+	return k, until, &AuthError{"invalid_api_key", string(status)}
 }
 
 // actor is the key as an actor, with the person bound to it.

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
@@ -39,6 +41,7 @@ type names struct {
 	Mail            string // token of the invitation
 	Key, Secret     string // of the team, for the user
 	Budget          string
+	Reservation     string // that is settled
 	Approval        string // which the user asked for
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it
@@ -151,6 +154,11 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	budget, err := f.SetBudget(ctx, someBudget(f))
 	require.NoError(t, err)
 	f.id.Budget = budget.ID
+	dollar := decimal.NewFromInt(1)
+	paid, err := f.Hold(ctx, billing.Path{OrgID: f.id.Org, TeamID: f.id.Team}, &dollar)
+	require.NoError(t, err)
+	require.NoError(t, paid.Settle(ctx, dollar))
+	f.id.Reservation = paid.ID
 	limit, err := f.SetRateLimit(ctx, someRateLimit(f))
 	require.NoError(t, err)
 	f.id.Limit = limit.ID

@@ -26,7 +26,7 @@ var userMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.UpdateUser(ctx, f.id.User, orgs.UserUpdate{Status: ptr(rbac.Gone)})
 		}},
-	{name: "UpdateUser/what is not one's own to change", by: byPlatform, global: true, guest: hidden, because: "the member is the user",
+	{name: "UpdateUser/what is not one's own to change", by: byPlatform, global: true, stirs: true, guest: hidden, because: "the member is the user",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.UpdateUser(ctx, f.id.Joining, orgs.UserUpdate{Status: ptr(rbac.Suspended)})
 		},

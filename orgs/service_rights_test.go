@@ -305,6 +305,41 @@ var otherMethods = []method{
 			b.Name = "none"
 			return f.ResumeBudget(ctx, b)
 		}},
+	{name: "PlaceBudgets", reads: true, nested: true, member: allowed, guest: denied, because: "the team gives its member role usage.read",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.PlaceBudgets(ctx, f.id.Org, f.id.Team)
+		}},
+	{name: "ResumePlace", nested: true,
+		first: func(ctx context.Context, f *fixture) error {
+			_, err := f.SuspendBudget(ctx, someBudget(f))
+			return err
+		},
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return nil, f.ResumePlace(ctx, f.id.Org, f.id.Team)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return nil, f.ResumePlace(ctx, f.id.Org, f.id.Project)
+		}},
+	{name: "Correct", by: byPlatform,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Correct(ctx, billing.Correction{OrgID: f.id.Org, ReservationID: f.id.Reservation, Reference: "r", Amount: decimal.NewFromInt(-1), Reason: "refund"})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Correct(ctx, billing.Correction{OrgID: f.id.Org, ReservationID: f.id.Reservation, Reference: "r", Amount: decimal.NewFromInt(-2), Reason: "refund"})
+		}},
+	{name: "RequestRaise", by: byPlatform, nested: true, member: hidden, guest: hidden, because: "to who is not in the team its budget does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			a, _, err := f.RequestRaise(ctx, f.id.Org, "", f.id.Budget, billing.RaiseRequest{Amount: decimal.NewFromInt(3), Requester: f.id.User})
+			return a, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			a, _, err := f.RequestRaise(ctx, f.id.Org, "", f.id.Budget, billing.RaiseRequest{Requester: f.id.User})
+			return a, err
+		}},
+	{name: "Raises", reads: true, nested: true, member: allowed, guest: allowed, because: "everybody sees their own",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Raises(ctx, f.id.Org, "", f.id.Budget, rbac.ApprovalFilter{})
+		}},
 	{name: "Overview", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Overview(ctx, f.id.Org) }},
 	{name: "SetRateLimit", nested: true,

@@ -38,6 +38,7 @@ type method struct {
 
 	nested bool // something inside of the organization is named beside it
 	global bool // it belongs to no organization: its event is in the log of the platform
+	stirs  bool // though it belongs to none, the organization of the fixture has to look at it again
 	makes  bool // an organization, in whose own log the event is; the one above is changed
 	rows   int  // changes that are asked for; 1
 	units  int  // in which they are stored; 1
@@ -107,7 +108,7 @@ func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {
 var outside = map[string]string{
 	"IngestUsage": "the platform's alone, and no record is changed", "Store": "what the host gave", "Metering": "the data path, which has decided", "Catalogue": "what the host gave",
 	"Change": "the guard itself", "Read": "the guard itself", "Visible": "the guard itself", "Together": "the guard itself",
-	"Audit": "the log, for the host itself", "Below": "the guard itself", "View": "the guard itself", "Watch": "the guard itself", "Close": "the host's",
+	"Audit": "the log, for the host itself", "Below": "the guard itself", "View": "the guard itself", "Watch": "the guard itself", "Attend": "the guard itself", "Petition": "the guard itself, whose caller says who may", "Close": "the host's",
 	"Allows": "the data path, which asks for others", "Decide": "the data path, which asks for others",
 	"Principal": "the data path, which asks for others", "Action": "looks up a word",
 	"OrgID": "resolves a name for whoever belongs there", "OrgPlace": "resolves a name for whoever belongs there",
@@ -116,8 +117,8 @@ var outside = map[string]string{
 	"ExpireInvitations": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
 	"Elapsed": "reads a clock", "Recount": "the host's, who keeps the nodes", "Fenced": "the host's, who keeps the nodes", "PruneRateWindows": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
-	"Purse": "the data path, which has decided", "Hold": "the data path, which has decided", "ReserveUpTo": "the data path, which has decided",
-	"Flush": "writes what was decided already", "Reclaim": "the host's, now and then",
+	"Purse": "the data path, which has decided", "Hold": "the data path, which has decided", "ReserveUpTo": "the data path, which has decided", "SettleHold": "the data path, which has decided",
+	"Flush": "writes what was decided already", "Reclaim": "the host's, now and then", "Nodes": "what the limiter has",
 	"Reserve": "the data path, which has decided", "Settle": "the data path, which has decided", "SettleUsage": "the data path, which has decided", "Used": "the data path, which has decided", "Refused": "the data path, which has decided",
 }
 
@@ -321,6 +322,9 @@ func (m method) holds(t *testing.T, f *fixture, left change) {
 		default:
 			require.True(t, m.global, "in the log of the organization")
 		}
+	}
+	if m.stirs {
+		raised[f.id.Org]++
 	}
 	require.Equal(t, raised, left.raised, "the revision is raised by one for each")
 }

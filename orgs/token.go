@@ -63,6 +63,11 @@ func (m *Manager) CreateToken(ctx context.Context, user string, in NewToken) (t 
 		if in.MFAVerifiedAt != nil && in.MFAVerifiedAt.After(tx.Now()) {
 			return audit.Change{}, store.Invalid("mfa_verified_at", "range", "lies in the future")
 		}
+		if in.MFAVerifiedAt != nil {
+			if err := stir(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
+		}
 		secret = newSecret(tokenPrefix)
 		t = Token{UserID: u.ID, Name: in.Name, Hash: hashSecret(secret), ExpiresAt: tx.Now().AddDate(0, 0, days), MFAVerifiedAt: micros(in.MFAVerifiedAt)}
 		return audit.Created(&t), tokens.Insert(ctx, tx, &t)
@@ -108,6 +113,11 @@ func (m *Manager) RevokeToken(ctx context.Context, user, id string) (t Token, er
 		}
 		if t.UserID != u.ID {
 			return audit.Change{}, store.ErrNotFound
+		}
+		if t.MFAVerifiedAt != nil {
+			if err := stir(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
 		}
 		before := t
 		t.Revoked = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
@@ -161,6 +162,11 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 				return audit.Change{}, err
 			}
 		}
+		if u.State != before.State {
+			if err := stir(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
+		}
 		err := users.Update(ctx, tx, &u)
 		if errors.Is(err, store.ErrExists) {
 			err = &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists"}
@@ -214,6 +220,28 @@ func everywhere(ctx context.Context, tx *store.Tx, userID string) (held []rbac.A
 		}
 	}
 	return held, nil
+}
+
+// stir has every organization of a person look at them again, and locks the person: who joins one meanwhile waits, and who
+// has joined one meanwhile has it stirred too.
+func stir(ctx context.Context, tx *store.Tx, userID string) error {
+	stirred, err := rbac.Stir(ctx, tx, userID)
+	if err != nil {
+		return err
+	}
+	if _, err := users.Lock(ctx, tx, userID); err != nil {
+		return err
+	}
+	held, err := everywhere(ctx, tx, userID)
+	if err != nil {
+		return err
+	}
+	for _, a := range held {
+		if !slices.Contains(stirred, a.OrgID) {
+			return fmt.Errorf("%w: the user has joined an organization", store.ErrTransient)
+		}
+	}
+	return nil
 }
 
 func isGone(ctx context.Context, tx *store.Tx, orgID string) (bool, error) {

@@ -49,7 +49,11 @@ type Approval struct {
 	// EndsAt is when the request lapses while it is pending, the grant once approved, the
 	// remembered refusal once denied.
 	EndsAt    time.Time        `json:"ends_at"`
-	MaxAmount *decimal.Decimal `json:"max_amount"` // cost cap per call in USD once approved, nil for none
+	MaxAmount *decimal.Decimal `json:"max_amount"` // USD, once approved: cost cap per call, or how much of Amount; nil for none
+
+	// Of a [Matter]: how much was asked for (USD), and until when at the latest; nil for none.
+	Amount *decimal.Decimal `json:"amount,omitempty"`
+	Until  *time.Time       `json:"until,omitempty"`
 }
 
 // Vote is what one approver has said.
@@ -59,7 +63,15 @@ type Vote struct {
 	Reason    string           `json:"reason"`
 	At        time.Time        `json:"at"`
 	Lasts     time.Duration    `json:"lasts"`      // of a grant, from the last word that was needed
-	MaxAmount *decimal.Decimal `json:"max_amount"` // cost cap per call in USD, nil for none
+	MaxAmount *decimal.Decimal `json:"max_amount"` // USD: cost cap per call, or how much of what is asked for; nil for none
+}
+
+// permission is what who decides on the request holds.
+func (a *Approval) permission() string {
+	if len(a.Requirements) == 0 {
+		return approving
+	}
+	return a.Requirements[0].permission()
 }
 
 // AuditResource is how the log names the request.
@@ -128,8 +140,8 @@ func (g *Guard) ApprovalOrg(ctx context.Context, id string) (orgID string, err e
 	return orgID, err
 }
 
-// Approval returns a request, to its requester and to who holds members.approve_requests in its context. To
-// everybody else it does not exist.
+// Approval returns a request, to its requester and to who holds members.approve_requests in its context, or what its
+// approvers hold. To everybody else it does not exist.
 func (g *Guard) Approval(ctx context.Context, orgID, id string) (a Approval, err error) {
 	err = g.Read(ctx, Op{Action: "approvals.read", OrgID: orgID, Resource: "approval:" + id, Self: true}, func(ctx context.Context, tx *store.Tx) error {
 		found, err := ownApproval(ctx, tx, orgID, id)
@@ -137,8 +149,8 @@ func (g *Guard) Approval(ctx context.Context, orgID, id string) (a Approval, err
 			return err
 		}
 		if by := actor(ctx); by.Type != audit.User || by.ID != found.Requester {
-			if all, err := g.oversees(ctx, tx, by, orgID, found.TeamID); err != nil || !all {
-				return cmp.Or(err, store.ErrNotFound)
+			if err := g.mustSee(ctx, tx, by, &found); err != nil {
+				return err
 			}
 		}
 		a = found
@@ -151,19 +163,29 @@ func (g *Guard) Approval(ctx context.Context, orgID, id string) (a Approval, err
 type ApprovalFilter struct {
 	Status    ApprovalStatus // as it is now
 	Requester string         // user; "me" is the actor
-	Limit     int
-	After     string
+	Action    string
+	Resource  string
+	// Permission lets who holds it see all requests; "" is members.approve_requests. It goes with an Action whose approvers
+	// hold it.
+	Permission string
+	Limit      int
+	After      string
 }
 
 // Approvals lists requests, the newest first: of a team or project, or with teamID "" of the organization with
-// all teams. Who holds members.approve_requests sees those of the teams where they do, everybody else their
-// own.
+// all teams. Who holds members.approve_requests, or the permission of the filter, sees those of the teams where they do,
+// everybody else their own.
 func (g *Guard) Approvals(ctx context.Context, orgID, teamID string, f ApprovalFilter) (page store.Page[Approval], err error) {
 	op := Op{Action: "approvals.read", OrgID: orgID, TeamID: teamID, Self: true}
 	err = g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
 		q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}, Order: []store.Order{store.Desc("created_at")}, Limit: f.Limit, After: f.After}
 		if teamID != "" {
 			q.Where = append(q.Where, store.Eq("team_id", teamID))
+		}
+		for column, is := range map[string]string{"action": f.Action, "resource": f.Resource} {
+			if is != "" {
+				q.Where = append(q.Where, store.Eq(column, is))
+			}
 		}
 		mine := "" // what the actor has asked for: a key of theirs is not they
 		by, requester := actor(ctx), f.Requester
@@ -176,7 +198,7 @@ func (g *Guard) Approvals(ctx context.Context, orgID, teamID string, f ApprovalF
 			}
 		}
 		if requester == "" || requester != mine {
-			teams, all, err := g.overseen(ctx, tx, by, orgID, teamID)
+			teams, all, err := g.overseen(ctx, tx, by, orgID, teamID, cmp.Or(f.Permission, approving))
 			switch {
 			case err != nil:
 				return err
@@ -226,9 +248,19 @@ func (s ApprovalStatus) at(now time.Time) ([]store.Cond, error) {
 	return nil, store.Invalid("status", "enum", "must be pending, approved, denied, expired or withdrawn")
 }
 
-// oversees says whether the actor sees all requests in a context.
-func (g *Guard) oversees(ctx context.Context, tx *store.Tx, by audit.Actor, orgID, teamID string) (bool, error) {
-	_, err := g.mayRead(ctx, tx, by, Op{Action: "members.approve_requests", OrgID: orgID, TeamID: teamID, Past: true})
+// mustSee answers store.ErrNotFound to who is neither an approver of the request nor oversees all requests there.
+func (g *Guard) mustSee(ctx context.Context, tx *store.Tx, by audit.Actor, a *Approval) error {
+	for _, permission := range []string{a.permission(), approving} {
+		if all, err := g.oversees(ctx, tx, by, a.OrgID, a.TeamID, permission); err != nil || all {
+			return err
+		}
+	}
+	return store.ErrNotFound
+}
+
+// oversees says whether the actor sees all requests in a context, of those on which who decides holds the permission.
+func (g *Guard) oversees(ctx context.Context, tx *store.Tx, by audit.Actor, orgID, teamID, permission string) (bool, error) {
+	_, err := g.mayRead(ctx, tx, by, Op{Action: permission, OrgID: orgID, TeamID: teamID, Past: true})
 	if errors.Is(err, ErrDenied) {
 		return false, nil
 	}
@@ -237,8 +269,8 @@ func (g *Guard) oversees(ctx context.Context, tx *store.Tx, by audit.Actor, orgI
 
 // overseen are the contexts in which the actor sees all requests, of one or of the organization with all teams and
 // projects, where overrides may give and take; all says that they are all there are.
-func (g *Guard) overseen(ctx context.Context, tx *store.Tx, by audit.Actor, orgID, teamID string) (teams []string, all bool, err error) {
-	if all, err = g.oversees(ctx, tx, by, orgID, teamID); err != nil || teamID != "" {
+func (g *Guard) overseen(ctx context.Context, tx *store.Tx, by audit.Actor, orgID, teamID, permission string) (teams []string, all bool, err error) {
+	if all, err = g.oversees(ctx, tx, by, orgID, teamID, permission); err != nil || teamID != "" {
 		return nil, all, err
 	}
 	if all {
@@ -251,7 +283,7 @@ func (g *Guard) overseen(ctx context.Context, tx *store.Tx, by audit.Actor, orgI
 		if r.ID == orgID {
 			continue
 		}
-		is, err := g.oversees(ctx, tx, by, orgID, r.ID)
+		is, err := g.oversees(ctx, tx, by, orgID, r.ID, permission)
 		if err != nil {
 			return nil, false, err
 		}

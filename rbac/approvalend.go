@@ -1,7 +1,6 @@
 package rbac
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +14,11 @@ import (
 // Who may decide on the request may take back the grant; a request that is pending they deny. What has ended
 // is store.ErrConflict.
 func (g *Guard) WithdrawApproval(ctx context.Context, orgID, id, reason string) (a Approval, err error) {
-	team, err := g.approvalTeam(ctx, orgID, id)
+	seen, err := g.pending(ctx, orgID, id)
 	if err != nil {
 		return a, err
 	}
-	op := Op{Action: "approvals.delete", OrgID: orgID, TeamID: team, Past: true, Resource: "approval:" + id, Self: true}
+	op := Op{Action: "approvals.delete", OrgID: orgID, TeamID: seen.TeamID, Past: true, Resource: "approval:" + id, Self: true}
 	err = g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if err := CheckText("reason", reason, 0, MaxDescription); err != nil {
 			return audit.Change{}, err
@@ -40,9 +39,8 @@ func (g *Guard) mayWithdraw(ctx context.Context, tx *store.Tx, a Approval) error
 	if by.Sovereign() || by.Type == audit.User && by.ID == a.Requester {
 		return nil
 	}
-	all, err := g.oversees(ctx, tx, by, a.OrgID, a.TeamID)
-	if err != nil || !all {
-		return cmp.Or(err, store.ErrNotFound) // as to be read
+	if err := g.mustSee(ctx, tx, by, &a); err != nil {
+		return err
 	}
 	if a.Status == ApprovalPending {
 		return &Denied{Code: "permission_denied", Action: "approvals.delete", TeamID: a.TeamID, Resource: "approval:" + a.ID,
@@ -61,6 +59,11 @@ func (g *Guard) withdraw(ctx context.Context, tx *store.Tx, a *Approval, reason 
 	}
 	before := *a
 	a.Status = ApprovalWithdrawn
+	if before.Status == ApprovalApproved {
+		if err := g.apply(ctx, tx, a); err != nil {
+			return audit.Change{}, err
+		}
+	}
 	if err := approvals.Update(ctx, tx, a); err != nil {
 		return audit.Change{}, err
 	}
@@ -69,8 +72,8 @@ func (g *Guard) withdraw(ctx context.Context, tx *store.Tx, a *Approval, reason 
 
 // EndApprovals withdraws what a user, or with "" everybody, has asked for and was granted in an organization, or
 // in one team or project of it: who comes back asks anew. Of a user whose membership in a whole organization
-// ends it does so in those below as well, where they hold nothing of their own. It is called inside the Change
-// that ends a membership; whoever may make that may do this.
+// ends it does so in those below as well, where they hold nothing of their own. What a user was granted of a [Matter] is
+// not theirs alone, and stays. It is called inside the Change that ends a membership; whoever may make that may do this.
 func (g *Guard) EndApprovals(ctx context.Context, tx *store.Tx, orgID, teamID, user, reason string) error {
 	open, err := standingApprovals(ctx, tx, []string{orgID}, teamID, user)
 	if err != nil {
@@ -85,6 +88,9 @@ func (g *Guard) EndApprovals(ctx context.Context, tx *store.Tx, orgID, teamID, u
 	}
 	for i := range open {
 		a := &open[i]
+		if user != "" && a.Status == ApprovalApproved && a.ofMatter() {
+			continue
+		}
 		op := Op{Action: "approvals.delete", OrgID: a.OrgID, TeamID: a.TeamID, Past: true, Open: true}
 		err := g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 			return g.withdraw(ctx, tx, a, reason)

@@ -25,7 +25,7 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, reason string) (
 		return a, false, ErrNoActor
 	}
 	if r.Person = cmp.Or(r.Person, by.Person()); r.Person == "" {
-		return a, false, store.Invalid("requester", "required", "an approval needs a person who asks")
+		return a, false, errNobodyAsks
 	}
 	reason = strings.TrimSpace(reason)
 	if err := CheckText("reason", reason, 0, MaxDescription); err != nil {
@@ -37,43 +37,64 @@ func (g *Guard) RequestApproval(ctx context.Context, r Request, reason string) (
 	if err := g.spell(&r); err != nil {
 		return a, false, err
 	}
-	// A refused call is asked again and again; only the first one writes.
-	op := Op{Action: "approvals.create", OrgID: r.OrgID, TeamID: r.TeamID, Resource: r.Resource, Self: true}
-	err = g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) (err error) {
-		a, err = pendingApproval(ctx, tx, r)
-		return err
+	return g.open(ctx, r, nil, func(ctx context.Context, tx *store.Tx) (fresh Approval, err error) {
+		fresh.Reason = reason
+		if fresh.Requirements, err = g.needs(ctx, tx, by, r); err != nil {
+			return fresh, err
+		}
+		if reason == "" && slices.ContainsFunc(fresh.Requirements, func(n ApprovalNeed) bool { return n.ReasonRequired }) {
+			return fresh, store.Invalid("reason", "required", "is required for this approval")
+		}
+		return fresh, nil
 	})
-	if err != nil || a.ID != "" {
+}
+
+var errNobodyAsks = store.Invalid("requester", "required", "an approval needs a person who asks")
+
+// open returns the request of r that is pending, or stores what make returns as a new one. may, unless it is nil, says
+// whether the actor may ask at all.
+func (g *Guard) open(ctx context.Context, r Request, may func(context.Context, *store.Tx) error,
+	make func(context.Context, *store.Tx) (Approval, error)) (a Approval, opened bool, err error) {
+	op := Op{Action: "approvals.create", OrgID: r.OrgID, TeamID: r.TeamID, Resource: r.Resource, Self: true}
+	find := func(ctx context.Context, tx *store.Tx) (Approval, error) {
+		if may != nil {
+			if err := may(ctx, tx); err != nil {
+				return Approval{}, err
+			}
+		}
+		return pendingApproval(ctx, tx, r)
+	}
+	// What is refused is asked for again and again; only the first time writes.
+	look := func() error {
+		return g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) (err error) {
+			a, err = find(ctx, tx)
+			return err
+		})
+	}
+	if err = look(); err != nil || a.ID != "" {
 		return a, false, err
 	}
 	err = g.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		open, err := pendingApproval(ctx, tx, r)
+		open, err := find(ctx, tx)
 		if err != nil {
 			return audit.Change{}, err
 		}
 		if open.ID != "" {
 			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "a request is open already", ID: open.ID}
 		}
-		needs, err := g.needs(ctx, tx, by, r)
-		if err != nil {
+		if a, err = make(ctx, tx); err != nil {
 			return audit.Change{}, err
 		}
-		if reason == "" && slices.ContainsFunc(needs, func(n ApprovalNeed) bool { return n.ReasonRequired }) {
-			return audit.Change{}, store.Invalid("reason", "required", "is required for this approval")
-		}
-		a = Approval{OrgID: r.OrgID, TeamID: r.TeamID, Requester: r.Person, Action: r.Action, Resource: r.Resource,
-			Reason: reason, Status: ApprovalPending, Requirements: needs, Decisions: []Vote{}, EndsAt: tx.Now().Add(approvalPending)}
+		a.OrgID, a.TeamID, a.Requester, a.Action, a.Resource = r.OrgID, r.TeamID, r.Person, r.Action, r.Resource
+		a.Status, a.Decisions, a.EndsAt = ApprovalPending, []Vote{}, tx.Now().Add(approvalPending)
 		if err := approvals.Insert(ctx, tx, &a); err != nil {
 			return audit.Change{}, err
 		}
-		return g.step(ctx, tx, "approval.requested", nil, &a, reason)
+		return g.step(ctx, tx, "approval.requested", nil, &a, a.Reason)
 	})
 	var faster *store.ConflictError
 	if errors.As(err, &faster) && faster.ID != "" {
-		err = g.Read(ctx, op, func(ctx context.Context, tx *store.Tx) (err error) {
-			a, err = pendingApproval(ctx, tx, r)
-			return err
-		})
+		err = look()
 		return a, false, err
 	}
 	return a, err == nil, err

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,11 +10,14 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// approving is what an approver holds.
-var approving = Permission{pattern: "members.approve_requests"}
+// approving is what an approver of calls holds.
+const approving = "members.approve_requests"
 
-// qualifies says whether the user may meet a requirement: holds members.approve_requests in the team and one
-// of the roles, in the team or at the level of the organization.
+// permission is what an approver holds.
+func (n *ApprovalNeed) permission() string { return cmp.Or(n.Permission, approving) }
+
+// qualifies says whether the user may meet a requirement: holds its permission in the team and, where it names
+// approvers, is one of them, by a role in the team or at the level of the organization.
 func qualifies(ctx context.Context, w world, team, user string, need *ApprovalNeed) (bool, error) {
 	st, err := w.stand(ctx, user)
 	if errors.Is(err, store.ErrNotFound) {
@@ -27,11 +31,11 @@ func qualifies(ctx context.Context, w world, team, user string, need *ApprovalNe
 			return store.SlugKey(who) == role || who == "user:"+user
 		})
 	})
-	if !fits {
+	if !fits && len(need.Approvers) > 0 {
 		return false, nil
 	}
 	h, err := st.holdings(team, false)
-	return h.contain(approving), err
+	return h.contain(Permission{pattern: need.permission()}), err
 }
 
 // qualifiesForAny is qualifies for any of the requirements.
@@ -82,7 +86,7 @@ func (g *Guard) approvers(ctx context.Context, tx *store.Tx, a *Approval) ([]str
 	if err != nil {
 		return nil, err
 	}
-	some, err := candidates(ctx, tx, chain, open)
+	some, err := candidates(ctx, tx, chain, a.TeamID, open)
 	if err != nil {
 		return nil, err
 	}
@@ -103,34 +107,51 @@ func (g *Guard) approvers(ctx context.Context, tx *store.Tx, a *Approval) ([]str
 }
 
 // candidates are the users whom requirements name, themselves or by a role that they hold somewhere in the
-// organization or above it, sorted.
-func candidates(ctx context.Context, tx *store.Tx, chain []Scope, needs []ApprovalNeed) (users []string, err error) {
+// organization or above it, sorted. Where a requirement names nobody they are the holders of roles with its permission:
+// who has it in another way may decide too, and is not among them.
+func candidates(ctx context.Context, tx *store.Tx, chain []Scope, team string, needs []ApprovalNeed) (users []string, err error) {
 	for _, need := range needs {
-		for _, who := range need.Approvers {
-			if user, ok := strings.CutPrefix(who, "user:"); ok {
-				users = append(users, user)
-				continue
-			}
-			for _, scope := range chain {
-				role, err := FindRole(ctx, tx, scope.ID, who)
-				if errors.Is(err, store.ErrNotFound) {
-					continue
-				} else if err != nil {
+		for _, scope := range chain {
+			named := need.Approvers
+			if len(named) == 0 {
+				if named, err = whoseRolesAllow(ctx, tx, scope.ID, team, need.permission()); err != nil {
 					return nil, err
 				}
-				for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", scope.ID), store.Eq("role_id", role.ID)}}) {
-					if err != nil {
-						return nil, err
-					}
-					if a.Kind == Member {
-						users = append(users, a.Subject)
-					}
+			}
+			for _, who := range named {
+				if user, ok := strings.CutPrefix(who, "user:"); ok {
+					users = append(users, user)
+					continue
 				}
+				held, err := roleHolders(ctx, tx, scope.ID, who)
+				if err != nil {
+					return nil, err
+				}
+				users = append(users, held...)
 			}
 		}
 	}
 	slices.Sort(users)
 	return slices.Compact(users), nil
+}
+
+// roleHolders are the users who hold a role somewhere in an organization, which may not have it.
+func roleHolders(ctx context.Context, tx *store.Tx, orgID, slug string) (users []string, err error) {
+	role, err := FindRole(ctx, tx, orgID, slug)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.Eq("role_id", role.ID)}}) {
+		if err != nil {
+			return nil, err
+		}
+		if a.Kind == Member {
+			users = append(users, a.Subject)
+		}
+	}
+	return users, nil
 }
 
 // replaceApprovers puts another role in the place of one that goes in what pending requests want.
@@ -149,7 +170,7 @@ func replaceApprovers(ctx context.Context, tx *store.Tx, role, other Role) error
 	for _, a := range naming {
 		needs := make([]ApprovalNeed, len(a.Requirements)) // what was read may be shared
 		for i, n := range a.Requirements {
-			needs[i] = ApprovalNeed{slices.Clone(n.Approvers), n.ReasonRequired}
+			needs[i] = ApprovalNeed{slices.Clone(n.Approvers), n.ReasonRequired, n.Permission}
 			for j, who := range n.Approvers {
 				if store.SlugKey(who) == role.SlugKey {
 					needs[i].Approvers[j] = other.Slug

@@ -226,8 +226,9 @@ func (c Conditions) validate(at string) error {
 
 // ApprovalNeed is what an approval has to meet.
 type ApprovalNeed struct {
-	Approvers      []string `json:"approvers"`
+	Approvers      []string `json:"approvers"` // roles, or user:<id>; empty in requests of a [Matter]: whoever holds the permission
 	ReasonRequired bool     `json:"reason_required"`
+	Permission     string   `json:"permission,omitempty"` // that an approver holds; "" is members.approve_requests
 }
 
 func (a ApprovalCondition) need() ApprovalNeed {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -20,6 +21,7 @@ type Guard struct {
 	opt        Options
 	memory     memory
 	live       freshness
+	matters    sync.Map // action to Matter
 
 	asTeam  actionSet // what a key may do as its team
 	editing actionSet // what no policy takes from an owner
@@ -77,11 +79,12 @@ func Kinds() []*store.Kind {
 
 // Op is what somebody wants to do.
 type Op struct {
-	Action   string // dot form, such as teams.create
-	OrgID    string // "" for what belongs to no organization: the platform alone
-	TeamID   string // the team in whose context it happens, "" for the organization's
-	Resource string // "type:id"; "" is the team or organization itself
-	Owner    string // the user that the resource belongs to, for grants that end in :own
+	Action   string   // dot form, such as teams.create
+	OrgID    string   // "" for what belongs to no organization: the platform alone
+	TeamID   string   // the team in whose context it happens, "" for the organization's
+	Or       []string // actions that let through as well, for what may be read for several reasons
+	Resource string   // "type:id"; "" is the team or organization itself
+	Owner    string   // the user that the resource belongs to, for grants that end in :own
 
 	// Open lets every actor through, and the organization's rules for signed-in people do not
 	// apply: the function itself decides who may, as in the acceptance of an invitation.
@@ -202,6 +205,28 @@ func bump(ctx context.Context, tx *store.Tx, orgID string, e audit.Event) error 
 	scope.Trail = extend(scope.Trail, scope.Revision, tx.Traces())
 	announce(ctx, tx, orgID, scope.Revision, e)
 	return Scopes.Update(ctx, tx, &scope)
+}
+
+// Stir raises the revision of every organization in which a subject holds something, for a change outside of organizations
+// that counts in all of them, such as of the state of a person. It is a part of that change, and locks the organizations:
+// what is locked after organizations, such as people, must not be locked before. It answers which they are.
+func Stir(ctx context.Context, tx *store.Tx, subject string) (orgIDs []string, err error) {
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", subject)}, Order: []store.Order{store.Asc("org_id")}}) {
+		if err != nil {
+			return nil, err
+		}
+		orgIDs = append(orgIDs, a.OrgID)
+	}
+	orgIDs = slices.Compact(orgIDs)
+	for _, id := range orgIDs {
+		if _, err := Scopes.Lock(ctx, tx, id); err != nil {
+			return nil, err
+		}
+		if err := bump(ctx, tx, id, audit.Event{}); err != nil {
+			return nil, err
+		}
+	}
+	return orgIDs, nil
 }
 
 // announce notes the new revision for whoever asked to know, and tells all processes.
@@ -388,15 +413,21 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 	case op.Self:
 		return Decision{}, nil
 	}
-	d, err := g.decide(ctx, &records{guard: g, tx: tx, chain: chain, locked: locked}, st, by.ID, &Request{
-		OrgID: op.OrgID, TeamID: op.TeamID, Action: op.Action, Person: by.Person(),
-		Call: Call{Resource: resource, Owner: op.Owner, At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt},
-	})
-	if err != nil {
-		return Decision{}, err
-	}
-	if d.Allowed {
-		return d, nil
+	var d Decision // the first, unless another one allows
+	for i, action := range append([]string{op.Action}, op.Or...) {
+		is, err := g.decide(ctx, &records{guard: g, tx: tx, chain: chain, locked: locked}, st, by.ID, &Request{
+			OrgID: op.OrgID, TeamID: op.TeamID, Action: action, Person: by.Person(),
+			Call: Call{Resource: resource, Owner: op.Owner, At: tx.Now(), IP: by.IP, MFAAt: by.MFAAt},
+		})
+		if err != nil {
+			return Decision{}, err
+		}
+		if is.Allowed {
+			return is, nil
+		}
+		if i == 0 {
+			d = is
+		}
 	}
 	denied.Code, denied.Decision = d.Code, d
 	return Decision{}, denied

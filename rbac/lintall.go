@@ -78,7 +78,7 @@ func (g *Guard) knows(l *layer, teamID string, now time.Time) (Knowledge, error)
 		if err != nil {
 			return Knowledge{}, err
 		}
-		may[r.SlugKey] = holdings{h}.contain(approving)
+		may[r.SlugKey] = holdings{h}.contain(Permission{pattern: approving})
 	}
 	return Knowledge{Vocabulary: g.vocabulary, AnomalySource: g.opt.Anomaly != nil, Now: now, Approves: func(who string) bool {
 		return strings.HasPrefix(who, "user:") || may[store.SlugKey(who)]

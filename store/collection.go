@@ -269,19 +269,28 @@ func (c Collection[T, P]) Put(ctx context.Context, tx *Tx, recs []P) error {
 
 // Delete removes the record with that id, or answers ErrNotFound.
 func (c Collection[T, P]) Delete(ctx context.Context, tx *Tx, id string) error {
-	if err := tx.write(); err != nil {
+	return c.DeleteMany(ctx, tx, []string{id})
+}
+
+// DeleteMany removes several records, whose ids differ, in one statement. ErrNotFound when one is not there.
+func (c Collection[T, P]) DeleteMany(ctx context.Context, tx *Tx, ids []string) error {
+	if err := tx.write(); err != nil || len(ids) == 0 {
 		return err
 	}
-	var rec T
-	P(&rec).meta().ID = id
-	if c.kind.traced != "" && c.kind.traced != "id" {
-		if err := tx.driver.Get(ctx, c.kind, id, true, P(&rec)); err != nil {
-			return tx.doom(err)
+	recs := make([]T, len(ids))
+	for i, id := range ids {
+		P(&recs[i]).meta().ID = id
+		if c.kind.traced != "" && c.kind.traced != "id" {
+			if err := tx.driver.Get(ctx, c.kind, id, true, P(&recs[i])); err != nil {
+				return tx.doom(err)
+			}
 		}
 	}
-	if err := tx.driver.Delete(ctx, c.kind, id); err != nil {
+	if err := tx.driver.Delete(ctx, c.kind, ids); err != nil {
 		return tx.doom(err)
 	}
-	tx.trace(c.kind, P(&rec))
+	for i := range recs {
+		tx.trace(c.kind, P(&recs[i]))
+	}
 	return nil
 }

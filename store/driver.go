@@ -44,8 +44,8 @@ type DriverTx interface {
 	// or is there though it should be new.
 	Put(ctx context.Context, k *Kind, recs any) error
 
-	// Delete removes the record with that id, or answers ErrNotFound.
-	Delete(ctx context.Context, k *Kind, id string) error
+	// Delete removes the records with those ids, which differ, or answers ErrNotFound when one is not there.
+	Delete(ctx context.Context, k *Kind, ids []string) error
 
 	// Append keeps new rows of a log, a slice of its struct, and answers of each whether it was new:
 	// one whose key is there already, also from an earlier row of the slice, is skipped. The database numbers

@@ -111,6 +111,12 @@ func (s *Store) Elapsed() time.Duration {
 	return s.now().Sub(s.began)
 }
 
+// Clock is Now and Elapsed of one moment, by one look at the clock.
+func (s *Store) Clock() (now time.Time, elapsed time.Duration) {
+	t := s.now()
+	return t.UTC().Truncate(time.Microsecond), t.Sub(s.began)
+}
+
 // NewID returns a fresh id as [Tx.NewID] does, for what is no record.
 func (s *Store) NewID(prefix string) string { return s.newID(prefix, s.Now()) }
 

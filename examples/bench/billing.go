@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,8 @@ var billingBars = []bar{
 	{name: "billing.db_tx_per_1000", what: "PostgreSQL transactions for 1,000 admissions, steady", limit: 0.2},
 	{name: "billing.db_tx_idle", what: "PostgreSQL transactions a second when nobody calls", limit: 0},
 	{name: "billing.usable_pct", what: "of a budget that two processes' worth of ledgers exhaust, %", limit: 99.9, least: true},
+	{name: "billing.priority_wait_ratio", what: "p99 of the wait with priority over that without, at twice the load that fits", limit: 0.1},
+	{name: "billing.usable_killed_pct", what: "of a budget that four processes exhaust, one of which is killed each second, %", limit: 99.5, least: true, full: true},
 	{name: "billing.cluster_admits_s", what: "admissions a second, 4 processes on one PostgreSQL", limit: 1_500_000, least: true, full: true},
 }
 
@@ -80,6 +81,9 @@ func benchBilling(ctx context.Context, b *bench) error {
 	if err := benchUsable(ctx, b); err != nil {
 		return err
 	}
+	if err := benchPriority(ctx, b); err != nil {
+		return err
+	}
 	if err := benchHolds(ctx, b); err != nil {
 		return err
 	}
@@ -106,18 +110,9 @@ func benchPurse(ctx context.Context, b *bench) error {
 		return err
 	}
 	b.setBest("billing.reserve_settle_ns", ours, nanos)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	const n = 1_000_000
-	for range n {
-		if err := call(); err != nil {
-			return err
-		}
-	}
-	runtime.ReadMemStats(&after)
-	allocs := float64(after.Mallocs-before.Mallocs) / n
-	if allocs < 0.005 { // what the flush does in between, spread over the calls
-		allocs = 0
+	allocs, err := allocations(1_000_000, call)
+	if err != nil {
+		return err
 	}
 	b.values["billing.reserve_settle_allocs"] = exactly(allocs)
 	d := newDecimals(5)
@@ -317,10 +312,13 @@ func benchFlush(ctx context.Context, b *bench) error {
 	if err := p.close(); err != nil {
 		return err
 	}
-	if b.full {
-		return benchCluster(ctx, b)
+	if !b.full {
+		return nil
 	}
-	return nil
+	if err := benchKilled(ctx, b); err != nil {
+		return err
+	}
+	return benchCluster(ctx, b)
 }
 
 // counter counts the transactions of a database from another one, so that its own are not among them.

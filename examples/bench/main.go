@@ -95,10 +95,25 @@
 //     admissions a second, and when nobody calls any more.
 //   - billing.usable_pct: two ledgers over one SQLite file, four callers each, spend 60 USD by 0.0003 until everybody has
 //     been refused forty times.
+//   - billing.priority_wait_ratio: 8 slots, calls of 5 ms, twice as many of them as fit, of which one in four has priority,
+//     for 5 seconds; everybody waits a second at most. The 99th of a hundred waits of those over that of the others, whether
+//     they are served in the end or not.
+//   - billing.usable_killed_pct (with -full): four processes on one PostgreSQL, with journals and otherwise the default
+//     options, spend 100 USD by 0.0003, 16 calls of 2 ms at once each. While they do, one is killed each second and
+//     another started. What was charged stands in memory that survives them; a call that was under way costs its
+//     estimate. It ends when nobody has had anything for 12 seconds.
 //   - billing.cluster_admits_s (with -full): four processes on one PostgreSQL for 10 seconds, everything flushed, and every
 //     account exact afterwards.
 //
 // What one transaction for each reservation costs stands above the table.
+//
+// # Group gate
+//
+// gate.Admit and Admission.Settle whole, on the memory store: the state of everything, a decision, three rate limits and the
+// same five budgets. No events are kept of the calls but for a figure above the table: nothing writes them as fast.
+//
+//   - gate.admit_handle_ns, gate.admit_allocs: by a gate.Key; the best round.
+//   - gate.admit_secret_ns: by the secrets of 100,000 keys in an order that no cache foresees.
 //
 // # Group usage
 //
@@ -146,6 +161,7 @@ var groups = []group{
 	{"rbac", rbacBars, benchRBAC},
 	{"audit", auditBars, benchAudit},
 	{"billing", billingBars, benchBilling},
+	{"gate", gateBars, benchGate},
 	{"usage", usageBars, benchUsage},
 }
 
@@ -228,6 +244,13 @@ func main() {
 	}
 	if dsn := os.Getenv(spendVariable); dsn != "" { // one of those of group billing
 		if err := spend(ctx, dsn); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if dsn := os.Getenv(riskVariable); dsn != "" { // another of those
+		if err := risk(ctx, dsn, os.Getenv(riskDir)); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

@@ -114,8 +114,8 @@ func (p *dataPlane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer adm.Release(r.Context())
-	if adm.Rate != nil {
-		httpapi.RateHeaders(w.Header(), *adm.Rate)
+	if rate, some := adm.Rate(); some {
+		httpapi.RateHeaders(w.Header(), rate)
 	}
 	fields["model"], _ = json.Marshal(adm.Model.ID)
 	if delete(fields, "max_tokens"); adm.MaxOutputTokens > 0 {
@@ -138,6 +138,11 @@ func (p *dataPlane) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			status = http.StatusForbidden
 		}
 		problem = httpapi.NewProblem(status, d.Code, d.Message)
+		if d.Code == "missing_tags" {
+			for _, tag := range d.Missing {
+				problem.Errors = append(problem.Errors, httpapi.Fault{Location: "tags." + tag, Code: "required", Message: "is required by the team"})
+			}
+		}
 	}
 	problem.DecisionID, problem.Remedy = d.DecisionID, d.Remedy
 	if d.Rate != nil {
@@ -203,7 +208,7 @@ func (p *dataPlane) forward(w http.ResponseWriter, r *http.Request, adm *gate.Ad
 func used(answer []byte, adm *gate.Admission) billing.Usage {
 	var a answered
 	if json.Unmarshal(answer, &a) != nil || a.Usage == nil {
-		return billing.Usage{Cost: adm.Cost}
+		return billing.Usage{Cost: adm.Cost()}
 	}
 	return billing.Usage{InputTokens: a.Usage.Prompt, OutputTokens: a.Usage.Completion, CachedTokens: a.Usage.Details.Cached}
 }

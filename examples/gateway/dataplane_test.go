@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -113,4 +114,46 @@ func TestDataPlaneSaysWhereTheLimitsStand(t *testing.T) { // F015, F095, F106
 		require.Equal(t, want, o["code"])
 		require.Less(t, res.StatusCode, 402)
 	}
+}
+
+// TestNoRouteGoesRoundTheGate tries whatever an upstream may serve with a key whose budget is spent.
+func TestNoRouteGoesRoundTheGate(t *testing.T) { // billing edge 44
+	var reached atomic.Int64
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached.Add(1)
+		fmt.Fprint(w, `{}`)
+	}))
+	t.Cleanup(up.Close)
+	prices := filepath.Join(t.TempDir(), "prices.json")
+	require.NoError(t, os.WriteFile(prices, []byte(`{"currency": "USD", "models": {"gpt-4o": [{"prices": {"input_token": "0.00001", "output_token": "0.00003"}}]}}`), 0o600))
+	p := start(t, "memory:", "-upstream", up.URL+"/v1", "-prices", prices)
+	do := func(method, path, body string) map[string]any {
+		status, o, err := p.call(method, path, body)
+		require.NoError(t, err)
+		require.Less(t, status, 300, "%v", o)
+		return o
+	}
+	org := do("POST", "/v1/organizations", `{"name": "Acme"}`)["id"].(string)
+	team := do("POST", "/v1/organizations/"+org+"/teams", `{"name": "Lab", "settings": {"budget": {"monthly_limit": 0.001, "hard_limit": true}}}`)["id"].(string)
+	secret := do("POST", "/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "inherit_team_permissions": true}`)["key"].(string)
+	const body = `{"model": "gpt-4o", "max_tokens": 200, "messages": [], "input": "a", "prompt": "a"}`
+	res, o := p.chats(t, secret, body)
+	require.Equal(t, []any{402, "budget_exceeded"}, []any{res.StatusCode, o["code"]})
+	for _, path := range []string{"/v1/chat/completions", "/v1/chat/completions/", "/v1//chat/completions", "/V1/chat/completions", "/v1/chat/completions/chatcmpl_1", "/chat/completions",
+		"/openai/v1/chat/completions", "/openai/deployments/gpt-4o/chat/completions", "/engines/gpt-4o/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages",
+		"/v1/embeddings", "/v1/images/generations", "/v1/audio/speech", "/v1/batches", "/v1/files", "/v1/models", "/v1/realtime", "/passthrough", "/passthrough/v1/chat/completions",
+		"/v1/organizations/../chat/completions", "/v1/chat%2Fcompletions"} {
+		for _, method := range []string{"GET", "POST", "PUT"} {
+			r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
+			require.NoError(t, err)
+			r.Header.Set("Authorization", "Bearer "+secret)
+			r.Header.Set("Upgrade", "websocket")
+			r.Header.Set("X-HTTP-Method-Override", "POST")
+			if res, err := http.DefaultClient.Do(r); err == nil {
+				require.GreaterOrEqual(t, res.StatusCode, 400, "%s %s", method, path)
+				res.Body.Close()
+			}
+		}
+	}
+	require.Zero(t, reached.Load())
 }

@@ -71,7 +71,7 @@ func TestADecisionIsInTheLogByItsID(t *testing.T) { // F277
 		allowed := a.told(t, audit.AllowedType)
 		require.Len(t, allowed, 1)
 		e := allowed[0]
-		require.Equal(t, adm.DecisionID, e.DecisionID)
+		require.Equal(t, adm.DecisionID(), e.DecisionID)
 		require.Equal(t, []any{"models.use", "model", "gpt-4-turbo-preview", audit.APIKey, adm.Caller.Key.ID, a.dev.ID, "10.0.1.7", "req_12345678", a.eng.ID, audit.Success},
 			[]any{e.Action, e.ResourceType, e.ResourceID, e.ActorType, e.ActorID, e.OnBehalfOf, e.IP, e.RequestID, e.TeamID, e.Outcome})
 

@@ -37,7 +37,7 @@ func ExampleGate_Admit() {
 		}
 		// ... the request goes upstream here ...
 		err = adm.Settle(ctx, billing.Usage{InputTokens: 1000, OutputTokens: 400})
-		fmt.Println("held", adm.Cost, "settled", err == nil)
+		fmt.Println("held", adm.Cost(), "settled", err == nil)
 	}
 	// Output:
 	// held 0.0125 settled true

@@ -120,7 +120,7 @@ func TestAdmitChargesWhatTheCallDidCost(t *testing.T) {
 		a := newAcme(t, s, engineering, nil)
 
 		adm := a.passes(t, a.call("gpt-4-turbo-preview"))
-		require.Equal(t, "0.04", adm.Cost.String()) // 1000 * 10/1e6 + 1000 * 30/1e6
+		require.Equal(t, "0.04", adm.Cost().String()) // 1000 * 10/1e6 + 1000 * 30/1e6
 		require.NoError(t, adm.Settle(t.Context(), billing.Usage{InputTokens: 1000, OutputTokens: 500}))
 		require.NoError(t, adm.Release(t.Context())) // does nothing any more
 		require.NoError(t, adm.Settle(t.Context(), billing.Usage{InputTokens: 1000, OutputTokens: 500}))

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"testing"
 
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/stretchr/testify/require"
 )
 
 // anomaly is a detector that answers the stored score and fails when that is negative.
@@ -23,3 +27,10 @@ func errorsAs[T error](err error, target *T) bool { return errors.As(err, target
 
 // set is an update of a team's settings alone.
 func set(s orgs.TeamSettings) orgs.TeamUpdate { return orgs.TeamUpdate{Settings: &s} }
+
+func rateOf(t *testing.T, adm *gate.Admission) billing.Rate {
+	t.Helper()
+	rate, some := adm.Rate()
+	require.True(t, some)
+	return rate
+}

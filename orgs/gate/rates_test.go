@@ -74,8 +74,8 @@ func TestThe101stCallOfADayIsRefused(t *testing.T) { // F095
 		require.ErrorAs(t, d, &limited)
 		clock.Advance(d.RetryAfter)
 		adm := a.passes(t, turbo)
-		require.EqualValues(t, 19, adm.Rate.Remaining, "the hour is nearest to its end")
-		require.Equal(t, billing.Measure("requests_per_hour"), adm.Rate.Measure)
+		require.EqualValues(t, 19, rateOf(t, adm).Remaining, "the hour is nearest to its end")
+		require.Equal(t, billing.Measure("requests_per_hour"), rateOf(t, adm).Measure)
 	})
 }
 

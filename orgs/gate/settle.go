@@ -9,50 +9,90 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// path is where the call spends, and by which price.
-func path(adm Admission, price *billing.PriceVersion) billing.Path {
-	k := adm.Caller.Key
-	return billing.Path{OrgID: k.OrgID, TeamID: k.TeamID, ProjectID: k.ProjectID, UserID: adm.Caller.Actor.Person(), KeyID: k.ID, Model: adm.Model.ID, Price: price}
-}
-
 // Settle charges what the call did cost: by Usage.Cost when the upstream told it, else by the price of
 // the moment in which it was admitted, and else what was held. It counts once; see
-// billing.Reservation.Settle. It does not stop when ctx is cancelled: a client that goes away has still
+// billing.Hold.Settle. It does not stop when ctx is cancelled: a client that goes away has still
 // used what it used.
 //
 // A call that cost more than a cost limit of a policy or approval lets one of its kind cost, where the
 // estimate was within it, is charged and leaves the event budget.cost_limit_exceeded.
 func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
-	if u.Validate() == nil { // whatever becomes of the charge
-		a.settleRates(u)
-	}
-	ctx = context.WithoutCancel(ctx)
-	s, err := a.hold.SettleUsage(ctx, u)
-	a.record(ctx, u, s, err)
-	if err != nil || s.Again || a.Cost == nil || !s.Overrun().IsPositive() {
+	if err := u.Validate(); err != nil {
 		return err
 	}
-	return a.gate.m.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error { return a.judge(ctx, tx, s) })
+	a.settleRates(u) // whatever becomes of the charge
+	if a.kept == nil {
+		held := a.hold.Amount()
+		cost, err := a.estimate.Due(u, held)
+		if err == nil && cost <= billing.MaxHold {
+			if err := a.hold.Settle(cost); err != nil {
+				return err
+			}
+			a.record(ctx, u, cost)
+			if cost <= held {
+				return nil
+			}
+			return a.overran(ctx, billing.Settlement{Held: held.Decimal(), Actual: cost.Decimal()})
+		}
+	}
+	return a.settleAbove(context.WithoutCancel(ctx), u)
 }
 
-// judge asks again what admitted the call, with what it came to (F153). The rules may have changed
+// settleAbove settles what memory does not count.
+func (a *Admission) settleAbove(ctx context.Context, u billing.Usage) (err error) {
+	var s billing.Settlement
+	if a.kept != nil {
+		s, err = a.kept.SettleUsage(ctx, u)
+	} else {
+		s, err = a.gate.m.SettleHold(ctx, &a.hold, a.estimate, u)
+	}
+	if err != nil || s.Again {
+		return err
+	}
+	a.recordAbove(ctx, u, s)
+	if a.Cost() == nil || !s.Overrun().IsPositive() {
+		return nil
+	}
+	return a.overran(ctx, s)
+}
+
+// settleRates counts the tokens that were used. Where only a cost was told, those stay that the call might have used.
+func (a *Admission) settleRates(u billing.Usage) {
+	tokens := u.InputTokens + u.OutputTokens
+	if tokens == 0 && u.Cost != nil && u.Images == 0 {
+		tokens = a.rates.Tokens()
+	}
+	a.rates.Settle(tokens)
+}
+
+// overran asks again what admitted the call, with what it came to (F153). The rules may have changed
 // meanwhile: the cost is to blame where the estimate would still be admitted, and nothing else.
-func (a *Admission) judge(ctx context.Context, tx *store.Tx, s billing.Settlement) error {
-	estimated, actual := a.asked, a.asked
-	actual.Cost = &s.Actual
-	before, err := a.gate.decide(ctx, tx, a.Caller, &estimated, a.features)
+func (a *Admission) overran(ctx context.Context, s billing.Settlement) error {
+	if !a.judged.CompareAndSwap(false, true) {
+		return nil
+	}
+	g, n := a.gate, a.known
+	call := Call{Action: a.action, Features: a.features, Now: a.now, IP: a.ip, RequestID: a.requestID}
+	_, before, err := g.decide(ctx, n, a.lane, &call, a.Cost())
 	if errors.Is(err, store.ErrNotFound) || err == nil && !before.Allowed { // the key is gone, or what it held
 		return nil
 	} else if err != nil {
 		return err
 	}
-	after, err := a.gate.decide(ctx, tx, a.Caller, &actual, a.features)
+	ask, after, err := g.decide(ctx, n, a.lane, &call, &s.Actual)
 	if err != nil || after.Allowed {
 		return err
 	}
-	_, err = a.gate.m.Audit().Append(audit.WithActor(ctx, audit.System("gate")), tx, a.asked.OrgID, a.asked.Action, audit.Change{
-		Type: "budget.cost_limit_exceeded", Resource: audit.Resource{Type: "model", ID: a.Model.ID}, TeamID: a.Caller.Key.TeamID,
-		Data: map[string]any{"decision_id": a.DecisionID, "reservation_id": a.hold.ID, "key_id": a.Caller.Key.ID,
-			"estimated": s.Held.String(), "cost": s.Actual.String(), "code": after.Code}})
-	return err
+	reservation := ""
+	if a.kept != nil {
+		reservation = a.kept.ID
+	}
+	ctx = audit.WithActor(context.WithoutCancel(ctx), audit.System("gate"))
+	return g.m.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := g.m.Audit().Append(ctx, tx, ask.OrgID, n.request(a.lane, &call, nil).Action, audit.Change{
+			Type: "budget.cost_limit_exceeded", Resource: audit.Resource{Type: "model", ID: a.Model.ID}, TeamID: a.Caller.Key.TeamID,
+			Data: map[string]any{"decision_id": a.DecisionID(), "reservation_id": reservation, "key_id": a.Caller.Key.ID,
+				"estimated": s.Held.String(), "cost": s.Actual.String(), "code": after.Code}})
+		return err
+	})
 }

@@ -6,26 +6,54 @@ import (
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
-// tell tells the log how a call ended about which was decided: by a nil error it was admitted, by a [Denied] refused, and
-// by any other neither.
-func (g *Gate) tell(adm *Admission, ask *rbac.Request, dec *rbac.Decision, err error) {
-	d := audit.Decision{OrgID: ask.OrgID, TeamID: adm.Caller.Key.TeamID, ID: dec.ID, Action: ask.Action, Resource: ask.Resource, Actor: adm.Caller.Actor}
-	if err != nil {
-		var denied *Denied
-		if !errors.As(err, &denied) {
-			return
-		}
-		d.Code, d.Reasons = denied.Code, dec.Reasons
-		if dec.Allowed { // and something else refused
-			d.Reasons = nil
-		}
-		if dec.Anomalous {
-			d.Type = audit.AnomalyType
-		}
+// by is the caller of a call.
+func (n *known) by(c *Call) orgs.Caller {
+	who := n.caller
+	who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
+	return who
+}
+
+// tell tells the log of a call that was admitted.
+func (g *Gate) tell(n *known, ask rbac.Request, id string, c Call) {
+	g.m.Audit().Decided(&audit.Decision{OrgID: ask.OrgID, TeamID: n.caller.Key.TeamID, ID: id, Action: ask.Action, Resource: ask.Resource, Actor: n.by(&c).Actor})
+}
+
+// tellRefusal tells the log how a call ended about which was decided, by a [Denied]. What ended by another error was neither
+// admitted nor refused.
+func (g *Gate) tellRefusal(n *known, ask rbac.Request, dec rbac.Decision, c Call, err error) {
+	var denied *Denied
+	if !errors.As(err, &denied) {
+		return
+	}
+	d := audit.Decision{OrgID: ask.OrgID, TeamID: n.caller.Key.TeamID, ID: dec.ID, Action: ask.Action, Resource: ask.Resource, Actor: n.by(&c).Actor,
+		Code: denied.Code}
+	if !dec.Allowed { // else something else refused
+		d.Reasons = dec.Reasons
+	}
+	if dec.Anomalous {
+		d.Type = audit.AnomalyType
 	}
 	g.m.Audit().Decided(&d)
+}
+
+// exhausted is the refusal of a call that was decided on by limits or budgets, with where its rate limits stand.
+func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err error) error {
+	if id == "" {
+		id = g.m.Store().NewID("dec")
+	}
+	err = refused(err, id)
+	var d *Denied
+	if !errors.As(err, &d) {
+		return err
+	}
+	if rate, some := m.limits.Nearest(); some {
+		d.Rate = &rate
+	}
+	g.tellRefusal(n, n.request(ln, &c, nil), rbac.Decision{ID: id, Allowed: true}, c, d)
+	return d
 }
 
 // unasked is the refusal of a call about which nothing was decided, as a [Denied]; the log is told of a key that may not
@@ -39,4 +67,13 @@ func (g *Gate) unasked(who orgs.Caller, err error) error {
 			Code: denied.Code, Actor: who.Actor})
 	}
 	return out
+}
+
+// invalid is a call that cannot be.
+func invalid(err error) error {
+	var field *store.FieldError
+	if errors.As(err, &field) {
+		return &Denied{Code: "invalid_request", Message: field.Error()}
+	}
+	return err
 }

@@ -39,6 +39,7 @@ func TestWhatACallHasUsedIsKept(t *testing.T) { // F228: the tags are on the eve
 		c := a.call("gpt-4-turbo")
 		c.Tags = map[string]string{"environment": "prod", "team": "else", "odd": "a\x00b"}
 		adm := a.passes(t, c)
+		decision := adm.DecisionID()
 		u := billing.Usage{InputTokens: 1000, CachedTokens: 10, OutputTokens: 500, Endpoint: "/v1/chat\n" + strings.Repeat("x", 300), Method: "POST", Latency: 2 * time.Second, TTFT: 300 * time.Millisecond}
 		require.NoError(t, adm.Settle(t.Context(), u))
 		require.NoError(t, adm.Settle(t.Context(), u), "again")
@@ -47,7 +48,7 @@ func TestWhatACallHasUsedIsKept(t *testing.T) { // F228: the tags are on the eve
 		list := used(t, a)
 		require.Len(t, list, 1, "once")
 		e := list[0]
-		require.Equal(t, []any{gate.UsageSource, adm.DecisionID, a.org.ID, a.eng.ID, a.dev.ID, adm.Caller.Key.ID, "gpt-4-turbo-preview", 200},
+		require.Equal(t, []any{gate.UsageSource, decision, a.org.ID, a.eng.ID, a.dev.ID, adm.Caller.Key.ID, "gpt-4-turbo-preview", 200},
 			[]any{e.Source, e.ID, e.OrgID, e.TeamID, e.UserID, e.KeyID, e.Model, e.Status})
 		require.Equal(t, []int64{1000, 10, 500}, []int64{e.InputTokens, e.CachedTokens, e.OutputTokens})
 		require.Equal(t, spent(t, a), e.Cost.String(), "one figure in budgets and in usage")

@@ -53,6 +53,9 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Fail is told of every error that the caller is not: those of the database and of the program.
 	Fail func(r *http.Request, err error)
+	// NativeURL is where clients reach the native dialect, without its /v1: the links of problems begin with it. "" leaves
+	// their paths.
+	NativeURL string
 }
 
 func (o *Options) fail(r *http.Request, err error) {

@@ -35,8 +35,10 @@ type Problem struct {
 	LimitID           string   `json:"limit_id,omitempty"`
 	Scope             string   `json:"scope,omitempty"`
 	ResetAt           string   `json:"reset_at,omitempty"`
-	RetryAfter        int64    `json:"retry_after,omitempty"` // seconds
-	ExistingID        string   `json:"existing_id,omitempty"`
+	// RequestIncreaseURL is where a raise of the budget is asked for: of a problem that Classify made the path alone.
+	RequestIncreaseURL string `json:"request_increase_url,omitempty"`
+	RetryAfter         int64  `json:"retry_after,omitempty"` // seconds
+	ExistingID         string `json:"existing_id,omitempty"`
 
 	Vendor Vendor `json:"error"`
 
@@ -129,6 +131,9 @@ func Classify(err error) Problem {
 		if !exceeded.ResetAt.IsZero() {
 			p.ResetAt = exceeded.ResetAt.UTC().Format(time.RFC3339)
 		}
+		if exceeded.Raisable() {
+			p.RequestIncreaseURL = raisesPath(exceeded)
+		}
 		return p
 	case errors.As(err, &limited):
 		return overRate(limited)
@@ -158,6 +163,22 @@ func Classify(err error) Problem {
 	}
 	p := NewProblem(http.StatusInternalServerError, "internal_server_error", "something failed here; the request id helps to find it")
 	p.internal = true
+	return p
+}
+
+// raisesPath is where raises of a budget are asked for in the native dialect.
+func raisesPath(e *billing.Exceeded) string {
+	if e.Scope == billing.ScopeTeam && e.Name == billing.OfSettings {
+		return "/v1/teams/" + e.ScopeID + "/budget/raises"
+	}
+	return "/v1/organizations/" + e.OrgID + "/budgets/" + e.BudgetID + "/raises"
+}
+
+// LinkedTo has the links of a problem begin with where the native dialect is mounted, such as https://gateway.example/api.
+func (p Problem) LinkedTo(base string) Problem {
+	if p.RequestIncreaseURL != "" {
+		p.RequestIncreaseURL = base + p.RequestIncreaseURL
+	}
 	return p
 }
 
@@ -229,6 +250,9 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error, o *Options) {
 	p := Classify(err)
 	if p.internal {
 		o.fail(r, err)
+	}
+	if o != nil {
+		p = p.LinkedTo(o.NativeURL)
 	}
 	Write(w, r, p)
 }

@@ -88,6 +88,9 @@ func (l letter) approval(c *content, w *words, a orgs.ApprovalStep) {
 		c.fact("person", l.person(a.Requester))
 	}
 	c.fact("action", line(a.Action))
+	if a.Amount != nil {
+		c.fact("amount", w.money(*a.Amount))
+	}
 	c.fact("resource", line(a.Resource))
 	c.fact("place", line(l.head.Place))
 	c.link = "/approvals/" + url.PathEscape(a.ID)
@@ -97,7 +100,10 @@ func (l letter) approval(c *content, w *words, a orgs.ApprovalStep) {
 		c.fact("answer_until", l.moment(a.EndsAt))
 	case "approval.approved":
 		c.fact("until", l.moment(a.EndsAt))
-		if a.MaxAmount != nil {
+		switch {
+		case a.MaxAmount != nil && a.Amount != nil:
+			c.fact("granted", w.money(*a.MaxAmount))
+		case a.MaxAmount != nil:
 			c.fact("max_amount", w.money(*a.MaxAmount))
 		}
 	case "approval.denied":

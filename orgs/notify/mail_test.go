@@ -51,6 +51,12 @@ func specimens(w *world, team orgs.Team, dev, lead orgs.User) map[string]orgs.No
 		}
 		return orgs.Notification{Kind: kind, TeamID: team.ID, To: []string{"x@acme.example"}, About: orgs.ApprovalStep{Approval: a}}
 	}
+	raise := func(n orgs.Notification) orgs.Notification {
+		about, asked := n.About.(orgs.ApprovalStep), decimal.NewFromInt(500)
+		about.Action, about.Resource, about.Amount = billing.RaiseAction, "budget:bud_1", &asked
+		n.About = about
+		return n
+	}
 	vote := rbac.Vote{By: lead.ID, Approve: true, Reason: "Fine & good."}
 	alert := func(kind orgs.BillingAlertType, suspended bool) orgs.Notification {
 		return orgs.Notification{Kind: orgs.KindBillingAlert, To: []string{"x@acme.example"}, About: orgs.BillingAlert{AlertID: "alr_1", Type: kind,
@@ -61,6 +67,8 @@ func specimens(w *world, team orgs.Team, dev, lead orgs.User) map[string]orgs.No
 		"approval.requested":            step("approval.requested", rbac.ApprovalPending),
 		"approval.partly_approved":      step("approval.partly_approved", rbac.ApprovalPending, vote),
 		"approval.approved":             step("approval.approved", rbac.ApprovalApproved, vote),
+		"approval.requested.raise":      raise(step("approval.requested", rbac.ApprovalPending)),
+		"approval.approved.raise":       raise(step("approval.approved", rbac.ApprovalApproved, vote)),
 		"approval.denied":               step("approval.denied", rbac.ApprovalDenied, rbac.Vote{By: lead.ID}),
 		"approval.expired":              step("approval.expired", rbac.ApprovalExpired),
 		"approval.withdrawn":            step("approval.withdrawn", rbac.ApprovalWithdrawn, vote),

@@ -177,17 +177,19 @@ func (t *tx) put(table *table, id string, rec any) {
 	t.touched = append(t.touched, touched{table.kind, id, kept})
 }
 
-func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
+func (t *tx) Delete(ctx context.Context, k *store.Kind, ids []string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	table := t.write(k)
-	old, ok := table.get(id)
-	if !ok {
-		return store.ErrNotFound
+	for _, id := range ids {
+		old, ok := table.get(id)
+		if !ok {
+			return store.ErrNotFound
+		}
+		table.remove(old)
+		t.touched = append(t.touched, touched{k, id, nil})
 	}
-	table.remove(old)
-	t.touched = append(t.touched, touched{k, id, nil})
 	return nil
 }
 

@@ -2,8 +2,10 @@ package postgres_test
 
 import (
 	"database/sql"
+	"io/fs"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,10 +64,28 @@ func TestHardBudgetIsKeptByTheDatabaseToo(t *testing.T) {
 	db, err := sql.Open("pgx", dsn)
 	require.NoError(t, err)
 	defer db.Close()
-	insert := `INSERT INTO budget_accounts (id, version, created_at, updated_at, budget_id, org_id, period_start, period_end, hard, "limit", carried, spent, reserved, over, forfeited, alerted, exceeded)
-		VALUES ('a', 1, now(), now(), 'b', 'o', now(), now(), true, 10, 0, 6, $1, 0, 0, false, false)`
+	insert := `INSERT INTO budget_accounts (id, version, created_at, updated_at, budget_id, org_id, period_start, period_end, clock, hard, "limit", carried, moved, spent, reserved, over, forfeited, alerted, soft_alerted, exceeded)
+		VALUES ('a', 1, now(), now(), 'b', 'o', now(), now(), '', true, 10, 0, 0, 6, $1, 0, 0, false, false, false)`
 	_, err = db.Exec(insert, "4.000000000001")
 	require.ErrorContains(t, err, "budget_accounts_hard")
 	_, err = db.Exec(insert, "4")
 	require.NoError(t, err)
+}
+
+func TestCommitsLastWhateverTheDatabaseSays(t *testing.T) { // billing edge 31
+	for is, want := range map[string]string{"off": "on", "local": "on", "on": "on", "remote_apply": "remote_apply"} {
+		dsn := storetest.Postgres(t)
+		db, err := sql.Open("pgx", dsn)
+		require.NoError(t, err)
+		defer db.Close()
+		_, err = db.Exec("DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET synchronous_commit = " + is + "'; END $$")
+		require.NoError(t, err)
+		note := fstest.MapFS{"0001_note.sql": {Data: []byte("CREATE TABLE note AS SELECT current_setting('synchronous_commit') AS is")}}
+		s, err := postgres.Open(t.Context(), dsn, &postgres.Options{Migrations: map[string]fs.FS{"note": note}})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		var got string
+		require.NoError(t, db.QueryRow("SELECT note.is FROM note").Scan(&got))
+		require.Equal(t, want, got, is)
+	}
 }

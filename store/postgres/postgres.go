@@ -2,8 +2,9 @@
 //
 //	s, err := postgres.Open(ctx, "postgres://user@host/db", nil)
 //
-// Any number of processes may share it. The database must not run with synchronous_commit off where
-// budgets have to survive the end of the server.
+// Any number of processes may share it. Where the server, the database or the role has synchronous_commit off, or local, it
+// is on for the store all the same: what a budget has leased must not be lost with the server, nor at a failover to one
+// that it waits for.
 package postgres
 
 import (
@@ -83,10 +84,16 @@ func open(dsn string, connections int) (*bun.DB, *pgx.ConnConfig, error) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	config.RuntimeParams["timezone"] = "UTC"
 	config.RuntimeParams["application_name"] = "orgkit"
-	db := sql.OpenDB(connector{stdlib.GetConnector(*config)})
+	db := sql.OpenDB(connector{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(lastingCommits))})
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return bun.NewDB(db, pgdialect.New()), config, nil
+}
+
+// lastingCommits has a session wait for its commits at least until they last. Stronger settings stay.
+func lastingCommits(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')")
+	return err
 }
 
 // conceal keeps what a connection error says of the cause and drops what it says of the server.

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"fifty locked additions lose nothing":      lockedAdditions,
 		"fifty swapped additions lose nothing":     swappedAdditions,
 		"several are locked and kept at once":      putMany,
+		"several are deleted at once or none":      deleteMany,
 		"fifty additions to all at once":           putRace,
 		"of twenty equal inserts one wins":         insertRace,
 		"a cancelled context stops the unit":       cancelled,

@@ -237,6 +237,21 @@ func putMany(t *testing.T, s *store.Store) {
 	require.Equal(t, "b", get(t, s, made[1].ID).Name, "all or none")
 }
 
+func deleteMany(t *testing.T, s *store.Store) {
+	made := []*widget{{OrgID: "o", Name: "a"}, {OrgID: "o", Name: "b"}, {OrgID: "o", Name: "c"}}
+	insert(t, s, made...)
+	remove := func(ids ...string) error {
+		return s.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return widgets.DeleteMany(ctx, tx, ids) })
+	}
+	require.ErrorIs(t, remove(made[0].ID, "none"), store.ErrNotFound)
+	require.Equal(t, "a", get(t, s, made[0].ID).Name, "all or none")
+	require.NoError(t, remove(made[2].ID, made[0].ID))
+	require.NoError(t, remove())
+	require.ErrorIs(t, remove(made[0].ID), store.ErrNotFound)
+	require.ErrorIs(t, remove(made[2].ID), store.ErrNotFound)
+	require.Equal(t, "b", get(t, s, made[1].ID).Name)
+}
+
 func putRace(t *testing.T, s *store.Store) {
 	made := []*widget{{OrgID: "o", Name: "a"}, {OrgID: "o", Name: "b"}, {OrgID: "o", Name: "c"}}
 	insert(t, s, made...)

@@ -40,21 +40,40 @@ func renderBudgetState(s *billing.BudgetState) *BudgetState {
 }
 
 type budgetBody struct {
-	Scope          string          `json:"scope" enum:"org,team,project,member,user,key,model"`
-	ScopeID        string          `json:"scope_id,omitempty" doc:"absent: the organization"`
-	TeamID         string          `json:"team_id,omitempty" doc:"of the scope member: only in this team"`
-	Name           string          `json:"name,omitempty" doc:"tells budgets of one scope apart"`
-	Limit          *billing.Amount `json:"limit,omitempty" doc:"of each period"`
-	Balance        *billing.Amount `json:"balance,omitempty" doc:"so much from now on, without a period; in place of limit and window"`
-	Window         string          `json:"window,omitempty" doc:"calendar_day, _week, _month, _quarter or _year, lifetime, or a number and s, m, h, d, w or mo; absent: calendar_month"`
-	Zone           string          `json:"timezone,omitempty" doc:"absent: that of the organization"`
-	Hard           *bool           `json:"hard_limit,omitempty"`
-	Rollover       *bool           `json:"rollover,omitempty"`
-	RolloverCap    *billing.Amount `json:"rollover_cap,omitempty"`
-	SoftLimit      *billing.Amount `json:"soft_limit,omitempty"`
-	AlertThreshold *billing.Amount `json:"alert_threshold,omitempty" doc:"share of the limit"`
-	UnknownPrice   string          `json:"unknown_price,omitempty" enum:"reject,reserve_minimum,allow_and_flag" doc:"what becomes of calls of which no price is known"`
-	UnknownMinimum *billing.Amount `json:"unknown_minimum,omitempty" doc:"of reserve_minimum"`
+	Scope          string             `json:"scope" enum:"org,team,project,member,user,key,model"`
+	ScopeID        string             `json:"scope_id,omitempty" doc:"absent: the organization; *: each key or member that has none, from its first call on"`
+	TeamID         string             `json:"team_id,omitempty" doc:"of the scope member: only in this team"`
+	Name           string             `json:"name,omitempty" doc:"tells budgets of one scope apart"`
+	Limit          *billing.Amount    `json:"limit,omitempty" doc:"of each period"`
+	Balance        *billing.Amount    `json:"balance,omitempty" doc:"so much from now on, without a period; in place of limit and window"`
+	Window         string             `json:"window,omitempty" doc:"calendar_day, _week, _month, _quarter or _year, lifetime, or a number and s, m, h, d, w or mo; absent: calendar_month"`
+	Zone           string             `json:"timezone,omitempty" doc:"absent: that of the organization"`
+	Hard           *bool              `json:"hard_limit,omitempty"`
+	Rollover       *bool              `json:"rollover,omitempty"`
+	RolloverCap    *billing.Amount    `json:"rollover_cap,omitempty"`
+	SoftLimit      *billing.Amount    `json:"soft_limit,omitempty"`
+	AlertThreshold *billing.Amount    `json:"alert_threshold,omitempty" doc:"share of the limit"`
+	UnknownPrice   string             `json:"unknown_price,omitempty" enum:"reject,reserve_minimum,allow_and_flag" doc:"what becomes of calls of which no price is known"`
+	UnknownMinimum *billing.Amount    `json:"unknown_minimum,omitempty" doc:"of reserve_minimum"`
+	LimitOverride  *limitOverrideBody `json:"limit_override,omitempty" doc:"another limit for some periods, from the one that runs on"`
+}
+
+type limitOverrideBody struct {
+	Limit   billing.Amount `json:"limit"`
+	Periods int            `json:"periods"`
+}
+
+type limitOverrideView struct {
+	Limit     billing.Amount `json:"limit"`
+	Periods   int            `json:"periods"`
+	ExpiresAt string         `json:"expires_at"`
+}
+
+func renderLimitOverride(o *billing.LimitOverride) *limitOverrideView {
+	if o == nil {
+		return nil
+	}
+	return &limitOverrideView{billing.NewAmount(o.Limit), o.Periods, stamp(o.EndsAt)}
 }
 
 func decimalOf(a *billing.Amount) *decimal.Decimal {
@@ -70,6 +89,9 @@ func (b budgetBody) input(orgID string) (billing.Budget, error) {
 	in := billing.Budget{OrgID: orgID, Scope: billing.ScopeKind(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: or(b.Hard, false), Rollover: or(b.Rollover, false), RolloverCap: decimalOf(b.RolloverCap), SoftLimit: decimalOf(b.SoftLimit),
 		AlertThreshold: decimalOf(b.AlertThreshold), UnknownPrice: billing.UnknownPrice(b.UnknownPrice), UnknownMinimum: decimalOf(b.UnknownMinimum)}
+	if o := b.LimitOverride; o != nil {
+		in.LimitOverride = &billing.LimitOverride{Limit: o.Limit.Decimal(), Periods: o.Periods}
+	}
 	if in.Scope == billing.ScopeOrg && in.ScopeID == "" {
 		in.ScopeID = orgID
 	}
@@ -91,30 +113,57 @@ func (b budgetBody) input(orgID string) (billing.Budget, error) {
 
 type budgetView struct {
 	Base
-	Scope          string          `json:"scope"`
-	ScopeID        string          `json:"scope_id"`
-	TeamID         string          `json:"team_id,omitempty"`
-	Name           string          `json:"name,omitempty"`
-	Window         string          `json:"window"`
-	Zone           string          `json:"timezone"`
-	Hard           bool            `json:"hard_limit"`
-	Rollover       bool            `json:"rollover"`
-	RolloverCap    *billing.Amount `json:"rollover_cap"`
-	SoftLimit      *billing.Amount `json:"soft_limit"`
-	AlertThreshold *billing.Amount `json:"alert_threshold"`
-	UnknownPrice   string          `json:"unknown_price,omitempty"`
-	UnknownMinimum *billing.Amount `json:"unknown_minimum,omitempty"`
+	Scope          string             `json:"scope"`
+	ScopeID        string             `json:"scope_id"`
+	TeamID         string             `json:"team_id,omitempty"`
+	Name           string             `json:"name,omitempty"`
+	Window         string             `json:"window"`
+	Zone           string             `json:"timezone"`
+	Hard           bool               `json:"hard_limit"`
+	Rollover       bool               `json:"rollover"`
+	RolloverCap    *billing.Amount    `json:"rollover_cap"`
+	SoftLimit      *billing.Amount    `json:"soft_limit"`
+	AlertThreshold *billing.Amount    `json:"alert_threshold"`
+	UnknownPrice   string             `json:"unknown_price,omitempty"`
+	UnknownMinimum *billing.Amount    `json:"unknown_minimum,omitempty"`
+	LimitOverride  *limitOverrideView `json:"limit_override" doc:"a part of effective_limit until then"`
 	BudgetState
 	Over      billing.Amount `json:"over" doc:"spent and reserved beyond the limit"`
 	Forfeited billing.Amount `json:"forfeited" doc:"of spent, what a process had when it died and nobody has seen being spent"`
+	Percent   billing.Amount `json:"percent" doc:"of effective_limit that is spent; 100 where that is 0"`
+	Raises    []raisedView   `json:"raises" doc:"in force, a part of effective_limit"`
+}
+
+type raisedView struct {
+	ID        string         `json:"id"`
+	Amount    billing.Amount `json:"amount"`
+	ExpiresAt string         `json:"expires_at"`
 }
 
 func renderBudget(s billing.BudgetState) budgetView {
-	b := s.Budget
+	b, raises := s.Budget, make([]raisedView, len(s.Raises))
+	for i, r := range s.Raises {
+		raises[i] = raisedView{r.ID, billing.NewAmount(r.Amount), stamp(r.EndsAt)}
+	}
 	return budgetView{Base: baseOf(b.Meta), Scope: string(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: b.Hard, Rollover: b.Rollover, RolloverCap: amountOf(b.RolloverCap), SoftLimit: amountOf(b.SoftLimit), AlertThreshold: amountOf(b.AlertThreshold),
-		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), BudgetState: *renderBudgetState(&s),
-		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited)}
+		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), LimitOverride: renderLimitOverride(b.LimitOverride), BudgetState: *renderBudgetState(&s),
+		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited),
+		Percent: billing.NewAmount(percentOf(s)), Raises: raises}
+}
+
+// percentOf is how much of a budget is spent, in percent with two places.
+func percentOf(s billing.BudgetState) decimal.Decimal {
+	hundred := decimal.NewFromInt(100)
+	if s.Limit.IsZero() {
+		return hundred
+	}
+	return s.Spent.Mul(hundred).DivRound(s.Limit, 2)
+}
+
+// budgetList is an answer with budgets.
+func budgetList(states []billing.BudgetState, err error) (*answer[list[budgetView]], error) {
+	return listOf(store.Page[billing.BudgetState]{Items: states}, err, always(renderBudget))
 }
 
 func (a *api) budgets() {
@@ -124,15 +173,24 @@ func (a *api) budgets() {
 		if err != nil {
 			return nil, err
 		}
-		states, err := a.Overview(ctx, at.OrgID)
+		return budgetList(a.Overview(ctx, at.OrgID))
+	})
+	add[none, none](a, http.MethodGet, "/v1/teams/{team}/budget", "List the budgets of a team and where they stand", func(ctx context.Context, _ *none) (*answer[list[budgetView]], error) {
+		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err
 		}
-		out := list[budgetView]{Data: []budgetView{}}
-		for _, s := range states {
-			out.Data = append(out.Data, renderBudget(s))
+		return budgetList(a.PlaceBudgets(ctx, at.OrgID, at.TeamID))
+	})
+	add[none, none](a, http.MethodPost, "/v1/teams/{team}/resume", "Let calls spend from the suspended budgets of a team again", func(ctx context.Context, _ *none) (*answer[list[budgetView]], error) {
+		at, err := a.place(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return ok(out)
+		if err := a.ResumePlace(ctx, at.OrgID, at.TeamID); err != nil {
+			return nil, err
+		}
+		return budgetList(a.PlaceBudgets(ctx, at.OrgID, at.TeamID))
 	})
 	add[none, budgetBody](a, http.MethodPut, path, "Make a budget, or replace that of the same scope and name", func(ctx context.Context, _ *none) (*answer[budgetView], error) {
 		at, in, err := placed[budgetBody](ctx, a)

@@ -45,6 +45,7 @@ var doings = map[string]done{
 	"DELETE /v1/organizations/{org}/budgets/{budget}":       {},
 	"POST /v1/organizations/{org}/budgets/{budget}/suspend": {},
 	"POST /v1/organizations/{org}/budgets/{budget}/resume":  {first: [][3]string{{"POST", "/v1/organizations/{org}/budgets/{budget}/suspend", ""}}},
+	"POST /v1/teams/{team}/resume":                          {first: [][3]string{{"POST", "/v1/organizations/{org}/budgets/{budget}/suspend", ""}}},
 	"PUT /v1/organizations/{org}/limits":                    {body: `{"scope": "team", "scope_id": "{team}", "requests_per_day": 5}`},
 	"DELETE /v1/organizations/{org}/limits/{limit}":         {},
 	"POST /v1/organizations/{org}/usage":                    {body: `[]`},
@@ -58,7 +59,7 @@ var doings = map[string]done{
 	"PATCH /v1/teams/{team}":                                {body: `{"name": "New"}`},
 	"POST /v1/teams/{team}/archive":                         {},
 	"POST /v1/teams/{team}/unarchive":                       {first: [][3]string{{"POST", "/v1/teams/{team}/archive", ""}}},
-	"DELETE /v1/teams/{team}":                               {query: "?cascade=true"},
+	"DELETE /v1/teams/{team}":                               {query: "?cascade=true", events: 2}, // and the request for a raise that goes with it
 	"POST /v1/teams/{team}/roles":                           {body: `{"role": "developer", "permissions_override": {"add": ["usage.read"]}}`},
 	"DELETE /v1/teams/{team}/roles/{role}":                  {first: [][3]string{{"POST", "/v1/teams/{team}/roles", `{"role": "{role}", "permissions_override": {"add": ["usage.read"]}}`}}},
 	"POST /v1/organizations/{org}/projects":                 {body: `{"name": "New"}`},
@@ -86,6 +87,10 @@ func init() {
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/failures/{failure}/retry"] = done{}
 	doings["POST /v1/organizations/{org}/audit/destinations/{destination}/retry"] = done{}
+	for _, at := range []string{"/v1/teams/{team}/budget", "/v1/organizations/{org}/budgets/{budget}"} {
+		doings["POST "+at+"/raises"] = done{body: `{"amount": 5}`, as: "dev"}
+		doings["POST "+at+"/raises/{raise}/decision"] = done{body: `{"decision": "approve"}`, as: "owner"}
+	}
 	const policy = `{"name": "new", "statements": [{"effect": "deny", "actions": ["x.y"], "resources": ["*"]}]}`
 	for _, at := range []string{"/v1/organizations/{org}", "/v1/teams/{team}"} {
 		doings["POST "+at+"/policies"] = done{body: policy}
@@ -156,7 +161,10 @@ func newSettled(t *testing.T) *settled {
 	w.call(200, "PATCH", "/v1/users/org@invited.com", `{"email_verified": true}`)
 	w.invitee, w.ids["mail"] = w.as(token, ""), w.ids["invitation org token"]
 	w.ids["approval"] = w.dev.post("/v1/organizations/"+w.ids["org"]+"/approvals", `{"resource": "model:asked"}`)["id"].(string)
-	w.ids["budget"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/budgets", `{"scope": "org", "limit": 100}`)["id"].(string)
+	w.ids["budget"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/budgets", w.fill(`{"scope": "team", "scope_id": "{team}", "limit": 100}`))["id"].(string)
+	asker, asks := w.person(w.ids["org"], "asker@acme.com", "member")
+	w.post("/v1/teams/"+w.ids["team"]+"/members", `{"user_id": "`+asker+`", "role": "member"}`)
+	w.ids["raise"] = asks.post("/v1/teams/"+w.ids["team"]+"/budget/raises", `{"amount": 5}`)["id"].(string)
 	w.ids["limit"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/limits", `{"scope": "org", "requests_per_minute": 100}`)["id"].(string)
 	made("webhook", "/v1/organizations/{org}/webhooks", `{"url": "https://hooks.acme.com/"}`)
 	w.ids["failure"], _ = undelivered(t, s, w.ids["org"], w.ids["webhook"])

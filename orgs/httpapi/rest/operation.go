@@ -123,7 +123,7 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 var pathParams = map[string]string{
 	"org": "id or slug, also one that the organization had not long ago", "team": "id, or a slug that one visible team has",
 	"project": "id or slug", "role": "id or slug", "user": "id, e-mail address or me", "invitation": "id", "policy": "id",
-	"key": "id", "token": "id", "approval": "id", "webhook": "id", "failure": "id", "limit": "id", "budget": "id",
+	"key": "id", "token": "id", "approval": "id", "webhook": "id", "failure": "id", "limit": "id", "budget": "id", "raise": "id",
 }
 
 // param returns what stands in the path of the request.

@@ -126,6 +126,7 @@ func (a *api) organizations() {
 	})
 	a.transfers()
 	a.budgets()
+	a.raises()
 }
 
 func (a *api) createOrganization(ctx context.Context, in newOrganization) (*answer[organizationView], error) {

@@ -277,12 +277,12 @@ func (t *tx) Put(ctx context.Context, k *store.Kind, recs any) error {
 	return t.Error(err)
 }
 
-func (t *tx) Delete(ctx context.Context, k *store.Kind, id string) error {
-	res, err := t.sql.NewDelete().TableExpr("?", bun.Ident(k.Name)).Where("id = ?", id).Exec(ctx)
+func (t *tx) Delete(ctx context.Context, k *store.Kind, ids []string) error {
+	res, err := t.sql.NewDelete().TableExpr("?", bun.Ident(k.Name)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 	if err != nil {
 		return t.Error(err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 1 {
+	if n, err := res.RowsAffected(); err != nil || n == int64(len(ids)) {
 		return t.Error(err)
 	}
 	return store.ErrNotFound

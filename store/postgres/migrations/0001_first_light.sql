@@ -326,6 +326,8 @@ CREATE TABLE approvals (
 	decisions JSONB,
 	ends_at TIMESTAMPTZ NOT NULL,
 	max_amount NUMERIC,
+	amount NUMERIC,
+	until TIMESTAMPTZ,
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
@@ -351,6 +353,7 @@ CREATE TABLE budgets (
 	rollover BOOLEAN NOT NULL,
 	rollover_cap NUMERIC,
 	soft_limit NUMERIC,
+	limit_override JSONB,
 	suspended BOOLEAN NOT NULL,
 	alert_threshold NUMERIC,
 	unknown_price TEXT NOT NULL,
@@ -368,9 +371,11 @@ CREATE TABLE budget_accounts (
 	org_id TEXT NOT NULL,
 	period_start TIMESTAMPTZ NOT NULL,
 	period_end TIMESTAMPTZ NOT NULL,
+	clock TEXT NOT NULL,
 	hard BOOLEAN NOT NULL,
 	"limit" NUMERIC NOT NULL,
 	carried NUMERIC NOT NULL,
+	moved NUMERIC NOT NULL,
 	spent NUMERIC NOT NULL,
 	reserved NUMERIC NOT NULL,
 	over NUMERIC NOT NULL,
@@ -378,12 +383,14 @@ CREATE TABLE budget_accounts (
 	alerted BOOLEAN NOT NULL,
 	soft_alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
+	raises JSONB,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),
 	CONSTRAINT budget_accounts_signs CHECK (spent >= 0 AND reserved >= 0 AND over >= 0 AND forfeited >= 0)
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+CREATE INDEX budget_accounts_budget_id_clock_period_start_idx ON budget_accounts (budget_id, clock, period_start, id);
 
 CREATE TABLE budget_nodes (
 	id TEXT NOT NULL,
@@ -437,6 +444,21 @@ CREATE TABLE budget_reservations (
 	PRIMARY KEY (id)
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
+
+CREATE TABLE budget_corrections (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	reservation_id TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	amount NUMERIC NOT NULL,
+	reason TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX budget_corrections_org_id_reference_key ON budget_corrections (org_id, reference);
+CREATE INDEX budget_corrections_reservation_id_id_idx ON budget_corrections (reservation_id, id);
 
 CREATE TABLE rate_limits (
 	id TEXT NOT NULL,

@@ -327,6 +327,8 @@ CREATE TABLE approvals (
 	decisions TEXT,
 	ends_at TIMESTAMP NOT NULL,
 	max_amount TEXT,
+	amount TEXT,
+	until TIMESTAMP,
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
@@ -352,6 +354,7 @@ CREATE TABLE budgets (
 	rollover BOOLEAN NOT NULL,
 	rollover_cap TEXT,
 	soft_limit TEXT,
+	limit_override TEXT,
 	suspended BOOLEAN NOT NULL,
 	alert_threshold TEXT,
 	unknown_price TEXT NOT NULL,
@@ -369,9 +372,11 @@ CREATE TABLE budget_accounts (
 	org_id TEXT NOT NULL,
 	period_start TIMESTAMP NOT NULL,
 	period_end TIMESTAMP NOT NULL,
+	clock TEXT NOT NULL,
 	hard BOOLEAN NOT NULL,
 	"limit" TEXT NOT NULL,
 	carried TEXT NOT NULL,
+	moved TEXT NOT NULL,
 	spent TEXT NOT NULL,
 	reserved TEXT NOT NULL,
 	over TEXT NOT NULL,
@@ -379,6 +384,7 @@ CREATE TABLE budget_accounts (
 	alerted BOOLEAN NOT NULL,
 	soft_alerted BOOLEAN NOT NULL,
 	exceeded BOOLEAN NOT NULL,
+	raises TEXT,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
 	-- numbers do: the difference of the whole units comes first, and that of 1e-12 where it matters.
@@ -393,6 +399,7 @@ CREATE TABLE budget_accounts (
 	CONSTRAINT budget_accounts_signs CHECK (spent NOT LIKE '-%' AND reserved NOT LIKE '-%' AND over NOT LIKE '-%' AND forfeited NOT LIKE '-%')
 );
 CREATE UNIQUE INDEX budget_accounts_budget_id_period_start_key ON budget_accounts (budget_id, period_start);
+CREATE INDEX budget_accounts_budget_id_clock_period_start_idx ON budget_accounts (budget_id, clock, period_start, id);
 
 CREATE TABLE budget_nodes (
 	id TEXT NOT NULL,
@@ -446,6 +453,21 @@ CREATE TABLE budget_reservations (
 	PRIMARY KEY (id)
 );
 CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (org_id, created_at, id);
+
+CREATE TABLE budget_corrections (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	reservation_id TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	amount TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX budget_corrections_org_id_reference_key ON budget_corrections (org_id, reference);
+CREATE INDEX budget_corrections_reservation_id_id_idx ON budget_corrections (reservation_id, id);
 
 CREATE TABLE rate_limits (
 	id TEXT NOT NULL,

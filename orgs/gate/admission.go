@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+)
+
+// Admission is a call that was admitted. Its methods are safe for concurrent use; it must not be copied. What it points to
+// belongs to the gate and is not changed by anybody.
+type Admission struct {
+	Model     *billing.Model // resolved
+	Caller    *orgs.Caller   // the key, with its organization, team and person
+	Providers []string       // the team's preference, best first
+	Priority  int            // among calls that wait
+	Pool      string         // the team whose dedicated capacity the call takes, "" for what is shared
+	// MaxOutputTokens is the longest answer that is paid for: what the upstream is to be told.
+	MaxOutputTokens int64
+
+	gate     *Gate
+	known    *known
+	lane     *lane
+	estimate billing.Estimate
+	hold     billing.Hold
+	kept     *billing.Reservation // instead of the hold: of a cost that is unknown, or too high for one
+	rates    billing.Permit
+	judged   atomic.Bool
+	recorded atomic.Bool  // what it has used
+	id       string       // once it is made
+	named    atomic.Int32 // whether it is
+
+	// Of the call:
+	now       time.Time
+	ip        netip.Addr
+	requestID string
+	action    string
+	features  []string
+	tags      map[string]string
+}
+
+// DecisionID is the id of the decision that admitted the call, by which the log knows it.
+func (a *Admission) DecisionID() string {
+	for {
+		switch {
+		case a.named.Load() == named:
+			return a.id
+		case a.named.CompareAndSwap(unnamed, naming): // a pointer, or a lock, would have each admission allocated
+			a.id = a.gate.m.Store().NewID("dec")
+			a.named.Store(named)
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+const (
+	unnamed = iota
+	naming
+	named
+)
+
+// Cost is the upper bound in USD that is held of the budgets; nil: no price is known.
+func (a *Admission) Cost() *decimal.Decimal { return a.estimate.Amount() }
+
+// Actor is the key as the one who makes the call.
+func (a *Admission) Actor() audit.Actor {
+	return a.known.by(&Call{IP: a.ip, RequestID: a.requestID}).Actor
+}
+
+// Tags are those of the call: team and project are always the key's (F334), and what the call leaves out is taken from the
+// key.
+func (a *Admission) Tags() map[string]string {
+	all := make(map[string]string, len(a.tags)+len(a.Caller.Key.DefaultTags)+2)
+	maps.Copy(all, a.Caller.Key.DefaultTags)
+	maps.Copy(all, a.tags)
+	if a.Caller.Project != nil {
+		all["project"] = a.Caller.Project.Slug
+	}
+	if a.Caller.Team != nil {
+		all["team"] = a.Caller.Team.Slug
+	}
+	return all
+}
+
+// Rate is the window on the path of which the least is left just now, for headers; ok is false where no limit is on it.
+func (a *Admission) Rate() (rate billing.Rate, ok bool) { return a.rates.Limits().Nearest() }
+
+// take takes what the call wants of its rate limits, which may have it wait, and then of the budgets.
+func (a *Admission) take(ctx context.Context, g *Gate, at time.Time, elapsed time.Duration, n *known, ln *lane, m *means, c *Call) (err error) {
+	u := &a.estimate.Usage
+	a.Priority = n.priority
+	if c.Priority != nil {
+		a.Priority = *c.Priority
+	}
+	if a.rates, err = m.limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
+		return err
+	}
+	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {
+		m.purse.Renew(at)
+		err = m.purse.Reserve(ctx, &a.hold, cost)
+	} else if odd == nil || errors.Is(odd, billing.ErrRange) || errors.Is(odd, billing.ErrUnpriced) {
+		a.kept, err = g.reserve(ctx, n, ln.model.ID, a.estimate)
+	} else {
+		err = odd
+	}
+	if err != nil {
+		a.rates.Cancel()
+	}
+	return err
+}
+
+// reserve holds what is unknown, or more than memory counts.
+func (g *Gate) reserve(ctx context.Context, n *known, model string, e billing.Estimate) (*billing.Reservation, error) {
+	path := n.path(model)
+	path.Price = e.Price
+	return g.m.Reserve(ctx, path, e.Amount())
+}
+
+// Release frees what is held: the call cost nothing, but was made. After Settle it does nothing. Its error is
+// for logs: what could not be released stays counted as spent. It does not stop when ctx is cancelled.
+func (a *Admission) Release(ctx context.Context) error {
+	a.rates.Release()
+	if a.kept != nil {
+		a.recordReleased(ctx)
+		return a.kept.Release(context.WithoutCancel(ctx))
+	}
+	if a.hold.Release(); a.hold.Released() {
+		a.recordReleased(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Key is an API key that was looked up once for many calls. It sees everything that becomes of the key, and can be kept for
+// as long as its secret is. It is safe for concurrent use.
+type Key struct {
+	gate *Gate
+	hash orgs.KeyHash
+	now  atomic.Pointer[known]
+
+	reading   sync.Mutex      // one goroutine at a time reads what has changed
+	principal *rbac.Principal // under the lock
+}
+
+// Key looks a key up by its secret. A secret that is not good is a *[Denied].
+func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
+	k := g.key(secret)
+	n, err := k.known(ctx, g.m.Store().Now())
+	if err != nil {
+		return nil, g.unasked(n.caller, err)
+	}
+	return k, nil
+}
+
+// known is all that is known of a key, for as long as nothing has changed.
+type known struct {
+	caller    orgs.Caller
+	stopped   error // by which its organization, team or project is
+	principal *rbac.Principal
+	serial    uint64    // of the rules and records that it was read under
+	until     time.Time // by the clock of the store: it is read again then
+	self      string    // the key as a resource
+	priority  int
+	pool      string // the team whose dedicated capacity its calls take
+	providers []string
+
+	used  atomic.Bool // which was noted
+	lanes atomic.Pointer[map[string]*lane]
+}
+
+// readEvery is how often a key is read again though nothing was heard of it. It is also how exactly it is known when it was
+// used last.
+const readEvery = time.Minute
+
+// known is what is known of the key at that time. With an error it says whose the key is, as far as that is known.
+func (k *Key) known(ctx context.Context, at time.Time) (*known, error) {
+	if n := k.now.Load(); n != nil && n.stands(at) {
+		return n, nil
+	}
+	return k.read(ctx, at)
+}
+
+func (n *known) stands(at time.Time) bool {
+	return n.principal.Stands(n.serial) && at.Before(n.until)
+}
+
+func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
+	s := k.gate.m.Store()
+	if s.InUnit(ctx) {
+		return &known{}, billing.ErrInUnit
+	}
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if n := k.now.Load(); n != nil && n.stands(at) { // somebody was faster
+		return n, nil
+	}
+	for {
+		n := &known{principal: k.principal, until: at.Add(readEvery)}
+		if n.principal != nil {
+			var err error
+			if n.serial, err = n.principal.Serial(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
+				k.principal = nil
+				continue
+			} else if err != nil {
+				return n, err
+			}
+		}
+		err := s.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) { // after the serial: what is read is no older
+			n.caller, err = orgs.KeyCaller(ctx, tx, k.hash)
+			return err
+		})
+		if err == nil && n.principal == nil {
+			if err = n.caller.Stopped(); err == nil {
+				key := &n.caller.Key // which stays in its organization, team and project for good
+				if k.principal, err = k.gate.m.Principal(ctx, key.OrgID, key.Context(), key.ID); err == nil {
+					continue
+				}
+			}
+		}
+		if err != nil {
+			k.now.Store(nil)
+			k.gate.keys.forget(k)
+			return n, err
+		}
+		n.complete()
+		k.now.Store(n)
+		k.gate.keys.keep(k)
+		return n, nil
+	}
+}
+
+func (n *known) complete() {
+	c := &n.caller
+	if !c.Until.IsZero() && c.Until.Before(n.until) {
+		n.until = c.Until
+	}
+	n.stopped, n.self = c.Stopped(), "api_key:"+c.Key.ID
+	if t := c.Team; t != nil {
+		n.priority = t.Priority()
+		if t.Dedicated() {
+			n.pool = t.ID
+		}
+		if t.Settings.Models != nil {
+			n.providers = t.Settings.Models.PreferredProviders
+		}
+	}
+	n.lanes.Store(&map[string]*lane{})
+}
+
+// admits tests everything of the key and its organization that stands before a decision.
+func (n *known) admits(c *Call) error {
+	if n.stopped != nil {
+		return n.stopped
+	}
+	who := &n.caller
+	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
+		return &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"},
+			cause: &rbac.Denied{Code: "ip_denied", Action: "api_keys.use", Resource: n.self, TeamID: who.Key.Context()}}
+	}
+	if allowed := who.Key.Restrictions.AllowedIPs; len(allowed) > 0 && !rbac.InRanges(c.IP, allowed) {
+		return &Denied{Code: "ip_denied", Message: "the key is not allowed from this address", Remedy: []string{"call from " + strings.Join(allowed, " or ")}, cause: orgs.ErrKeyAddress}
+	}
+	return nil
+}
+
+// path is where calls of the key spend.
+func (n *known) path(model string) billing.Path {
+	k := &n.caller.Key
+	return billing.Path{OrgID: k.OrgID, TeamID: k.TeamID, ProjectID: k.ProjectID, UserID: n.caller.Actor.Person(), KeyID: k.ID, Model: model}
+}
+
+// note notes that the key was used. What fails must not fail the call.
+func (n *known) note(ctx context.Context, m *orgs.Manager, c *Call) {
+	if !n.used.Load() && n.used.CompareAndSwap(false, true) {
+		who := n.caller
+		who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
+		_ = m.Used(ctx, who)
+	}
+}
+
+// maxKeys is how many keys are kept in memory at most. Of those that are more, some are read again when they are used.
+const maxKeys = 1 << 18
+
+// keys are those that were used, by their hashes.
+type keys [64]struct {
+	mu     sync.RWMutex
+	byHash map[orgs.KeyHash]*Key
+	_      [32]byte // no two share a cache line
+}
+
+// key is the key of a secret, of which nothing is known yet if it is new.
+func (g *Gate) key(secret string) *Key {
+	h := orgs.HashKey(secret)
+	s := &g.keys[h[0]%uint8(len(g.keys))]
+	s.mu.RLock()
+	k := s.byHash[h]
+	s.mu.RUnlock()
+	if k == nil {
+		k = &Key{gate: g, hash: h}
+	}
+	return k
+}
+
+// keep keeps a key that was found. A second one of the same secret is as good, and one of them is kept.
+func (all *keys) keep(k *Key) {
+	s := &all[k.hash[0]%uint8(len(all))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byHash[k.hash] != nil {
+		return
+	}
+	for some := range s.byHash {
+		if len(s.byHash) < maxKeys/len(all) {
+			break
+		}
+		delete(s.byHash, some)
+	}
+	if s.byHash == nil {
+		s.byHash = map[orgs.KeyHash]*Key{}
+	}
+	s.byHash[k.hash] = k
+}
+
+// forget forgets a key that is good no more.
+func (all *keys) forget(k *Key) {
+	s := &all[k.hash[0]%uint8(len(all))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byHash[k.hash] == k {
+		delete(s.byHash, k.hash)
+	}
+}
