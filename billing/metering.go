@@ -109,6 +109,9 @@ func (m *Metering) Record(ctx context.Context, e *UsageEvent) error {
 	return m.enqueue(ctx, &UsageCall{UsageEvent: *e, Charged: whole})
 }
 
+// Off says whether nothing is kept of what is recorded.
+func (m *Metering) Off() bool { return m.opt.Off }
+
 // whole says of a call in the queue that its event lacks nothing.
 const whole = math.MinInt64
 

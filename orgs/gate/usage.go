@@ -12,7 +12,7 @@ const UsageSource = "gate"
 // record tells what a call has used that was settled, and what it was charged: so reports and budgets show one figure.
 // Nothing of it fails the call, which was made: what finds no room in time is counted, see billing.Metering.State.
 func (a *Admission) record(ctx context.Context, u billing.Usage, charged billing.Pico) {
-	if !a.recorded.CompareAndSwap(false, true) {
+	if a.gate.m.Metering().Off() || !a.recorded.CompareAndSwap(false, true) {
 		return
 	}
 	if u.Status == 0 {
