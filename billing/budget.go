@@ -151,8 +151,8 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	case err != nil:
 		return err
 	}
-	if old.Rollover || b.Rollover {
-		if err := l.open(ctx, tx, old); err != nil {
+	if old.Rollover || b.Rollover { // what periods before had left over is by the limits of their time
+		if _, _, err := l.open(ctx, tx, old); err != nil {
 			return err
 		}
 	}
@@ -174,19 +174,18 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 	return l.Touch(ctx, tx, b.OrgID)
 }
 
-// open makes the account of the running period of a budget that rolls over before it changes: what periods before had left
-// over is by the limits of their time.
-func (l *Ledger) open(ctx context.Context, tx *store.Tx, b Budget) error {
+// open locks the account of the running period of a budget, and makes it if nobody has. It answers when the period ends, too.
+func (l *Ledger) open(ctx context.Context, tx *store.Tx, b Budget) (a *account, end time.Time, err error) {
 	start, end, err := b.running(ctx, tx)
 	if err != nil {
-		return err
+		return nil, end, err
 	}
 	s, err := l.sheet(ctx, tx, []string{accountID(b, start)})
 	if err != nil {
-		return err
+		return nil, end, err
 	}
-	_, err = s.of(ctx, tx, b, start, end)
-	return err
+	a, err = s.of(ctx, tx, b, start, end)
+	return a, end, err
 }
 
 // Drop removes the budget of that scope and name, if there is one. Reservations that run settle

@@ -2,9 +2,12 @@ package billing
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -36,20 +39,25 @@ func (p Path) defaults(found, path []Budget) (missing []Budget) {
 	return missing
 }
 
-// settleIn makes the budgets that are missing, unless somebody else was faster (billing edge 43). No mark is raised: no path
-// that they lie on has been found without them.
-func (l *Ledger) settleIn(ctx context.Context, tx *store.Tx, missing []Budget) error {
+// settleIn makes the budgets that are missing on a path, in the unit (billing edge 43). Of those who do so at once one is
+// first; the units of the others begin again. No mark is raised: no path that they lie on has been found without them.
+func (l *Ledger) settleIn(ctx context.Context, tx *store.Tx, p Path) error {
+	_, missing, _, err := p.resolve(ctx, tx)
+	if err != nil {
+		return err
+	}
 	ctx = audit.WithActor(ctx, audit.System("ledger"))
 	for _, b := range missing {
-		b.Anchor = tx.Now()
-		switch fresh, err := Budgets.InsertNew(ctx, tx, &b); {
-		case err != nil:
-			return err
-		case fresh:
-			c := audit.Created(&b).As("budget.updated").In(b.TeamID)
-			if _, err := l.guard.Audit().Append(ctx, tx, b.OrgID, "budget.modify", c); err != nil {
-				return err
+		err := l.guard.Change(ctx, rbac.Op{Action: modifyBudget, OrgID: b.OrgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+			b.Meta, b.Anchor = store.Meta{}, tx.Now()
+			err := Budgets.Insert(ctx, tx, &b)
+			if errors.Is(err, store.ErrExists) {
+				err = fmt.Errorf("%w: somebody has made the budget", store.ErrTransient)
 			}
+			return audit.Created(&b).As("budget.updated").In(b.TeamID), err
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

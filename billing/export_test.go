@@ -8,10 +8,14 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/store"
+	"github.com/shopspring/decimal"
 )
 
 // Account is an account as it is kept.
 type Account = account
+
+// Due is what a usage is charged with, in decimals.
+func Due(u Usage, v *PriceVersion, held Pico) decimal.Decimal { return due(u, v, held.Decimal()) }
 
 // Accounts are all accounts.
 func Accounts(ctx context.Context, tx *store.Tx) (list []Account, err error) {

@@ -61,7 +61,7 @@ func (l *Ledger) Hold(ctx context.Context, p Path, amount *decimal.Decimal) (*Re
 		rec.Meta, rec.Accounts = store.Meta{}, nil
 		path, missing, _, err := p.resolve(ctx, tx)
 		if err == nil && len(missing) > 0 {
-			if err = l.settleIn(ctx, tx, missing); err == nil {
+			if err = l.settleIn(ctx, tx, p); err == nil {
 				path, _, _, err = p.resolve(ctx, tx)
 			}
 		}

@@ -175,15 +175,7 @@ func (l *Ledger) applyRaise(ctx context.Context, tx *store.Tx, req *rbac.Approva
 	case err != nil:
 		return err
 	}
-	start, end, err := b.running(ctx, tx)
-	if err != nil {
-		return err
-	}
-	s, err := l.sheet(ctx, tx, []string{accountID(b, start)})
-	if err != nil {
-		return err
-	}
-	a, err := s.of(ctx, tx, b, start, end)
+	a, end, err := l.open(ctx, tx, b)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type Caller struct {
 // KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
 // an *[AuthError]; the caller is then the one whose it is, or was, as far as it is known, for [Manager.Refused].
 func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err error) {
-	if h == HashKey("") {
+	if h == noSecret {
 		return c, &AuthError{Code: "missing_api_key"}
 	}
 	if c.Key, c.Until, err = keyBySecret(ctx, tx, h); err != nil {

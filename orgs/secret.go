@@ -38,6 +38,8 @@ func HashKey(secret string) KeyHash {
 	return sha256.Sum256(short[:copy(short[:], secret)])
 }
 
+var noSecret = HashKey("")
+
 func (h KeyHash) text() string { return hex.EncodeToString(h[:]) }
 
 func hashSecret(secret string) string { return HashKey(secret).text() }

@@ -195,48 +195,6 @@ func (g *Guard) record(ctx context.Context, tx *store.Tx, op Op, fn func(context
 	return e, err
 }
 
-// bump re-reads the scope, since fn may have written it.
-func bump(ctx context.Context, tx *store.Tx, orgID string, e audit.Event) error {
-	scope, err := Scopes.Get(ctx, tx, orgID)
-	if err != nil {
-		return err
-	}
-	scope.Revision++
-	scope.Trail = extend(scope.Trail, scope.Revision, tx.Traces())
-	announce(ctx, tx, orgID, scope.Revision, e)
-	return Scopes.Update(ctx, tx, &scope)
-}
-
-// Stir raises the revision of every organization in which a subject holds something, for a change outside of organizations
-// that counts in all of them, such as of the state of a person. It is a part of that change, and locks the organizations:
-// what is locked after organizations, such as people, must not be locked before. It answers which they are.
-func Stir(ctx context.Context, tx *store.Tx, subject string) (orgIDs []string, err error) {
-	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", subject)}, Order: []store.Order{store.Asc("org_id")}}) {
-		if err != nil {
-			return nil, err
-		}
-		orgIDs = append(orgIDs, a.OrgID)
-	}
-	orgIDs = slices.Compact(orgIDs)
-	for _, id := range orgIDs {
-		if _, err := Scopes.Lock(ctx, tx, id); err != nil {
-			return nil, err
-		}
-		if err := bump(ctx, tx, id, audit.Event{}); err != nil {
-			return nil, err
-		}
-	}
-	return orgIDs, nil
-}
-
-// announce notes the new revision for whoever asked to know, and tells all processes.
-func announce(ctx context.Context, tx *store.Tx, orgID string, revision int64, e audit.Event) {
-	if r, ok := ctx.Value(receiptKey{}).(*Receipt); ok {
-		tx.AfterCommit(func() { r.note(orgID, revision, e.ResourceID) })
-	}
-	tx.Notify(Changed{OrgID: orgID, Revision: revision, Resource: e.ResourceType, ID: e.ResourceID}.word())
-}
-
 // recordDenial writes the event of a refusal in a unit of its own, since the refused one stored
 // nothing. When even that fails the caller hears of both.
 func (g *Guard) recordDenial(ctx context.Context, err error) error {

@@ -48,8 +48,7 @@ func newDoor(ctx context.Context, o billing.MeteringOptions) (d *door, err error
 		return nil, err
 	}
 	d.gate = gate.New(d.m)
-	verified := true
-	if d.user, err = d.m.CreateUser(d.as, orgs.NewUser{Email: "dev@acme.com", EmailVerified: verified}); err != nil {
+	if d.user, err = d.m.CreateUser(d.as, orgs.NewUser{Email: "dev@acme.com", EmailVerified: true}); err != nil {
 		return nil, err
 	}
 	if d.org, err = d.m.CreateOrganization(d.as, orgs.NewOrganization{Name: "Acme", Slug: "acme", Owner: d.user.ID}); err != nil {

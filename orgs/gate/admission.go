@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/netip"
 	"runtime"
@@ -83,8 +82,8 @@ func (a *Admission) Tags() map[string]string {
 	all := make(map[string]string, len(a.tags)+len(a.Caller.Key.DefaultTags)+2)
 	maps.Copy(all, a.Caller.Key.DefaultTags)
 	maps.Copy(all, a.tags)
-	if a.Caller.Project != nil {
-		all["project"] = a.Caller.Project.Slug
+	if project := a.known.project(a.tags); project != "" {
+		all["project"] = project
 	}
 	if a.Caller.Team != nil {
 		all["team"] = a.Caller.Team.Slug
@@ -96,9 +95,9 @@ func (a *Admission) Tags() map[string]string {
 func (a *Admission) Rate() (rate billing.Rate, ok bool) { return a.rates.Limits().Nearest() }
 
 // take takes what the call wants of its rate limits, which may have it wait, and then of the budgets.
-func (a *Admission) take(ctx context.Context, g *Gate, at time.Time, elapsed time.Duration, n *known, ln *lane, m *means, c *Call) (err error) {
+func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duration, m *means, c *Call) (err error) {
 	u := &a.estimate.Usage
-	a.Priority = n.priority
+	a.Priority = a.known.priority
 	if c.Priority != nil {
 		a.Priority = *c.Priority
 	}
@@ -108,22 +107,15 @@ func (a *Admission) take(ctx context.Context, g *Gate, at time.Time, elapsed tim
 	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {
 		m.purse.Renew(at)
 		err = m.purse.Reserve(ctx, &a.hold, cost)
-	} else if odd == nil || errors.Is(odd, billing.ErrRange) || errors.Is(odd, billing.ErrUnpriced) {
-		a.kept, err = g.reserve(ctx, n, ln.model.ID, a.estimate)
-	} else {
-		err = odd
+	} else { // what is unknown, or more than memory counts
+		path := a.known.path(a.lane.model.ID)
+		path.Price = a.estimate.Price
+		a.kept, err = a.gate.m.Reserve(ctx, path, a.estimate.Amount())
 	}
 	if err != nil {
 		a.rates.Cancel()
 	}
 	return err
-}
-
-// reserve holds what is unknown, or more than memory counts.
-func (g *Gate) reserve(ctx context.Context, n *known, model string, e billing.Estimate) (*billing.Reservation, error) {
-	path := n.path(model)
-	path.Price = e.Price
-	return g.m.Reserve(ctx, path, e.Amount())
 }
 
 // Release frees what is held: the call cost nothing, but was made. After Settle it does nothing. Its error is

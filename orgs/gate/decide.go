@@ -20,8 +20,8 @@ func (g *Gate) permits(ctx context.Context, n *known, ln *lane, c *Call) (bool, 
 	if !may.Allowed || err != nil {
 		return false, err
 	}
-	use := g.useModels
-	if c.Action != "" {
+	use := g.use
+	if c.Action != useModels {
 		use = g.m.Action(c.Action)
 	}
 	q.Resource, q.Asked = ln.resource, ln.asked
@@ -57,11 +57,8 @@ func (g *Gate) reasons(ctx context.Context, n *known, ln *lane, e billing.Estima
 
 // request is what a call asks for.
 func (n *known) request(ln *lane, c *Call, cost *decimal.Decimal) rbac.Request {
-	key, action := &n.caller.Key, c.Action
-	if action == "" {
-		action = "models.use"
-	}
-	return rbac.Request{OrgID: key.OrgID, TeamID: key.Context(), Action: action, Person: n.caller.Actor.Person(),
+	key := &n.caller.Key
+	return rbac.Request{OrgID: key.OrgID, TeamID: key.Context(), Action: c.Action, Person: n.caller.Actor.Person(),
 		Call: rbac.Call{Resource: ln.resource, Asked: ln.asked, At: c.Now, IP: c.IP, MFAAt: n.caller.Actor.MFAAt, Cost: cost}}
 }
 

@@ -38,7 +38,7 @@
 // limit that was lowered counts for the very next call. Changes by other processes on the same database count as soon as
 // they are told of, or found by comparing: see rbac.MemoryOptions, which also says for how long calls are admitted while
 // the database cannot be reached. After each change of an organization its keys are read again when they are used next, and
-// each key once a minute anyway. Budgets are never overspent, however late a process hears of anything: see billing.
+// each key once a minute anyway; what a key spends from is read again where it has spent nothing for a second. Budgets are never overspent, however late a process hears of anything: see billing.
 package gate
 
 import (
@@ -59,12 +59,14 @@ type Gate struct {
 	m    *orgs.Manager
 	keys keys
 
-	useKey, useModels rbac.Action
+	useKey, use rbac.Action
 }
+
+const useModels = "models.use"
 
 // New returns a gate over the manager's organizations and model catalogue.
 func New(m *orgs.Manager) *Gate {
-	return &Gate{m: m, useKey: m.Action("api_keys.use"), useModels: m.Action("models.use")}
+	return &Gate{m: m, useKey: m.Action("api_keys.use"), use: m.Action(useModels)}
 }
 
 // Call is an AI request before it is made.
@@ -118,6 +120,9 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 	if c.Now.IsZero() {
 		c.Now = at
 	}
+	if c.Action == "" {
+		c.Action = useModels
+	}
 	ln, err := n.lane(g, c.Model)
 	if err == nil {
 		err = n.tagged(c)
@@ -138,7 +143,8 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 	if err != nil {
 		return nil, err
 	}
-	if err := a.take(ctx, g, at, elapsed, n, ln, m, c); err != nil {
+	a.gate, a.known, a.lane = g, n, ln
+	if err := a.take(ctx, at, elapsed, m, c); err != nil {
 		return nil, g.exhausted(n, ln, m, id, *c, err)
 	}
 	if l := a.rates.Limits(); l != m.limits {
@@ -146,7 +152,6 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 	}
 	a.Model, a.Caller, a.Providers, a.Pool = &ln.model, &n.caller, n.providers, n.pool
 	a.MaxOutputTokens = a.estimate.Usage.OutputTokens
-	a.gate, a.known, a.lane = g, n, ln
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
 		a.id = id
@@ -183,10 +188,19 @@ func (n *known) tagged(c *Call) error {
 	if t == nil || t.Settings.Budget == nil || t.Settings.Budget.RequireProjectTag == nil || !*t.Settings.Budget.RequireProjectTag {
 		return nil
 	}
-	if n.caller.Project == nil && c.Tags["project"] == "" && (n.caller.Key.DefaultTags["project"] == "" || hasTag(c.Tags, "project")) {
+	if n.project(c.Tags) == "" {
 		return &Denied{Code: "missing_tags", Message: "the team requires the tag project", Missing: []string{"project"}}
 	}
 	return nil
 }
 
-func hasTag(tags map[string]string, name string) bool { _, has := tags[name]; return has }
+// project is the tag of that name which a call has that sent those tags: that of the key's project, always (F334).
+func (n *known) project(sent map[string]string) string {
+	if n.caller.Project != nil {
+		return n.caller.Project.Slug
+	}
+	if tag, is := sent["project"]; is {
+		return tag
+	}
+	return n.caller.Key.DefaultTags["project"]
+}

@@ -21,8 +21,8 @@ type Key struct {
 	hash orgs.KeyHash
 	now  atomic.Pointer[known]
 
-	reading   sync.Mutex      // one goroutine at a time reads what has changed
-	principal *rbac.Principal // under the lock
+	reading   chan struct{}   // full while one goroutine reads what has changed
+	principal *rbac.Principal // belongs to that one
 }
 
 // Key looks a key up by its secret. A secret that is not good is a *[Denied].
@@ -72,8 +72,12 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 	if s.InUnit(ctx) {
 		return &known{}, billing.ErrInUnit
 	}
-	k.reading.Lock()
-	defer k.reading.Unlock()
+	select {
+	case k.reading <- struct{}{}:
+	case <-ctx.Done():
+		return &known{}, ctx.Err()
+	}
+	defer func() { <-k.reading }()
 	if n := k.now.Load(); n != nil && n.stands(at) { // somebody was faster
 		return n, nil
 	}
@@ -179,7 +183,7 @@ func (g *Gate) key(secret string) *Key {
 	k := s.byHash[h]
 	s.mu.RUnlock()
 	if k == nil {
-		k = &Key{gate: g, hash: h}
+		k = &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
 	}
 	return k
 }

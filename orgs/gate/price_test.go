@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -118,6 +119,15 @@ func TestRealCostIsHeldAgainstTheLimit(t *testing.T) { // F153
 		require.Contains(t, string(e.Data), `"code":"cost_limit_exceeded"`)
 		require.Equal(t, "0.130000000001", spent(t, a), "and charged all the same")
 
+		late := a.passes(t, a.call("gpt-4-turbo-preview"))
+		_, err = a.UpdateTeam(a.Platform(), a.eng.ID, set(settings(t, engineering))) // what it rests on has to be read again
+		require.NoError(t, err)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		dearer := decimal.RequireFromString("0.06")
+		require.NoError(t, late.Settle(gone, billing.Usage{Cost: &dearer}), "a client that is gone has spent it")
+		require.Len(t, told(), 2)
+
 		_, err = a.DeletePolicy(a.Platform(), a.org.ID, a.eng.ID, p.ID)
 		require.NoError(t, err)
 		settle("9") // nothing limits it any more
@@ -126,8 +136,8 @@ func TestRealCostIsHeldAgainstTheLimit(t *testing.T) { // F153
 		require.NoError(t, err)
 		nine := decimal.NewFromInt(9)
 		require.NoError(t, adm.Settle(t.Context(), billing.Usage{Cost: &nine}), "a key that is gone has spent it")
-		require.Equal(t, "18.130000000001", spent(t, a))
-		require.Len(t, told(), 1)
+		require.Equal(t, "18.190000000001", spent(t, a))
+		require.Len(t, told(), 2)
 	})
 }
 

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -213,10 +214,10 @@ func (a acme) waiting(t *testing.T) (waiting int) {
 	return waiting
 }
 
-// waits admits a call in the background, and says when it waits.
-func (a acme) waits(t *testing.T, c gate.Call, name string, served chan<- string) {
+// waits admits a call in the background, says when it is served, and is done when the call has ended.
+func (a acme) waits(t *testing.T, ended *sync.WaitGroup, c gate.Call, name string, served chan<- string) {
 	c.MaxWait = time.Minute
-	go func() {
+	ended.Go(func() {
 		adm, err := a.gate.Admit(t.Context(), c)
 		if err != nil {
 			served <- err.Error()
@@ -224,7 +225,7 @@ func (a acme) waits(t *testing.T, c gate.Call, name string, served chan<- string
 		}
 		served <- name
 		_ = adm.Settle(t.Context(), billing.Usage{InputTokens: 10})
-	}()
+	})
 }
 
 func TestCallsOfATeamWithPriorityAreServedFirst(t *testing.T) { // F107
@@ -240,14 +241,15 @@ func TestCallsOfATeamWithPriorityAreServedFirst(t *testing.T) { // F107
 		running := plain.passes(t, plain.call("gpt-3.5-turbo"))
 		require.Zero(t, running.Priority)
 		served := make(chan string, 4)
+		var ended sync.WaitGroup
 		urgent := plain.call("gpt-3.5-turbo")
 		two := 2
 		urgent.Priority = &two // the caller gives another
 		for i, wait := range []func(){
-			func() { plain.waits(t, plain.call("gpt-3.5-turbo"), "plain", served) },
-			func() { plain.waits(t, plain.call("gpt-3.5-turbo"), "plain too", served) },
-			func() { a.waits(t, a.call("gpt-3.5-turbo"), "priority", served) },
-			func() { plain.waits(t, urgent, "urgent", served) },
+			func() { plain.waits(t, &ended, plain.call("gpt-3.5-turbo"), "plain", served) },
+			func() { plain.waits(t, &ended, plain.call("gpt-3.5-turbo"), "plain too", served) },
+			func() { a.waits(t, &ended, a.call("gpt-3.5-turbo"), "priority", served) },
+			func() { plain.waits(t, &ended, urgent, "urgent", served) },
 		} {
 			wait()
 			require.Eventually(t, func() bool { return a.waiting(t) == i+1 }, 20*time.Second, time.Millisecond)
@@ -256,6 +258,7 @@ func TestCallsOfATeamWithPriorityAreServedFirst(t *testing.T) { // F107
 		for _, name := range []string{"urgent", "priority", "plain", "plain too"} {
 			require.Equal(t, name, <-served)
 		}
+		ended.Wait()
 		require.Equal(t, 1, a.passes(t, a.call("gpt-3.5-turbo")).Priority)
 	})
 }

@@ -71,6 +71,7 @@ func (a *Admission) overran(ctx context.Context, s billing.Settlement) error {
 	if !a.judged.CompareAndSwap(false, true) {
 		return nil
 	}
+	ctx = context.WithoutCancel(ctx)
 	g, n := a.gate, a.known
 	call := Call{Action: a.action, Features: a.features, Now: a.now, IP: a.ip, RequestID: a.requestID}
 	_, before, err := g.decide(ctx, n, a.lane, &call, a.Cost())
@@ -87,9 +88,9 @@ func (a *Admission) overran(ctx context.Context, s billing.Settlement) error {
 	if a.kept != nil {
 		reservation = a.kept.ID
 	}
-	ctx = audit.WithActor(context.WithoutCancel(ctx), audit.System("gate"))
+	ctx = audit.WithActor(ctx, audit.System("gate"))
 	return g.m.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := g.m.Audit().Append(ctx, tx, ask.OrgID, n.request(a.lane, &call, nil).Action, audit.Change{
+		_, err := g.m.Audit().Append(ctx, tx, ask.OrgID, a.action, audit.Change{
 			Type: "budget.cost_limit_exceeded", Resource: audit.Resource{Type: "model", ID: a.Model.ID}, TeamID: a.Caller.Key.TeamID,
 			Data: map[string]any{"decision_id": a.DecisionID(), "reservation_id": reservation, "key_id": a.Caller.Key.ID,
 				"estimated": s.Held.String(), "cost": s.Actual.String(), "code": after.Code}})

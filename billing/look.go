@@ -1,0 +1,129 @@
+package billing
+
+import "time"
+
+// gather looks at every fund and till and says what is to be written, nil for nothing.
+func (e *engine) gather() *batch {
+	e.look = int64(time.Since(e.born) / e.opt.Flush)
+	now := e.store.Now()
+	for f := range e.funds {
+		e.lookAt(f, now)
+	}
+	b := &batch{seq: e.node.Seq + 1, round: e.round}
+	holds := false
+	for key, t := range e.tills {
+		ln := e.lineOf(t)
+		if ln.settled != 0 || ln.back != 0 || ln.least != 0 || ln.wish != 0 && ln.wish > *t.free {
+			b.lines = append(b.lines, ln)
+		} else if len(t.funds) == 0 && t.lease.Amount == 0 && *t.free == 0 && *t.settled == 0 {
+			delete(e.tills, key)
+			e.drop(t)
+		}
+		holds = holds || t.lease.Amount > 0
+	}
+	clear(e.wants)
+	due := (holds || e.limiter.busy()) && time.Since(e.beaten) >= e.beat() || e.suspect
+	if len(b.lines) == 0 && !e.flushed && !due {
+		return nil
+	}
+	if len(b.lines) == 0 && !holds && !due { // somebody waits, and everything is done
+		e.finish(nil)
+		return nil
+	}
+	e.flushed, e.suspect = false, false
+	e.round = newRound()
+	return b
+}
+
+// lookAt brings what calls have settled into the tills, and what nobody uses back there.
+func (e *engine) lookAt(f *fund, now time.Time) {
+	c := f.cell.Load()
+	settled := c.settled.Swap(0)
+	f.rate.add(settled, e.look)
+	if settled != 0 {
+		f.taken -= settled
+		for _, t := range f.tills {
+			if !f.lost || !t.hard {
+				*t.settled += settled
+				t.used = e.look
+			}
+		}
+	}
+	free := c.free.Load()
+	if settled != 0 || free != f.seen {
+		f.used = e.look
+	}
+	f.seen = free
+	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
+		f.close()
+	}
+	idle := e.look-f.used >= e.idle() && f.waiting == 0
+	if f.closed || idle || free < 0 || e.flushed {
+		f.put(f.drain())
+		f.seen = 0
+	}
+	if f.spare < 0 {
+		for _, t := range f.tills {
+			if t.hard {
+				e.owe(t, -f.spare)
+			}
+		}
+		f.spare = 0
+	}
+	if f.taken == 0 && f.waiting == 0 && (f.closed || idle) { // no call holds anything of it
+		if !f.closed {
+			f.close()
+			f.put(f.drain())
+		}
+		if c.settled.Load() != 0 || f.taken != 0 { // just now
+			return
+		}
+		e.forget(f)
+	}
+}
+
+// beat is how often a node that has something is heard of at least.
+func (e *engine) beat() time.Duration { return e.opt.Silence / 6 }
+
+// idle is how many looks a fund may be unused until what it has goes back.
+func (e *engine) idle() int64 { return max(1, int64(e.opt.Idle/e.opt.Flush)) }
+
+func (e *engine) forget(f *fund) {
+	delete(e.funds, f)
+	for _, t := range f.tills {
+		delete(t.funds, f)
+	}
+	if p := f.purse; p.fund.Load() == nil && e.purses[p.path] == p {
+		delete(e.purses, p.path)
+	}
+	e.journal.dropCell(f)
+}
+
+// lineOf says what is to be written for a till.
+func (e *engine) lineOf(t *till) *line {
+	ln := &line{till: t, budget: t.budget, end: t.end, settled: *t.settled, lease: t.lease, beyond: max(0, -*t.free)}
+	t.rate.add(*t.settled, e.look)
+	if !t.hard {
+		return ln
+	}
+	w := e.wants[t]
+	keep := mul(t.rate.smooth, 8)
+	switch {
+	case w.least > 0:
+		ln.least, ln.wish = w.least, max(w.sum, mul(w.least, 32), keep)
+	case t.waiting > 0:
+	case e.flushed || len(t.funds) == 0 || e.look-t.used >= e.idle() || t.refusal.round != nil:
+		ln.back = *t.free
+		t.rate = rate{look: e.look} // or the next look would lease for what is over
+	case *t.free > 2*keep && e.look-t.used >= 2:
+		ln.back = *t.free - keep
+	case *t.free < keep/4:
+		ln.wish = keep
+	}
+	ln.wish = min(ln.wish, maxLease-int64(t.lease.Amount))
+	if ln.back < 0 { // that has to be leased first
+		ln.back = 0
+	}
+	*t.free -= ln.back // before it is written: what a crash leaves of it counts as spent
+	return ln
+}

@@ -1,0 +1,192 @@
+package billing
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// open finds out which budgets lie on the path of a purse now and makes a fund of their tills, which is empty.
+func (e *engine) open(ctx context.Context, p *Purse) (*fund, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	for {
+		if f := p.fund.Load(); f != nil { // somebody was faster
+			return f, nil
+		}
+		e.mu.Lock()
+		if e.closed {
+			e.mu.Unlock()
+			return nil, store.ErrClosed
+		}
+		before := e.changes
+		e.begin() // it hears of changes from now on
+		e.mu.Unlock()
+		f := &fund{purse: p}
+		var tills []till
+		var missing []Budget
+		err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			tills, missing, err = e.survey(ctx, tx, f)
+			return err
+		})
+		if err == nil && len(missing) > 0 {
+			err = e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return e.ledger.settleIn(ctx, tx, p.path) })
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if len(missing) == 0 && e.install(f, tills, before) {
+			return f, nil
+		}
+	}
+}
+
+// survey reads the path of the fund.
+func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) (tills []till, missing []Budget, err error) {
+	path, missing, orgs, err := f.purse.path.resolve(ctx, tx)
+	if err != nil || len(missing) > 0 {
+		return nil, missing, err
+	}
+	f.orgs = append(orgs, usersMark)
+	if f.marks, err = marksOf(ctx, tx, f.orgs); err != nil {
+		return nil, nil, err
+	}
+	tills = make([]till, len(path))
+	for i, b := range path {
+		t := &tills[i]
+		t.budget, t.hard = b, b.Hard
+		if t.start, t.end, err = b.running(ctx, tx); err != nil {
+			return nil, nil, err
+		}
+		t.account = accountID(b, t.start)
+		f.hard = f.hard || b.Hard
+		if f.rejects == nil && b.rejectsUnknown() {
+			f.rejects = &path[i]
+		}
+		if !t.end.IsZero() && (t.end.Before(f.end) || f.end.IsZero()) {
+			f.end = t.end
+		}
+	}
+	least, err := CeilPico(minimum(path))
+	if err != nil || least > MaxHold {
+		least = MaxHold
+	}
+	f.leastUnpriced = least
+	return tills, nil, f.endWithRaises(ctx, tx, tills)
+}
+
+// install makes the fund that of its purse, unless something was heard meanwhile.
+func (e *engine) install(f *fund, tills []till, before int64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changes != before || e.closed {
+		return false
+	}
+	for i := range tills {
+		t := e.tills[tills[i].key()]
+		if t == nil {
+			t = &tills[i]
+			t.funds = map[*fund]struct{}{}
+			e.journal.till(t)
+		}
+		t.budget, t.end = tills[i].budget, tills[i].end
+		f.tills = append(f.tills, t)
+		if f.stopped == nil && t.budget.Suspended {
+			f.stopped = t
+		}
+	}
+	e.journal.cell(f)
+	e.enliven(f)
+	f.purse.fund.Store(f)
+	return true
+}
+
+// hear closes the funds of which a change is told.
+func (e *engine) hear(n store.Notice) {
+	id, ok := readMarkWord(n.Word)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case n.Gap:
+		e.checked = time.Time{} // whatever was missed is found by comparing
+	case ok:
+		e.changes++
+		e.closeThose(func(f *fund) bool { return slices.Contains(f.orgs, id) })
+	}
+}
+
+func (e *engine) closeThose(which func(*fund) bool) {
+	for f := range e.funds {
+		if !f.closed && which(f) {
+			e.closeFund(f)
+		}
+	}
+}
+
+func (e *engine) closeFund(f *fund) {
+	f.close()
+	f.put(f.drain())
+	for _, t := range f.tills {
+		t.refusal = refusal{} // a raise wakes those who were refused (billing edge 37)
+	}
+}
+
+// check compares the marks of the organizations whose funds are in use with those in the database, and the
+// organizations above them: what was not heard of is found.
+func (e *engine) check(ctx context.Context) error {
+	e.mu.Lock()
+	by := map[string]int64{}
+	parents := map[string]string{}
+	for f := range e.funds {
+		if f.closed {
+			continue
+		}
+		for i, id := range f.orgs {
+			by[id] = f.marks[id]
+			if i+1 < len(f.orgs)-1 {
+				parents[id] = f.orgs[i+1]
+			}
+		}
+	}
+	e.mu.Unlock()
+	if len(by) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(by))
+	for id := range by {
+		ids = append(ids, id)
+	}
+	changed := map[string]bool{}
+	err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		now, err := marksOf(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		for id, was := range by {
+			if now[id] != was {
+				changed[id] = true
+			}
+		}
+		for s, err := range rbac.Scopes.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+			if err != nil {
+				return err
+			}
+			if s.ParentID != parents[s.ID] {
+				changed[s.ID] = true
+			}
+		}
+		return nil
+	})
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changes++
+	e.closeThose(func(f *fund) bool { return slices.ContainsFunc(f.orgs, func(id string) bool { return changed[id] }) })
+	return nil
+}
