@@ -94,6 +94,21 @@ func TestAFenceFreesTheSlotsOfItsNode(t *testing.T) { // F106, billing edge 28
 	})
 }
 
+func TestWhatAFencedNodeKeptReadyIsNotItsOwn(t *testing.T) { // billing edge 28
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		first, second := newGateway(t, s, billing.Options{}), newGateway(t, s, billing.Options{Silence: time.Nanosecond})
+		on := func(user string) billing.Path { return billing.Path{OrgID: "org_1", UserID: user} }
+		for _, user := range []string{"usr_8", "usr_9"} {
+			first.limit(billing.RateLimit{Scope: billing.ScopeUser, ScopeID: user, MaxParallelRequests: n(1)})
+		}
+		first.passes(on("usr_8"), 0).Settle(0) // the slot stays for a while
+		second.fences(1)
+		second.passes(on("usr_8"), 0)
+		first.passes(on("usr_9"), 0) // a claim, by which it finds out
+		require.True(t, first.refuses(on("usr_8"), 0).Parallel())
+	})
+}
+
 func TestALedgerThatClosesFreesTheSlots(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		first, second := newGateway(t, s, billing.Options{}), newGateway(t, s, billing.Options{})
