@@ -8,7 +8,6 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/store"
-	"github.com/shopspring/decimal"
 )
 
 // Account is an account as it is kept.
