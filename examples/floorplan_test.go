@@ -38,6 +38,7 @@ const (
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
 	gomail  = "github.com/wneessen/go-mail"
+	xtext   = "golang.org/x/text"
 	minio   = "github.com/minio/minio-go/v7"
 )
 
@@ -58,6 +59,9 @@ var rooms = map[string]room{
 	"rbac":                     {2, []string{casbin, decimal}},
 	"billing":                  {3, []string{decimal}},
 	"orgs":                     {4, []string{decimal}},
+	"scim/schema":              {0, []string{xtext}},
+	"scim/filter":              {1, nil},
+	"scim/filter/filtertest":   {1, nil},
 	"orgs/gate":                {5, []string{decimal}},
 	"orgs/orgstest":            {5, []string{testify}},
 	"orgs/notify":              {5, []string{decimal, gomail}},
