@@ -234,6 +234,7 @@ CREATE TABLE assignments (
 	state TEXT NOT NULL,
 	role_id TEXT NOT NULL,
 	source TEXT NOT NULL,
+	given JSONB,
 	"add" JSONB,
 	remove JSONB,
 	bound TEXT NOT NULL,

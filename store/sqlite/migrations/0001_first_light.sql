@@ -235,6 +235,7 @@ CREATE TABLE assignments (
 	state TEXT NOT NULL,
 	role_id TEXT NOT NULL,
 	source TEXT NOT NULL,
+	given TEXT,
 	"add" TEXT,
 	remove TEXT,
 	bound TEXT NOT NULL,
