@@ -54,6 +54,7 @@ type Service interface {
 	Usage
 	AuditLogs
 	Webhooks
+	Provisionings
 	Credentials
 }
 
@@ -246,6 +247,16 @@ type Webhooks interface {
 	WebhookCalls(ctx context.Context, orgID string, ids ...string) (map[string]WebhookCalls, error)
 }
 
+// Provisionings say what identity providers do in organizations; see [Manager.Provision] for how they do it.
+type Provisionings interface {
+	SetProvisioning(ctx context.Context, org string, in NewProvisioning) (Provisioning, []store.Warning, error)
+	SetVerifiedDomains(ctx context.Context, org string, domains ...string) (Provisioning, error)
+	Provisioning(ctx context.Context, org string) (Provisioning, error)
+	CreateSCIMToken(ctx context.Context, org string, in NewSCIMToken) (SCIMToken, string, error)
+	RevokeSCIMToken(ctx context.Context, org, id string) (SCIMToken, error)
+	SCIMTokens(ctx context.Context, org string, limit int, after string) (store.Page[SCIMToken], error)
+}
+
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)
@@ -358,7 +369,9 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // needs a table for.
 func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
-		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind()}
+		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
+		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
+		provisionedGroups.Kind(), provisionedMembers.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)
