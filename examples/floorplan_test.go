@@ -62,6 +62,7 @@ var rooms = map[string]room{
 	"scim/schema":              {0, []string{xtext}},
 	"scim/filter":              {1, nil},
 	"scim/filter/filtertest":   {1, nil},
+	"scim/patch":               {2, nil},
 	"orgs/gate":                {5, []string{decimal}},
 	"orgs/orgstest":            {5, []string{testify}},
 	"orgs/notify":              {5, []string{decimal, gomail}},
