@@ -63,6 +63,7 @@ var rooms = map[string]room{
 	"scim/filter":              {1, nil},
 	"scim/filter/filtertest":   {1, nil},
 	"scim/patch":               {2, nil},
+	"scim":                     {6, nil},
 	"orgs/gate":                {5, []string{decimal}},
 	"orgs/orgstest":            {5, []string{testify}},
 	"orgs/notify":              {5, []string{decimal, gomail}},

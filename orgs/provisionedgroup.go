@@ -218,6 +218,11 @@ func (p *Provisioner) Members(ctx context.Context, g ProvisionedGroup) iter.Seq2
 	return provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("group_id", g.ID)}})
 }
 
+// MembersWith are those members of a group who have one of the ids.
+func (p *Provisioner) MembersWith(ctx context.Context, g ProvisionedGroup, memberIDs []string) iter.Seq2[ProvisionedMember, error] {
+	return provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("group_id", g.ID), store.In("member_id", memberIDs)}})
+}
+
 // CountMembers counts the members of a group.
 func (p *Provisioner) CountMembers(ctx context.Context, g ProvisionedGroup) (int, error) {
 	return provisionedMembers.Count(ctx, p.tx, store.Eq("group_id", g.ID))

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -209,4 +210,23 @@ func (b *binder) test(a *schema.Attribute, e *Compare) test {
 		t.text = a.Key(s)
 	}
 	return t
+}
+
+// Uses says whether the filter asks about an attribute of the core schema.
+func (f *Filter) Uses(name string) bool { return uses(f.root, name) }
+
+func uses(n node, name string) bool {
+	switch n := n.(type) {
+	case all:
+		return slices.ContainsFunc(n, func(t node) bool { return uses(t, name) })
+	case some:
+		return slices.ContainsFunc(n, func(t node) bool { return uses(t, name) })
+	case not:
+		return uses(n.node, name)
+	case *compare:
+		return n.ref.Extension == nil && n.ref.Attribute.Name == name
+	case *element:
+		return n.ref.Extension == nil && n.ref.Attribute.Name == name
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -119,4 +120,34 @@ func Fold(s string) string {
 func Time(s string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	return t, err == nil
+}
+
+// UnmarshalJSON reads an object that was written as JSON.
+func (o *Object) UnmarshalJSON(b []byte) error {
+	var raw map[string]any
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	*o = objectOf(raw)
+	return nil
+}
+
+func objectOf(raw map[string]any) Object {
+	o := make(Object, len(raw))
+	for name, v := range raw {
+		o[name] = valueOf(v)
+	}
+	return o
+}
+
+func valueOf(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return objectOf(v)
+	case []any:
+		for i := range v {
+			v[i] = valueOf(v[i])
+		}
+	}
+	return v
 }
