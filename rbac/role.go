@@ -306,8 +306,8 @@ func (a *Assignment) replaceRole(id, other string) {
 	a.Given = given
 }
 
-// Ranked returns the roles of those ids, the highest first: the owner's, then those that let their holders do more of
-// what there is to do, of equal ones that of the lower id. The order of the ids does not matter.
+// Ranked returns the roles of those ids, the highest first: the owner's, then those whose holders may do more than read, then
+// those that read more; of equal ones that of the lower id. The order of the ids does not matter.
 func (g *Guard) Ranked(ctx context.Context, tx *store.Tx, ids ...string) ([]Role, error) {
 	type ranked struct {
 		Role
@@ -319,17 +319,22 @@ func (g *Guard) Ranked(ctx context.Context, tx *store.Tx, ids ...string) ([]Role
 			return nil, err
 		}
 		one := ranked{Role: r}
-		if r.Slug == OwnerRole {
-			one.rank = 1
-		}
 		permissions, err := parsePermissions(r.Permissions)
 		if err != nil {
 			return nil, err
 		}
-		for _, action := range g.vocabulary.Actions() {
-			if slices.ContainsFunc(permissions, func(p Permission) bool { return p.Covers(action) }) {
+		all := g.vocabulary.Actions()
+		for _, action := range all {
+			switch {
+			case !slices.ContainsFunc(permissions, func(p Permission) bool { return p.Covers(action) }):
+			case strings.HasSuffix(action, ".read"):
 				one.rank++
+			default:
+				one.rank += len(all)
 			}
+		}
+		if r.Slug == OwnerRole {
+			one.rank = len(all) * len(all)
 		}
 		found = append(found, one)
 	}
