@@ -126,7 +126,7 @@ func (m *Manager) tokenSecret(ctx context.Context, tx *store.Tx, t *SCIMToken, c
 func (m *Manager) chosenHashes(text string) (hashes []string, err error) {
 	var halves [2][]uint64
 	for i := range halves {
-		at := seal.Place{Field: fmt.Sprintf("scim_token.%d", i)}
+		at := seal.Place{OrgID: "platform", Field: fmt.Sprintf("scim_token.%d", i)} // it says itself whose it is
 		if halves[i], err = m.opt.Seal.Marks(text, at); err != nil {
 			return nil, err
 		}

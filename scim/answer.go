@@ -83,9 +83,3 @@ func matches(list, tag string) bool {
 	}
 	return false
 }
-
-// firstPart is the first part of the path.
-func firstPart(r *http.Request) string {
-	part, _, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
-	return part
-}

@@ -30,7 +30,24 @@ func (e *methodError) Error() string { return "this path has other methods" }
 
 func wrongMethod(allow string) error { return &methodError{allow} }
 
-// Problem is an error as it goes out (RFC 7644 §3.12).
+// located is an error about another resource, and where that is.
+type located struct {
+	error
+	url string
+}
+
+func (e *located) Unwrap() error { return e.error }
+
+// whose says where the resource is that is in the way.
+func whose(err error, endpoint string) error {
+	var conflict *store.ConflictError
+	if errors.As(err, &conflict) && conflict.Code == "uniqueness" && conflict.ID != "" {
+		return &located{err, endpoint + "/" + conflict.ID}
+	}
+	return err
+}
+
+// problem is an error as it goes out (RFC 7644 §3.12).
 type problem struct {
 	Schemas  []string         `json:"schemas"`
 	Status   string           `json:"status"`
@@ -105,7 +122,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := classify(err)
 	var method *methodError
 	var fast *tooFast
-	var conflict *store.ConflictError
+	var other *located
 	switch {
 	case errors.As(err, &method):
 		w.Header().Set("Allow", method.allow)
@@ -115,10 +132,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	case errors.As(err, &fast):
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(fast.wait.Seconds()))))
-	case errors.As(err, &conflict) && conflict.Code == "uniqueness" && conflict.ID != "":
-		if k := kindOf(firstPart(r)); k != nil {
-			w.Header().Set("Location", h.base+k.typ.Endpoint+"/"+conflict.ID)
-		}
+	case errors.As(err, &other):
+		w.Header().Set("Location", other.url)
 	case p.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}

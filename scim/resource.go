@@ -64,7 +64,7 @@ func (q *request) create(k *kind, body map[string]any) (*answer, error) {
 	err = q.m.Provision(q.ctx(), "scim."+k.noun()+".create", func(ctx context.Context, p *orgs.Provisioner) (audit.Change, error) {
 		r, c, err := k.create(ctx, q, p, o.Clone(), body)
 		if err != nil {
-			return c, err
+			return c, whose(err, q.baseOf(p)+k.typ.Endpoint)
 		}
 		a, err = q.shown(ctx, p, k, r, http.StatusCreated, show, show.wants(k.linked))
 		return dropped(c, how.Dropped), err
