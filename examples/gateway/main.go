@@ -6,7 +6,8 @@
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves POST /v1/chat/completions as well, in front of an
-// OpenAI-compatible service. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// OpenAI-compatible service. Identity providers reach SCIM at /scim/v2 below -url; -demo makes an organization with a token for
+// one, and prints both. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
 // X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
 package main
@@ -38,6 +39,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
@@ -47,6 +49,8 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
+	public := flag.String("url", "", "where clients reach this gateway, as https://gateway.example; empty is the address that it listens on")
+	demo := flag.Bool("demo", false, "make the organization demo, whose identity provider may provision it, and print the URL and token of that")
 	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine), upstream: upstreamFlags()}
 	flag.Parse()
 	if *auditKey == "new" {
@@ -60,7 +64,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	o.addr, o.db, o.adminKey, o.auditKey = *addr, *db, *key, *auditKey
+	o.addr, o.db, o.adminKey, o.auditKey, o.url, o.demo = *addr, *db, *key, *auditKey, *public, *demo
 	if err := run(ctx, os.Stdout, os.Stderr, o); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
@@ -69,7 +73,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	addr, db, adminKey, auditKey string
+	addr, db, adminKey, auditKey, url string
+	demo                              bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -92,10 +97,6 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 		return err
 	}
 	defer parts.Close()
-	h, err := handler(parts.Manager, o, log)
-	if err != nil {
-		return err
-	}
 	finish, err := work(ctx, parts, o.exports, log)
 	if err != nil {
 		return err
@@ -105,10 +106,28 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.url == "" {
+		o.url = "http://" + listener.Addr().String()
+	}
+	h, err := handler(parts.Manager, o, log)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	var token string
+	if o.demo {
+		if token, err = demo(ctx, parts.Manager); err != nil {
+			listener.Close()
+			return err
+		}
+	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
+	if o.demo {
+		fmt.Fprintf(out, "scim: %s/scim/v2 token: %s\n", o.url, token)
+	}
 
 	select {
 	case err := <-ended:
@@ -187,6 +206,13 @@ func handler(m *orgs.Manager, o options, log *slog.Logger) (http.Handler, error)
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	directory, err := scim.New(m, o.url+"/scim/v2", &scim.Options{HTTP: &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
+		log.ErrorContext(r.Context(), "provisioning failed", "error", err)
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/scim/v2/", http.StripPrefix("/scim/v2", directory))
 	if o.upstream != nil && o.upstream.url != "" {
 		edge := &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 			log.ErrorContext(r.Context(), "call failed", "error", err)
