@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
@@ -127,7 +128,29 @@ func (p *Provisioner) UpdateGroup(ctx context.Context, before, g ProvisionedGrou
 		}
 	}
 	c := audit.Updated(before, &g).As("scim.group_updated").In(g.Team())
-	return g, c, provisionedGroups.Update(ctx, p.tx, &g)
+	if err := provisionedGroups.Update(ctx, p.tx, &g); err != nil {
+		return g, c, err
+	}
+	renamed := g.Name != before.Name || (g.ExternalID == nil) != (before.ExternalID == nil) || g.ExternalID != nil && *g.ExternalID != *before.ExternalID
+	if !renamed || !p.Settings.SyncGroups || len(p.Settings.RoleMapping) == 0 {
+		return g, c, nil
+	}
+	for m, err := range p.Members(ctx, g) { // an entry of the mapping may be of this group now, or no more
+		if err != nil {
+			return g, c, err
+		}
+		if m.IsGroup {
+			continue
+		}
+		u, err := p.User(ctx, m.MemberID)
+		if err == nil {
+			err = p.regrant(ctx, u)
+		}
+		if err != nil {
+			return g, c, err
+		}
+	}
+	return g, c, nil
 }
 
 // DeleteGroup ends a group and takes back what its members have by it. A team that has keys or a budget of its own is
@@ -239,32 +262,45 @@ const maxNesting = 8
 
 // GroupsOf returns the groups that users or groups are in, by their ids, the direct ones first.
 func (p *Provisioner) GroupsOf(ctx context.Context, memberIDs ...string) (map[string][]InGroup, error) {
-	in := map[string][]InGroup{}
-	known := map[string]ProvisionedGroup{}
+	above := map[string][]string{} // the groups that somebody is in, for all whom it may concern
+	var all []string
+	for level, of := 0, memberIDs; len(of) > 0 && level < maxNesting; level++ {
+		var next []string
+		for some := range slices.Chunk(of, store.MaxLimit/2) {
+			for m, err := range provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.In("member_id", some)}}) {
+				if err != nil {
+					return nil, err
+				}
+				if above[m.MemberID] = append(above[m.MemberID], m.GroupID); !slices.Contains(all, m.GroupID) {
+					all, next = append(all, m.GroupID), append(next, m.GroupID)
+				}
+			}
+		}
+		of = next
+	}
+	groups, err := p.GroupsWith(ctx, "id", all)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]ProvisionedGroup, len(groups))
+	for _, g := range groups {
+		known[g.ID] = g
+	}
+	in := make(map[string][]InGroup, len(memberIDs))
 	for _, id := range memberIDs {
 		seen := map[string]bool{id: true}
-		for level, members := 0, []string{id}; len(members) > 0 && level < maxNesting; level++ {
-			above, err := ids(provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.In("member_id", members)}}),
-				func(m ProvisionedMember) string { return m.GroupID })
-			if err != nil {
-				return nil, err
-			}
-			members = nil
-			for _, groupID := range above {
-				if seen[groupID] {
-					continue
-				}
-				seen[groupID] = true
-				g, ok := known[groupID]
-				if !ok {
-					if g, err = provisionedGroups.Get(ctx, p.tx, groupID); err != nil {
-						return nil, err
+		for level, of := 0, []string{id}; len(of) > 0; level++ {
+			var next []string
+			for _, one := range of {
+				for _, groupID := range above[one] {
+					if !seen[groupID] {
+						seen[groupID] = true
+						in[id] = append(in[id], InGroup{known[groupID], level == 0})
+						next = append(next, groupID)
 					}
-					known[groupID] = g
 				}
-				in[id] = append(in[id], InGroup{g, level == 0})
-				members = append(members, groupID)
 			}
+			of = next
 		}
 	}
 	return in, nil

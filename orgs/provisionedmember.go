@@ -12,12 +12,13 @@ import (
 // AddMembers makes users and groups, by their ids, members of a group, and says how many were none before. All of them are
 // looked at before anything is written; one that is unknown is a *store.FieldError, as is a group that this one is in.
 func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string) (added int, err error) {
-	groups, err := p.classify(ctx, g, memberIDs)
+	users, err := p.classify(ctx, g, memberIDs)
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range memberIDs {
-		m := ProvisionedMember{OrgID: p.orgID, GroupID: g.ID, MemberID: id, IsGroup: groups[id]}
+		u, isUser := users[id]
+		m := ProvisionedMember{OrgID: p.orgID, GroupID: g.ID, MemberID: id, IsGroup: !isUser}
 		fresh, err := provisionedMembers.InsertNew(ctx, p.tx, &m)
 		if err != nil {
 			return added, err
@@ -26,8 +27,8 @@ func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, member
 			continue
 		}
 		added++
-		if !m.IsGroup {
-			if err := p.joined(ctx, g, id); err != nil {
+		if isUser {
+			if err := p.joined(ctx, g, u); err != nil {
 				return added, err
 			}
 		}
@@ -35,30 +36,30 @@ func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, member
 	return added, nil
 }
 
-// classify says which of the ids are groups. The others are users.
-func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberIDs []string) (groups map[string]bool, err error) {
-	groups = map[string]bool{}
-	users, err := p.UsersWith(ctx, "id", memberIDs)
+// classify returns the users among the ids. The others are groups.
+func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberIDs []string) (users map[string]ProvisionedUser, err error) {
+	list, err := p.UsersWith(ctx, "id", memberIDs)
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]bool, len(users))
-	for _, u := range users {
-		known[u.ID] = true
+	users = make(map[string]ProvisionedUser, len(list))
+	for _, u := range list {
+		users[u.ID] = u
 	}
 	var rest []string
 	for _, id := range memberIDs {
-		if !known[id] {
+		if _, is := users[id]; !is {
 			rest = append(rest, id)
 		}
 	}
 	if len(rest) == 0 {
-		return groups, nil
+		return users, nil
 	}
 	nested, err := p.GroupsWith(ctx, "id", rest)
 	if err != nil {
 		return nil, err
 	}
+	groups := map[string]bool{}
 	for _, n := range nested {
 		groups[n.ID] = true
 	}
@@ -67,8 +68,9 @@ func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberID
 		return nil, err
 	}
 	for i, id := range memberIDs {
+		_, isUser := users[id]
 		switch {
-		case known[id]:
+		case isUser:
 		case !groups[id]:
 			return nil, noMember(i)
 		case above[id]:
@@ -77,7 +79,7 @@ func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberID
 			return nil, cycle
 		}
 	}
-	return groups, nil
+	return users, nil
 }
 
 // above are the groups that a group is in, itself too, however deep.
@@ -175,13 +177,9 @@ func (p *Provisioner) drop(ctx context.Context, g ProvisionedGroup, m Provisione
 }
 
 // joined gives a user what membership of a group gives.
-func (p *Provisioner) joined(ctx context.Context, g ProvisionedGroup, id string) error {
+func (p *Provisioner) joined(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
 	if !p.Settings.SyncGroups {
 		return nil
-	}
-	u, err := p.User(ctx, id)
-	if err != nil {
-		return err
 	}
 	if err := p.joinTeam(ctx, g, u); err != nil {
 		return err

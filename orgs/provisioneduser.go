@@ -111,7 +111,7 @@ func (p *Provisioner) CreateUser(ctx context.Context, in ProvisionedUser, person
 		return u, c, err
 	}
 	a := rbac.Assignment{OrgID: p.orgID, Subject: account.ID, RoleID: p.Settings.DefaultRole, Source: sourceSCIM}
-	if a, err = admit(ctx, p.tx, a); err != nil && !isCode(err, "already_member") {
+	if _, err = admit(ctx, p.tx, a); err != nil && !isCode(err, "already_member") {
 		return u, c, err
 	}
 	u = in
@@ -203,7 +203,8 @@ func (p *Provisioner) mayLink(ctx context.Context, u User) (bool, error) {
 }
 
 // UpdateUser replaces what the provider knows of a person, and what follows from it: of an account that was made for the
-// provider the name and, while the person is in no other organization, the address.
+// provider the name and the address, the latter while the person is in no other organization and has not proved an address
+// that is not of the organization's domains.
 func (p *Provisioner) UpdateUser(ctx context.Context, before, u ProvisionedUser, person Person) (ProvisionedUser, audit.Change, error) {
 	var c audit.Change
 	if err := p.unused(ctx, u); err != nil {
@@ -241,12 +242,15 @@ func (p *Provisioner) updateAccount(ctx context.Context, u ProvisionedUser, pers
 	}
 	before := account
 	account.Name = person.Name
-	held, err := everywhere(ctx, p.tx, u.UserID)
-	if err != nil {
-		return err
+	theirs := account.EmailVerified && !p.Settings.owns(account.Email)
+	if emailKey(person.Email) != account.EmailKey && !theirs {
+		held, err := everywhere(ctx, p.tx, u.UserID)
+		if err != nil {
+			return err
+		}
+		theirs = slices.ContainsFunc(held, func(a rbac.Assignment) bool { return a.OrgID != p.orgID })
 	}
-	elsewhere := slices.ContainsFunc(held, func(a rbac.Assignment) bool { return a.OrgID != p.orgID })
-	if emailKey(person.Email) != account.EmailKey && !elsewhere {
+	if emailKey(person.Email) != account.EmailKey && !theirs {
 		if account.Email, err = checkEmail("emails", person.Email); err != nil {
 			return err
 		}

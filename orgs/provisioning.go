@@ -59,6 +59,29 @@ func (p Provisioning) AuditResource() audit.Resource {
 	return audit.Resource{Type: "scim", ID: p.ID}
 }
 
+// ProvisioningSettings are a provisioning, with the slugs of the roles that it names by their ids.
+type ProvisioningSettings struct {
+	Provisioning
+	Slugs map[string]string
+}
+
+// settings names the roles of a provisioning.
+func (p Provisioning) settings(ctx context.Context, tx *store.Tx) (ProvisioningSettings, error) {
+	s := ProvisioningSettings{p, map[string]string{}}
+	named := append([]string{p.DefaultRole}, p.AllowedRoles...)
+	for _, r := range p.RoleMapping {
+		named = append(named, r.RoleID)
+	}
+	for _, id := range named {
+		slug, err := rbac.RoleSlug(ctx, tx, id)
+		if err != nil {
+			return s, err
+		}
+		s.Slugs[id] = slug
+	}
+	return s, nil
+}
+
 // NewProvisioning is the input of [Manager.SetProvisioning].
 type NewProvisioning struct {
 	Enabled         bool
@@ -82,17 +105,17 @@ const (
 // SetProvisioning replaces what the identity provider of the organization may do, at once: members of mapped groups lose
 // what the mapping before gave them and hold what this one gives. It needs sso.update. Nobody maps to a role what they do
 // not hold. A role of the mapping that no provider may give is kept, gives nothing, and is warned of.
-func (m *Manager) SetProvisioning(ctx context.Context, org string, in NewProvisioning) (p Provisioning, warnings []store.Warning, err error) {
+func (m *Manager) SetProvisioning(ctx context.Context, org string, in NewProvisioning) (s ProvisioningSettings, warnings []store.Warning, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
-		return p, nil, err
+		return s, nil, err
 	}
 	err = m.Change(ctx, rbac.Op{Action: "sso.update", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		before, err := provisioningOf(ctx, tx, orgID)
 		if err != nil {
 			return audit.Change{}, err
 		}
-		p = Provisioning{Meta: before.Meta, Enabled: in.Enabled, BaseURL: in.BaseURL, AutoProvision: in.AutoProvision,
+		p := Provisioning{Meta: before.Meta, Enabled: in.Enabled, BaseURL: in.BaseURL, AutoProvision: in.AutoProvision,
 			AutoDeprovision: in.AutoDeprovision == nil || *in.AutoDeprovision, SyncGroups: in.SyncGroups, Link: in.Link,
 			LocalEdits: in.LocalEdits, Domains: before.Domains}
 		if err := p.validate(); err != nil {
@@ -111,9 +134,13 @@ func (m *Manager) SetProvisioning(ctx context.Context, org string, in NewProvisi
 		if err != nil {
 			return audit.Change{}, err
 		}
-		return change.As("scim.config_changed"), m.reapply(ctx, tx, before, &p)
+		if err := m.reapply(ctx, tx, before, &p); err != nil {
+			return audit.Change{}, err
+		}
+		s, err = p.settings(ctx, tx)
+		return change.As("scim.config_changed"), err
 	})
-	return p, warnings, err
+	return s, warnings, err
 }
 
 // provisioningOf is the provisioning of an organization, with its id and version 0 where there is none.
@@ -240,16 +267,20 @@ func (p *Provisioning) names(role rbac.Role, other *rbac.Role) (found bool) {
 }
 
 // Provisioning returns what the identity provider of the organization may do. It needs sso.read.
-func (m *Manager) Provisioning(ctx context.Context, org string) (p Provisioning, err error) {
+func (m *Manager) Provisioning(ctx context.Context, org string) (s ProvisioningSettings, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
-		return p, err
+		return s, err
 	}
 	err = m.Read(ctx, rbac.Op{Action: "sso.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) error {
-		p, err = provisioningOf(ctx, tx, orgID)
+		p, err := provisioningOf(ctx, tx, orgID)
+		if err != nil {
+			return err
+		}
+		s, err = p.settings(ctx, tx)
 		return err
 	})
-	return p, err
+	return s, err
 }
 
 // SetVerifiedDomains says which domains of e-mail addresses the organization has proved to be its own. Only the platform

@@ -248,7 +248,7 @@ func (w *window) fill(ctx context.Context, q *request, p *orgs.Provisioner) erro
 	case w.sort != nil:
 		return w.sorted(ctx, q, p)
 	case w.filter == nil:
-		return w.unfiltered(ctx, p)
+		return w.unfiltered(ctx, q, p)
 	}
 	for r, err := range w.candidates(ctx, p) {
 		if err != nil {
@@ -264,25 +264,32 @@ func (w *window) fill(ctx context.Context, q *request, p *orgs.Provisioner) erro
 	return nil
 }
 
-// unfiltered reads no further than the page.
-func (w *window) unfiltered(ctx context.Context, p *orgs.Provisioner) (err error) {
+// unfiltered reads no further than the page, and of a list that is walked through page by page no more than that.
+func (w *window) unfiltered(ctx context.Context, q *request, p *orgs.Provisioner) (err error) {
 	if w.total, err = w.kind.count(ctx, p); err != nil || w.count == 0 {
 		return err
 	}
-	from := ""
-	if w.after != nil {
+	from, list := "", walk{q.orgID, w.kind}
+	switch {
+	case w.after != nil:
 		from = w.after.ID
-	}
-	if w.cursor == nil && w.start > w.total {
+	case w.start > w.total:
 		return nil
+	case w.cursor == nil:
+		if id, ok := q.walks.at(list, w.start, q.m.Store().Now()); ok {
+			from, w.seen = id, w.start-1
+		}
 	}
 	for r, err := range w.kind.all(ctx, p, from) {
 		if err != nil {
 			return err
 		}
 		if w.take(r, position{ID: r.meta().ID}, true); w.more {
-			return nil
+			break
 		}
+	}
+	if w.cursor == nil && w.more {
+		q.walks.passed(list, w.start+len(w.taken), w.last.ID, q.m.Store().Now())
 	}
 	return nil
 }

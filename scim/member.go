@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/orgs"
@@ -140,9 +139,4 @@ func pathEdit(op patch.Operation, r schema.Ref, path filter.Target) (edit, error
 func lastPart(url string) string {
 	parts := strings.Split(url, "/")
 	return parts[len(parts)-1]
-}
-
-// contains says whether a list of texts has one, in any case.
-func contains(list []string, text string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, text) })
 }

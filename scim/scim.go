@@ -62,6 +62,7 @@ type Handler struct {
 	base    string
 	opt     Options
 	limiter limiter
+	walks   walks
 	serve   http.Handler
 }
 
