@@ -404,6 +404,25 @@ func behind(orgID, after string) store.Query {
 	return q
 }
 
+// addExternalIDs says of members what the identity provider of the organization calls them.
+func addExternalIDs(ctx context.Context, tx *store.Tx, orgID string, members []Membership) error {
+	ids := make([]string, len(members))
+	for i := range members {
+		ids[i] = members[i].User.ID
+	}
+	known := map[string]*string{}
+	for u, err := range provisionedUsers.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.In("user_id", ids)}}) {
+		if err != nil {
+			return err
+		}
+		known[u.UserID] = u.ExternalID
+	}
+	for i := range members {
+		members[i].ExternalID = known[members[i].User.ID]
+	}
+	return nil
+}
+
 // CountUsers counts the users of the provider.
 func (p *Provisioner) CountUsers(ctx context.Context) (int, error) {
 	return provisionedUsers.Count(ctx, p.tx, store.Eq("org_id", p.orgID))

@@ -299,3 +299,24 @@ func TestMembersAreNotReadWhereNobodyAsks(t *testing.T) { // rules 79, 133, P19,
 		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"remove","path":"members[value eq \"`+ids[3]+`\"]"}]`).Code)
 	}), 5)
 }
+
+func TestGroupThatTakesAMappedName(t *testing.T) { // rule 127
+	each(t, func(t *testing.T, p *provider) {
+		p.Roles(p.org)
+		may := everything
+		may.RoleMapping = map[string]string{"Engineering": "developer", "ext-9": "team_lead"}
+		p.may(may)
+		anna := p.user("anna")
+		roles := func() []string {
+			m, err := p.member("anna@acme.example")
+			require.NoError(t, err)
+			return m.Roles
+		}
+		g := p.group("Builders", anna)
+		require.Equal(t, []string{"member"}, roles())
+		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"replace","path":"displayName","value":"Engineering"},{"op":"add","path":"externalId","value":"ext-9"}]`).Code)
+		require.ElementsMatch(t, []string{"member", "developer", "team_lead"}, roles())
+		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"remove","path":"externalId"}]`).Code)
+		require.ElementsMatch(t, []string{"member", "developer"}, roles())
+	})
+}

@@ -307,3 +307,19 @@ func onePrimary(list []any) {
 		seen = seen || o["primary"] == true
 	}
 }
+
+func TestWalkByIndexLeavesNobodyOut(t *testing.T) { // rule 73
+	p, clock := here(t, nil)
+	var ids []string
+	for i := range 6 {
+		ids = append(ids, p.user(fmt.Sprintf("u%d", i)))
+	}
+	require.Equal(t, ids[:2], p.find("/Users", "startIndex", "1", "count", "2").ids())
+	p.must(204, "DELETE", "/Users/"+ids[0], "")
+	require.Equal(t, ids[2:4], p.find("/Users", "startIndex", "3", "count", "2").ids())
+	require.Equal(t, ids[4:], p.find("/Users", "startIndex", "5", "count", "2").ids())
+	require.Equal(t, ids[3:5], p.find("/Users", "startIndex", "3", "count", "2").ids(), "who does not walk gets what the index says")
+	p.find("/Users", "startIndex", "1", "count", "2")
+	clock.Advance(time.Minute)
+	require.Equal(t, ids[3:5], p.find("/Users", "startIndex", "3", "count", "2").ids())
+}

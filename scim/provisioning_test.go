@@ -378,3 +378,18 @@ func TestProvidersDoNothingElse(t *testing.T) {
 		require.ErrorIs(t, p.Provisioned(t.Context(), nil), rbac.ErrNoActor)
 	})
 }
+
+func TestAddressThatAPersonHasProvedIsTheirs(t *testing.T) {
+	each(t, func(t *testing.T, p *provider) {
+		made := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"anna@elsewhere.example"}`)
+		rename := func(to string) {
+			require.Equal(t, 200, p.patch("/Users/"+made.id(), `[{"op":"replace","path":"userName","value":"`+to+`"}]`).Code)
+		}
+		rename("annie@elsewhere.example")
+		id := p.account("annie@elsewhere.example").ID
+		_, err := p.UpdateUser(p.Platform(), id, orgs.UserUpdate{EmailVerified: ptr(true)})
+		require.NoError(t, err)
+		rename("mallory@elsewhere.example")
+		require.Equal(t, "annie@elsewhere.example", p.account(id).Email)
+	})
+}

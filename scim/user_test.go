@@ -30,6 +30,7 @@ func TestUserIsAMemberOfTheOrganization(t *testing.T) { // rules 19, 30, F191 to
 		require.NoError(t, err)
 		require.Equal(t, rbac.MemberRole, m.Role)
 		require.Equal(t, "scim", m.Source)
+		require.Equal(t, "00u1", *m.ExternalID)
 		require.Equal(t, rbac.Active, m.State)
 
 		e := p.events("user.provisioned")
