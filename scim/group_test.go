@@ -1,6 +1,7 @@
 package scim_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -253,15 +254,30 @@ func second[A, B any](_ A, b B) B { return b }
 
 func TestRolesThatAreGivenCount(t *testing.T) { // F183
 	each(t, func(t *testing.T, p *provider) {
-		_, err := p.CreateRole(p.Platform(), p.org.ID, rbac.NewRole{Name: "Biller", Permissions: []string{"billing.update"}})
+		_, err := p.CreateRole(p.Platform(), p.org.ID, rbac.NewRole{Name: "Biller", Permissions: []string{"billing.update"}, Inherited: true})
+		require.NoError(t, err)
+		child, err := p.CreateOrganization(p.Platform(), orgs.NewOrganization{Name: "Lab", Slug: "lab", Parent: p.org.ID})
 		require.NoError(t, err)
 		may := everything
 		may.RoleMapping = map[string]string{"Finance": "biller"}
 		p.may(may)
 		anna := p.user("anna")
 		allowed := func() bool {
-			d, err := p.Decide(t.Context(), p.account("anna@acme.example").ID, &rbac.Request{OrgID: p.org.ID, Action: "billing.update"})
+			anna, here := p.account("anna@acme.example").ID, rbac.Request{OrgID: p.org.ID, Action: "billing.update"}
+			d, err := p.Decide(t.Context(), anna, &here)
 			require.NoError(t, err)
+			require.NoError(t, p.Store().View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				by, err := p.Check(ctx, tx, anna, here)
+				require.Equal(t, d.Allowed, by.Allowed, "by the records as in memory")
+				return err
+			}))
+			below, err := p.Decide(t.Context(), anna, &rbac.Request{OrgID: child.ID, Action: "billing.update"})
+			if d.Allowed {
+				require.NoError(t, err)
+				require.True(t, below.Allowed, "it is inherited")
+			} else {
+				require.ErrorIs(t, err, store.ErrNotFound)
+			}
 			return d.Allowed
 		}
 		require.False(t, allowed())

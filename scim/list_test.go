@@ -58,7 +58,7 @@ func TestListsAreCutIntoPages(t *testing.T) { // rules 70 to 75
 	})
 }
 
-func TestFiltersOverHTTP(t *testing.T) { // rules 63 to 67, 69, 76, P18
+func TestFiltersOverHTTP(t *testing.T) { // rules 18, 63 to 67, 69, 76, P18
 	each(t, func(t *testing.T, p *provider) {
 		anna := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"Anna","externalId":"X","emails":[{"value":"Anna@acme.example","type":"work"},{"value":"a@home.example"}],"`+enterprise+`":{"department":"Tours"}}`).id()
 		bob := p.user("bob")
