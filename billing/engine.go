@@ -320,6 +320,7 @@ func (e *engine) enliven(f *fund) {
 			t.join(f, i)
 		}
 		e.journal.wake(f)
+		f.tell() // one that is closed may have nothing to do
 	}
 	e.begin()
 }

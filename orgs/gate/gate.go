@@ -83,7 +83,8 @@ type Call struct {
 	// maximum. Without any price the cost is unknown, which hard budgets and cost limits refuse.
 	MaxCost         *decimal.Decimal
 	InputTokens     int64
-	MaxOutputTokens int64
+	MaxOutputTokens int64 // of one answer
+	Answers         int64 // how many are asked for, each of them as long as that; 0 is one
 	Images          int64
 
 	MaxWait  time.Duration // for a slot where too many calls run; 0 does not wait
@@ -151,7 +152,7 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 		ln.means.CompareAndSwap(m, &means{l, m.purse})
 	}
 	a.Model, a.Caller, a.Providers, a.Pool = &ln.model, &n.caller, n.providers, n.pool
-	a.MaxOutputTokens = a.estimate.Usage.OutputTokens
+	a.MaxOutputTokens = a.estimate.Usage.OutputTokens / max(c.Answers, 1)
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
 		a.id = id
@@ -171,8 +172,17 @@ func (g *Gate) estimate(model *billing.Model, c *Call) (billing.Estimate, error)
 	if err != nil {
 		return e, invalid(err)
 	}
+	if c.Answers > 1 {
+		if c.Answers > maxAnswers {
+			return e, invalid(store.Invalid("answers", "range", "must be at most %d", maxAnswers))
+		}
+		e.Usage.OutputTokens *= c.Answers
+	}
 	return e, nil
 }
+
+// maxAnswers is the most that one call may ask for.
+const maxAnswers = 128
 
 // tagged tests the tags of a call, without making them: that costs nothing where none are sent.
 func (n *known) tagged(c *Call) error {
