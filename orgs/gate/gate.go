@@ -52,6 +52,7 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Gate admits calls. It is safe for concurrent use. One is enough, and what it knows dies with it.
@@ -169,14 +170,16 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 func (g *Gate) estimate(model *billing.Model, c *Call) (billing.Estimate, error) {
 	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now,
 		billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost})
+	switch {
+	case err != nil:
+	case c.Answers < 0 || c.Answers > maxAnswers:
+		err = store.Invalid("answers", "range", "must be from 0 to %d", maxAnswers)
+	case c.Answers > 1:
+		e.Usage.OutputTokens *= c.Answers
+		err = e.Usage.Validate()
+	}
 	if err != nil {
 		return e, invalid(err)
-	}
-	if c.Answers > 1 {
-		if c.Answers > maxAnswers {
-			return e, invalid(store.Invalid("answers", "range", "must be at most %d", maxAnswers))
-		}
-		e.Usage.OutputTokens *= c.Answers
 	}
 	return e, nil
 }
