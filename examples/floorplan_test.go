@@ -59,6 +59,7 @@ var rooms = map[string]room{
 	"billing":                  {3, []string{decimal}},
 	"orgs":                     {4, []string{decimal}},
 	"orgs/gate":                {5, []string{decimal}},
+	"orgs/gate/proxy":          {6, nil},
 	"orgs/orgstest":            {5, []string{testify}},
 	"orgs/notify":              {5, []string{decimal, gomail}},
 	"orgs/httpapi":             {5, nil},

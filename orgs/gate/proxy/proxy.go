@@ -40,7 +40,9 @@ package proxy
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +80,11 @@ type callKey struct{}
 func From(ctx context.Context) *Call {
 	c, _ := ctx.Value(callKey{}).(*Call)
 	return c
+}
+
+// Paths are those below the prefix that are served, as patterns of net/http have them.
+func Paths() []string {
+	return append(slices.Sorted(maps.Keys(endpoints)), "models", "models/{id...}")
 }
 
 type handler struct {

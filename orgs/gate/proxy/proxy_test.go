@@ -233,14 +233,14 @@ func TestWhatComesToNothingCostsNothing(t *testing.T) {
 		"a refusal of the upstream": {func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 			http.Error(w, `{"error": {"message": "no"}}`, http.StatusBadRequest)
 		}, 400},
-		"no answer": {func(http.ResponseWriter, *http.Request, map[string]any) { panic(http.ErrAbortHandler) }, 502},
+		"no answer": {func(http.ResponseWriter, *http.Request, map[string]any) { panic(http.ErrAbortHandler) }, 503},
 		"half an answer": {func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, `{"usage": `)
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
-		}, 502},
-		"no answer in time": {func(_ http.ResponseWriter, r *http.Request, _ map[string]any) { <-r.Context().Done() }, 502},
+		}, 503},
+		"no answer in time": {func(_ http.ResponseWriter, r *http.Request, _ map[string]any) { <-r.Context().Done() }, 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t, everything, &proxy.Options{Timeout: 200 * time.Millisecond})
@@ -361,7 +361,7 @@ func TestWhatCannotBeServed(t *testing.T) {
 		"less than nothing":      {"/v1/chat/completions", `{"model": "gpt", "max_tokens": -1}`, 400, "invalid_request"},
 		"a stream of numbers":    {"/v1/embeddings", `{"model": "embed", "stream": true}`, 400, "invalid_request"},
 		"too much":               {"/v1/chat/completions", `{"model": "gpt", "x": "` + strings.Repeat("x", 3000) + `"}`, 413, "payload_too_large"},
-		"an unknown model":       {"/v1/chat/completions", `{"model": "else", "messages": []}`, 404, "unsupported_model"},
+		"an unknown model":       {"/v1/chat/completions", `{"model": "else", "messages": []}`, 400, "unsupported_model"},
 	} {
 		status, text := f.ask(c.path, c.body)
 		require.Equal(t, c.status, status, "%s: %s", name, text)
@@ -373,8 +373,8 @@ func TestWhatCannotBeServed(t *testing.T) {
 		require.NotEmpty(t, p.Error.Message)
 	}
 	status, text := f.ask("/v1/messages", `{"model": "else", "max_tokens": 9}`)
-	require.Equal(t, 404, status)
-	require.Contains(t, text, `"type":"not_found_error"`)
+	require.Equal(t, 400, status)
+	require.Contains(t, text, `"type":"invalid_request_error"`)
 	require.Contains(t, text, `"type":"error"`)
 	require.Empty(t, f.events(0))
 	f.secret = ""
