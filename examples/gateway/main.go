@@ -29,6 +29,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -37,6 +38,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/audit/export"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
@@ -56,6 +58,8 @@ func main() {
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
 	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine), upstream: upstreamFlags()}
 	flag.BoolVar(&o.demo, "demo", false, "try it: in memory, with a model that only talks")
+	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
+		"empty: beside an SQLite database, and none for others")
 	flag.StringVar(&o.pprof, "pprof", "", "address for net/http/pprof, which is for nobody else: as 127.0.0.1:6060")
 	flag.Parse()
 	if *auditKey == "new" {
@@ -78,8 +82,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	addr, db, adminKey, auditKey, pprof string
-	demo                                bool
+	addr, db, adminKey, auditKey, pprof, journal string
+	demo                                         bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -197,6 +201,9 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
 		return p, err
 	}
+	if o.Billing.Journal, err = flags.openJournal(); err != nil {
+		return p, err
+	}
 	if flags.auditKey != "" {
 		signer, err := note.NewSigner(flags.auditKey)
 		if err != nil {
@@ -230,6 +237,25 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 	o.Notifier, o.Exports = p.notifier, p.exporter
 	p.Manager, err = orgs.New(s, o)
 	return p, err
+}
+
+// openJournal opens the journal of budgets, nil where there is to be none.
+func (o *options) openJournal() (*billing.Journal, error) {
+	dir := o.journal
+	if path, isFile := strings.CutPrefix(o.db, "sqlite:"); isFile && dir == "" {
+		dir = path + "-journals"
+	}
+	if dir == "" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	j, err := billing.OpenJournal(dir)
+	if errors.Is(err, billing.ErrNoJournal) && o.journal == "" {
+		return nil, nil
+	}
+	return j, err
 }
 
 // handler mounts what there is.

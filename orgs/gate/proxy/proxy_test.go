@@ -311,6 +311,7 @@ func TestFeaturesAreSeenWhereverTheyAre(t *testing.T) { // F098 to F103
 		status, text := f.ask("/v1/"+c.path, c.body)
 		require.Equal(t, http.StatusForbidden, status, "%s: %s", name, text)
 		require.Contains(t, text, `"feature_disabled"`, name)
+		require.NotContains(t, text, "this is not allowed", "it says what")
 	}
 	for name, body := range map[string]string{
 		"nothing of it":         chat,

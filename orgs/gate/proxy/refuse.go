@@ -53,6 +53,9 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 				p.Errors = append(p.Errors, httpapi.Fault{Location: "tags." + tag, Code: "required", Message: "is required"})
 			}
 		}
+		if p.Status == http.StatusForbidden { // a decision, whose reason is more than what is missing
+			p.Detail, p.Vendor.Message = d.Message, d.Message
+		}
 		p.DecisionID, p.Remedy = d.DecisionID, d.Remedy
 		if d.Rate != nil {
 			httpapi.RateHeaders(w.Header(), *d.Rate)
