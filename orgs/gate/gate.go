@@ -84,7 +84,7 @@ type Call struct {
 	// maximum. Without any price the cost is unknown, which hard budgets and cost limits refuse.
 	MaxCost         *decimal.Decimal
 	InputTokens     int64
-	MaxOutputTokens int64 // of one answer
+	MaxOutputTokens int64 // of one answer; NoOutput where there is none, as of embeddings
 	Answers         int64 // how many are asked for, each of them as long as that; 0 is one
 	Images          int64
 
@@ -96,6 +96,9 @@ type Call struct {
 	ApprovalReason string    // for the request that an unapproved call opens
 	RequestID      string
 }
+
+// NoOutput is the MaxOutputTokens of a call that is answered without any.
+const NoOutput = -1
 
 // Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, or of ctx, and the call
 // must not be made. It must not be called inside a unit of the store.
@@ -168,10 +171,15 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 
 // estimate is the upper bound of the call, by the price of the moment in which it is made.
 func (g *Gate) estimate(model *billing.Model, c *Call) (billing.Estimate, error) {
-	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now,
-		billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost})
+	most := billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost}
+	if c.MaxOutputTokens == NoOutput {
+		most.OutputTokens = 1 // 0 is as many as there can be
+	}
+	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now, most)
 	switch {
 	case err != nil:
+	case c.MaxOutputTokens == NoOutput:
+		e.Usage.OutputTokens = 0
 	case c.Answers < 0 || c.Answers > maxAnswers:
 		err = store.Invalid("answers", "range", "must be from 0 to %d", maxAnswers)
 	case c.Answers > 1:

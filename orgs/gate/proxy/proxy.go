@@ -34,6 +34,9 @@
 // came is charged, a token for each four bytes and no fewer than there were chunks, and its input likewise, unless the vendor
 // has told that. A call that is not streamed goes on when its client is gone, so that what it uses is known.
 //
+// A model that is paid for by the image has prices of 0 for tokens: what has no price at all is not known, and hard budgets refuse
+// it.
+//
 // A fine-tuning job is charged nothing here: what it trains is known when it has ended, and is reported as usage then.
 package proxy
 

@@ -39,21 +39,21 @@ type front struct {
 	upstream func(w http.ResponseWriter, r *http.Request, body map[string]any)
 }
 
-// price is in USD for a million tokens.
-func price(in, out string) *billing.Price {
-	return &billing.Price{InputPerMillion: decimal.RequireFromString(in), OutputPerMillion: decimal.RequireFromString(out)}
-}
-
 const everything = `{}`
 
 func newFront(t *testing.T, settings string, o *proxy.Options) *front {
 	models, err := billing.NewCatalogue(
-		billing.Model{ID: "gpt-4o", Aliases: []string{"gpt"}, Provider: "openai", Price: price("10", "100"), MaxOutputTokens: 4096},
-		billing.Model{ID: "claude", Provider: "anthropic", Price: price("10", "100"), MaxOutputTokens: 4096},
-		billing.Model{ID: "embed", Provider: "openai", Price: price("10", "0")},
-		billing.Model{ID: "painter", Provider: "openai", Price: &billing.Price{PerImage: decimal.RequireFromString("0.04")}},
+		billing.Model{ID: "gpt-4o", Aliases: []string{"gpt"}, Provider: "openai", MaxOutputTokens: 4096},
+		billing.Model{ID: "claude", Provider: "anthropic", MaxOutputTokens: 4096},
+		billing.Model{ID: "embed", Provider: "openai"},
+		billing.Model{ID: "painter", Provider: "openai"},
 	)
 	require.NoError(t, err)
+	book, err := billing.ParsePrices(strings.NewReader(`{"currency": "USD", "models": {"gpt-4o": [{"prices": {"input_token": "0.00001", "output_token": "0.0001"}}],
+		"claude": [{"prices": {"input_token": "0.00001", "output_token": "0.0001"}}], "embed": [{"prices": {"input_token": "0.00001"}}],
+		"painter": [{"prices": {"image": "0.04", "input_token": "0", "output_token": "0"}}]}}`))
+	require.NoError(t, err)
+	require.NoError(t, models.SetPrices(book))
 	clock := storetest.NewClock()
 	s := storetest.Open(t, "memory", store.Options{Now: clock.Now})
 	f := &front{World: orgstest.New(t, s, &orgs.Options{Catalogue: models}), t: t, errs: make(chan error, 100)}

@@ -82,8 +82,9 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 	if !e.free {
 		q.call.InputTokens = int64(len(body)) + images*h.opt.ImageTokens // no token is shorter than a byte
 		q.about = int64(len(body)+3)/4 + images*h.opt.ImageTokens/4
-	} else {
-		q.call.MaxOutputTokens = 1
+	}
+	if len(e.longest) == 0 && !e.images {
+		q.call.MaxOutputTokens = gate.NoOutput
 	}
 	return q, nil
 }
