@@ -178,10 +178,10 @@ func (g *Gate) estimate(model *billing.Model, c *Call) (billing.Estimate, error)
 	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now, most)
 	switch {
 	case err != nil:
-	case c.MaxOutputTokens == NoOutput:
-		e.Usage.OutputTokens = 0
 	case c.Answers < 0 || c.Answers > maxAnswers:
 		err = store.Invalid("answers", "range", "must be from 0 to %d", maxAnswers)
+	case c.MaxOutputTokens == NoOutput:
+		e.Usage.OutputTokens = 0
 	case c.Answers > 1:
 		e.Usage.OutputTokens *= c.Answers
 		err = e.Usage.Validate()
