@@ -140,7 +140,7 @@ func (p *dataPlane) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		problem = httpapi.NewProblem(status, d.Code, d.Message)
 		if d.Code == "missing_tags" {
 			for _, tag := range d.Missing {
-				problem.Errors = append(problem.Errors, httpapi.Fault{Location: "tags." + tag, Code: "required", Message: "is required by the team"})
+				problem.Errors = append(problem.Errors, httpapi.Fault{Location: "tags." + tag, Code: "required", Message: "is required"})
 			}
 		}
 	}
