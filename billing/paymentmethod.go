@@ -36,8 +36,8 @@ type PaymentToken string
 // String is the token with all but its last four characters masked, or all of it where it is short.
 func (t PaymentToken) String() string {
 	switch {
-	case t == "":
-		return ""
+	case t == "", strings.HasPrefix(string(t), "***"): // it is masked
+		return string(t)
 	case len(t) < 12:
 		return "***"
 	}
