@@ -150,3 +150,18 @@ func TestARoleThatAnAlertNamesIsInUse(t *testing.T) { // F319
 		require.Equal(t, []string{"deputy", "a@acme.example"}, is.Alerts[0].Notify)
 	})
 }
+
+func TestATeamNamesRolesThatThereAre(t *testing.T) { // F319
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, _ := w.Org("acme")
+		settings := orgs.TeamSettings{Notifications: &orgs.NotificationSettings{UsageAlerts: []string{"a@acme.example", "team_leads"}}}
+		_, err := w.CreateTeam(w.Platform(), org.ID, orgs.NewTeam{Name: "lab", Settings: settings})
+		require.Equal(t, []string{"settings.notifications.usage_alerts[1] unknown"}, fieldsOf(t, err))
+		team := w.Team(org, "lab", orgs.TeamSettings{})
+		_, err = w.UpdateTeam(w.Platform(), team.ID, orgs.TeamUpdate{Settings: &settings})
+		require.ErrorIs(t, err, store.ErrInvalid)
+		w.Roles(org)
+		_, err = w.UpdateTeam(w.Platform(), team.ID, orgs.TeamUpdate{Settings: &settings})
+		require.NoError(t, err)
+	})
+}

@@ -44,7 +44,7 @@ type BudgetAlert struct {
 	Threshold   billing.Amount    `json:"threshold"`        // share of the limit
 	Amount      *billing.Amount   `json:"amount,omitempty"` // USD, where it is that which was crossed
 	PeriodStart time.Time         `json:"period_start"`
-	PeriodEnd   time.Time         `json:"period_end"`
+	PeriodEnd   time.Time         `json:"period_end,omitzero"`
 }
 
 // BillingAlertType says why a [BillingAlert] fires.
@@ -65,7 +65,7 @@ type BillingAlert struct {
 	Reference   billing.Amount   `json:"reference"` // USD
 	Suspended   bool             `json:"suspended"` // calls are refused until somebody acts
 	PeriodStart time.Time        `json:"period_start"`
-	PeriodEnd   time.Time        `json:"period_end"`
+	PeriodEnd   time.Time        `json:"period_end,omitzero"`
 }
 
 // InvoiceFinalized is an invoice that does not change any more (F026).

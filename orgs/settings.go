@@ -198,6 +198,25 @@ func unknownNotified(ctx context.Context, tx *store.Tx, orgID, field string, ent
 	return faults, nil
 }
 
+// known says whether the roles that are to be told exist, all at once as errors do that are joined (F319).
+func (n *NotificationSettings) known(ctx context.Context, tx *store.Tx, orgID string) error {
+	if n == nil {
+		return nil
+	}
+	var faults []error
+	for _, list := range []struct {
+		field   string
+		entries []string
+	}{{"settings.notifications.usage_alerts", n.UsageAlerts}, {"settings.notifications.approval_requests", n.ApprovalRequests}} {
+		some, err := unknownNotified(ctx, tx, orgID, list.field, list.entries)
+		if err != nil {
+			return err
+		}
+		faults = append(faults, some...)
+	}
+	return errors.Join(faults...)
+}
+
 // namedRole is the role of an entry, whose slug may be in the plural: an exact one wins (F319).
 func namedRole(ctx context.Context, tx *store.Tx, orgID, entry string) (rbac.Role, error) {
 	role, err := rbac.FindRole(ctx, tx, orgID, entry)
