@@ -34,7 +34,8 @@ type account struct {
 	Raises      []Raise
 
 	LimitVersion int64 // how often the limit was raised: what is told of shares of it may be told again (F083)
-	Told         int64 // of its budget's thresholds, as the limit is, so many were told or were told before
+	Told         int64 // of its budget's thresholds, as the limit is, so many are crossed and told
+	ToldVersion  int64 // of the budget that had them
 }
 
 var accounts = store.Define[account]("budget_accounts", "acct",

@@ -3,6 +3,7 @@ package billing
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -150,6 +151,17 @@ func (l *Ledger) tell(ctx context.Context, tx *store.Tx, b Budget, a *account) e
 	if b.over(tx.Now()) {
 		if err := l.resumeBySelf(ctx, tx, b.ID, "period"); err != nil {
 			return err
+		}
+	}
+	if b.Version != a.ToldVersion { // somebody has changed it: who writes may not have heard of it yet
+		is, err := Budgets.Get(ctx, tx, b.ID)
+		if errors.Is(err, store.ErrNotFound) { // nobody is told of a budget that is gone
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if b = is; b.Version != a.ToldVersion {
+			a.Told, a.ToldVersion = 0, b.Version
 		}
 	}
 	crossed := b.crossed(a)

@@ -180,6 +180,26 @@ func TestAThresholdThatComesAfterItsCrossingIsToldAtOnce(t *testing.T) { // bill
 	})
 }
 
+func TestWhoHasNotHeardOfANewThresholdMissesNone(t *testing.T) { // billing edges 45 and 50
+	eachAlerting(t, func(t *testing.T, a alerting, _ *storetest.Clock) {
+		b := orgBudget
+		b.Thresholds = shares("0.1", "0.2", "0.3", "0.4", "0.5")
+		a.budget(b)
+		a.charge("6")
+		require.Len(t, a.told(), 5)
+		r, err := a.Reserve(t.Context(), path, amount("0.4"))
+		require.NoError(t, err)
+		other := a
+		other.Ledger = a.ledger(t)
+		b.Thresholds = shares("0.65", "0.9")
+		other.budget(b)
+		require.NoError(t, r.Settle(t.Context(), usd("0.4"))) // by the budget as it was
+		require.Empty(t, a.told())
+		a.charge("0.1")
+		require.Equal(t, []string{"share 0.65"}, a.told())
+	})
+}
+
 func TestThresholdsAreBounded(t *testing.T) {
 	b := orgBudget
 	b.OrgID, b.Window, b.Zone = "org_1", billing.CalendarMonth, "UTC"

@@ -423,6 +423,7 @@ CREATE TABLE budget_accounts (
 	raises JSONB,
 	limit_version BIGINT NOT NULL,
 	told BIGINT NOT NULL,
+	told_version BIGINT NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),

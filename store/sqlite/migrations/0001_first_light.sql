@@ -424,6 +424,7 @@ CREATE TABLE budget_accounts (
 	raises TEXT,
 	limit_version INTEGER NOT NULL,
 	told INTEGER NOT NULL,
+	told_version INTEGER NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
 	-- numbers do: the difference of the whole units comes first, and that of 1e-12 where it matters.
