@@ -94,7 +94,7 @@ func (e *engine) install(f *fund, tills []till, before int64) bool {
 		}
 		t.budget, t.end = tills[i].budget, tills[i].end
 		f.tills = append(f.tills, t)
-		if f.stopped == nil && t.budget.Suspended {
+		if f.stopped == nil && t.budget.Stopped(e.store.Now()) {
 			f.stopped = t
 		}
 	}

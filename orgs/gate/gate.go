@@ -15,7 +15,7 @@
 // # Order
 //
 // The key; the state of organization, team and person; the limits of the key; the model; tags that
-// the team requires; the decision with its policies, features, approvals and cost limits; rate limits
+// organization and team require; the decision with its policies, features, approvals and cost limits; rate limits
 // and slots; money. The first refusal wins, and nothing of a refused call is charged, or counted as a request.
 //
 // A call for which no slot is free may wait for one ([Call.MaxWait]), the teams with a priority queue before
@@ -45,6 +45,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -205,14 +206,36 @@ func (n *known) tagged(c *Call) error {
 			return &Denied{Code: "invalid_request", Message: fmt.Sprintf("tag names have 1 to %d characters, values at most %d", orgs.MaxTagName, orgs.MaxTagValue)}
 		}
 	}
-	t := n.caller.Team
-	if t == nil || t.Settings.Budget == nil || t.Settings.Budget.RequireProjectTag == nil || !*t.Settings.Budget.RequireProjectTag {
-		return nil
-	}
-	if n.project(c.Tags) == "" {
-		return &Denied{Code: "missing_tags", Message: "the team requires the tag project", Missing: []string{"project"}}
+	if missing := n.missing(c.Tags); missing != nil {
+		return &Denied{Code: "missing_tags", Message: "these tags are required: " + strings.Join(missing, ", "), Missing: missing}
 	}
 	return nil
+}
+
+// missing are the tags that the organization requires (F228 to F231), and the team (F089), and a call has not got that sent
+// those tags: neither by itself nor by its key.
+func (n *known) missing(sent map[string]string) (list []string) {
+	for _, tag := range n.required {
+		has := ""
+		switch tag {
+		case "team":
+			if n.caller.Team != nil {
+				has = n.caller.Team.Slug
+			}
+		case "project":
+			has = n.project(sent)
+		default:
+			if value, is := sent[tag]; is {
+				has = value
+			} else {
+				has = n.caller.Key.DefaultTags[tag]
+			}
+		}
+		if has == "" {
+			list = append(list, tag)
+		}
+	}
+	return list
 }
 
 // project is the tag of that name which a call has that sent those tags: that of the key's project, always (F334).
