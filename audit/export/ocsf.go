@@ -48,6 +48,10 @@ var ocsf18 = map[string]ocsfClass{
 	"member.role_changed":  {userAccess, 3},
 	"security.break_glass": {authorizeSession, 1},
 
+	"authentication.login": {authentication, 1}, "authentication.failed": {authentication, 1}, "authentication.mfa": {authentication, 1}, "authentication.sso": {authentication, 1},
+	"authentication.logout": {authentication, 2}, "session.ended": {authentication, 2}, "session.denied": {apiActivity, other},
+	"authentication.password_changed": {accountChange, 3}, "authentication.password_reset": {accountChange, 4}, "authentication.password_reset_requested": {accountChange, other},
+	"authentication.mfa_enrolled": {accountChange, 10}, "authentication.mfa_removed": {accountChange, 11}, "authentication.recovery_codes": {accountChange, other},
 	"session.created": {authentication, 1}, "session.deleted": {authentication, 2}, "session.revoked": {authentication, 2}, "session.expired": {authentication, 2},
 
 	"team.created": {groupManagement, 6}, "team.updated": {groupManagement, 9}, "team.deleted": {groupManagement, 5}, "team.archived": {groupManagement, 9},
