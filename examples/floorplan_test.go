@@ -39,6 +39,7 @@ const (
 	xmod    = "golang.org/x/mod"
 	gomail  = "github.com/wneessen/go-mail"
 	minio   = "github.com/minio/minio-go/v7"
+	crypto  = "golang.org/x/crypto" // hashes of passwords
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -61,6 +62,7 @@ var rooms = map[string]room{
 	"orgs/gate":                {5, []string{decimal}},
 	"orgs/orgstest":            {5, []string{testify}},
 	"orgs/notify":              {5, []string{decimal, gomail}},
+	"orgs/signin":              {5, []string{crypto}},
 	"orgs/httpapi":             {5, nil},
 	"orgs/httpapi/rest":        {6, []string{decimal, huma}},
 	"examples":                 {8, nil}, // its tests

@@ -99,6 +99,16 @@ func ForgetProof(ctx context.Context, tx *store.Tx, userID string) error {
 	return nil
 }
 
+// OpenReset returns whose password the link with a token of that hash sets; else store.ErrNotFound. It asks nobody, and is
+// for who mails too, so that nobody gets a link that was replaced.
+func OpenReset(ctx context.Context, tx *store.Tx, hash string) (Authenticators, error) {
+	a, err := AuthenticatorsOf.Find(ctx, tx, store.Eq("reset_hash", hash))
+	if err == nil && !tx.Now().Before(*a.ResetEnds) {
+		return Authenticators{}, store.ErrNotFound
+	}
+	return a, err
+}
+
 // dropReset makes a link that sets a password work no more: the address that it was sent to is another one.
 func dropReset(ctx context.Context, tx *store.Tx, userID string) error {
 	l, err := AuthenticatorsOf.Lock(ctx, tx, userID)
@@ -147,3 +157,11 @@ type Brake struct {
 
 // Brakes are those that are not forgotten yet.
 var Brakes = store.Define[Brake]("signin_brakes", "brk", store.Index("forget_at"))
+
+// UserByID returns a user. Like [UserByEmail] it asks nobody.
+func UserByID(ctx context.Context, tx *store.Tx, id string) (User, error) {
+	return users.Get(ctx, tx, id)
+}
+
+// EmailKey is the form in which addresses are compared.
+func EmailKey(email string) string { return emailKey(email) }

@@ -289,16 +289,25 @@ func (m *Manager) signedOut(ctx context.Context, tx *store.Tx, userID string, c 
 // AppendPersonal writes an event of a person into the log of each organization that they are a member of, in the caller's
 // unit. That of the platform has it by the change itself.
 func (m *Manager) AppendPersonal(ctx context.Context, tx *store.Tx, userID, action string, c audit.Change) error {
-	held, err := everywhere(ctx, tx, userID)
+	ids, err := OrganizationsOf(ctx, tx, userID)
 	if err != nil {
 		return err
 	}
-	for _, a := range held {
-		if _, err := m.Audit().Append(ctx, tx, a.OrgID, action, c); err != nil {
+	for _, id := range ids {
+		if _, err := m.Audit().Append(ctx, tx, id, action, c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// OrganizationsOf are the ids of the organizations that a person is a member of. It asks nobody.
+func OrganizationsOf(ctx context.Context, tx *store.Tx, userID string) (ids []string, err error) {
+	held, err := everywhere(ctx, tx, userID)
+	for _, a := range held {
+		ids = append(ids, a.OrgID)
+	}
+	return ids, err
 }
 
 // keptSessions is for how long a session is remembered after its end.

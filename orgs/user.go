@@ -166,12 +166,14 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 			if err := stir(ctx, tx, u.ID); err != nil {
 				return audit.Change{}, err
 			}
-			if _, err := EndAllSessions(ctx, tx, u.ID, "", whyUserSuspended); err != nil {
-				return audit.Change{}, err
-			}
 		}
 		if u.EmailKey != before.EmailKey {
 			if err := dropReset(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		if u.State != before.State {
+			if _, err := EndAllSessions(ctx, tx, u.ID, "", whyUserSuspended); err != nil {
 				return audit.Change{}, err
 			}
 		}
@@ -322,6 +324,14 @@ func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
 			return err
 		}
 	}
+	switch _, err := AuthenticatorsOf.Get(ctx, tx, userID); {
+	case err == nil:
+		if err := AuthenticatorsOf.Delete(ctx, tx, userID); err != nil {
+			return err
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
 	for s, err := range sessions.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {
 		if err != nil {
 			return err
@@ -330,10 +340,5 @@ func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
 			return err
 		}
 	}
-	if _, err := AuthenticatorsOf.Get(ctx, tx, userID); errors.Is(err, store.ErrNotFound) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return AuthenticatorsOf.Delete(ctx, tx, userID)
+	return nil
 }
