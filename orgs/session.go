@@ -24,7 +24,7 @@ type Session struct {
 	Hash          string     `json:"-"`
 	Methods       []string   `json:"methods"` // how the person proved who they are: RFC 8176, such as pwd and otp
 	ExpiresAt     time.Time  `json:"expires_at"`
-	SeenAt        time.Time  `json:"-"` // when it was used last, as exactly as Options of time-outs need it
+	SeenAt        time.Time  `json:"-"` // when it was used last, to a sixtieth of the time-out
 	MFAVerifiedAt *time.Time `json:"mfa_verified_at"`
 	Pending       bool       `json:"mfa_pending"` // good for nothing but its second factor, and to end it
 	IP            string     `json:"ip"`

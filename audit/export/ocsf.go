@@ -50,9 +50,8 @@ var ocsf18 = map[string]ocsfClass{
 
 	"authentication.login": {authentication, 1}, "authentication.failed": {authentication, 1}, "authentication.mfa": {authentication, 1}, "authentication.sso": {authentication, 1},
 	"authentication.logout": {authentication, 2}, "session.ended": {authentication, 2}, "session.denied": {apiActivity, other},
-	"authentication.password_changed": {accountChange, 3}, "authentication.password_reset": {accountChange, 4}, "authentication.password_reset_requested": {accountChange, other},
-	"authentication.mfa_enrolled": {accountChange, 10}, "authentication.mfa_removed": {accountChange, 11}, "authentication.recovery_codes": {accountChange, other},
-	"session.created": {authentication, 1}, "session.deleted": {authentication, 2}, "session.revoked": {authentication, 2}, "session.expired": {authentication, 2},
+	"user.password_changed": {accountChange, 3}, "user.password_reset": {accountChange, 4}, "user.password_reset_requested": {accountChange, other},
+	"user.mfa_enrolled": {accountChange, 10}, "user.mfa_removed": {accountChange, 11}, "user.recovery_codes": {accountChange, other},
 
 	"team.created": {groupManagement, 6}, "team.updated": {groupManagement, 9}, "team.deleted": {groupManagement, 5}, "team.archived": {groupManagement, 9},
 	"team.unarchived": {groupManagement, 9}, "team.role_override": {groupManagement, 9},

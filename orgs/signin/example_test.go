@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pquerna/otp/totp"
+
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/signin"
@@ -53,8 +55,9 @@ func ExampleService_Enrol() {
 	credentials := signin.Credentials{Email: "ann@acme.example", Password: "correct horse battery staple"}
 
 	first, _ := s.SignIn(context.Background(), credentials)
-	e, _ := s.Enrol(by(first.Token)) // e.URL is shown as a QR code
-	codes, err := s.ConfirmMFA(by(first.Token), signin.TOTPCode(e.Secret, time.Now()))
+	e, _ := s.Enrol(by(first.Token)) // e.URL is shown as a QR code, which an authenticator makes codes of
+	code, _ := totp.GenerateCode(e.Secret, time.Now())
+	codes, err := s.ConfirmMFA(by(first.Token), code)
 	fmt.Println(len(codes), "recovery codes", err)
 
 	next, _ := s.SignIn(context.Background(), credentials)

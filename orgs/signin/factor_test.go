@@ -277,7 +277,7 @@ func TestCodesAreThoseOfAnotherLibrary(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		e, err := w.Enrol(ctx)
 		require.NoError(r, err)
-		at := time.Unix(rapid.Int64Range(0, 1<<33).Draw(r, "time"), 0)
+		at := time.Unix(rapid.Int64Range(1_000_000, 1<<33).Draw(r, "time"), 0)
 		code, err := totp.GenerateCode(e.Secret, at)
 		require.NoError(r, err)
 		require.Equal(r, code, signin.TOTPCode(e.Secret, at))
@@ -289,7 +289,7 @@ func TestCodesAreThoseOfAnotherLibrary(t *testing.T) {
 		is, err := totp.ValidateCustom(code, e.Secret, at.Add(off), totp.ValidateOpts{Period: 30, Skew: 1, Digits: otp.DigitsSix})
 		require.NoError(r, err)
 		_, fresh := signin.TOTPMatch(e.Secret, code, at.Add(off), 0)
-		require.Equal(r, is && at.Unix() >= 30, fresh, "%v", off)
+		require.Equal(r, is, fresh, "%v", off)
 	})
 }
 

@@ -120,7 +120,8 @@ func (w *world) code(key string) string {
 // types are those of events in a log that are of signing in and no failures, oldest first.
 func (w *world) types(org string) (list []string) {
 	w.t.Helper()
-	page, err := w.Audit().List(w.t.Context(), org, audit.Filter{Types: []string{"authentication.*"}, Outcome: audit.Success, Ascending: true, Limit: audit.MaxPage})
+	page, err := w.Audit().List(w.t.Context(), org, audit.Filter{Types: []string{"authentication.*", signin.EnrolledType, signin.MFARemovedType,
+		signin.RecoveryCodesType, signin.PasswordType, signin.ResetType, signin.ResetRequestedType}, Outcome: audit.Success, Ascending: true, Limit: audit.MaxPage})
 	require.NoError(w.t, err)
 	for _, e := range page.Items {
 		list = append(list, e.Type)

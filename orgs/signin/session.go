@@ -145,8 +145,11 @@ func arrive(ctx context.Context, a *orgs.Authenticators, shown string) (fresh st
 
 // admits holds a sign-in against the rules of the organization that it is for. A factor is still to come.
 func (s *Service) admits(ctx context.Context, p person, org string) error {
-	if org == "" {
+	switch {
+	case org == "":
 		return nil
+	case store.PlainText(org, 300) != org: // nobody's, and nothing to ask a database for
+		return store.ErrNotFound
 	}
 	ctx = audit.WithActor(ctx, p.actor(ctx))
 	id, err := s.m.OrgID(ctx, org)

@@ -57,8 +57,8 @@
 //
 // Every sign-in (authentication.login), second factor (.mfa), sign-out (.logout) and failure (.failed) is in the log of each
 // organization of the person and in that of the platform; of failures the first of a kind in a minute, and then how many.
-// That of an address which nobody has is in the log of the platform alone, without it: people type passwords there. So are
-// changes of how somebody signs in. No password, code, key or token is in any event, error or log.
+// That of an address which nobody has is in the log of the platform alone, without it: people type passwords there. Changes
+// of how somebody signs in are in both, as events of the user. No password, code, key or token is in any event, error or log.
 package signin
 
 import (
@@ -108,12 +108,12 @@ const (
 	LoginType          = "authentication.login"
 	FailedType         = "authentication.failed"
 	MFAType            = "authentication.mfa"
-	EnrolledType       = "authentication.mfa_enrolled"
-	MFARemovedType     = "authentication.mfa_removed"
-	RecoveryCodesType  = "authentication.recovery_codes"
-	PasswordType       = "authentication.password_changed"
-	ResetType          = "authentication.password_reset"
-	ResetRequestedType = "authentication.password_reset_requested"
+	EnrolledType       = "user.mfa_enrolled"
+	MFARemovedType     = "user.mfa_removed"
+	RecoveryCodesType  = "user.recovery_codes"
+	PasswordType       = "user.password_changed"
+	ResetType          = "user.password_reset"
+	ResetRequestedType = "user.password_reset_requested"
 )
 
 // Service signs people in. It is safe for concurrent use, and any number of processes may have one on the same store.
