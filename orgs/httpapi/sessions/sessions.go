@@ -8,6 +8,32 @@
 // [New] serves its own paths and hands all others on. A host that knows its people in another way mounts the other
 // handlers with its own function from a request to an actor, and links nothing of this.
 //
+// # Calls
+//
+//	POST   /v1/sessions                            {email, password, organization, device, cookie}: 201, the session with its token
+//	GET    /v1/sessions                            one's own that have not ended; limit, after
+//	DELETE /v1/sessions                            ends them; keep_current=true leaves that of the call
+//	GET    /v1/sessions/{id}, /v1/sessions/current
+//	DELETE /v1/sessions/{id}, /v1/sessions/current
+//	POST   /v1/sessions/current/mfa                {code} or {recovery_code}, {device}: the second factor
+//	GET    /v1/users/me/mfa                        whether there is one
+//	POST   /v1/users/me/mfa                        201, the key and its URL, once
+//	POST   /v1/users/me/mfa/confirm                {code}: the recovery codes, once
+//	POST   /v1/users/me/mfa/recovery-codes         201, new ones
+//	DELETE /v1/users/me/mfa
+//	PUT    /v1/users/me/password                   {current_password, password}
+//	POST   /v1/password-resets                     {email}: mails a link, if there is somebody
+//	POST   /v1/password-resets/confirm             {token, password}
+//
+// and for the platform, of any {user}, id or address:
+//
+//	PUT    /v1/users/{user}/password               {password} or {hash}
+//	POST   /v1/users/{user}/password-resets        201, the token of a link
+//	GET    /v1/users/{user}/mfa
+//	DELETE /v1/users/{user}/mfa
+//	GET    /v1/users/{user}/sessions, …/{id}
+//	DELETE /v1/users/{user}/sessions, …/{id}
+//
 // # Credentials
 //
 // A session is a bearer token, ok_ses_…, for programs, or the cookie __Host-orgkit_session for browsers (who signs in with
