@@ -39,6 +39,8 @@ const (
 	xmod    = "golang.org/x/mod"
 	gomail  = "github.com/wneessen/go-mail"
 	minio   = "github.com/minio/minio-go/v7"
+	crypto  = "golang.org/x/crypto" // hashes of passwords
+	otp     = "github.com/pquerna/otp"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -62,8 +64,10 @@ var rooms = map[string]room{
 	"orgs/gate/proxy":             {6, nil},
 	"orgs/orgstest":               {5, []string{testify}},
 	"orgs/notify":                 {5, []string{decimal, gomail}},
+	"orgs/signin":                 {5, []string{crypto}},
 	"orgs/httpapi":                {5, nil},
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
+	"orgs/httpapi/sessions":       {6, nil},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
 	"examples/auditverify":        {8, []string{xmod}},
@@ -240,6 +244,38 @@ func TestFloorPlan(t *testing.T) {
 	for _, root := range []string{"orgs", "orgs/gate"} {
 		require.Empty(t, weight(pkgs, root))
 	}
+}
+
+// pulled are the packages of these modules and rooms that importing a room pulls in.
+func pulled(pkgs []pkg, root string, of ...string) (found []string) {
+	graph, seen := map[string]pkg{}, map[string]bool{}
+	for _, p := range pkgs {
+		graph[p.ImportPath] = p
+	}
+	var visit func(importPath string)
+	visit = func(importPath string) {
+		if seen[importPath] {
+			return
+		}
+		if seen[importPath] = true; within(importPath, of) {
+			found = append(found, importPath)
+		}
+		for _, imp := range graph[importPath].Imports {
+			visit(imp)
+		}
+	}
+	visit(module + "/" + root)
+	return found
+}
+
+// TestFloorPlanOfAHostWithItsOwnSignIn: what it mounts links no passwords and no second factors.
+func TestFloorPlanOfAHostWithItsOwnSignIn(t *testing.T) {
+	pkgs, of := list(t), []string{module + "/orgs/signin", module + "/orgs/httpapi/sessions", crypto + "/argon2", crypto + "/bcrypt", otp}
+	for _, root := range []string{"orgs", "orgs/gate", "orgs/notify", "orgs/httpapi", "orgs/httpapi/rest"} {
+		require.Empty(t, pulled(pkgs, root, of...), root)
+	}
+	require.Contains(t, pulled(pkgs, "orgs/httpapi/sessions", of...), crypto+"/argon2")
+	require.Empty(t, pulled(pkgs, "orgs/httpapi/sessions", otp), "nor does who signs people in link what codes are tested against")
 }
 
 func TestFloorPlanOfTheTop(t *testing.T) {

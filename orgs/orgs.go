@@ -55,6 +55,7 @@ type Service interface {
 	Billings
 	AuditLogs
 	Webhooks
+	Sessions
 	Credentials
 }
 
@@ -253,6 +254,14 @@ type Webhooks interface {
 	WebhookCalls(ctx context.Context, orgID string, ids ...string) (map[string]WebhookCalls, error)
 }
 
+// Sessions are sign-ins that last: one's own, and everybody's for the platform. Package orgs/signin starts them.
+type Sessions interface {
+	Session(ctx context.Context, user, id string) (Session, error)
+	Sessions(ctx context.Context, user string, limit int, after string) (store.Page[Session], error)
+	EndSession(ctx context.Context, user, id string) (Session, error)
+	EndSessions(ctx context.Context, user string, others bool) (int, error)
+}
+
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)
@@ -372,7 +381,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // Kinds are all kinds of record that a store for this library keeps: what a driver of a host's own
 // needs a table for.
 func Kinds() []*store.Kind {
-	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
+	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)

@@ -133,13 +133,13 @@ func (s *DefaultSettings) validate() error {
 
 // scope writes down what decisions need to know of the settings.
 func (s OrgSettings) scope(scope *rbac.Scope) {
-	scope.Zone, scope.AllowedIPs, scope.RequireMFA, scope.AllowedIPsData = "UTC", nil, false, false
+	scope.Zone, scope.AllowedIPs, scope.RequireMFA, scope.AllowedIPsData, scope.SessionMinutes = "UTC", nil, false, false, 0
 	if s.Defaults != nil && s.Defaults.Timezone != "" {
 		scope.Zone = s.Defaults.Timezone
 	}
 	if sec := s.Security; sec != nil {
 		scope.AllowedIPs, scope.RequireMFA = sec.IPAllowlist, sec.Require2FA
-		scope.AllowedIPsData = sec.IPAllowlistScope == "all"
+		scope.AllowedIPsData, scope.SessionMinutes = sec.IPAllowlistScope == "all", sec.SessionTimeoutMinutes
 	}
 }
 

@@ -48,7 +48,10 @@ var ocsf18 = map[string]ocsfClass{
 	"member.role_changed":  {userAccess, 3},
 	"security.break_glass": {authorizeSession, 1},
 
-	"session.created": {authentication, 1}, "session.deleted": {authentication, 2}, "session.revoked": {authentication, 2}, "session.expired": {authentication, 2},
+	"authentication.login": {authentication, 1}, "authentication.failed": {authentication, 1}, "authentication.mfa": {authentication, 1}, "authentication.sso": {authentication, 1},
+	"authentication.logout": {authentication, 2}, "session.ended": {authentication, 2}, "session.denied": {apiActivity, other},
+	"user.password_changed": {accountChange, 3}, "user.password_reset": {accountChange, 4}, "user.password_reset_requested": {accountChange, other},
+	"user.mfa_enrolled": {accountChange, 10}, "user.mfa_removed": {accountChange, 11}, "user.recovery_codes": {accountChange, other},
 
 	"team.created": {groupManagement, 6}, "team.updated": {groupManagement, 9}, "team.deleted": {groupManagement, 5}, "team.archived": {groupManagement, 9},
 	"team.unarchived": {groupManagement, 9}, "team.role_override": {groupManagement, 9},

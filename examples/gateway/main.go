@@ -7,7 +7,7 @@
 //
 // It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
-// secrets are refused. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
+// secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
 // OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
@@ -45,7 +45,9 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
+	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
+	"github.com/orgkit/orgkit/orgs/signin"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
@@ -114,7 +116,7 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 		return err
 	}
 	defer parts.Close()
-	h, err := handler(parts.Manager, o, log)
+	h, err := handler(parts, o, log)
 	if err != nil {
 		return err
 	}
@@ -190,6 +192,7 @@ func profile(ctx context.Context, addr string) (*http.Server, error) {
 // parts are what a host has made of the library.
 type parts struct {
 	*orgs.Manager
+	sealer   *seal.Sealer // nil where there is no key
 	notifier *notify.Notifier
 	exporter *export.Exporter
 }
@@ -223,7 +226,7 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 		if o.Seal, err = seal.New(key); err != nil {
 			return p, err
 		}
-		o.Audit.Seal = o.Seal
+		p.sealer, o.Audit.Seal = o.Seal, o.Seal
 	}
 	guard, err := flags.exports.guard()
 	if err != nil {
@@ -258,10 +261,28 @@ func (o *options) openJournal() (*billing.Journal, error) {
 	return j, err
 }
 
+// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
+// factors are sealed with.
+func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
+	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
+	if err != nil {
+		return nil, err
+	}
+	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	if err != nil || !p.sealer.Ready() {
+		return native, err
+	}
+	service, err := signin.New(p.Manager, &signin.Options{Seal: p.sealer, Issuer: "orgkit gateway"})
+	if err != nil {
+		return nil, err
+	}
+	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+}
+
 // handler mounts what there is.
-func handler(m *orgs.Manager, o options, log *slog.Logger) (http.Handler, error) {
-	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	native, err := rest.New(m, &rest.Options{AdminKey: o.adminKey, Logger: log, TrustedProxies: trusted})
+func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
+	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	native, err := nativeHandler(p, o, trusted, log)
 	if err != nil {
 		return nil, err
 	}

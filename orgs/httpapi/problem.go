@@ -102,6 +102,7 @@ func Classify(err error) Problem {
 		auth     *orgs.AuthError
 		exceeded *billing.Exceeded
 		limited  *billing.Limited
+		guessing *orgs.TooManyTries
 		tooBig   *http.MaxBytesError
 		faults   *Faults
 		row      *orgs.RowError
@@ -137,6 +138,10 @@ func Classify(err error) Problem {
 		return p
 	case errors.As(err, &limited):
 		return overRate(limited)
+	case errors.As(err, &guessing):
+		p := NewProblem(http.StatusTooManyRequests, "rate_limit_exceeded", guessing.Error())
+		p.RetryAfter = Seconds(guessing.RetryAfter)
+		return p
 	case errors.As(err, &conflict):
 		status := http.StatusConflict
 		switch {

@@ -49,6 +49,10 @@ func (l letter) content(w *words) content {
 		if a.DueAt != nil {
 			c.fact("due", l.date(*a.DueAt))
 		}
+	case orgs.PasswordReset:
+		c.fact("person", l.person(a.UserID))
+		c.fact("until", l.moment(a.ExpiresAt))
+		c.link = "/password#token=" + url.QueryEscape(l.token.Reveal()) // as acceptLink
 	case orgs.BreakGlass:
 		c.vars["person"] = l.person(a.User)
 		c.fact("person", l.person(a.User))

@@ -21,7 +21,7 @@ var files embed.FS
 type letter struct {
 	kind, to        string
 	about           orgs.About
-	token           seal.Secret // of an invitation
+	token           seal.Secret // that the mail carries, if any
 	head            orgs.Letterhead
 	baseURL, sender string
 }

@@ -32,6 +32,61 @@ CREATE TABLE tokens (
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
 CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
 
+CREATE TABLE sessions (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	user_id TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	methods JSONB,
+	expires_at TIMESTAMPTZ NOT NULL,
+	seen_at TIMESTAMPTZ NOT NULL,
+	mfa_verified_at TIMESTAMPTZ,
+	pending BOOLEAN NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	ended_at TIMESTAMPTZ,
+	ended_because TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
+CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE authenticators (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	password TEXT NOT NULL,
+	password_at TIMESTAMPTZ,
+	reset_hash TEXT,
+	reset_ends TIMESTAMPTZ,
+	factor TEXT NOT NULL,
+	factor_at TIMESTAMPTZ,
+	factor_step BIGINT NOT NULL,
+	offered TEXT NOT NULL,
+	offered_at TIMESTAMPTZ,
+	recovery JSONB,
+	mfa_proved_at TIMESTAMPTZ,
+	places JSONB,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX authenticators_reset_hash_key ON authenticators (reset_hash);
+
+CREATE TABLE signin_brakes (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	tries BIGINT NOT NULL,
+	free_at TIMESTAMPTZ NOT NULL,
+	forget_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX signin_brakes_forget_at_idx ON signin_brakes (forget_at, id);
+
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,
@@ -218,6 +273,7 @@ CREATE TABLE scopes (
 	allowed_i_ps JSONB,
 	allowed_i_ps_data BOOLEAN NOT NULL,
 	require_mfa BOOLEAN NOT NULL,
+	session_minutes BIGINT NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE INDEX scopes_parent_id_idx ON scopes (parent_id, id);

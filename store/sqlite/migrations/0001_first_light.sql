@@ -33,6 +33,61 @@ CREATE TABLE tokens (
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
 CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
 
+CREATE TABLE sessions (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	user_id TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	methods TEXT,
+	expires_at TIMESTAMP NOT NULL,
+	seen_at TIMESTAMP NOT NULL,
+	mfa_verified_at TIMESTAMP,
+	pending BOOLEAN NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	ended_at TIMESTAMP,
+	ended_because TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
+CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE authenticators (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	password TEXT NOT NULL,
+	password_at TIMESTAMP,
+	reset_hash TEXT,
+	reset_ends TIMESTAMP,
+	factor TEXT NOT NULL,
+	factor_at TIMESTAMP,
+	factor_step INTEGER NOT NULL,
+	offered TEXT NOT NULL,
+	offered_at TIMESTAMP,
+	recovery TEXT,
+	mfa_proved_at TIMESTAMP,
+	places TEXT,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX authenticators_reset_hash_key ON authenticators (reset_hash);
+
+CREATE TABLE signin_brakes (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	tries INTEGER NOT NULL,
+	free_at TIMESTAMP NOT NULL,
+	forget_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX signin_brakes_forget_at_idx ON signin_brakes (forget_at, id);
+
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
@@ -219,6 +274,7 @@ CREATE TABLE scopes (
 	allowed_i_ps TEXT,
 	allowed_i_ps_data BOOLEAN NOT NULL,
 	require_mfa BOOLEAN NOT NULL,
+	session_minutes INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE INDEX scopes_parent_id_idx ON scopes (parent_id, id);
