@@ -97,6 +97,8 @@ type Actor struct {
 	// Session is true when the actor came by an interactive sign-in, which an organization may
 	// bind to a second factor and a timeout; tokens and keys are not sessions.
 	Session bool
+	// SessionID is the session in which the actor signed in, "" for one that the host keeps by itself.
+	SessionID string
 	// MFAAt is when the person last proved a second factor; nil when there was no such proof.
 	MFAAt *time.Time
 

@@ -40,40 +40,46 @@ const (
 	gomail  = "github.com/wneessen/go-mail"
 	xtext   = "golang.org/x/text"
 	minio   = "github.com/minio/minio-go/v7"
+	crypto  = "golang.org/x/crypto" // hashes of passwords
+	otp     = "github.com/pquerna/otp"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
 var rooms = map[string]room{
-	"store":                    {0, nil},
-	"store/jobs/outbound":      {0, nil},
-	"store/seal":               {0, nil},
-	"store/memory":             {1, []string{btree}},
-	"store/internal/bunstore":  {1, []string{bun}},
-	"store/sqlite":             {2, []string{bun, sqlite}},
-	"store/postgres":           {2, []string{bun, pgx}},
-	"store/jobs":               {1, []string{cron}},
-	"store/storetest":          {3, []string{decimal, pgx, testify}},
-	"audit":                    {1, []string{xmod}},
-	"audit/export":             {2, []string{minio}},
-	"audit/export/exporttest":  {2, []string{testify}},
-	"rbac":                     {2, []string{casbin, decimal}},
-	"billing":                  {3, []string{decimal}},
-	"orgs":                     {4, []string{decimal}},
-	"scim/schema":              {0, []string{xtext}},
-	"scim/filter":              {1, nil},
-	"scim/filter/filtertest":   {1, nil},
-	"scim/patch":               {2, nil},
-	"scim":                     {6, nil},
-	"orgs/gate":                {5, []string{decimal}},
-	"orgs/orgstest":            {5, []string{testify}},
-	"orgs/notify":              {5, []string{decimal, gomail}},
-	"orgs/httpapi":             {5, nil},
-	"orgs/httpapi/rest":        {6, []string{decimal, huma}},
-	"examples":                 {8, nil}, // its tests
-	"examples/internal/opendb": {7, nil},
-	"examples/auditverify":     {8, []string{xmod}},
-	"examples/quickstart":      {8, []string{decimal}},
-	"examples/gateway":         {8, []string{xmod}},
+	"store":                       {0, nil},
+	"store/jobs/outbound":         {0, nil},
+	"store/seal":                  {0, nil},
+	"store/memory":                {1, []string{btree}},
+	"store/internal/bunstore":     {1, []string{bun}},
+	"store/sqlite":                {2, []string{bun, sqlite}},
+	"store/postgres":              {2, []string{bun, pgx}},
+	"store/jobs":                  {1, []string{cron}},
+	"store/storetest":             {3, []string{decimal, pgx, testify}},
+	"audit":                       {1, []string{xmod}},
+	"audit/export":                {2, []string{minio}},
+	"audit/export/exporttest":     {2, []string{testify}},
+	"rbac":                        {2, []string{casbin, decimal}},
+	"billing":                     {3, []string{decimal}},
+	"orgs":                        {4, []string{decimal}},
+	"scim/schema":                 {0, []string{xtext}},
+	"scim/filter":                 {1, nil},
+	"scim/filter/filtertest":      {1, nil},
+	"scim/patch":                  {2, nil},
+	"scim":                        {6, nil},
+	"orgs/gate":                   {5, []string{decimal}},
+	"orgs/gate/proxy":             {6, nil},
+	"orgs/orgstest":               {5, []string{testify}},
+	"orgs/notify":                 {5, []string{decimal, gomail}},
+	"orgs/signin":                 {5, []string{crypto}},
+	"orgs/httpapi":                {5, nil},
+	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
+	"orgs/httpapi/sessions":       {6, nil},
+	"examples":                    {8, nil}, // its tests
+	"examples/internal/opendb":    {7, nil},
+	"examples/auditverify":        {8, []string{xmod}},
+	"examples/quickstart":         {8, []string{decimal}},
+	"examples/internal/fakemodel": {7, nil},
+	"examples/gateway":            {8, []string{decimal, xmod}},
 }
 
 // top is the floor of the hosts, the only one where drivers and domains meet.
@@ -244,6 +250,38 @@ func TestFloorPlan(t *testing.T) {
 	for _, root := range []string{"orgs", "orgs/gate"} {
 		require.Empty(t, weight(pkgs, root))
 	}
+}
+
+// pulled are the packages of these modules and rooms that importing a room pulls in.
+func pulled(pkgs []pkg, root string, of ...string) (found []string) {
+	graph, seen := map[string]pkg{}, map[string]bool{}
+	for _, p := range pkgs {
+		graph[p.ImportPath] = p
+	}
+	var visit func(importPath string)
+	visit = func(importPath string) {
+		if seen[importPath] {
+			return
+		}
+		if seen[importPath] = true; within(importPath, of) {
+			found = append(found, importPath)
+		}
+		for _, imp := range graph[importPath].Imports {
+			visit(imp)
+		}
+	}
+	visit(module + "/" + root)
+	return found
+}
+
+// TestFloorPlanOfAHostWithItsOwnSignIn: what it mounts links no passwords and no second factors.
+func TestFloorPlanOfAHostWithItsOwnSignIn(t *testing.T) {
+	pkgs, of := list(t), []string{module + "/orgs/signin", module + "/orgs/httpapi/sessions", crypto + "/argon2", crypto + "/bcrypt", otp}
+	for _, root := range []string{"orgs", "orgs/gate", "orgs/notify", "orgs/httpapi", "orgs/httpapi/rest"} {
+		require.Empty(t, pulled(pkgs, root, of...), root)
+	}
+	require.Contains(t, pulled(pkgs, "orgs/httpapi/sessions", of...), crypto+"/argon2")
+	require.Empty(t, pulled(pkgs, "orgs/httpapi/sessions", otp), "nor does who signs people in link what codes are tested against")
 }
 
 func TestFloorPlanOfTheTop(t *testing.T) {

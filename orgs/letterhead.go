@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -27,6 +29,32 @@ func LetterheadOf(ctx context.Context, tx *store.Tx, at Place, people ...string)
 	if err != nil {
 		return l, err
 	}
+	return o.letterhead(ctx, tx, at, people...)
+}
+
+// PersonalLetterhead is that of a message to a person alone: in the language of the first organization that they are a
+// member of, English where there is none, and with no name. store.ErrNotFound: there is no such user.
+func PersonalLetterhead(ctx context.Context, tx *store.Tx, userID string) (l Letterhead, err error) {
+	if _, err := users.Get(ctx, tx, userID); err != nil {
+		return l, err
+	}
+	var o Organization
+	held, err := everywhere(ctx, tx, userID)
+	if err != nil {
+		return l, err
+	}
+	if len(held) > 0 {
+		first := slices.MinFunc(held, func(a, b rbac.Assignment) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		if o, err = organizations.Get(ctx, tx, first.OrgID); err != nil {
+			return l, err
+		}
+	}
+	l, err = o.letterhead(ctx, tx, Place{OrgID: o.ID}, userID)
+	l.Organization = ""
+	return l, err
+}
+
+func (o Organization) letterhead(ctx context.Context, tx *store.Tx, at Place, people ...string) (l Letterhead, err error) {
 	d := o.Settings.Defaults
 	if d == nil {
 		d = &DefaultSettings{}

@@ -22,7 +22,7 @@ type Notification struct {
 }
 
 // About is what a notification tells of, as JSON without secrets: [InvitationOffer], [ApprovalStep], [BudgetAlert],
-// [BillingAlert], [InvoiceFinalized], [BreakGlass] or [WebhookTest].
+// [BillingAlert], [InvoiceFinalized], [BreakGlass], [PasswordReset] or [WebhookTest].
 type About interface{ about() }
 
 // InvitationOffer invites somebody. Notifiers that mail put the token into the mail alone and keep it sealed until then.
@@ -34,26 +34,27 @@ type InvitationOffer struct {
 // ApprovalStep is a request for an approval after one step of it.
 type ApprovalStep struct{ rbac.Approval }
 
-// BudgetAlert says that spending of a budget has crossed a share of its limit (F083).
+// BudgetAlert says that spending of a budget has crossed a share of its limit, or an amount (F083).
 type BudgetAlert struct {
 	BudgetID    string            `json:"budget_id"`
 	Scope       billing.ScopeKind `json:"scope"`
 	ScopeID     string            `json:"scope_id"`
-	Spent       billing.Amount    `json:"spent"`     // USD
-	Limit       billing.Amount    `json:"limit"`     // USD
-	Threshold   billing.Amount    `json:"threshold"` // share of the limit, 0 < x <= 1
+	Spent       billing.Amount    `json:"spent"`            // USD
+	Limit       billing.Amount    `json:"limit"`            // USD
+	Threshold   billing.Amount    `json:"threshold"`        // share of the limit
+	Amount      *billing.Amount   `json:"amount,omitempty"` // USD, where it is that which was crossed
 	PeriodStart time.Time         `json:"period_start"`
-	PeriodEnd   time.Time         `json:"period_end"`
+	PeriodEnd   time.Time         `json:"period_end,omitzero"`
 }
 
 // BillingAlertType says why a [BillingAlert] fires.
-type BillingAlertType string
+type BillingAlertType = billing.AlertKind
 
 // The types of billing alerts.
 const (
-	AlertThreshold      BillingAlertType = "threshold"       // spending has reached Reference
-	AlertAnomaly        BillingAlertType = "anomaly"         // spending departs from Reference, what is usual
-	AlertBudgetExceeded BillingAlertType = "budget_exceeded" // spending has passed Reference, the budget
+	AlertThreshold      = billing.ThresholdAlert // spending has reached Reference
+	AlertAnomaly        = billing.AnomalyAlert   // spending departs from Reference, what is usual
+	AlertBudgetExceeded = billing.ExceededAlert  // spending has passed Reference, the budget
 )
 
 // BillingAlert is an alert that an organization has set up (F217 to F225).
@@ -64,7 +65,7 @@ type BillingAlert struct {
 	Reference   billing.Amount   `json:"reference"` // USD
 	Suspended   bool             `json:"suspended"` // calls are refused until somebody acts
 	PeriodStart time.Time        `json:"period_start"`
-	PeriodEnd   time.Time        `json:"period_end"`
+	PeriodEnd   time.Time        `json:"period_end,omitzero"`
 }
 
 // InvoiceFinalized is an invoice that does not change any more (F026).
@@ -85,6 +86,14 @@ type BreakGlass struct {
 	IP     string    `json:"ip"` // "" where it is unknown
 }
 
+// PasswordReset is a link that sets the password of somebody, for them alone: no organization is told. Notifiers put the
+// token into the mail alone and keep it sealed until then.
+type PasswordReset struct {
+	UserID    string      `json:"user_id"`
+	ExpiresAt time.Time   `json:"expires_at"`
+	Token     seal.Secret `json:"-"`
+}
+
 // WebhookTest is a delivery that somebody has asked for to try one webhook.
 type WebhookTest struct {
 	WebhookID string `json:"webhook_id"`
@@ -96,6 +105,7 @@ func (BudgetAlert) about()      {}
 func (BillingAlert) about()     {}
 func (InvoiceFinalized) about() {}
 func (BreakGlass) about()       {}
+func (PasswordReset) about()    {}
 func (WebhookTest) about()      {}
 
 // Kinds of notifications; those of steps of a request are the types of their events.
@@ -107,9 +117,11 @@ const (
 	KindInvoice          = "invoice.finalized"
 	KindBreakGlass       = "security.break_glass"
 	KindWebhookTest      = "webhook.test"
+	KindPasswordReset    = "user.password_reset"
 )
 
 // NotificationKinds are all that an organization is told, sorted. A test of a webhook is none: whom it goes to is asked for.
+// What one person alone is told is none either.
 func NotificationKinds() []string {
 	kinds := []string{KindInvited, KindInvitationResent, KindBudgetAlert, KindBillingAlert, KindInvoice, KindBreakGlass,
 		"approval.requested", "approval.partly_approved", "approval.approved", "approval.denied", "approval.expired", "approval.withdrawn"}
@@ -127,6 +139,17 @@ type Notifier interface {
 	// Mails says whether what it is told reaches addresses. Then the token of an invitation that is to be mailed is in
 	// the mail only, and no answer shows it (F466).
 	Mails() bool
+}
+
+// Mails says whether what people are told reaches their addresses.
+func (m *Manager) Mails() bool { return m.mails() }
+
+// MailReset mails a link that sets the password of a user to their address, inside the unit that makes it.
+func (m *Manager) MailReset(ctx context.Context, tx *store.Tx, u User, r PasswordReset) error {
+	if !m.mails() {
+		return nil
+	}
+	return m.opt.Notifier.Notify(ctx, tx, Notification{Kind: KindPasswordReset, To: []string{u.Email}, About: r})
 }
 
 // mails says whether the host mails.

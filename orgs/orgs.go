@@ -52,8 +52,10 @@ type Service interface {
 	Budgets
 	RateLimiting
 	Usage
+	Billings
 	AuditLogs
 	Webhooks
+	Sessions
 	Provisionings
 	Credentials
 }
@@ -215,6 +217,12 @@ type Usage interface {
 	UsageTags(ctx context.Context, org string, limit int, after string) (store.Page[billing.UsageTag], error)
 }
 
+// Billings are how organizations pay, of what they are told, and to whom what they spend belongs.
+type Billings interface {
+	SetBilling(ctx context.Context, org string, in NewBilling) (billing.Settings, error)
+	Billing(ctx context.Context, org string) (billing.Settings, error)
+}
+
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
 // leaves an event of its own where events are read.
 type AuditLogs interface {
@@ -245,6 +253,14 @@ type Webhooks interface {
 	Webhooks(ctx context.Context, org string, limit int, after string) (store.Page[Webhook], error)
 	WebhookFailures(ctx context.Context, org, id string, limit int, after string) (store.Page[WebhookFailure], error)
 	WebhookCalls(ctx context.Context, orgID string, ids ...string) (map[string]WebhookCalls, error)
+}
+
+// Sessions are sign-ins that last: one's own, and everybody's for the platform. Package orgs/signin starts them.
+type Sessions interface {
+	Session(ctx context.Context, user, id string) (Session, error)
+	Sessions(ctx context.Context, user string, limit int, after string) (store.Page[Session], error)
+	EndSession(ctx context.Context, user, id string) (Session, error)
+	EndSessions(ctx context.Context, user string, others bool) (int, error)
 }
 
 // Provisionings say what identity providers do in organizations; see [Manager.Provision] for how they do it.
@@ -304,6 +320,8 @@ type Options struct {
 	// AuditRules are the regions and floors that audit configurations are held against. URLs takes the place of
 	// its CheckURL where it is set.
 	AuditRules audit.Rules
+	// Payments is the payment provider, and how it is asked. Without one new cards are kept as they are given.
+	Payments billing.Payments
 	// Exports try destinations of audit logs before they are stored, where that is asked for. Nil: that is refused.
 	Exports Exports
 }
@@ -339,9 +357,15 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.opt.Notifier != nil && m.opt.Billing.Fired == nil {
+		m.opt.Billing.Fired = m.alertFired
+	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
 	if m.opt.Nodes == nil {
 		m.opt.Nodes = m.Ledger.Nodes()
+	}
+	if m.opt.Metering.Alerts == nil {
+		m.opt.Metering.Alerts = m.Ledger
 	}
 	m.metering = billing.NewMetering(s, &m.opt.Metering)
 	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})
@@ -368,7 +392,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // Kinds are all kinds of record that a store for this library keeps: what a driver of a host's own
 // needs a table for.
 func Kinds() []*store.Kind {
-	kinds := []*store.Kind{users.Kind(), tokens.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
+	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
 		provisionedGroups.Kind(), provisionedMembers.Kind()}

@@ -15,7 +15,7 @@ type MemberRemoval struct {
 	// ReassignTo (id or e-mail address) takes over the member's keys; a member of the same place.
 	// "": the keys are disabled.
 	ReassignTo string
-	// Later lets keys that are disabled work for up to 24 hours more.
+	// Later lets keys that are disabled, and sessions, work for up to 24 hours more.
 	Later  bool
 	Reason string
 	// AllowOwnerless is as in MemberUpdate.
@@ -28,12 +28,13 @@ type Removed struct {
 	UserID       string
 	Reassigned   int // keys
 	Disabled     int // keys
+	Sessions     int // that have ended, or, later, will
 	AccessEndsAt time.Time
 }
 
 // RemoveMember ends a membership, of a team or project, or of the whole organization with all its teams and
-// projects. The member's keys there are disabled or handed over in the same unit. Everybody may leave; the
-// last owner stays.
+// projects. The member's keys there are disabled or handed over in the same unit, and with the membership of an
+// organization all sessions of the person end. Everybody may leave; the last owner stays.
 func (m *Manager) RemoveMember(ctx context.Context, at Place, user string, in MemberRemoval) (r Removed, err error) {
 	by := actor(ctx)
 	self := by.Type == audit.User && (user == "me" || user == by.ID)
@@ -77,6 +78,16 @@ func (m *Manager) removeMember(ctx context.Context, tx *store.Tx, at Place, a rb
 	}
 	if err := m.endKeys(ctx, tx, at, a.Subject, in, &r); err != nil {
 		return r, c, err
+	}
+	if at.TeamID == "" {
+		if in.Later {
+			r.Sessions, err = limitSessions(ctx, tx, a.Subject, r.AccessEndsAt)
+		} else {
+			r.Sessions, err = EndAllSessions(ctx, tx, a.Subject, "", "membership_ended")
+		}
+		if err != nil {
+			return r, c, err
+		}
 	}
 	c = audit.Deleted(memberEvent(before)).As("member.removed").In(at.TeamID).Because(in.Reason)
 	c.Data = ownerless

@@ -48,7 +48,7 @@ func hashSecret(secret string) string { return HashKey(secret).text() }
 var ErrUnauthenticated = errors.New("not authenticated")
 
 // AuthError says in a stable word what is wrong with a credential: missing_api_key,
-// invalid_api_key or expired_api_key. A revoked, disabled or malformed one is invalid, no more is
+// invalid_api_key, expired_api_key or session_expired. A revoked, disabled or malformed one is invalid, no more is
 // said.
 type AuthError struct {
 	Code string
@@ -62,6 +62,8 @@ func (e *AuthError) Error() string {
 		return "a credential is required"
 	case "expired_api_key":
 		return "the credential has expired"
+	case "session_expired":
+		return "the session has ended"
 	}
 	return "the credential is not valid"
 }
@@ -71,8 +73,8 @@ func (e *AuthError) Unwrap() error { return ErrUnauthenticated }
 
 const tokenPrefix = "ok_pat_"
 
-// Authenticate returns the actor of a personal token or API key. A key that is stopped is refused; see
-// [Caller.Stopped]. Secrets are looked up by their
+// Authenticate returns the actor of a personal token, session or API key. A key that is stopped is refused; see
+// [Caller.Stopped]. So is a session that waits for its second factor, by a *rbac.Denied mfa_required. Secrets are looked up by their
 // hash, so that no comparison depends on how much of one was guessed. The address, agent and
 // request id of the actor are the caller's to fill in.
 func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Actor, err error) {
@@ -90,6 +92,9 @@ func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Acto
 			return audit.Actor{}, err
 		}
 		return a, nil
+	}
+	if strings.HasPrefix(secret, sessionPrefix) {
+		return m.bySession(ctx, secret, false)
 	}
 	var c Caller
 	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -196,6 +201,13 @@ func lastMFA(ctx context.Context, tx *store.Tx, user string) (*time.Time, error)
 		if t.MFAVerifiedAt != nil && !t.Revoked && (last == nil || t.MFAVerifiedAt.After(*last)) {
 			last = t.MFAVerifiedAt
 		}
+	}
+	l, err := AuthenticatorsOf.Get(ctx, tx, user)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if l.MFAProvedAt != nil && (last == nil || l.MFAProvedAt.After(*last)) {
+		last = l.MFAProvedAt
 	}
 	return last, nil
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,7 @@ type names struct {
 	Team, Project   string
 	User            string // a member of Org and Team beside those who call
 	Token           string // of the user
+	Session         string // of the user
 	Role            string // which nobody holds
 	Policy          string // of the team, in which the role member is overridden too
 	Law             string // policy of the organization
@@ -140,6 +142,11 @@ func (f *fixture) makeMembers(t *testing.T, ctx context.Context) {
 func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	token, _, err := f.CreateToken(ctx, f.id.User, orgs.NewToken{Name: "laptop"})
 	require.NoError(t, err)
+	require.NoError(t, f.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		s, _, err := orgs.StartSession(ctx, tx, orgs.NewSession{UserID: f.id.User, Methods: []string{"pwd"}, Lifetime: time.Hour})
+		f.id.Session = s.ID
+		return err
+	}))
 	key, secret, err := f.CreateAPIKey(ctx, orgs.NewAPIKey{Name: "key", Team: f.id.Team, User: &f.id.User, Permissions: []string{"teams.read"}})
 	require.NoError(t, err)
 	config, _, err := f.SetAuditConfig(ctx, f.id.Org, orgs.NewAuditConfig{Destinations: []orgs.NewDestination{bucket("acme-logs", nil)}})

@@ -76,6 +76,18 @@ var userMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) {
 			return f.RevokeToken(ctx, f.id.Joining, f.id.Token)
 		}},
+	{name: "Session", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Session(ctx, f.id.User, f.id.Session) }},
+	{name: "Sessions", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Sessions(ctx, f.id.User, 0, "") }},
+	{name: "EndSession", by: byPlatform, global: true, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.EndSession(ctx, f.id.User, f.id.Session) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.EndSession(ctx, f.id.Joining, f.id.Session)
+		}},
+	{name: "EndSessions", by: byPlatform, global: true, member: hidden, because: "other users do not exist to a user",
+		call:  func(ctx context.Context, f *fixture) (any, error) { return f.EndSessions(ctx, f.id.User, false) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.EndSessions(ctx, f.id.Session, false) }},
 	{name: "Permission", reads: true, nested: true, member: hidden, guest: denied, because: "who may read members:own only knows of nobody else",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Permission(ctx, orgs.PermissionQuery{User: f.id.User, Organization: f.id.Org, Action: "models.use", Resource: "model:large"})

@@ -93,6 +93,9 @@ func (m *Manager) makeTeam(ctx context.Context, tx *store.Tx, orgID string, in N
 	if err := t.validate(); err != nil {
 		return t, err
 	}
+	if err := t.Settings.Notifications.known(ctx, tx, orgID); err != nil {
+		return t, err
+	}
 	if err := slugTaken(teams.Insert(ctx, tx, &t), "team"); err != nil {
 		return t, err
 	}
@@ -148,6 +151,11 @@ func (m *Manager) UpdateTeam(ctx context.Context, ref string, in TeamUpdate) (t 
 		set(&t.Settings, in.Settings)
 		if err := t.validate(); err != nil {
 			return err
+		}
+		if in.Settings != nil {
+			if err := t.Settings.Notifications.known(ctx, tx, t.OrgID); err != nil {
+				return err
+			}
 		}
 		return m.mayBudget(ctx, tx, Place{t.OrgID, t.ID}, before.Settings.Budget, t.Settings.Budget)
 	})

@@ -123,7 +123,7 @@ type UserUpdate struct {
 }
 
 // UpdateUser changes a user: the platform anything, people their own name. A suspended user's tokens and
-// keys are refused from the next request on. The last owner of an organization cannot be suspended, nor
+// keys are refused from the next request on, and sessions end for good. The last owner of an organization cannot be suspended, nor
 // their address become unverified: *store.ConflictError last_owner.
 func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.update", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
@@ -164,6 +164,16 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 		}
 		if u.State != before.State {
 			if err := stir(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		if u.EmailKey != before.EmailKey {
+			if err := dropReset(ctx, tx, u.ID); err != nil {
+				return audit.Change{}, err
+			}
+		}
+		if u.State != before.State {
+			if _, err := EndAllSessions(ctx, tx, u.ID, "", whyUserSuspended); err != nil {
 				return audit.Change{}, err
 			}
 		}
@@ -250,7 +260,7 @@ func isGone(ctx context.Context, tx *store.Tx, orgID string) (bool, error) {
 }
 
 // DeleteUser deletes a user for good: their memberships end as by [Manager.RemoveMember], with an event in
-// each organization, and their tokens and keys with them. Only the platform can. The last owner of an
+// each organization, and their tokens, sessions and keys with them. Only the platform can. The last owner of an
 // organization stays: *store.ConflictError last_owner; unless it is deleted, and the event says so.
 func (m *Manager) DeleteUser(ctx context.Context, ref, reason string) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.delete"}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
@@ -304,7 +314,7 @@ func (m *Manager) expel(ctx context.Context, at Place, userID, reason string) er
 	})
 }
 
-// forgetUser removes what is left of a user: tokens, and what identity providers know of them.
+// forgetUser removes what is left of a user: tokens, sessions, by what they sign in, and what identity providers know of them.
 func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
 	if err := forgetProvisioned(ctx, tx, userID); err != nil {
 		return err
@@ -314,6 +324,22 @@ func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
 			return err
 		}
 		if err := tokens.Delete(ctx, tx, t.ID); err != nil {
+			return err
+		}
+	}
+	switch _, err := AuthenticatorsOf.Get(ctx, tx, userID); {
+	case err == nil:
+		if err := AuthenticatorsOf.Delete(ctx, tx, userID); err != nil {
+			return err
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	for s, err := range sessions.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {
+		if err != nil {
+			return err
+		}
+		if err := sessions.Delete(ctx, tx, s.ID); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,12 @@
 package rbac
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/orgkit/orgkit/store"
 )
@@ -35,11 +37,21 @@ type Scope struct {
 	Trail    string `json:"-"` // what the last revisions changed
 
 	// The organization's rules for people who sign in (F322): addresses that management calls must
-	// come from, none for no limit; whether the data plane is bound by them too; and whether a
-	// session needs a second factor.
+	// come from, none for no limit; whether the data plane is bound by them too; whether a
+	// session needs a second factor; and after how many minutes without a call it ends, 0 for
+	// [DefaultSessionMinutes].
 	AllowedIPs     []string `json:"allowed_ips"`
 	AllowedIPsData bool     `json:"allowed_ips_data"`
 	RequireMFA     bool     `json:"require_mfa"`
+	SessionMinutes int      `json:"session_minutes"`
+}
+
+// DefaultSessionMinutes is for how long a session may be idle where the organization says nothing.
+const DefaultSessionMinutes = 60
+
+// SessionTimeout is for how long a session of a member may be idle.
+func (s Scope) SessionTimeout() time.Duration {
+	return time.Duration(cmp.Or(s.SessionMinutes, DefaultSessionMinutes)) * time.Minute
 }
 
 // Scopes holds the scope of each organization. Only the floor above writes it, inside

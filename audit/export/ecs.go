@@ -16,7 +16,7 @@ var ecsCategories = map[string][2]string{
 	"team": {"iam", "group"}, "project": {"iam", "group"},
 	"role": {"iam", "admin"}, "policy": {"iam", "admin"}, "approval": {"iam", "admin"},
 	"api_key": {"iam", ""}, "token": {"iam", ""},
-	"session":      {"authentication", ""},
+	"session": {"authentication", ""}, "authentication": {"authentication", ""},
 	"organization": {"configuration", ""}, "webhook": {"configuration", ""}, "sso": {"configuration", ""}, "scim": {"configuration", ""}, "settings": {"configuration", ""},
 	"budget": {"configuration", ""}, "rate_limit": {"configuration", ""}, "billing": {"configuration", ""}, "audit": {"configuration", ""},
 	"authorization": {"api", ""}, "security": {"api", ""}, "analytics": {"api", ""}, "report": {"api", ""}, "export": {"api", ""}, "compliance": {"api", ""}, "data_access": {"api", ""},
@@ -43,9 +43,9 @@ func ecs(e audit.Event) fields {
 	if category[0] == "authentication" {
 		types[0] = "info"
 		switch verb {
-		case "created":
+		case "login", "sso":
 			types[0] = "start"
-		case "deleted", "revoked", "expired":
+		case "ended", "logout":
 			types[0] = "end"
 		}
 	}

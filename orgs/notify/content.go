@@ -49,6 +49,10 @@ func (l letter) content(w *words) content {
 		if a.DueAt != nil {
 			c.fact("due", l.date(*a.DueAt))
 		}
+	case orgs.PasswordReset:
+		c.fact("person", l.person(a.UserID))
+		c.fact("until", l.moment(a.ExpiresAt))
+		c.link = "/password#token=" + url.QueryEscape(l.token.Reveal()) // as acceptLink
 	case orgs.BreakGlass:
 		c.vars["person"] = l.person(a.User)
 		c.fact("person", l.person(a.User))
@@ -125,6 +129,9 @@ func (l letter) budgetAlert(c *content, w *words, a orgs.BudgetAlert) {
 		of = l.head.Organization
 	}
 	c.vars["of"], c.vars["percent"] = line(of), w.percent(a.Threshold.Decimal())
+	if a.Amount != nil {
+		c.vars["percent"] = w.money(a.Amount.Decimal())
+	}
 	c.fact("spent", w.money(a.Spent.Decimal()))
 	c.fact("limit", w.money(a.Limit.Decimal()))
 	c.fact("period", l.period(a.PeriodStart, a.PeriodEnd))

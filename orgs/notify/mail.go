@@ -51,7 +51,7 @@ type letterJob struct {
 	TeamID string          `json:"team_id,omitempty"`
 	To     string          `json:"to"`
 	About  json.RawMessage `json:"about"`
-	Token  string          `json:"token,omitempty"` // sealed, of an invitation
+	Token  string          `json:"token,omitempty"` // sealed: of an invitation, or of a link that sets a password
 }
 
 func (n *Notifier) enqueueMails(ctx context.Context, tx *store.Tx, of orgs.Notification) error {
@@ -63,8 +63,8 @@ func (n *Notifier) enqueueMails(ctx context.Context, tx *store.Tx, of orgs.Notif
 		return err
 	}
 	in := letterJob{Kind: of.Kind, TeamID: of.TeamID, About: about}
-	if offer, is := of.About.(orgs.InvitationOffer); is {
-		sealed, err := n.opt.Sealer.Seal(offer.Token, tokenPlace(of.OrgID, offer.ID))
+	if token, place := tokenOf(of.OrgID, of.About); place.Field != "" {
+		sealed, err := n.opt.Sealer.Seal(token, place)
 		if err != nil {
 			return err
 		}
@@ -93,8 +93,15 @@ func trimmed(about orgs.About) orgs.About {
 	return about
 }
 
-func tokenPlace(orgID, invitation string) seal.Place {
-	return seal.Place{OrgID: orgID, Record: invitation, Field: "invitation.token"}
+// tokenOf is the token that a mail carries, and where it is sealed for: nowhere, if it carries none.
+func tokenOf(orgID string, about orgs.About) (seal.Secret, seal.Place) {
+	switch a := about.(type) {
+	case orgs.InvitationOffer:
+		return a.Token, seal.Place{OrgID: orgID, Record: a.ID, Field: "invitation.token"}
+	case orgs.PasswordReset: // of a person, who belongs to no organization
+		return a.Token, seal.Place{OrgID: a.UserID, Field: "password.reset"}
+	}
+	return seal.Secret{}, seal.Place{}
 }
 
 // mailing sends the mail of a job.
@@ -140,16 +147,23 @@ func (n *Notifier) letter(ctx context.Context, s *store.Store, j jobs.Job) (l le
 		_, l.sender, _ = strings.Cut(n.opt.From.Address, "@")
 	}
 	if in.Token != "" {
-		offer, _ := about.(orgs.InvitationOffer)
-		if l.token, err = n.opt.Sealer.Open(seal.Sealed(in.Token), tokenPlace(j.OrgID, offer.ID)); err != nil {
-			return l, fmt.Errorf("the token of the invitation: %w", err) // a key that is missing may be brought back
+		_, place := tokenOf(j.OrgID, about)
+		if l.token, err = n.opt.Sealer.Open(seal.Sealed(in.Token), place); err != nil {
+			return l, fmt.Errorf("the token of the mail: %w", err) // a key that is missing may be brought back
 		}
 	}
 	err = s.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if offer, is := about.(orgs.InvitationOffer); is {
-			if _, err := orgs.OpenInvitation(ctx, tx, j.OrgID, offer.ID, l.token); err != nil {
+		switch a := about.(type) {
+		case orgs.InvitationOffer:
+			if _, err := orgs.OpenInvitation(ctx, tx, j.OrgID, a.ID, l.token); err != nil {
 				return err
 			}
+		case orgs.PasswordReset:
+			if _, err := orgs.OpenReset(ctx, tx, orgs.HashSecret(l.token.Reveal())); err != nil {
+				return err
+			}
+			l.head, err = orgs.PersonalLetterhead(ctx, tx, a.UserID)
+			return err
 		}
 		l.head, err = orgs.LetterheadOf(ctx, tx, orgs.Place{OrgID: j.OrgID, TeamID: in.TeamID}, people(about)...)
 		return err
@@ -171,6 +185,7 @@ var abouts = map[string]func(json.RawMessage) (orgs.About, error){
 	orgs.KindBillingAlert:      decoded[orgs.BillingAlert],
 	orgs.KindInvoice:           decoded[orgs.InvoiceFinalized],
 	orgs.KindBreakGlass:        decoded[orgs.BreakGlass],
+	orgs.KindPasswordReset:     decoded[orgs.PasswordReset],
 }
 
 func decoded[A orgs.About](data json.RawMessage) (orgs.About, error) {

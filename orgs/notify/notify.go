@@ -23,7 +23,7 @@
 //
 // What tenants wrote (names, messages, reasons) is data: it is on one line in headers, without control and
 // bidirectional formatting characters, cut to a length, quoted as somebody's words, and escaped in HTML. A link opens what
-// it names for who signs in; it is no credential but for the token of an invitation, which stands behind the # of its link,
+// it names for who signs in; it is no credential but for the token of an invitation or of a new password, which stands behind the # of its link,
 // so that it is in no log of a web server, and works for the invited address alone.
 //
 // # Webhooks
@@ -34,7 +34,7 @@
 //
 // # Secrets
 //
-// The token of an invitation is sealed in its job, a webhook's secret in its record. No error, which would be kept
+// The token of an invitation or of a new password is sealed in its job, a webhook's secret in its record. No error, which would be kept
 // with its job, repeats what a mail server or receiver answered, an address, or a URL.
 package notify
 
@@ -66,10 +66,11 @@ type Options struct {
 	ReplyTo string
 	// Headers are added to every mail, such as List-Id.
 	Headers map[string]string
-	// BaseURL begins the links in mails: BaseURL/approvals/{id} and BaseURL/invitations/accept#token={token}. Required
+	// BaseURL begins the links in mails: BaseURL/approvals/{id}, BaseURL/invitations/accept#token={token} and
+	// BaseURL/password#token={token}. Required
 	// with a Sender.
 	BaseURL string
-	// Sealer seals the tokens of invitations that wait to be mailed; required with a Sender. That of the manager.
+	// Sealer seals the tokens of mails that wait to be sent; required with a Sender. That of the manager.
 	Sealer *seal.Sealer
 	// Guard says which URLs may be called; nil is outbound.New(nil). That of the manager.
 	Guard *outbound.Guard

@@ -69,6 +69,7 @@ type removedView struct {
 	Removed        bool           `json:"removed"`
 	Reassigned     reassignedView `json:"reassigned"`
 	DisabledKeys   int            `json:"disabled_keys"`
+	SessionsEnded  int            `json:"sessions_ended"`
 	AccessEndsAt   string         `json:"access_ends_at"`
 }
 
@@ -155,7 +156,7 @@ func (a *api) oneMemberAt(path string) {
 			return nil, err
 		}
 		v := removedView{UserID: r.UserID, OrganizationID: at.OrgID, Removed: true, Reassigned: reassignedView{r.Reassigned},
-			DisabledKeys: r.Disabled, AccessEndsAt: stamp(r.AccessEndsAt)}
+			DisabledKeys: r.Disabled, SessionsEnded: r.Sessions, AccessEndsAt: stamp(r.AccessEndsAt)}
 		v.TeamID, v.ProjectID = partOf(at)
 		return ok(v)
 	})

@@ -32,6 +32,61 @@ CREATE TABLE tokens (
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
 CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
 
+CREATE TABLE sessions (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	user_id TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	methods JSONB,
+	expires_at TIMESTAMPTZ NOT NULL,
+	seen_at TIMESTAMPTZ NOT NULL,
+	mfa_verified_at TIMESTAMPTZ,
+	pending BOOLEAN NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	ended_at TIMESTAMPTZ,
+	ended_because TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
+CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE authenticators (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	password TEXT NOT NULL,
+	password_at TIMESTAMPTZ,
+	reset_hash TEXT,
+	reset_ends TIMESTAMPTZ,
+	factor TEXT NOT NULL,
+	factor_at TIMESTAMPTZ,
+	factor_step BIGINT NOT NULL,
+	offered TEXT NOT NULL,
+	offered_at TIMESTAMPTZ,
+	recovery JSONB,
+	mfa_proved_at TIMESTAMPTZ,
+	places JSONB,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX authenticators_reset_hash_key ON authenticators (reset_hash);
+
+CREATE TABLE signin_brakes (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	tries BIGINT NOT NULL,
+	free_at TIMESTAMPTZ NOT NULL,
+	forget_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX signin_brakes_forget_at_idx ON signin_brakes (forget_at, id);
+
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,
@@ -333,6 +388,7 @@ CREATE TABLE scopes (
 	allowed_i_ps JSONB,
 	allowed_i_ps_data BOOLEAN NOT NULL,
 	require_mfa BOOLEAN NOT NULL,
+	session_minutes BIGINT NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE INDEX scopes_parent_id_idx ON scopes (parent_id, id);
@@ -471,12 +527,52 @@ CREATE TABLE budgets (
 	soft_limit NUMERIC,
 	limit_override JSONB,
 	suspended BOOLEAN NOT NULL,
+	suspended_by TEXT NOT NULL,
+	suspended_until TIMESTAMPTZ,
 	alert_threshold NUMERIC,
+	thresholds JSONB,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum NUMERIC,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX budgets_org_id_scope_scope_id_team_id_name_key ON budgets (org_id, scope, scope_id, team_id, name);
+CREATE INDEX budgets_suspended_id_idx ON budgets (suspended, id);
+
+CREATE TABLE fired_alerts (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	alert_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	budget_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	threshold NUMERIC NOT NULL,
+	spent NUMERIC NOT NULL,
+	reference NUMERIC NOT NULL,
+	suspended BOOLEAN NOT NULL,
+	period_start TIMESTAMPTZ NOT NULL,
+	period_end TIMESTAMPTZ NOT NULL,
+	limit_version BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX fired_alerts_org_id_id_idx ON fired_alerts (org_id, id);
+CREATE INDEX fired_alerts_alert_id_period_start_id_idx ON fired_alerts (alert_id, period_start, id);
+
+CREATE TABLE billing_settings (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	payment_methods JSONB,
+	alerts JSONB,
+	cost_allocation JSONB NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE budget_accounts (
 	id TEXT NOT NULL,
@@ -496,10 +592,10 @@ CREATE TABLE budget_accounts (
 	reserved NUMERIC NOT NULL,
 	over NUMERIC NOT NULL,
 	forfeited NUMERIC NOT NULL,
-	alerted BOOLEAN NOT NULL,
-	soft_alerted BOOLEAN NOT NULL,
-	exceeded BOOLEAN NOT NULL,
 	raises JSONB,
+	limit_version BIGINT NOT NULL,
+	told BIGINT NOT NULL,
+	told_version BIGINT NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),

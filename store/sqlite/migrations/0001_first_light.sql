@@ -33,6 +33,61 @@ CREATE TABLE tokens (
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
 CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
 
+CREATE TABLE sessions (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	user_id TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	methods TEXT,
+	expires_at TIMESTAMP NOT NULL,
+	seen_at TIMESTAMP NOT NULL,
+	mfa_verified_at TIMESTAMP,
+	pending BOOLEAN NOT NULL,
+	ip TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	ended_at TIMESTAMP,
+	ended_because TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
+CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE authenticators (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	password TEXT NOT NULL,
+	password_at TIMESTAMP,
+	reset_hash TEXT,
+	reset_ends TIMESTAMP,
+	factor TEXT NOT NULL,
+	factor_at TIMESTAMP,
+	factor_step INTEGER NOT NULL,
+	offered TEXT NOT NULL,
+	offered_at TIMESTAMP,
+	recovery TEXT,
+	mfa_proved_at TIMESTAMP,
+	places TEXT,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX authenticators_reset_hash_key ON authenticators (reset_hash);
+
+CREATE TABLE signin_brakes (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	tries INTEGER NOT NULL,
+	free_at TIMESTAMP NOT NULL,
+	forget_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX signin_brakes_forget_at_idx ON signin_brakes (forget_at, id);
+
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
@@ -334,6 +389,7 @@ CREATE TABLE scopes (
 	allowed_i_ps TEXT,
 	allowed_i_ps_data BOOLEAN NOT NULL,
 	require_mfa BOOLEAN NOT NULL,
+	session_minutes INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE INDEX scopes_parent_id_idx ON scopes (parent_id, id);
@@ -472,12 +528,52 @@ CREATE TABLE budgets (
 	soft_limit TEXT,
 	limit_override TEXT,
 	suspended BOOLEAN NOT NULL,
+	suspended_by TEXT NOT NULL,
+	suspended_until TIMESTAMP,
 	alert_threshold TEXT,
+	thresholds TEXT,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX budgets_org_id_scope_scope_id_team_id_name_key ON budgets (org_id, scope, scope_id, team_id, name);
+CREATE INDEX budgets_suspended_id_idx ON budgets (suspended, id);
+
+CREATE TABLE fired_alerts (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	alert_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	budget_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	threshold TEXT NOT NULL,
+	spent TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	suspended BOOLEAN NOT NULL,
+	period_start TIMESTAMP NOT NULL,
+	period_end TIMESTAMP NOT NULL,
+	limit_version INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX fired_alerts_org_id_id_idx ON fired_alerts (org_id, id);
+CREATE INDEX fired_alerts_alert_id_period_start_id_idx ON fired_alerts (alert_id, period_start, id);
+
+CREATE TABLE billing_settings (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	payment_methods TEXT,
+	alerts TEXT,
+	cost_allocation TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE budget_accounts (
 	id TEXT NOT NULL,
@@ -497,10 +593,10 @@ CREATE TABLE budget_accounts (
 	reserved TEXT NOT NULL,
 	over TEXT NOT NULL,
 	forfeited TEXT NOT NULL,
-	alerted BOOLEAN NOT NULL,
-	soft_alerted BOOLEAN NOT NULL,
-	exceeded BOOLEAN NOT NULL,
 	raises TEXT,
+	limit_version INTEGER NOT NULL,
+	told INTEGER NOT NULL,
+	told_version INTEGER NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
 	-- numbers do: the difference of the whole units comes first, and that of 1e-12 where it matters.

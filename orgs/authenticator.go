@@ -1,0 +1,167 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
+)
+
+// Authenticators are what a person signs in by; the id is that of the user. Package orgs/signin writes them, with what makes and
+// checks the secrets; they are kept here so that they go with their user. None of it is in any event.
+type Authenticators struct {
+	store.Meta
+	Password   string     `json:"-"` // its hash; "" for none
+	PasswordAt *time.Time `json:"-"` // when it was set
+
+	// A link that sets a password: the hash of its token, and until when it works once.
+	ResetHash *string    `json:"-"`
+	ResetEnds *time.Time `json:"-"`
+
+	// The second factor (TOTP): its sealed key, the last step of time whose code was used, and the one that is offered and
+	// not confirmed yet.
+	Factor      seal.Sealed `json:"-"`
+	FactorAt    *time.Time  `json:"-"`
+	FactorStep  int64       `json:"-"`
+	Offered     seal.Sealed `json:"-"`
+	OfferedAt   *time.Time  `json:"-"`
+	Recovery    []string    `json:"-"` // hashes of the codes that are left
+	MFAProvedAt *time.Time  `json:"-"` // in any session
+
+	Places []string `json:"-"` // hashes of where the person has signed in, the latest last
+}
+
+// AuthenticatorsOf are those of all users that have any. Only package orgs/signin writes it.
+var AuthenticatorsOf = store.Define[Authenticators]("authenticators", "usr", store.Unique("reset_hash"))
+
+// LockAuthenticators locks those of a user, which are none where nobody has made any. The user exists.
+func LockAuthenticators(ctx context.Context, tx *store.Tx, userID string) (l Authenticators, err error) {
+	if _, err := users.Get(ctx, tx, userID); err != nil {
+		return l, err
+	}
+	l.ID = userID
+	if _, err := AuthenticatorsOf.InsertNew(ctx, tx, &l); err != nil {
+		return l, err
+	}
+	return AuthenticatorsOf.Lock(ctx, tx, userID)
+}
+
+// UserByEmail returns the user of an address, whatever its case. It asks nobody: it is for who signs people in.
+func UserByEmail(ctx context.Context, tx *store.Tx, email string) (User, error) {
+	return users.Find(ctx, tx, store.Eq("email_key", emailKey(email)))
+}
+
+// HashSecret is what is kept of a secret of random bits: plain SHA-256, since nothing can be guessed of it.
+func HashSecret(secret string) string { return hashSecret(secret) }
+
+// NewSecret returns a secret of 256 random bits behind a prefix.
+func NewSecret(prefix string) string { return newSecret(prefix) }
+
+// proved notes when a person has proved a second factor, and has their organizations look at them again: policies ask for
+// it, of their keys too (F455). It is done before anything of the person is locked.
+func proved(ctx context.Context, tx *store.Tx, userID string, at *time.Time) error {
+	if err := stir(ctx, tx, userID); err != nil {
+		return err
+	}
+	l, err := LockAuthenticators(ctx, tx, userID)
+	if err != nil {
+		return err
+	}
+	if at != nil && l.MFAProvedAt != nil && l.MFAProvedAt.After(*at) {
+		return nil
+	}
+	l.MFAProvedAt = micros(at)
+	return AuthenticatorsOf.Update(ctx, tx, &l)
+}
+
+// ForgetProof takes back all proofs of a second factor that a person has given in sessions: for who takes the factor away.
+func ForgetProof(ctx context.Context, tx *store.Tx, userID string) error {
+	if err := proved(ctx, tx, userID, nil); err != nil {
+		return err
+	}
+	live, err := liveSessions(ctx, tx, userID)
+	if err != nil {
+		return err
+	}
+	for _, s := range live {
+		if s.MFAVerifiedAt == nil {
+			continue
+		}
+		s.MFAVerifiedAt = nil
+		if err := sessions.Update(ctx, tx, &s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OpenReset returns whose password the link with a token of that hash sets; else store.ErrNotFound. It asks nobody, and is
+// for who mails too, so that nobody gets a link that was replaced.
+func OpenReset(ctx context.Context, tx *store.Tx, hash string) (Authenticators, error) {
+	a, err := AuthenticatorsOf.Find(ctx, tx, store.Eq("reset_hash", hash))
+	if err == nil && !tx.Now().Before(*a.ResetEnds) {
+		return Authenticators{}, store.ErrNotFound
+	}
+	return a, err
+}
+
+// dropReset makes a link that sets a password work no more: the address that it was sent to is another one.
+func dropReset(ctx context.Context, tx *store.Tx, userID string) error {
+	l, err := AuthenticatorsOf.Lock(ctx, tx, userID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && l.ResetHash == nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	l.ResetHash, l.ResetEnds = nil, nil
+	return AuthenticatorsOf.Update(ctx, tx, &l)
+}
+
+// TooManyTries says that whoever asks has guessed too often and has to wait. It says nothing of whether the guess was
+// right, nor whether there is what was guessed at.
+type TooManyTries struct{ RetryAfter time.Duration }
+
+func (e *TooManyTries) Error() string {
+	return fmt.Sprintf("too many tries; try again in %d seconds", int64((e.RetryAfter+time.Second-1)/time.Second))
+}
+
+// NeedsMFA says whether an organization that the person is a member of demands a second factor of sessions.
+func NeedsMFA(ctx context.Context, tx *store.Tx, userID string) (bool, error) {
+	held, err := everywhere(ctx, tx, userID)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range held {
+		scope, err := rbac.Scopes.Get(ctx, tx, a.OrgID)
+		if err != nil {
+			return false, err
+		}
+		if a.State == rbac.Active && scope.State != rbac.Gone && scope.RequireMFA {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Brake counts guesses at one thing from one side; its id is the hash of both. Package orgs/signin writes it.
+type Brake struct {
+	store.Meta
+	Tries    int       `json:"tries"`
+	FreeAt   time.Time `json:"free_at"`   // no try before
+	ForgetAt time.Time `json:"forget_at"` // when it is as if there had been none
+}
+
+// Brakes are those that are not forgotten yet.
+var Brakes = store.Define[Brake]("signin_brakes", "brk", store.Index("forget_at"))
+
+// UserByID returns a user. Like [UserByEmail] it asks nobody.
+func UserByID(ctx context.Context, tx *store.Tx, id string) (User, error) {
+	return users.Get(ctx, tx, id)
+}
+
+// EmailKey is the form in which addresses are compared.
+func EmailKey(email string) string { return emailKey(email) }

@@ -1,0 +1,116 @@
+package sessions
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+)
+
+// stamp writes a time as this dialect does: UTC, milliseconds.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func stampOf(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	s := stamp(*t)
+	return &s
+}
+
+type sessionView struct {
+	ID            string   `json:"id"`
+	CreatedAt     string   `json:"created_at"`
+	UpdatedAt     string   `json:"updated_at"`
+	ETag          string   `json:"etag"`
+	UserID        string   `json:"user_id"`
+	Methods       []string `json:"methods"`
+	ExpiresAt     string   `json:"expires_at"`
+	MFAVerifiedAt *string  `json:"mfa_verified_at"`
+	MFAPending    bool     `json:"mfa_pending"`
+	IP            *string  `json:"ip"`
+	UserAgent     string   `json:"user_agent"`
+	Current       bool     `json:"current"`
+}
+
+func render(s orgs.Session, by audit.Actor) sessionView {
+	v := sessionView{ID: s.ID, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt), ETag: fmt.Sprintf(`"%d"`, s.Version), UserID: s.UserID,
+		Methods: append([]string{}, s.Methods...), ExpiresAt: stamp(s.ExpiresAt), MFAVerifiedAt: stampOf(s.MFAVerifiedAt), MFAPending: s.Pending,
+		UserAgent: s.UserAgent, Current: s.ID == by.SessionID}
+	if s.IP != "" {
+		v.IP = &s.IP
+	}
+	return v
+}
+
+type userView struct {
+	ID            string     `json:"id"`
+	Email         string     `json:"email"`
+	Name          string     `json:"name"`
+	EmailVerified bool       `json:"email_verified"`
+	Status        rbac.State `json:"status"`
+}
+
+// signedInView is the answer to who signs in. Secrets are in it once; those that a cookie carries are not.
+type signedInView struct {
+	sessionView
+	User        userView `json:"user"`
+	MFARequired bool     `json:"mfa_required"`
+	Token       string   `json:"token,omitempty"`
+	Device      string   `json:"device,omitempty"`
+}
+
+type verifiedView struct {
+	sessionView
+	Device string `json:"device,omitempty"`
+}
+
+type listView struct {
+	Data       []sessionView `json:"data"`
+	HasMore    bool          `json:"has_more"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+type endedView struct {
+	SessionsEnded int `json:"sessions_ended"`
+}
+
+type mfaView struct {
+	Enrolled      bool    `json:"enrolled"`
+	EnrolledAt    *string `json:"enrolled_at"`
+	RecoveryCodes int     `json:"recovery_codes"` // that are left
+}
+
+type enrolmentView struct {
+	Secret     string `json:"secret"`
+	OTPAuthURL string `json:"otpauth_url"`
+}
+
+type recoveryView struct {
+	RecoveryCodes []string `json:"recovery_codes"`
+}
+
+type requestedView struct {
+	Requested bool `json:"requested"`
+}
+
+type changedView struct {
+	Changed bool `json:"changed"`
+}
+
+type resetView struct {
+	Token     string `json:"token"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+func write(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // so that the URL of a factor can be read
+	_ = e.Encode(body)     // a client that is gone hears nothing
+}

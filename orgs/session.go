@@ -1,0 +1,344 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// Session is a sign-in that lasts: it acts as its user, in all of their organizations, until it ends. Only the hash of
+// its token is kept.
+//
+// It ends at the latest at ExpiresAt, after a time without a call that the organizations of the person choose
+// (session_timeout_minutes, see [IdleTimeout]), when it is signed out, and in the unit in which the person is suspended,
+// deleted, or ceases to be a member of an organization. What has ended stays ended.
+type Session struct {
+	store.Meta
+	UserID        string     `json:"user_id"`
+	Hash          string     `json:"-"`
+	Methods       []string   `json:"methods"` // how the person proved who they are: RFC 8176, such as pwd and otp
+	ExpiresAt     time.Time  `json:"expires_at"`
+	SeenAt        time.Time  `json:"-"` // when it was used last, to a sixtieth of the time-out
+	MFAVerifiedAt *time.Time `json:"mfa_verified_at"`
+	Pending       bool       `json:"mfa_pending"` // good for nothing but its second factor, and to end it
+	IP            string     `json:"ip"`
+	UserAgent     string     `json:"user_agent"`
+	EndedAt       *time.Time `json:"ended_at"`
+	EndedBecause  string     `json:"ended_because"`
+}
+
+var sessions = store.Define[Session]("sessions", "ses",
+	store.Unique("hash"), store.Index("user_id", "created_at"), store.Index("expires_at"))
+
+// AuditResource is how the log names the session.
+func (s Session) AuditResource() audit.Resource { return audit.Resource{Type: "session", ID: s.ID} }
+
+// lives says whether the session is neither signed out nor at its absolute end. It may be idle all the same.
+func (s Session) lives(now time.Time) bool { return s.EndedAt == nil && now.Before(s.ExpiresAt) }
+
+const sessionPrefix = "ok_ses_"
+
+// The types of the events of sessions. Signing in and out is in the log of each organization of the person and of the
+// platform; what the platform ends is in its own.
+const (
+	LogoutType        = "authentication.logout"
+	SessionEndedType  = "session.ended"
+	SessionDeniedType = "session.denied" // a session that has ended is used; in the log of the platform
+)
+
+// NewSession is the input of [StartSession].
+type NewSession struct {
+	UserID        string
+	Methods       []string
+	MFAVerifiedAt *time.Time
+	Pending       bool          // until [ProveSession]
+	Lifetime      time.Duration // at most
+}
+
+// StartSession starts a session of an active user and returns its token, which is kept nowhere. It asks nobody: it is for
+// who signs people in, such as package orgs/signin, inside the unit that says so to the log. store.ErrNotFound: there is
+// no active user of that id.
+func StartSession(ctx context.Context, tx *store.Tx, in NewSession) (s Session, token string, err error) {
+	if in.MFAVerifiedAt != nil {
+		if err := proved(ctx, tx, in.UserID, in.MFAVerifiedAt); err != nil {
+			return s, "", err
+		}
+	}
+	u, err := users.Lock(ctx, tx, in.UserID) // so that who is suspended at this moment has no session that outlives it
+	if err == nil && u.State != rbac.Active {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return s, "", err
+	}
+	token = newSecret(sessionPrefix)
+	by := actor(ctx).From(ctx)
+	s = Session{UserID: in.UserID, Hash: hashSecret(token), Methods: in.Methods, ExpiresAt: tx.Now().Add(in.Lifetime), SeenAt: tx.Now(),
+		MFAVerifiedAt: micros(in.MFAVerifiedAt), Pending: in.Pending, UserAgent: by.UserAgent}
+	if by.IP.IsValid() {
+		s.IP = by.IP.String()
+	}
+	return s, token, sessions.Insert(ctx, tx, &s)
+}
+
+// Proof is a second factor that a person has proved in a session.
+type Proof struct {
+	UserID, SessionID string
+	Method            string        // RFC 8176, such as otp
+	Lifetime          time.Duration // of the session that begins by it, from now on
+}
+
+// ProveSession notes a proof that was given now, and lets a pending session begin. Like [StartSession] it asks nobody.
+// store.ErrNotFound: the session has ended.
+func ProveSession(ctx context.Context, tx *store.Tx, p Proof) (s Session, err error) {
+	now := tx.Now()
+	if err := proved(ctx, tx, p.UserID, &now); err != nil {
+		return s, err
+	}
+	s, err = sessions.Lock(ctx, tx, p.SessionID)
+	if err == nil && (s.UserID != p.UserID || !s.lives(now)) {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return s, err
+	}
+	if s.MFAVerifiedAt = &now; s.Pending {
+		s.Pending, s.ExpiresAt = false, now.Add(p.Lifetime)
+	}
+	if !slices.Contains(s.Methods, p.Method) {
+		s.Methods = append(slices.Clone(s.Methods), p.Method)
+	}
+	return s, sessions.Update(ctx, tx, &s)
+}
+
+// OwnSession returns the session in which the actor of the context acts; store.ErrNotFound without one.
+func OwnSession(ctx context.Context, tx *store.Tx) (Session, error) {
+	by := actor(ctx)
+	if by.SessionID == "" {
+		return Session{}, store.ErrNotFound
+	}
+	s, err := sessions.Get(ctx, tx, by.SessionID)
+	if err == nil && (s.UserID != by.ID || !s.lives(tx.Now())) {
+		err = store.ErrNotFound
+	}
+	return s, err
+}
+
+// EndAllSessions ends all sessions of a user but one ("" for none), for a reason in one word, and says how many. Like
+// [StartSession] it asks nobody.
+func EndAllSessions(ctx context.Context, tx *store.Tx, userID, but, because string) (n int, err error) {
+	live, err := liveSessions(ctx, tx, userID)
+	if err != nil {
+		return 0, err
+	}
+	now := tx.Now()
+	for _, s := range live {
+		if s.ID == but || !s.lives(now) { // somebody else has ended it meanwhile
+			continue
+		}
+		s.EndedAt, s.EndedBecause = &now, because
+		if err := sessions.Update(ctx, tx, &s); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// limitSessions lets no session of a user live longer than until then.
+func limitSessions(ctx context.Context, tx *store.Tx, userID string, until time.Time) (n int, err error) {
+	live, err := liveSessions(ctx, tx, userID)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range live {
+		if s.ExpiresAt.After(until) {
+			s.ExpiresAt = until
+			if err := sessions.Update(ctx, tx, &s); err != nil {
+				return n, err
+			}
+		}
+		n++
+	}
+	return n, nil
+}
+
+// liveSessions locks what lives of a user's sessions.
+func liveSessions(ctx context.Context, tx *store.Tx, userID string) ([]Session, error) {
+	var ids []string
+	for s, err := range sessions.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {
+		if err != nil {
+			return nil, err
+		}
+		if s.lives(tx.Now()) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return sessions.LockMany(ctx, tx, ids)
+}
+
+// Session returns a session of a user by its id or "current": one's own, or anybody's for the platform.
+func (m *Manager) Session(ctx context.Context, user, id string) (s Session, err error) {
+	u, err := m.sessionsOf(ctx, user)
+	if err != nil {
+		return s, err
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		s, err = findSession(ctx, tx, u, id)
+		return err
+	})
+	return s, err
+}
+
+// sessionsOf is the user whose sessions the actor may see. A key is no person that signs in.
+func (m *Manager) sessionsOf(ctx context.Context, user string) (string, error) {
+	if actor(ctx).Type == audit.APIKey {
+		return "", store.ErrNotFound
+	}
+	u, err := m.User(ctx, user)
+	return u.ID, err
+}
+
+func findSession(ctx context.Context, tx *store.Tx, userID, id string) (Session, error) {
+	if id == "current" {
+		return OwnSession(ctx, tx)
+	}
+	s, err := sessions.Get(ctx, tx, id)
+	if err == nil && (s.UserID != userID || !s.lives(tx.Now())) {
+		err = store.ErrNotFound
+	}
+	return s, err
+}
+
+// Sessions lists the sessions of a user that have not ended, newest first: one's own, or anybody's for the platform.
+// Those that nobody has used for long are among them until somebody tries to.
+func (m *Manager) Sessions(ctx context.Context, user string, limit int, after string) (page store.Page[Session], err error) {
+	u, err := m.sessionsOf(ctx, user)
+	if err != nil {
+		return page, err
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		page, err = sessions.Filter(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", u)}, Order: []store.Order{store.Desc("created_at")},
+			Limit: limit, After: after}, func(s *Session) bool { return s.lives(tx.Now()) })
+		return err
+	})
+	return page, err
+}
+
+// EndSession ends a session at once, by its id or "current": signing out. One's own, or anybody's for the platform.
+func (m *Manager) EndSession(ctx context.Context, user, id string) (s Session, err error) {
+	u, err := m.sessionsOf(ctx, user)
+	if err != nil {
+		return s, err
+	}
+	err = m.Change(ctx, rbac.Op{Action: "sessions.delete", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if s, err = findSession(ctx, tx, u, id); err != nil {
+			return audit.Change{}, err
+		}
+		if s, err = sessions.Lock(ctx, tx, s.ID); err != nil {
+			return audit.Change{}, err
+		} else if !s.lives(tx.Now()) {
+			return audit.Change{}, store.ErrNotFound
+		}
+		before, now := s, tx.Now()
+		s.EndedAt, s.EndedBecause = &now, "signed_out"
+		if err := sessions.Update(ctx, tx, &s); err != nil {
+			return audit.Change{}, err
+		}
+		return m.signedOut(ctx, tx, u, audit.Updated(before, &s))
+	})
+	return s, err
+}
+
+// EndSessions ends all sessions of a user, or all but that in which the actor acts, and says how many: signing out
+// everywhere. One's own, or anybody's for the platform.
+func (m *Manager) EndSessions(ctx context.Context, user string, others bool) (n int, err error) {
+	u, err := m.sessionsOf(ctx, user)
+	if err != nil {
+		return n, err
+	}
+	err = m.Change(ctx, rbac.Op{Action: "sessions.delete", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		but := ""
+		if others {
+			but = actor(ctx).SessionID
+		}
+		if n, err = EndAllSessions(ctx, tx, u, but, "signed_out"); err != nil {
+			return audit.Change{}, err
+		}
+		return m.signedOut(ctx, tx, u, audit.Change{Resource: audit.Resource{Type: "user", ID: u}, Data: map[string]any{"sessions": n}})
+	})
+	return n, err
+}
+
+// signedOut is the event of sessions that somebody has ended: of the person themselves it is in the logs of their
+// organizations too.
+func (m *Manager) signedOut(ctx context.Context, tx *store.Tx, userID string, c audit.Change) (audit.Change, error) {
+	if actor(ctx).Person() != userID {
+		return c.As(SessionEndedType), nil
+	}
+	c = c.As(LogoutType)
+	return c, m.AppendPersonal(ctx, tx, userID, "sessions.delete", c)
+}
+
+// AppendPersonal writes an event of a person into the log of each organization that they are a member of, in the caller's
+// unit. That of the platform has it by the change itself.
+func (m *Manager) AppendPersonal(ctx context.Context, tx *store.Tx, userID, action string, c audit.Change) error {
+	ids, err := OrganizationsOf(ctx, tx, userID)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := m.Audit().Append(ctx, tx, id, action, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OrganizationsOf are the ids of the organizations that a person is a member of. It asks nobody.
+func OrganizationsOf(ctx context.Context, tx *store.Tx, userID string) (ids []string, err error) {
+	held, err := everywhere(ctx, tx, userID)
+	for _, a := range held {
+		ids = append(ids, a.OrgID)
+	}
+	return ids, err
+}
+
+// keptSessions is for how long a session is remembered after its end.
+const keptSessions = 30 * 24 * time.Hour
+
+// PruneSessions forgets sessions that ended long ago, and says how many. It is the host's, to be called now and then; see
+// [Manager.Sweep].
+func (m *Manager) PruneSessions(ctx context.Context) (pruned int, err error) {
+	for {
+		var n int
+		err := m.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			page, err := sessions.List(ctx, tx, store.Query{Where: []store.Cond{store.Below("expires_at", tx.Now().Add(-keptSessions))},
+				Order: []store.Order{store.Asc("expires_at")}, Limit: store.MaxLimit})
+			if n = len(page.Items); err != nil || n == 0 {
+				return err
+			}
+			ids := make([]string, n)
+			for i, s := range page.Items {
+				ids[i] = s.ID
+			}
+			return sessions.DeleteMany(ctx, tx, ids)
+		})
+		if errors.Is(err, store.ErrNotFound) { // another process was faster
+			continue
+		}
+		pruned += n
+		if err != nil {
+			return pruned, fmt.Errorf("sessions: %w", err)
+		}
+		if n < store.MaxLimit {
+			return pruned, nil
+		}
+	}
+}
