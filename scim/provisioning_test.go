@@ -1,6 +1,7 @@
 package scim_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -58,6 +59,12 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.NoError(t, err)
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.NoError(t, err)
+				var session string
+				require.NoError(t, p.Store().Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+					_, session, err = orgs.StartSession(ctx, tx, orgs.NewSession{UserID: anna.ID, Methods: []string{"pwd"}, Lifetime: time.Hour})
+					return err
+				}))
+				require.True(t, p.works(session))
 				require.True(t, p.works(secret) && p.works(service) && !p.works(other))
 
 				got := off(p, id)
@@ -65,6 +72,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, false, got.json["active"])
 				require.Equal(t, 1, p.must(200, "GET", `/Users?filter=userName eq "anna@acme.example" and active eq false`, "").total(), "it is no delete")
 				require.False(t, p.works(secret))
+				require.False(t, p.works(session))
 				require.True(t, p.works(service))
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.ErrorIs(t, err, rbac.ErrDenied)
@@ -73,7 +81,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, rbac.Suspended, m.State)
 				e := p.events("user.deprovisioned")
 				require.Len(t, e, 1)
-				require.JSONEq(t, `{"ended":{"keys":1}}`, string(e[0].Data))
+				require.JSONEq(t, `{"ended":{"keys":1,"sessions":1}}`, string(e[0].Data))
 				_, err = p.EnableAPIKey(p.Platform(), mine.ID, "")
 				require.ErrorIs(t, err, store.ErrConflict, "nobody else gives it back")
 
@@ -83,6 +91,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, 200, p.patch("/Users/"+id, `[{"op":"replace","path":"active","value":true}]`).Code)
 				require.True(t, p.works(secret))
 				require.False(t, p.works(other))
+				require.False(t, p.works(session), "who comes back signs in anew")
 				require.Equal(t, []string{"anna@acme.example"}, p.inTeam(team))
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.NoError(t, err)
