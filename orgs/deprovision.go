@@ -194,7 +194,7 @@ func (m *Manager) reapply(ctx context.Context, tx *store.Tx, before Provisioning
 	if err := p.init(ctx); err != nil {
 		return err
 	}
-	for g, err := range p.Groups(ctx, "") {
+	for g, err := range p.Groups(ctx, "", 0) {
 		if err != nil {
 			return err
 		}

@@ -390,14 +390,15 @@ func compareText(a, b string) int {
 	return 0
 }
 
-// Users are all users of the provider behind an id, "" from the first, in the order of their ids.
-func (p *Provisioner) Users(ctx context.Context, after string) iter.Seq2[ProvisionedUser, error] {
-	return provisionedUsers.All(ctx, p.tx, behind(p.orgID, after))
+// Users are all users of the provider behind an id, "" from the first, in the order of their ids. So many are read at a time
+// as are asked for; 0 is store.MaxLimit.
+func (p *Provisioner) Users(ctx context.Context, after string, atOnce int) iter.Seq2[ProvisionedUser, error] {
+	return provisionedUsers.All(ctx, p.tx, behind(p.orgID, after, atOnce))
 }
 
 // behind asks for records of an organization behind one.
-func behind(orgID, after string) store.Query {
-	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}
+func behind(orgID, after string, atOnce int) store.Query {
+	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}, Limit: atOnce}
 	if after != "" {
 		q.Where = append(q.Where, store.From("id", after+" "))
 	}

@@ -309,6 +309,9 @@ func TestMembersAreNotReadWhereNobodyAsks(t *testing.T) { // rules 79, 133, P19,
 	require.Zero(t, reads(func() { p.must(200, "GET", "/Groups?attributes=displayName", "") }))
 	require.Equal(t, 49, reads(func() { p.must(200, "GET", "/Groups/"+g, "") }))
 	require.LessOrEqual(t, reads(func() {
+		p.find("/Groups", "filter", `members.value eq "`+ids[7]+`" and not (members[value eq "`+ids[8]+`" and type eq "Group"])`, "excludedAttributes", "members")
+	}), 4)
+	require.LessOrEqual(t, reads(func() {
 		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"add","path":"members","value":"`+ids[49]+`"}]`).Code)
 	}), 3)
 	require.LessOrEqual(t, reads(func() {
