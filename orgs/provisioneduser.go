@@ -210,7 +210,7 @@ func (p *Provisioner) UpdateUser(ctx context.Context, before, u ProvisionedUser,
 	if err := p.unused(ctx, u); err != nil {
 		return u, c, err
 	}
-	c = audit.Updated(before, &u).As("user.provisioned")
+	c = audit.Updated(before, &u)
 	if u.Active != before.Active {
 		ended, err := p.setActive(ctx, &u, u.Active)
 		if err != nil {

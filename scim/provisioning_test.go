@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
@@ -128,6 +129,7 @@ func TestLastOwnerStays(t *testing.T) { // rule 125, P15, S5
 			require.Contains(t, r.json["detail"], "last owner")
 		}
 		require.Len(t, p.events("security.last_owner_kept"), 3)
+		require.True(t, export.Maps("security.last_owner_kept"))
 		m, err := p.member(p.owner.Email)
 		require.NoError(t, err)
 		require.Equal(t, rbac.Active, m.State)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 )
 
 // rules is how many numbered rules there are for what a SCIM service does.
@@ -67,8 +68,8 @@ func TestEveryChangeLeavesOneEvent(t *testing.T) { // rule 130
 		events := func() []audit.Event { return p.events("user.*", "scim.*", "team.*", "member.*", "security.*") }
 		for _, c := range []struct{ method, path, body, want string }{
 			{"POST", "/Users", `{` + userSchema + `,"userName":"new@acme.example"}`, "user.provisioned scim.users.create"},
-			{"PUT", "/Users/" + anna, `{` + userSchema + `,"userName":"anna@acme.example","title":"x"}`, "user.provisioned scim.users.replace"},
-			{"PATCH", "/Users/" + anna, `{` + patchSchema + `,"Operations":[{"op":"remove","path":"title"}]}`, "user.provisioned scim.users.patch"},
+			{"PUT", "/Users/" + anna, `{` + userSchema + `,"userName":"anna@acme.example","title":"x"}`, "user.updated scim.users.replace"},
+			{"PATCH", "/Users/" + anna, `{` + patchSchema + `,"Operations":[{"op":"remove","path":"title"}]}`, "user.updated scim.users.patch"},
 			{"PATCH", "/Users/" + anna, `{` + patchSchema + `,"Operations":[{"op":"replace","path":"active","value":false}]}`, "user.deprovisioned scim.users.patch"},
 			{"PATCH", "/Users/" + anna, `{` + patchSchema + `,"Operations":[{"op":"replace","path":"active","value":true}]}`, "user.reprovisioned scim.users.patch"},
 			{"DELETE", "/Users/" + gone, "", "user.deprovisioned scim.users.delete"},
@@ -89,6 +90,7 @@ func TestEveryChangeLeavesOneEvent(t *testing.T) { // rule 130
 			}
 			require.Len(t, after, before+1, "%s %s", c.method, c.path)
 			e := after[0]
+			require.True(t, export.Maps(e.Type), "%s has its place in the formats of sinks", e.Type)
 			require.Equal(t, c.want, e.Type+" "+e.Action)
 			require.Equal(t, []any{audit.SCIM, page.Items[0].ID, audit.Success}, []any{e.ActorType, e.ActorID, e.Outcome})
 		}
