@@ -200,6 +200,30 @@ func TestWhoHasNotHeardOfANewThresholdMissesNone(t *testing.T) { // billing edge
 	})
 }
 
+func TestANewBalanceTellsOfNothingThatIsNotSpent(t *testing.T) { // billing edge 47
+	eachAlerting(t, func(t *testing.T, a alerting, _ *storetest.Clock) {
+		a.alerts(billing.Alert{ID: "alrt_1", Type: billing.ExceededAlert, Action: billing.SuspendAction})
+		b := orgBudget
+		b.OrgID, b.AlertThreshold = "org_1", amount("0.9")
+		_, err := a.SetBalance(asPlatform(t), b, usd("50"))
+		require.NoError(t, err)
+		a.charge("40")
+		for _, left := range []string{"20", "5"} { // of 60, and of 45: 40 are spent
+			_, err = a.SetBalance(asPlatform(t), b, usd(left))
+			require.NoError(t, err)
+		}
+		require.Empty(t, a.told())
+		a.charge("1")
+		require.Equal(t, []string{"share 0.9"}, a.told())
+		a.charge("4")
+		require.Equal(t, []string{"limit 1", "budget_exceeded 0"}, a.told())
+		_, err = a.SetBalance(asPlatform(t), b, usd("100"))
+		require.NoError(t, err)
+		a.charge("1")
+		require.Empty(t, a.told(), "it is open again")
+	})
+}
+
 func TestThresholdsAreBounded(t *testing.T) {
 	b := orgBudget
 	b.OrgID, b.Window, b.Zone = "org_1", billing.CalendarMonth, "UTC"
