@@ -2,7 +2,9 @@ package billing_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,6 +223,40 @@ func TestANewBalanceTellsOfNothingThatIsNotSpent(t *testing.T) { // billing edge
 		require.NoError(t, err)
 		a.charge("1")
 		require.Empty(t, a.told(), "it is open again")
+	})
+}
+
+func TestAnAlertIsStoredWithWhatHasCrossedItOrNotAtAll(t *testing.T) { // billing edge 45
+	eachAlerting(t, func(t *testing.T, a alerting, _ *storetest.Clock) {
+		full := errors.New("the outbox is full")
+		var failing atomic.Bool
+		failing.Store(true)
+		l := billing.NewLedger(a.store, a.guard, &billing.Options{Fired: func(_ ctx, tx *store.Tx, f billing.FiredAlert) error {
+			if failing.Load() {
+				return full
+			}
+			tx.AfterCommit(func() { *a.fired = append(*a.fired, f) })
+			return nil
+		}})
+		t.Cleanup(func() { require.NoError(t, l.Close()) })
+		a.Ledger = l
+		b := orgBudget
+		b.AlertThreshold = amount("0.5")
+		a.budget(b)
+		a.spend("6")
+		require.ErrorIs(t, a.Flush(t.Context()), full)
+		require.NoError(t, a.store.View(t.Context(), func(ctx ctx, tx *store.Tx) error {
+			s, err := a.State(ctx, tx, "org_1", billing.ScopeOrg, "org_1", "")
+			require.NoError(t, err)
+			require.Equal(t, "0", s.Spent.String())
+			n, err := billing.FiredAlerts.Count(ctx, tx)
+			require.Zero(t, n)
+			return err
+		}))
+		failing.Store(false)
+		require.Eventually(t, func() bool { return a.Flush(t.Context()) == nil }, 20*time.Second, 10*time.Millisecond)
+		require.Equal(t, []string{"share 0.5"}, a.told())
+		require.Equal(t, "6", a.states()[billing.ScopeOrg].Spent.String())
 	})
 }
 
