@@ -81,6 +81,19 @@ func (m *Manager) Billing(ctx context.Context, org string) (s billing.Settings, 
 	return s.Masked(), err
 }
 
+// Alerts lists the alerts that went out, the newest first: of budgets, and those of the settings. It needs billing.read.
+func (m *Manager) Alerts(ctx context.Context, org string, limit int, after string) (page store.Page[billing.FiredAlert], err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return page, err
+	}
+	err = m.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (err error) {
+		page, err = billing.FiredAlerts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}, Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after})
+		return err
+	})
+	return page, err
+}
+
 // keepBilling keeps settings, which may be the first of their organization.
 func keepBilling(ctx context.Context, tx *store.Tx, s *billing.Settings) error {
 	if s.Version == 0 {

@@ -115,6 +115,12 @@ func TestSpendingBelongsToItsCostCenter(t *testing.T) { // F227, F232, F318
 	require.Equal(t, object{"cost_center": "CC-003", "teams": []any{"data-science"}, "requests": 1.0, "cost": 1.005, "amount": 1.01}, centers[0])
 	require.Equal(t, []any{nil, 0.005, 0.0}, []any{centers[1].(object)["cost_center"], centers[1].(object)["cost"], centers[1].(object)["amount"]})
 	c.call(400, "GET", path+"/cost_centers?period=never", "")
+
+	require.Empty(t, c.call(200, "GET", path+"/billing/alerts", "")["data"])
+	c.call(200, "POST", path+"/usage", `[`+event("3", "", "4999")+`]`)
+	fired := c.call(200, "GET", path+"/billing/alerts?limit=1", "")["data"].([]any)[0].(object)
+	require.Equal(t, []any{"threshold", 5000.0, 5000.01, nil, false}, []any{fired["kind"], fired["threshold"], fired["spent"], fired["budget_id"], fired["suspended"]})
+	require.Equal(t, c.call(200, "GET", path+"/billing", "")["billing_alerts"].([]any)[0].(object)["id"], fired["alert_id"])
 	c.call(200, "GET", path+"/cost_centers", "")
 }
 
