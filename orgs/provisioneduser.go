@@ -49,12 +49,12 @@ type provisionedEmail struct {
 var provisionedEmails = store.Define[provisionedEmail]("provisioned_emails", "sce",
 	store.Unique("user_id", "value_key"), store.Index("org_id", "value_key"))
 
-// departure remembers who an external id was, when the provider has deleted them: should they come back, they are the same
-// person, with nothing of what they had.
+// departure remembers whom the provider has deleted: should they come back, by their external id or, where their account was
+// made for the provider, by their address, they are the same person, with nothing of what they had.
 type departure struct {
 	store.Meta
 	OrgID      string
-	ExternalID string
+	ExternalID *string
 	UserID     string
 	Made       bool
 }
@@ -171,6 +171,14 @@ func (p *Provisioner) account(ctx context.Context, in ProvisionedUser, person Pe
 		return u, true, err
 	} else if err != nil {
 		return u, false, err
+	}
+	for was, err := range departures.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)}}) {
+		if err != nil {
+			return u, false, err
+		}
+		if was.OrgID == p.orgID && was.Made {
+			return u, true, departures.Delete(ctx, p.tx, was.ID)
+		}
 	}
 	ok, err := p.mayLink(ctx, u)
 	if err == nil && !ok {
@@ -296,10 +304,8 @@ func (p *Provisioner) DeleteUser(ctx context.Context, u ProvisionedUser) (c audi
 	if err := p.putEmails(ctx, u, nil); err != nil {
 		return c, err
 	}
-	if u.ExternalID != nil {
-		if _, err := departures.InsertNew(ctx, p.tx, &departure{OrgID: p.orgID, ExternalID: *u.ExternalID, UserID: u.UserID, Made: u.Made}); err != nil {
-			return c, err
-		}
+	if _, err := departures.InsertNew(ctx, p.tx, &departure{OrgID: p.orgID, ExternalID: u.ExternalID, UserID: u.UserID, Made: u.Made}); err != nil {
+		return c, err
 	}
 	return c, provisionedUsers.Delete(ctx, p.tx, u.ID)
 }

@@ -75,7 +75,14 @@ func TestDeletedUserIsGone(t *testing.T) { // rules 20, 21, 53
 		require.Empty(t, p.members(g))
 		_, err := p.member("anna@acme.example")
 		require.Error(t, err)
-		require.NotEmpty(t, p.account("anna@acme.example").ID, "the account is not the organization's to delete")
+		was := p.account("anna@acme.example")
+		require.NotEmpty(t, was.ID, "the account is not the organization's to delete")
+		for range 2 { // and its name is free again
+			again := p.user("anna")
+			require.NotEqual(t, id, again)
+			require.Equal(t, was.ID, p.account("anna@acme.example").ID)
+			p.must(204, "DELETE", "/Users/"+again, "")
+		}
 	})
 }
 

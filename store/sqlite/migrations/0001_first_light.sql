@@ -336,7 +336,7 @@ CREATE TABLE provisioned_departures (
 	created_at TIMESTAMP NOT NULL,
 	updated_at TIMESTAMP NOT NULL,
 	org_id TEXT NOT NULL,
-	external_id TEXT NOT NULL,
+	external_id TEXT,
 	user_id TEXT NOT NULL,
 	made BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
