@@ -1,6 +1,7 @@
 package scim_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/audit/export"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/rbac"
@@ -58,6 +60,12 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.NoError(t, err)
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.NoError(t, err)
+				var session string
+				require.NoError(t, p.Store().Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+					_, session, err = orgs.StartSession(ctx, tx, orgs.NewSession{UserID: anna.ID, Methods: []string{"pwd"}, Lifetime: time.Hour})
+					return err
+				}))
+				require.True(t, p.works(session))
 				require.True(t, p.works(secret) && p.works(service) && !p.works(other))
 
 				got := off(p, id)
@@ -65,6 +73,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, false, got.json["active"])
 				require.Equal(t, 1, p.must(200, "GET", `/Users?filter=userName eq "anna@acme.example" and active eq false`, "").total(), "it is no delete")
 				require.False(t, p.works(secret))
+				require.False(t, p.works(session))
 				require.True(t, p.works(service))
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.ErrorIs(t, err, rbac.ErrDenied)
@@ -73,7 +82,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, rbac.Suspended, m.State)
 				e := p.events("user.deprovisioned")
 				require.Len(t, e, 1)
-				require.JSONEq(t, `{"ended":{"keys":1}}`, string(e[0].Data))
+				require.JSONEq(t, `{"ended":{"keys":1,"sessions":1}}`, string(e[0].Data))
 				_, err = p.EnableAPIKey(p.Platform(), mine.ID, "")
 				require.ErrorIs(t, err, store.ErrConflict, "nobody else gives it back")
 
@@ -83,6 +92,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, 200, p.patch("/Users/"+id, `[{"op":"replace","path":"active","value":true}]`).Code)
 				require.True(t, p.works(secret))
 				require.False(t, p.works(other))
+				require.False(t, p.works(session), "who comes back signs in anew")
 				require.Equal(t, []string{"anna@acme.example"}, p.inTeam(team))
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.NoError(t, err)
@@ -119,6 +129,7 @@ func TestLastOwnerStays(t *testing.T) { // rule 125, P15, S5
 			require.Contains(t, r.json["detail"], "last owner")
 		}
 		require.Len(t, p.events("security.last_owner_kept"), 3)
+		require.True(t, export.Maps("security.last_owner_kept"))
 		m, err := p.member(p.owner.Email)
 		require.NoError(t, err)
 		require.Equal(t, rbac.Active, m.State)
@@ -376,5 +387,20 @@ func TestProvidersDoNothingElse(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 		require.ErrorIs(t, p.Provisioned(p.As(p.owner), nil), store.ErrNotFound, "and nobody else provisions")
 		require.ErrorIs(t, p.Provisioned(t.Context(), nil), rbac.ErrNoActor)
+	})
+}
+
+func TestAddressThatAPersonHasProvedIsTheirs(t *testing.T) {
+	each(t, func(t *testing.T, p *provider) {
+		made := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"anna@elsewhere.example"}`)
+		rename := func(to string) {
+			require.Equal(t, 200, p.patch("/Users/"+made.id(), `[{"op":"replace","path":"userName","value":"`+to+`"}]`).Code)
+		}
+		rename("annie@elsewhere.example")
+		id := p.account("annie@elsewhere.example").ID
+		_, err := p.UpdateUser(p.Platform(), id, orgs.UserUpdate{EmailVerified: ptr(true)})
+		require.NoError(t, err)
+		rename("mallory@elsewhere.example")
+		require.Equal(t, "annie@elsewhere.example", p.account(id).Email)
 	})
 }
