@@ -54,8 +54,9 @@ func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
 type Swept struct{ Invitations, Approvals, RateWindows, Sessions int }
 
 // Sweep notes on invitations, requests for approvals and grants that their time is over, each with one event; those who
-// asked for an approval are told. Windows of rate limits that are over, and sessions that ended long ago, are forgotten. Nothing depends on it: what has ended has ended, noted or not. What fails does not keep
-// the rest waiting. It is the platform's, to be called now and then; see [Manager.Maintain].
+// asked for an approval are told. Windows of rate limits that are over, and sessions that ended long ago, are forgotten.
+// Nothing depends on it: what has ended has ended, noted or not. What fails does not keep the rest waiting. It is the
+// platform's, to be called now and then; see [Manager.Maintain].
 func (m *Manager) Sweep(ctx context.Context) (swept Swept, err error) {
 	var failed [4]error
 	swept.Invitations, failed[0] = m.ExpireInvitations(ctx)
