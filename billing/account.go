@@ -8,7 +8,6 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -32,10 +31,11 @@ type account struct {
 	Reserved    decimal.Decimal // by reservations that are kept, and leased to nodes
 	Over        decimal.Decimal
 	Forfeited   decimal.Decimal // of Spent, what nobody has seen being spent: see node.fence
-	Alerted     bool            // the threshold's event was written in this period
-	SoftAlerted bool            // and that of the soft limit
-	Exceeded    bool            // the event of the full limit was written
 	Raises      []Raise
+
+	LimitVersion int64 // how often the limit was raised: what is told of shares of it may be told again (F083)
+	Told         int64 // of its budget's thresholds, as the limit is, so many are crossed and told
+	ToldVersion  int64 // of the budget that had them
 }
 
 var accounts = store.Define[account]("budget_accounts", "acct",
@@ -251,6 +251,12 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 		a := &list[i]
 		a.lapse(tx.Now())
 		a.relimit(b.limitAt(a.PeriodStart).Add(a.Carried).Add(a.raised()), b.Hard)
+		if err := l.reopen(ctx, tx, b, a); err != nil {
+			return err
+		}
+		if err := l.tell(ctx, tx, b, a); err != nil { // of what was spent before somebody wanted to hear of it, too
+			return err
+		}
 		changed[i] = a
 	}
 	return accounts.Put(ctx, tx, changed)
@@ -258,38 +264,9 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 
 // relimit gives the account another limit and kind.
 func (a *account) relimit(limit decimal.Decimal, hard bool) {
-	if limit.GreaterThan(a.Limit) { // raised: the events may come again (F083)
-		a.Alerted, a.SoftAlerted, a.Exceeded = false, false, false
+	if limit.GreaterThan(a.Limit) {
+		a.LimitVersion++
 	}
-	a.Limit, a.Hard = limit, hard
+	a.Limit, a.Hard, a.Told = limit, hard, 0
 	a.balance()
-}
-
-// tell writes the events that the account's spending calls for, once per period: the threshold
-// when there is one, the full limit always (F084, F327).
-func (l *Ledger) tell(ctx context.Context, tx *store.Tx, b Budget, a *account) error {
-	write := func(eventType string) error {
-		ctx := audit.WithActor(ctx, audit.System("ledger"))
-		c := audit.Change{Type: eventType, Resource: b.AuditResource(), TeamID: b.place(), Data: map[string]any{
-			"scope": b.Scope, "scope_id": b.ScopeID, "limit": a.Limit.String(), "spent": a.Spent.String(), "period_end": a.PeriodEnd}}
-		_, err := l.guard.Audit().Append(ctx, tx, a.OrgID, "budget.read", c)
-		return err
-	}
-	if t := b.AlertThreshold; t != nil && !a.Alerted && a.Spent.GreaterThanOrEqual(a.Limit.Mul(*t)) && a.Spent.IsPositive() {
-		a.Alerted = true
-		if err := write("budget.alert"); err != nil {
-			return err
-		}
-	}
-	if s := b.SoftLimit; s != nil && !a.SoftAlerted && a.Spent.GreaterThanOrEqual(*s) && a.Spent.IsPositive() {
-		a.SoftAlerted = true
-		if err := write("budget.soft_limit_reached"); err != nil {
-			return err
-		}
-	}
-	if !a.Exceeded && a.Spent.GreaterThanOrEqual(a.Limit) && a.Spent.IsPositive() {
-		a.Exceeded = true
-		return write("budget.exceeded")
-	}
-	return nil
 }

@@ -65,7 +65,7 @@ func (l *Ledger) ResumePlace(ctx context.Context, orgID, teamID string) error {
 			if err != nil {
 				return err
 			}
-			if b.Suspended {
+			if b.Stopped(tx.Now()) {
 				stopped = append(stopped, b)
 			}
 		}
@@ -93,10 +93,10 @@ func (l *Ledger) suspend(ctx context.Context, b Budget, to bool, event string) (
 		if *b, err = l.find(ctx, tx, *b); err != nil {
 			return err
 		}
-		if b.Suspended == to {
+		if b.Stopped(tx.Now()) == to {
 			return &store.ConflictError{Code: "conflict", Message: "the budget is in this state already"}
 		}
-		b.Suspended = to
+		b.Suspended, b.SuspendedBy, b.SuspendedUntil = to, "", nil
 		if err := Budgets.Update(ctx, tx, b); err != nil {
 			return err
 		}

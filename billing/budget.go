@@ -34,7 +34,11 @@ type Budget struct {
 	LimitOverride *LimitOverride   `json:"limit_override"` // of the limit, for some periods; nil: none
 	Suspended     bool             `json:"suspended"`      // nothing that costs passes; see Ledger.SuspendBudget
 
+	SuspendedBy    string     `json:"suspended_by"`    // the alert that has suspended it; "" for a person
+	SuspendedUntil *time.Time `json:"suspended_until"` // then that is over, noted or not; nil: it does not end by itself
+
 	AlertThreshold *decimal.Decimal `json:"alert_threshold"` // share of the limit, 0 < x <= 1
+	Thresholds     []Threshold      `json:"thresholds"`      // others
 
 	// What becomes of calls of which no price is known.
 	UnknownPrice   UnknownPrice     `json:"unknown_price"`
@@ -44,7 +48,7 @@ type Budget struct {
 // Budgets holds all of them. The floor above writes it inside rbac.Guard.Change, through
 // [Ledger.Put] and [Ledger.Drop].
 var Budgets = store.Define[Budget]("budgets", "bud",
-	store.Unique("org_id", "scope", "scope_id", "team_id", "name"))
+	store.Unique("org_id", "scope", "scope_id", "team_id", "name"), store.Index("suspended", "id"))
 
 // AuditResource is how the log names the budget.
 func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: budgetType, ID: b.ID} }
@@ -74,7 +78,7 @@ func (b Budget) Validate() error {
 	if _, err := ParseWindow(b.Window); err != nil {
 		return store.Invalid("window", "pattern", "must be calendar_month or <n> followed by s, m, h, d, w or mo, a minute at least")
 	}
-	if err := cmp.Or(b.checkRollover(), b.checkLimitOverride()); err != nil {
+	if err := cmp.Or(b.checkRollover(), b.checkLimitOverride(), b.checkThresholds()); err != nil {
 		return err
 	}
 	if s := b.SoftLimit; s != nil {
@@ -156,7 +160,7 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 			return err
 		}
 	}
-	b.Meta, b.Anchor, b.Suspended = old.Meta, old.Anchor, old.Suspended
+	b.Meta, b.Anchor, b.Suspended, b.SuspendedBy, b.SuspendedUntil = old.Meta, old.Anchor, old.Suspended, old.SuspendedBy, old.SuspendedUntil
 	if err := b.begin(ctx, tx); err != nil {
 		return err
 	}
@@ -169,6 +173,9 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 		}
 	}
 	if err := l.relimit(ctx, tx, *b); err != nil {
+		return err
+	}
+	if *b, err = Budgets.Get(ctx, tx, b.ID); err != nil { // an alert may have been fired, or be over
 		return err
 	}
 	return l.Touch(ctx, tx, b.OrgID)

@@ -19,10 +19,11 @@ const (
 	NotAllotted = "none"
 )
 
-// CostAllocation says to which cost centre what a team has spent belongs (F232).
+// CostAllocation says to which cost centre what a team has spent belongs (F232), and which tags every call has for that.
 type CostAllocation struct {
-	Strategy    string            `json:"strategy"`
-	CostCenters map[string]string `json:"cost_centers"` // by the slug of the team; slugs compare by their keys (F318)
+	Strategy     string            `json:"strategy"`
+	RequiredTags []string          `json:"required_tags"` // a call without one of them is refused (F228)
+	CostCenters  map[string]string `json:"cost_centers"`  // by the slug of the team; slugs compare by their keys (F318)
 }
 
 // Validate names what is wrong.
@@ -31,6 +32,9 @@ func (a CostAllocation) Validate() error {
 	case TagBased, TeamBased, NotAllotted:
 	default:
 		return store.Invalid("strategy", "enum", "must be tag_based, team_based or none")
+	}
+	if err := checkRequiredTags(a.RequiredTags); err != nil {
+		return err
 	}
 	keys := map[string]bool{}
 	for _, slug := range slices.Sorted(maps.Keys(a.CostCenters)) {

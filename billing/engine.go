@@ -26,7 +26,14 @@ type engine struct {
 	suspect bool // somebody has found it fenced
 	journal *Journal
 	tills   map[tillKey]*till
-	funds   map[*fund]struct{}
+	funds   crowd // that are awake
+	asleep  crowd
+	beds    int                  // how many may sleep
+	told    atomic.Pointer[fund] // the first of those to which something has come back since the last look
+	cursor  int                  // where in funds the look for idle ones is
+	swept   int64                // the look at which that was moved last
+	until   time.Time            // when the first period of a fund ends; zero: none does
+	grounds map[string]*ground   // of open funds
 	purses  map[Path]*Purse
 	wants   map[*till]want
 	born    time.Time
@@ -63,7 +70,7 @@ type round struct {
 }
 
 func newEngine(l *Ledger, o Options) *engine {
-	e := &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, funds: map[*fund]struct{}{}, purses: map[Path]*Purse{},
+	e := &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, grounds: map[string]*ground{}, beds: maxAsleep, purses: map[Path]*Purse{},
 		wants: map[*till]want{}, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
 	e.live.Store(1)
 	e.rename()
@@ -153,6 +160,7 @@ func (e *engine) attend(f *fund, tills []*till) {
 	defer e.mu.Unlock()
 	f.waiting--
 	f.used = e.look
+	f.tell()
 	for _, t := range tills {
 		t.waiting--
 	}
@@ -247,6 +255,7 @@ func (f *fund) fill(need int64) {
 			least = min(least, *t.free)
 		}
 	}
+	f.rate.add(0, f.purse.engine.look)
 	more := min((least-need)/2, max(mul(need, 32), mul(f.rate.smooth, 2)))
 	if f.closed {
 		more = 0
@@ -276,7 +285,7 @@ func (f *fund) put(n int64) {
 
 // sweep brings what other funds have of a till back into it.
 func (e *engine) sweep(t *till) {
-	for f := range t.funds {
+	for _, f := range t.funds {
 		f.put(f.drain())
 	}
 }
@@ -292,18 +301,26 @@ func mul(n, by int64) int64 {
 // enliven has the loop look at the fund until nothing is left to be done for it.
 func (e *engine) enliven(f *fund) {
 	f.used = e.look
-	if _, there := e.funds[f]; !there {
-		e.funds[f] = struct{}{}
+	if f.state != awake {
+		if f.state == asleep {
+			e.asleep.remove(f)
+		}
+		f.state = awake
+		e.funds.add(f)
 		for i, t := range f.tills {
 			if f.lost && t.hard {
 				continue
 			}
 			if is := e.tills[t.key()]; is != nil {
 				t = is // that has come after it
+			} else if t.slot < 0 { // it was dropped, with all that was in it
+				e.journal.till(t)
 			}
 			e.tills[t.key()], f.tills[i] = t, t
-			t.funds[f] = struct{}{}
+			t.join(f, i)
 		}
+		e.journal.wake(f)
+		f.tell() // one that is closed may have nothing to do
 	}
 	e.begin()
 }

@@ -106,6 +106,28 @@ func (l *Ledger) Idle() bool {
 	return !l.engine.running && len(l.engine.tills) == 0
 }
 
+// Asleep is how many funds sleep.
+func (l *Ledger) Asleep() int {
+	l.engine.mu.Lock()
+	defer l.engine.mu.Unlock()
+	return len(l.engine.asleep)
+}
+
+// Beds sets how many may.
+func (l *Ledger) Beds(n int) {
+	l.engine.mu.Lock()
+	defer l.engine.mu.Unlock()
+	l.engine.beds = n
+}
+
+// Fund is what the purse has of its budgets now, nil for nothing.
+func (p *Purse) Fund() any {
+	if f := p.fund.Load(); f != nil {
+		return f
+	}
+	return nil
+}
+
 // EachClaim walks what is claimed of windows.
 func EachClaim(ctx context.Context, tx *store.Tx, fn func(counter string, claimed int64)) error {
 	for row, err := range windows.All(ctx, tx, store.Range{}) {
@@ -158,7 +180,7 @@ func (l *Ledger) Unbalanced() string {
 	defer e.mu.Unlock()
 	for _, t := range e.tills {
 		has := *t.free + *t.settled
-		for f := range t.funds {
+		for _, f := range t.funds {
 			if !f.lost {
 				has += f.taken
 			}

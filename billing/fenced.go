@@ -71,7 +71,7 @@ func (e *engine) startAnew(b *batch) {
 			tell(ln.till, remains{free: ln.back})
 		}
 	}
-	for f := range e.funds {
+	for _, f := range e.funds {
 		if f.lost { // with another node
 			continue
 		}
@@ -124,7 +124,7 @@ func (e *engine) inherit(had map[string]*remnant, left map[string]int64) map[str
 func (e *engine) owe(lost *till, n int64) {
 	t := e.tills[lost.key()]
 	if t == nil {
-		t = &till{account: lost.account, hard: lost.hard, budget: lost.budget, start: lost.start, end: lost.end, funds: map[*fund]struct{}{}}
+		t = &till{account: lost.account, hard: lost.hard, budget: lost.budget, start: lost.start, end: lost.end}
 		e.journal.till(t)
 		e.tills[t.key()] = t
 	}

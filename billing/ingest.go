@@ -89,7 +89,10 @@ func (m *Metering) ingest(ctx context.Context, tx *store.Tx, events []UsageEvent
 		}
 		done.Duplicates = len(old) - len(done.Conflicts)
 	}
-	return done, m.sumUp(ctx, tx, events, fresh)
+	if err := m.sumUp(ctx, tx, events, fresh); err != nil {
+		return done, err
+	}
+	return done, m.watch(ctx, tx, watchedBy(events, fresh))
 }
 
 // conflicts are those of the rows, whose keys are taken, that are not the rows that are there.

@@ -54,7 +54,7 @@ const (
 	journalMagic    = "orgkit purses 1\n"
 	journalHeadSize = 4096
 	journalTills    = 1 << 14
-	journalCells    = 1 << 16
+	journalCells    = 1 << 18
 	journalSize     = journalHeadSize + journalTills*int(unsafe.Sizeof(tillSlot{})) + journalCells*int(unsafe.Sizeof(cellSlot{}))
 )
 
@@ -123,20 +123,8 @@ func (j *Journal) dropTill(t *till) {
 func (j *Journal) cell(f *fund) {
 	f.cell.Store(new(cell))
 	f.slot = -1
-	if j == nil || !f.hard {
+	if j == nil || !f.hard || !f.journaled() {
 		return
-	}
-	var of [14]int32
-	n := 0
-	for _, t := range f.tills {
-		if !t.hard {
-			continue
-		}
-		if t.slot < 0 || n == len(of) {
-			return
-		}
-		of[n] = t.slot
-		n++
 	}
 	switch {
 	case len(j.freeCells) > 0 && time.Since(j.freeCells[0].at) > restOfCells:
@@ -158,9 +146,43 @@ func (j *Journal) cell(f *fund) {
 	s := &j.cells[f.slot]
 	s.free.Store(0)
 	s.settled.Store(0)
-	s.tills = of
-	atomic.StoreInt64(&s.n, int64(n))
 	f.cell.Store(&s.cell)
+	j.wake(f)
+}
+
+// journaled says whether all tills of the fund have their place here, and one cell can name them.
+func (f *fund) journaled() bool {
+	n := 0
+	for _, t := range f.tills {
+		if t.hard && t.slot < 0 {
+			return false
+		} else if t.hard {
+			n++
+		}
+	}
+	return n <= len(cellSlot{}.tills)
+}
+
+// wake says of which tills the cell of a fund is.
+func (j *Journal) wake(f *fund) {
+	if f.slot < 0 || !f.journaled() {
+		return
+	}
+	s, n := &j.cells[f.slot], 0
+	for _, t := range f.tills {
+		if t.hard {
+			s.tills[n] = t.slot
+			n++
+		}
+	}
+	atomic.StoreInt64(&s.n, int64(n))
+}
+
+// rest leaves the cell to a fund that has nothing. Its tills may go meanwhile, and others come to their places.
+func (j *Journal) rest(f *fund) {
+	if f.slot >= 0 {
+		atomic.StoreInt64(&j.cells[f.slot].n, 0)
+	}
 }
 
 // dropCell takes the words of a fund away that nothing is in any more. What is settled in it yet goes elsewhere.

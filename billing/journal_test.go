@@ -21,13 +21,15 @@ import (
 // spenderFile names the database for a child process of this test.
 const spenderFile = "ORGKIT_TEST_SPENDER"
 
-// TestMain is the child that holds money and is killed, or a process of the rig.
+// TestMain is the child that holds money and is killed, a process of the rig, or one that races for alerts.
 func TestMain(m *testing.M) {
-	if os.Getenv(rigDatabase) != "" {
-		if err := runRigProcess(); err != nil {
-			panic(err)
+	for variable, run := range map[string]func() error{rigDatabase: runRigProcess, raceDatabase: runAlertRacer} {
+		if os.Getenv(variable) != "" {
+			if err := run(); err != nil {
+				panic(err)
+			}
+			return
 		}
-		return
 	}
 	if os.Getenv(spenderFile) == "" {
 		os.Exit(m.Run())

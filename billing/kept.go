@@ -107,7 +107,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path 
 		ex := b.exceeded()
 		ex.Limit, ex.ResetAt = a.Limit, a.PeriodEnd
 		switch {
-		case b.Suspended && rec.Amount.IsPositive():
+		case b.Stopped(tx.Now()) && rec.Amount.IsPositive():
 			ex.Suspended = true
 			return ex
 		case rec.Unpriced && b.rejectsUnknown(), b.Hard && rec.Amount.IsPositive() && a.room().LessThan(rec.Amount):

@@ -35,6 +35,9 @@ type Options struct {
 	// Journal, which the ledger closes, has another process of this machine give back at once what this one had of
 	// budgets when it died and no call had held; see [OpenJournal]. Nil: what it had counts as spent.
 	Journal *Journal
+	// Fired is told of every alert that goes out, inside the unit in which it does: what it writes to tx, such as a job
+	// that mails, is stored with it or not at all. Its error undoes the unit, so that it does no more than that. Nil: nobody.
+	Fired func(ctx context.Context, tx *store.Tx, f FiredAlert) error
 }
 
 // NewLedger returns a ledger over the records of the store. It needs [Ledger.Close].
@@ -186,11 +189,11 @@ func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
 	s := BudgetState{Budget: b, PeriodStart: start, PeriodEnd: end, Limit: a.Limit, Spent: a.Spent,
 		Reserved: a.Reserved, Remaining: a.room(), Over: a.Over, Forfeited: a.Forfeited, State: "ok", Raises: a.Raises}
 	switch {
-	case b.Suspended:
+	case b.Stopped(tx.Now()):
 		s.State = "suspended"
 	case a.Spent.GreaterThanOrEqual(a.Limit) && a.Spent.IsPositive():
 		s.State = "over"
-	case a.Alerted:
+	case len(b.crossed(&a)) > 0:
 		s.State = "alerted"
 	}
 	return s, nil

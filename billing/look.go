@@ -5,10 +5,18 @@ import "time"
 // gather looks at every fund and till and says what is to be written, nil for nothing.
 func (e *engine) gather() *batch {
 	e.look = int64(time.Since(e.born) / e.opt.Flush)
-	now := e.store.Now()
-	for f := range e.funds {
-		e.lookAt(f, now)
+	e.endPeriods(e.store.Now())
+	for f := e.told.Swap(nil); f != nil; {
+		next := f.next
+		f.next = nil
+		f.told.Store(false) // before it is looked at: what comes meanwhile tells again
+		if f.state == awake || f.cell.Load().settled.Load() != 0 {
+			e.enliven(f)
+			e.lookAt(f)
+		}
+		f = next
 	}
+	e.sweepIdle()
 	b := &batch{seq: e.node.Seq + 1, round: e.round}
 	holds := false
 	for key, t := range e.tills {
@@ -35,13 +43,13 @@ func (e *engine) gather() *batch {
 	return b
 }
 
-// lookAt brings what calls have settled into the tills, and what nobody uses back there.
-func (e *engine) lookAt(f *fund, now time.Time) {
-	c := f.cell.Load()
-	settled := c.settled.Swap(0)
+// lookAt brings what calls have settled into the tills, and what no call can take back there.
+func (e *engine) lookAt(f *fund) {
+	settled := f.cell.Load().settled.Swap(0)
 	f.rate.add(settled, e.look)
 	if settled != 0 {
 		f.taken -= settled
+		f.used = e.look
 		for _, t := range f.tills {
 			if !f.lost || !t.hard {
 				*t.settled += settled
@@ -49,18 +57,8 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 			}
 		}
 	}
-	free := c.free.Load()
-	if settled != 0 || free != f.seen {
-		f.used = e.look
-	}
-	f.seen = free
-	if !f.closed && !f.end.IsZero() && !now.Before(f.end) {
-		f.close()
-	}
-	idle := e.look-f.used >= e.idle() && f.waiting == 0
-	if f.closed || idle || free < 0 || e.flushed {
+	if f.closed || f.cell.Load().free.Load() < 0 || e.flushed {
 		f.put(f.drain())
-		f.seen = 0
 	}
 	if f.spare < 0 {
 		for _, t := range f.tills {
@@ -70,15 +68,55 @@ func (e *engine) lookAt(f *fund, now time.Time) {
 		}
 		f.spare = 0
 	}
-	if f.taken == 0 && f.waiting == 0 && (f.closed || idle) { // no call holds anything of it
-		if !f.closed {
-			f.close()
-			f.put(f.drain())
-		}
-		if c.settled.Load() != 0 || f.taken != 0 { // just now
-			return
-		}
+	if f.closed && f.unused() {
 		e.forget(f)
+	}
+}
+
+// unused says whether no call holds anything of the fund, or has settled just now.
+func (f *fund) unused() bool {
+	return f.taken == 0 && f.waiting == 0 && f.cell.Load().settled.Load() == 0
+}
+
+// sweepIdle looks for funds that nobody uses: what they have goes back, and they fall asleep. It looks at a part of them
+// each time, and at all of them four times until one is idle. Who wants everything written has all of them looked at.
+func (e *engine) sweepIdle() {
+	n := len(e.funds)
+	if !e.flushed {
+		round := max(1, e.idle()/4)
+		part := min(e.look-e.swept, round)
+		n = (n*int(part) + int(round) - 1) / int(round)
+	}
+	e.swept = e.look
+	for range n {
+		if e.cursor--; e.cursor < 0 || e.cursor >= len(e.funds) {
+			e.cursor = len(e.funds) - 1
+		}
+		f := e.funds[e.cursor]
+		if e.flushed {
+			e.lookAt(f)
+		}
+		if f.state == awake && !f.closed {
+			e.lookIdle(f)
+		}
+		if len(e.funds) == 0 {
+			break
+		}
+	}
+}
+
+// lookIdle puts a fund to sleep that was not used for a while.
+func (e *engine) lookIdle(f *fund) {
+	free := f.cell.Load().free.Load()
+	if free != f.seen || f.waiting > 0 {
+		f.seen, f.used = free, e.look
+	}
+	if e.look-f.used < e.idle() {
+		return
+	}
+	f.put(f.drain())
+	if f.seen = 0; f.unused() {
+		e.lull(f)
 	}
 }
 
@@ -89,10 +127,9 @@ func (e *engine) beat() time.Duration { return e.opt.Silence / 6 }
 func (e *engine) idle() int64 { return max(1, int64(e.opt.Idle/e.opt.Flush)) }
 
 func (e *engine) forget(f *fund) {
-	delete(e.funds, f)
-	for _, t := range f.tills {
-		delete(t.funds, f)
-	}
+	e.funds.remove(f)
+	f.leave()
+	f.state = apart
 	if p := f.purse; p.fund.Load() == nil && e.purses[p.path] == p {
 		delete(e.purses, p.path)
 	}
@@ -111,6 +148,9 @@ func (e *engine) lineOf(t *till) *line {
 	switch {
 	case w.least > 0:
 		ln.least, ln.wish = w.least, max(w.sum, mul(w.least, 32), keep)
+		if e.look-t.granted.look <= 1 { // that was used up at once
+			ln.wish = max(ln.wish, mul(t.granted.n, 2))
+		}
 	case t.waiting > 0:
 	case e.flushed || len(t.funds) == 0 || e.look-t.used >= e.idle() || t.refusal.round != nil:
 		ln.back = *t.free

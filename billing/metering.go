@@ -57,6 +57,8 @@ type MeteringOptions struct {
 	Off bool
 	// Timeout is how long a unit may take; 0 is 30 seconds.
 	Timeout time.Duration
+	// Alerts fires the alerts of organizations that their usage calls for; see [Settings]. Nil: there are none.
+	Alerts *Ledger
 	// Alarm is told when events cannot be written, again and again, or are dropped. Nil: nobody.
 	Alarm func(err error)
 }

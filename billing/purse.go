@@ -111,6 +111,7 @@ func (h *Hold) settle(actual Pico) (again bool, err error) {
 func (h *Hold) Release() {
 	if h.fund != nil && atomic.CompareAndSwapInt64(&h.outcome, holds, freed) && h.amount > 0 {
 		h.fund.cell.Load().free.Add(h.amount)
+		h.fund.tell()
 	}
 }
 
@@ -126,15 +127,19 @@ type fund struct {
 
 	end time.Time // of the first period on the path that ends; zero: none does
 
-	orgs  []string         // whose budgets may lie on the path
-	marks map[string]int64 // of those, and of users, as they were read
-
+	ground  *ground
 	stopped *till   // the first that is suspended
 	rejects *Budget // the first budget that takes no call without a price
 	// what a call without a price holds
 	leastUnpriced Pico
 
+	told atomic.Bool // see [fund.tell]
+	next *fund       // that was told before it
+
 	// Under the lock of the engine:
+	state   int
+	seat    int   // in the crowd of that state
+	seats   []int // in the funds of its tills, -1 for none
 	taken   int64 // from the tills: what is free, what calls hold, and what they have settled since the last look
 	closed  bool
 	waiting int   // calls that wait until something is leased
@@ -170,6 +175,7 @@ func (f *fund) settle(held, actual int64) {
 	if held != actual {
 		c.free.Add(held - actual)
 	}
+	f.tell()
 	if actual > held {
 		f.purse.engine.overrun(f)
 	}
@@ -188,6 +194,8 @@ func (f *fund) close() {
 	if !f.closed {
 		f.closed = true
 		f.cell.Load().free.Add(nobody)
+		f.purse.engine.off(f)
+		f.tell()
 	}
 	f.purse.fund.CompareAndSwap(f, nil)
 }

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -200,6 +201,9 @@ func (l *Ledger) applyRaise(ctx context.Context, tx *store.Tx, req *rbac.Approva
 		}
 	}
 	a.relimit(a.Limit.Sub(total(was)).Add(a.raised()), a.Hard)
+	if err := cmp.Or(l.reopen(ctx, tx, b, a), l.tell(ctx, tx, b, a)); err != nil {
+		return err
+	}
 	if err := accounts.Put(ctx, tx, []*account{a}); err != nil {
 		return err
 	}
@@ -226,7 +230,7 @@ func (a *account) lapse(now time.Time) {
 		}
 	}
 	if len(left) < len(a.Raises) {
-		a.Limit = a.Limit.Sub(a.raised()).Add(total(left))
+		a.Limit, a.Told = a.Limit.Sub(a.raised()).Add(total(left)), 0
 		a.Raises = left
 		a.balance()
 	}

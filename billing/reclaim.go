@@ -148,9 +148,7 @@ func (e *engine) close() error {
 		return nil
 	}
 	e.closed = true
-	for f := range e.funds {
-		e.closeFund(f)
-	}
+	e.closeThose(func(*fund) bool { return true })
 	running, ended := e.running, e.ended
 	e.flushed = running
 	r := e.round

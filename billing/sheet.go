@@ -137,7 +137,7 @@ func (s *sheet) after(ctx context.Context, tx *store.Tx, a account) (*account, e
 func (a *account) carry(b Budget, before account) error {
 	left, err := b.pass(b.capped(before.unused()), before.PeriodEnd, a.PeriodStart)
 	if err == nil && !left.Equal(a.Carried) {
-		a.Limit = a.Limit.Sub(a.Carried).Add(left)
+		a.Limit, a.Told = a.Limit.Sub(a.Carried).Add(left), 0
 		a.Carried = left
 		a.balance()
 	}

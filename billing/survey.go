@@ -51,8 +51,8 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) (tills []til
 	if err != nil || len(missing) > 0 {
 		return nil, missing, err
 	}
-	f.orgs = append(orgs, usersMark)
-	if f.marks, err = marksOf(ctx, tx, f.orgs); err != nil {
+	f.ground = &ground{orgs: append(orgs, usersMark)}
+	if f.ground.marks, err = marksOf(ctx, tx, f.ground.orgs); err != nil {
 		return nil, nil, err
 	}
 	tills = make([]till, len(path))
@@ -90,16 +90,18 @@ func (e *engine) install(f *fund, tills []till, before int64) bool {
 		t := e.tills[tills[i].key()]
 		if t == nil {
 			t = &tills[i]
-			t.funds = map[*fund]struct{}{}
 			e.journal.till(t)
 		}
 		t.budget, t.end = tills[i].budget, tills[i].end
 		f.tills = append(f.tills, t)
-		if f.stopped == nil && t.budget.Suspended {
+		if f.stopped == nil && t.budget.Stopped(e.store.Now()) {
 			f.stopped = t
 		}
 	}
+	f.seats = make([]int, len(f.tills))
 	e.journal.cell(f)
+	e.on(f)
+	e.lasts(f)
 	e.enliven(f)
 	f.purse.fund.Store(f)
 	return true
@@ -115,19 +117,22 @@ func (e *engine) hear(n store.Notice) {
 		e.checked = time.Time{} // whatever was missed is found by comparing
 	case ok:
 		e.changes++
-		e.closeThose(func(f *fund) bool { return slices.Contains(f.orgs, id) })
+		e.closeThose(func(f *fund) bool { return slices.Contains(f.ground.orgs, id) })
 	}
 }
 
 func (e *engine) closeThose(which func(*fund) bool) {
-	for f := range e.funds {
-		if !f.closed && which(f) {
+	for f := range e.opened {
+		if which(f) {
 			e.closeFund(f)
 		}
 	}
 }
 
+// closeFund closes a fund. The next look sees whether it can go: a call for nothing may have taken one that sleeps a
+// moment ago, and has cost something.
 func (e *engine) closeFund(f *fund) {
+	e.enliven(f)
 	f.close()
 	f.put(f.drain())
 	for _, t := range f.tills {
@@ -141,14 +146,11 @@ func (e *engine) check(ctx context.Context) error {
 	e.mu.Lock()
 	by := map[string]int64{}
 	parents := map[string]string{}
-	for f := range e.funds {
-		if f.closed {
-			continue
-		}
-		for i, id := range f.orgs {
-			by[id] = f.marks[id]
-			if i+1 < len(f.orgs)-1 {
-				parents[id] = f.orgs[i+1]
+	for _, g := range e.grounds {
+		for i, id := range g.orgs {
+			by[id] = g.marks[id]
+			if i+1 < len(g.orgs)-1 {
+				parents[id] = g.orgs[i+1]
 			}
 		}
 	}
@@ -187,6 +189,8 @@ func (e *engine) check(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.changes++
-	e.closeThose(func(f *fund) bool { return slices.ContainsFunc(f.orgs, func(id string) bool { return changed[id] }) })
+	e.closeThose(func(f *fund) bool {
+		return slices.ContainsFunc(f.ground.orgs, func(id string) bool { return changed[id] })
+	})
 	return nil
 }

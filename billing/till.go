@@ -18,16 +18,17 @@ type till struct {
 	start   time.Time
 	end     time.Time
 
-	free    *int64 // leased, and in no fund; below zero where calls have cost more than was leased
-	slot    int32  // of the journal, -1 for none
-	settled *int64 // not known to be written
-	lease   lease  // as it is in the database, where one of nothing is not
-	funds   map[*fund]struct{}
+	free    *int64  // leased, and in no fund; below zero where calls have cost more than was leased
+	slot    int32   // of the journal, -1 for none
+	settled *int64  // not known to be written
+	lease   lease   // as it is in the database, where one of nothing is not
+	funds   []*fund // awake, that have it
 
 	waiting int // calls that wait until something is leased
 
-	rate rate
-	used int64 // the look at which it was last used
+	rate    rate
+	used    int64                   // the look at which it was last used
+	granted struct{ n, look int64 } // what came last, and at which look
 
 	refusal refusal
 }
@@ -46,6 +47,9 @@ type rate struct{ smooth, since, look int64 }
 func (r *rate) add(n, look int64) {
 	if look != r.look {
 		r.smooth = (3*r.smooth + r.since) / 4
+		for passed := min(look-r.look, 128) - 1; passed > 0 && r.smooth > 0; passed-- {
+			r.smooth = 3 * r.smooth / 4
+		}
 		r.since, r.look = 0, look
 	}
 	r.since += n

@@ -66,6 +66,10 @@ func (e *engine) rest(err error) bool {
 			return false
 		}
 	}
+	if len(e.asleep) > 0 { // nobody would see their periods end
+		e.closeThose(func(*fund) bool { return true })
+		return false
+	}
 	e.running = false
 	for _, t := range e.tills {
 		e.drop(t)
@@ -314,6 +318,7 @@ func (e *engine) apply(b *batch) {
 		if ln.granted > 0 {
 			t.refusal = refusal{}
 			t.used = e.look
+			t.granted.n, t.granted.look = ln.granted, e.look
 		}
 		if ln.refused {
 			t.refusal = refusal{round: b.round, until: time.Now().Add(retryRefused), least: ln.least, limit: ln.limit, left: ln.left}
@@ -321,7 +326,7 @@ func (e *engine) apply(b *batch) {
 			t.refusal = refusal{}
 		}
 		if ln.changed {
-			for f := range t.funds {
+			for _, f := range t.funds {
 				e.closeFund(f)
 			}
 		}

@@ -44,10 +44,7 @@ func (to addressees) addNamed(ctx context.Context, tx *store.Tx, at Place, entri
 			to[emailKey(entry)] = entry
 			continue
 		}
-		role, err := rbac.FindRole(ctx, tx, at.OrgID, entry)
-		if errors.Is(err, store.ErrNotFound) {
-			role, err = rbac.FindRole(ctx, tx, at.OrgID, strings.TrimSuffix(entry, "s"))
-		}
+		role, err := namedRole(ctx, tx, at.OrgID, entry)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		} else if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -19,6 +20,7 @@ type Caller struct {
 	Scope   rbac.Scope // its state is that of the whole lineage
 	Team    *Team      // nil for a key outside of teams
 	Project *Project   // nil for a key outside of projects
+	Tags    []string   // that the organization requires of every call (F228)
 	Until   time.Time  // the first moment at which time alone ends the credential; zero: none
 }
 
@@ -41,6 +43,11 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 	}
 	c.Scope = chain[0]
 	c.Scope.State = rbac.Effective(chain)
+	s, err := billing.SettingsOf(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return c, err
+	}
+	c.Tags = s.CostAllocation.RequiredTags
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
 		if errors.Is(err, store.ErrNotFound) {

@@ -29,9 +29,10 @@ const choreTimeout = time.Hour
 
 // Maintain lets a worker do what has to be done for all organizations from time to time: what is over is expired every five
 // minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]). It is
-// called before the worker runs, in every process: the schedules, which belong to no organization, are made once, and each
+// called before the worker runs, in every process, and lets it tell of alerts as well: the schedules, which belong to no organization, are made once, and each
 // slot runs once. A schedule that is there stays as it is, so a host can pause it or have it at another time.
 func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
+	m.handleAlerts(w)
 	for _, c := range chores {
 		w.Handle(c.kind, func(ctx context.Context, _ jobs.Job) error {
 			return c.do(m, audit.WithActor(ctx, audit.System("maintenance")))
@@ -51,18 +52,21 @@ func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
 }
 
 // Swept says what was expired.
-type Swept struct{ Invitations, Approvals, RateWindows, Sessions int }
+type Swept struct{ Invitations, Approvals, RateWindows, Budgets, Sessions int }
 
 // Sweep notes on invitations, requests for approvals and grants that their time is over, each with one event; those who
-// asked for an approval are told. Windows of rate limits that are over, and sessions that ended long ago, are forgotten.
-// Nothing depends on it: what has ended has ended, noted or not. What fails does not keep the rest waiting. It is the
-// platform's, to be called now and then; see [Manager.Maintain].
+// asked for an approval are told; and on budgets that alerts have suspended. Windows of rate limits that are over,
+// and sessions that ended long ago, are forgotten, and alerts fired that nobody has ([Manager.FireAlerts]). Nothing depends on
+// it: what has ended has ended, noted or not. What fails does not keep the rest waiting. It is the platform's, to be called now
+// and then; see [Manager.Maintain].
 func (m *Manager) Sweep(ctx context.Context) (swept Swept, err error) {
-	var failed [4]error
+	var failed [6]error
 	swept.Invitations, failed[0] = m.ExpireInvitations(ctx)
 	swept.Approvals, failed[1] = m.ExpireApprovals(ctx)
 	swept.RateWindows, failed[2] = m.PruneRateWindows(ctx)
-	swept.Sessions, failed[3] = m.PruneSessions(ctx)
+	swept.Budgets, failed[3] = m.ResumeDue(ctx)
+	failed[4] = m.FireAlerts(ctx)
+	swept.Sessions, failed[5] = m.PruneSessions(ctx)
 	return swept, errors.Join(failed[:]...)
 }
 

@@ -34,26 +34,27 @@ type InvitationOffer struct {
 // ApprovalStep is a request for an approval after one step of it.
 type ApprovalStep struct{ rbac.Approval }
 
-// BudgetAlert says that spending of a budget has crossed a share of its limit (F083).
+// BudgetAlert says that spending of a budget has crossed a share of its limit, or an amount (F083).
 type BudgetAlert struct {
 	BudgetID    string            `json:"budget_id"`
 	Scope       billing.ScopeKind `json:"scope"`
 	ScopeID     string            `json:"scope_id"`
-	Spent       billing.Amount    `json:"spent"`     // USD
-	Limit       billing.Amount    `json:"limit"`     // USD
-	Threshold   billing.Amount    `json:"threshold"` // share of the limit, 0 < x <= 1
+	Spent       billing.Amount    `json:"spent"`            // USD
+	Limit       billing.Amount    `json:"limit"`            // USD
+	Threshold   billing.Amount    `json:"threshold"`        // share of the limit
+	Amount      *billing.Amount   `json:"amount,omitempty"` // USD, where it is that which was crossed
 	PeriodStart time.Time         `json:"period_start"`
-	PeriodEnd   time.Time         `json:"period_end"`
+	PeriodEnd   time.Time         `json:"period_end,omitzero"`
 }
 
 // BillingAlertType says why a [BillingAlert] fires.
-type BillingAlertType string
+type BillingAlertType = billing.AlertKind
 
 // The types of billing alerts.
 const (
-	AlertThreshold      BillingAlertType = "threshold"       // spending has reached Reference
-	AlertAnomaly        BillingAlertType = "anomaly"         // spending departs from Reference, what is usual
-	AlertBudgetExceeded BillingAlertType = "budget_exceeded" // spending has passed Reference, the budget
+	AlertThreshold      = billing.ThresholdAlert // spending has reached Reference
+	AlertAnomaly        = billing.AnomalyAlert   // spending departs from Reference, what is usual
+	AlertBudgetExceeded = billing.ExceededAlert  // spending has passed Reference, the budget
 )
 
 // BillingAlert is an alert that an organization has set up (F217 to F225).
@@ -64,7 +65,7 @@ type BillingAlert struct {
 	Reference   billing.Amount   `json:"reference"` // USD
 	Suspended   bool             `json:"suspended"` // calls are refused until somebody acts
 	PeriodStart time.Time        `json:"period_start"`
-	PeriodEnd   time.Time        `json:"period_end"`
+	PeriodEnd   time.Time        `json:"period_end,omitzero"`
 }
 
 // InvoiceFinalized is an invoice that does not change any more (F026).

@@ -131,7 +131,7 @@ func (m *Manager) CreateOrganization(ctx context.Context, in NewOrganization) (o
 	for {
 		err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 			o, err = m.createOrganization(ctx, tx, op.OrgID, in)
-			return audit.Created(&o).Of(o.ID), err
+			return audit.Created(o.masked()).Of(o.ID), err
 		})
 		if in.Slug != "" || !isCode(err, "slug_taken") || m.store.InUnit(ctx) {
 			return o, err
@@ -164,6 +164,9 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 		}
 	}
 	if err := organizations.Insert(ctx, tx, &o); err != nil {
+		return o, err
+	}
+	if err := o.takeCard(ctx, tx); err != nil {
 		return o, err
 	}
 	if err := claimSlug(ctx, tx, o.ID, o.Slug); err != nil {
@@ -297,10 +300,13 @@ func (m *Manager) UpdateOrganization(ctx context.Context, ref string, in Organiz
 				return audit.Change{}, err
 			}
 		}
+		if err := o.takeCard(ctx, tx); err != nil {
+			return audit.Change{}, err
+		}
 		if err := organizations.Update(ctx, tx, &o); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Updated(before, &o), m.restrict(ctx, tx, o)
+		return audit.Updated(*before.masked(), o.masked()), m.restrict(ctx, tx, o)
 	})
 	return o, err
 }

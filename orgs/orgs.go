@@ -52,6 +52,7 @@ type Service interface {
 	Budgets
 	RateLimiting
 	Usage
+	Billings
 	AuditLogs
 	Webhooks
 	Sessions
@@ -215,6 +216,12 @@ type Usage interface {
 	UsageTags(ctx context.Context, org string, limit int, after string) (store.Page[billing.UsageTag], error)
 }
 
+// Billings are how organizations pay, of what they are told, and to whom what they spend belongs.
+type Billings interface {
+	SetBilling(ctx context.Context, org string, in NewBilling) (billing.Settings, error)
+	Billing(ctx context.Context, org string) (billing.Settings, error)
+}
+
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
 // leaves an event of its own where events are read.
 type AuditLogs interface {
@@ -302,6 +309,8 @@ type Options struct {
 	// AuditRules are the regions and floors that audit configurations are held against. URLs takes the place of
 	// its CheckURL where it is set.
 	AuditRules audit.Rules
+	// Payments is the payment provider, and how it is asked. Without one new cards are kept as they are given.
+	Payments billing.Payments
 	// Exports try destinations of audit logs before they are stored, where that is asked for. Nil: that is refused.
 	Exports Exports
 }
@@ -337,9 +346,15 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.opt.Notifier != nil && m.opt.Billing.Fired == nil {
+		m.opt.Billing.Fired = m.alertFired
+	}
 	m.Guard, m.Ledger = guard, billing.NewLedger(s, guard, &m.opt.Billing)
 	if m.opt.Nodes == nil {
 		m.opt.Nodes = m.Ledger.Nodes()
+	}
+	if m.opt.Metering.Alerts == nil {
+		m.opt.Metering.Alerts = m.Ledger
 	}
 	m.metering = billing.NewMetering(s, &m.opt.Metering)
 	m.Limiter = billing.NewLimiter(s, guard, &billing.LimiterOptions{Nodes: m.opt.Nodes, Resolve: m.opt.Resolve})

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -85,6 +86,21 @@ func (m *Manager) retireRole(ctx context.Context, tx *store.Tx, role rbac.Role, 
 			}
 		}
 	}
+	s, err := billing.SettingsOf(ctx, tx, role.OrgID)
+	if err != nil {
+		return 0, err
+	}
+	alerts := 0
+	for i := range s.Alerts {
+		if named(s.Alerts[i].Notify, role, other) {
+			alerts++
+		}
+	}
+	if uses += alerts; alerts > 0 && other != nil {
+		if err := billing.SettingsRecords.Update(ctx, tx, &s); err != nil {
+			return 0, err
+		}
+	}
 	if other == nil && uses > 0 {
 		return uses, nil
 	}
@@ -98,15 +114,21 @@ func (n *NotificationSettings) names(role rbac.Role, other *rbac.Role) (found bo
 		return false
 	}
 	for _, list := range [][]string{n.UsageAlerts, n.ApprovalRequests} {
-		for i, entry := range list {
-			key := store.SlugKey(entry)
-			if strings.Contains(entry, "@") || key != role.SlugKey && strings.TrimSuffix(key, "s") != role.SlugKey {
-				continue
-			}
-			found = true
-			if other != nil {
-				list[i] = other.Slug
-			}
+		found = named(list, role, other) || found
+	}
+	return found
+}
+
+// named does so with one list.
+func named(list []string, role rbac.Role, other *rbac.Role) (found bool) {
+	for i, entry := range list {
+		key := store.SlugKey(entry)
+		if strings.Contains(entry, "@") || key != role.SlugKey && strings.TrimSuffix(key, "s") != role.SlugKey {
+			continue
+		}
+		found = true
+		if other != nil {
+			list[i] = other.Slug
 		}
 	}
 	return found

@@ -1,6 +1,8 @@
 package orgs
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -169,4 +171,57 @@ func checkNotify(field string, entries []string) error {
 		}
 	}
 	return nil
+}
+
+// unknownNotified are the entries that are no address and no role of the organization, each a *store.FieldError.
+func unknownNotified(ctx context.Context, tx *store.Tx, orgID, field string, entries []string) (faults []error, err error) {
+	for i, e := range entries {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		if wrong := checkNotify(field, []string{e}); wrong != nil {
+			var fault *store.FieldError
+			if errors.As(wrong, &fault) {
+				wrong = store.Invalid(at, fault.Code, "%s", fault.Message)
+			}
+			faults = append(faults, wrong)
+			continue
+		}
+		if strings.Contains(e, "@") {
+			continue
+		}
+		switch _, err := namedRole(ctx, tx, orgID, e); {
+		case errors.Is(err, store.ErrNotFound):
+			faults = append(faults, store.Invalid(at, "unknown", "is neither an e-mail address nor a role of the organization"))
+		case err != nil:
+			return nil, err
+		}
+	}
+	return faults, nil
+}
+
+// known says whether the roles that are to be told exist, all at once as errors do that are joined (F319).
+func (n *NotificationSettings) known(ctx context.Context, tx *store.Tx, orgID string) error {
+	if n == nil {
+		return nil
+	}
+	var faults []error
+	for _, list := range []struct {
+		field   string
+		entries []string
+	}{{"settings.notifications.usage_alerts", n.UsageAlerts}, {"settings.notifications.approval_requests", n.ApprovalRequests}} {
+		some, err := unknownNotified(ctx, tx, orgID, list.field, list.entries)
+		if err != nil {
+			return err
+		}
+		faults = append(faults, some...)
+	}
+	return errors.Join(faults...)
+}
+
+// namedRole is the role of an entry, whose slug may be in the plural: an exact one wins (F319).
+func namedRole(ctx context.Context, tx *store.Tx, orgID, entry string) (rbac.Role, error) {
+	role, err := rbac.FindRole(ctx, tx, orgID, entry)
+	if errors.Is(err, store.ErrNotFound) {
+		return rbac.FindRole(ctx, tx, orgID, strings.TrimSuffix(entry, "s"))
+	}
+	return role, err
 }

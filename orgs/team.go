@@ -83,6 +83,9 @@ func (m *Manager) CreateTeam(ctx context.Context, org string, in NewTeam) (t Tea
 		if err := t.validate(); err != nil {
 			return audit.Change{}, err
 		}
+		if err := t.Settings.Notifications.known(ctx, tx, orgID); err != nil {
+			return audit.Change{}, err
+		}
 		if err := slugTaken(teams.Insert(ctx, tx, &t), "team"); err != nil {
 			return audit.Change{}, err
 		}
@@ -135,6 +138,11 @@ func (m *Manager) UpdateTeam(ctx context.Context, ref string, in TeamUpdate) (t 
 		set(&t.Settings, in.Settings)
 		if err := t.validate(); err != nil {
 			return err
+		}
+		if in.Settings != nil {
+			if err := t.Settings.Notifications.known(ctx, tx, t.OrgID); err != nil {
+				return err
+			}
 		}
 		return m.mayBudget(ctx, tx, Place{t.OrgID, t.ID}, before.Settings.Budget, t.Settings.Budget)
 	})

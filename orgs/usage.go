@@ -254,8 +254,8 @@ func (m *Manager) Consumption(ctx context.Context, org, month string) (c billing
 	return c, m.usageWasRead(ctx, orgID, map[string]any{"from": c.From, "below": c.Below})
 }
 
-// CostCenters returns what belongs to the cost centres of an organization in a time. It needs usage.read, and leaves the event
-// analytics.read.
+// CostCenters returns what belongs to the cost centres of an organization in a time: those of the allocation, or with none
+// of its settings ([Manager.SetBilling]). It needs usage.read, and leaves the event analytics.read.
 func (m *Manager) CostCenters(ctx context.Context, org string, p billing.Period, a billing.CostAllocation) (list []billing.CostCenter, err error) {
 	orgID, err := m.OrgID(ctx, org)
 	if err != nil {
@@ -277,7 +277,15 @@ func (m *Manager) CostCenters(ctx context.Context, org string, p billing.Period,
 		for id, t := range named {
 			slugs[id] = t.Slug
 		}
-		list, err = m.metering.Allocate(ctx, tx, orgID, span, a, slugs)
+		by := a
+		if by.Strategy == "" && len(by.CostCenters) == 0 {
+			s, err := billing.SettingsOf(ctx, tx, orgID)
+			if err != nil {
+				return err
+			}
+			by = s.CostAllocation
+		}
+		list, err = m.metering.Allocate(ctx, tx, orgID, span, by, slugs)
 		return err
 	})
 	if err != nil {

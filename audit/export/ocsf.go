@@ -68,6 +68,7 @@ var ocsf18 = map[string]ocsfClass{
 	"approval.requested": {entityManagement, 1}, "approval.approved": {entityManagement, 3}, "approval.partly_approved": {entityManagement, 3},
 	"approval.denied": {entityManagement, 3}, "approval.withdrawn": {entityManagement, 3}, "approval.expired": {entityManagement, 9}, "approval.closed": {entityManagement, 9},
 	"budget.created": {entityManagement, 1}, "budget.updated": {entityManagement, 3}, "budget.suspended": {entityManagement, 3}, "budget.resumed": {entityManagement, 3}, "budget.corrected": {entityManagement, 3}, "budget.deleted": {entityManagement, 4},
+	"billing.updated": {entityManagement, 3},
 	"rate_limit.created": {entityManagement, 1}, "rate_limit.updated": {entityManagement, 3}, "rate_limit.deleted": {entityManagement, 4},
 	"webhook.created": {entityManagement, 1}, "webhook.updated": {entityManagement, 3}, "webhook.deleted": {entityManagement, 4}, "webhook.rotated": {entityManagement, 3},
 	"webhook.tested": {entityManagement, other}, "webhook.retried": {entityManagement, other}, "webhook.disabled": {entityManagement, 9}, "webhook.enabled": {entityManagement, 8},
@@ -78,7 +79,7 @@ var ocsf18 = map[string]ocsfClass{
 
 	"authorization.denied": {apiActivity, other}, "authorization.allowed": {apiActivity, other}, "api_key.denied": {apiActivity, other}, "security.ip_denied": {apiActivity, other},
 	"security.suspended": {apiActivity, other}, "token.denied": {apiActivity, other}, "api_key.used": {apiActivity, other}, "authorization.dropped": {eventLog, other},
-	"billing.usage_ingested": {apiActivity, 1}, "audit.read": {apiActivity, 2}, "analytics.read": {apiActivity, 2}, "report.created": {apiActivity, 2}, "export.downloaded": {apiActivity, 2}, "compliance.read": {apiActivity, 2},
+	"billing.usage_ingested": {apiActivity, 1}, "billing.alert_sent": {apiActivity, other}, "audit.read": {apiActivity, 2}, "analytics.read": {apiActivity, 2}, "report.created": {apiActivity, 2}, "export.downloaded": {apiActivity, 2}, "compliance.read": {apiActivity, 2},
 
 	audit.PrunedType: {eventLog, 2}, audit.ErasedType: {eventLog, 2}, audit.ConfigChangedType: {eventLog, other}, "audit.unreadable": {eventLog, other},
 	audit.DeliveryFailingType: {eventLog, 3}, audit.DeliveryRecoveredType: {eventLog, 3}, audit.DeliveryRetriedType: {eventLog, 3}, audit.ExportGapType: {eventLog, 3},

@@ -128,6 +128,17 @@
 //     million in 30 days are four. The fewer there are, the more the sums weigh beside them: how much each table takes,
 //     then and after the 31 days were written, stands above.
 //
+// # Group gateway
+//
+// Package proxy in front of a reverse proxy, 256 connections of clients, an upstream that answers at once, and all of them in
+// this process; the organization is in SQLite, with two rate limits, three hard budgets and an event of each call.
+//
+//   - gateway.share_p50_us, gateway.share_p99_us: of a request what does not pass in the proxy behind it: reading the body,
+//     admission, writing the answer and settling it.
+//   - gateway.rps: through all of it.
+//   - gateway.vs_plain_proxy: those over those of the proxy alone; rounds of two seconds, one after the other.
+//   - gateway.memory_growth_pct: with -full.
+//
 // # Reading the figures
 //
 // A figure is the median of several rounds, a round many calls where one call is short. Beside it the table
@@ -163,6 +174,7 @@ var groups = []group{
 	{"billing", billingBars, benchBilling},
 	{"gate", gateBars, benchGate},
 	{"usage", usageBars, benchUsage},
+	{"gateway", gatewayBars, benchGateway},
 }
 
 // bar is a figure with a limit.

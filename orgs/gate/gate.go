@@ -15,7 +15,7 @@
 // # Order
 //
 // The key; the state of organization, team and person; the limits of the key; the model; tags that
-// the team requires; the decision with its policies, features, approvals and cost limits; rate limits
+// organization and team require; the decision with its policies, features, approvals and cost limits; rate limits
 // and slots; money. The first refusal wins, and nothing of a refused call is charged, or counted as a request.
 //
 // A call for which no slot is free may wait for one ([Call.MaxWait]), the teams with a priority queue before
@@ -45,6 +45,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -52,6 +53,7 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Gate admits calls. It is safe for concurrent use. One is enough, and what it knows dies with it.
@@ -83,7 +85,8 @@ type Call struct {
 	// maximum. Without any price the cost is unknown, which hard budgets and cost limits refuse.
 	MaxCost         *decimal.Decimal
 	InputTokens     int64
-	MaxOutputTokens int64
+	MaxOutputTokens int64 // of one answer; NoOutput where there is none, as of embeddings
+	Answers         int64 // how many are asked for, each of them as long as that; 0 is one
 	Images          int64
 
 	MaxWait  time.Duration // for a slot where too many calls run; 0 does not wait
@@ -94,6 +97,9 @@ type Call struct {
 	ApprovalReason string    // for the request that an unapproved call opens
 	RequestID      string
 }
+
+// NoOutput is the MaxOutputTokens of a call that is answered without any.
+const NoOutput = -1
 
 // Admit decides on a call. A refusal is a *[Denied]; any other error is one of the store, or of ctx, and the call
 // must not be made. It must not be called inside a unit of the store.
@@ -151,7 +157,7 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 		ln.means.CompareAndSwap(m, &means{l, m.purse})
 	}
 	a.Model, a.Caller, a.Providers, a.Pool = &ln.model, &n.caller, n.providers, n.pool
-	a.MaxOutputTokens = a.estimate.Usage.OutputTokens
+	a.MaxOutputTokens = a.estimate.Usage.OutputTokens / max(c.Answers, 1)
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
 		a.id = id
@@ -166,13 +172,29 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 
 // estimate is the upper bound of the call, by the price of the moment in which it is made.
 func (g *Gate) estimate(model *billing.Model, c *Call) (billing.Estimate, error) {
-	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now,
-		billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost})
+	most := billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost}
+	if c.MaxOutputTokens == NoOutput {
+		most.OutputTokens = 1 // 0 is as many as there can be
+	}
+	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now, most)
+	switch {
+	case err != nil:
+	case c.Answers < 0 || c.Answers > maxAnswers:
+		err = store.Invalid("answers", "range", "must be from 0 to %d", maxAnswers)
+	case c.MaxOutputTokens == NoOutput:
+		e.Usage.OutputTokens = 0
+	case c.Answers > 1:
+		e.Usage.OutputTokens *= c.Answers
+		err = e.Usage.Validate()
+	}
 	if err != nil {
 		return e, invalid(err)
 	}
 	return e, nil
 }
+
+// maxAnswers is the most that one call may ask for.
+const maxAnswers = 128
 
 // tagged tests the tags of a call, without making them: that costs nothing where none are sent.
 func (n *known) tagged(c *Call) error {
@@ -184,14 +206,36 @@ func (n *known) tagged(c *Call) error {
 			return &Denied{Code: "invalid_request", Message: fmt.Sprintf("tag names have 1 to %d characters, values at most %d", orgs.MaxTagName, orgs.MaxTagValue)}
 		}
 	}
-	t := n.caller.Team
-	if t == nil || t.Settings.Budget == nil || t.Settings.Budget.RequireProjectTag == nil || !*t.Settings.Budget.RequireProjectTag {
-		return nil
-	}
-	if n.project(c.Tags) == "" {
-		return &Denied{Code: "missing_tags", Message: "the team requires the tag project", Missing: []string{"project"}}
+	if missing := n.missing(c.Tags); missing != nil {
+		return &Denied{Code: "missing_tags", Message: "these tags are required: " + strings.Join(missing, ", "), Missing: missing}
 	}
 	return nil
+}
+
+// missing are the tags that the organization requires (F228 to F231), and the team (F089), and a call has not got that sent
+// those tags: neither by itself nor by its key.
+func (n *known) missing(sent map[string]string) (list []string) {
+	for _, tag := range n.required {
+		has := ""
+		switch tag {
+		case "team":
+			if n.caller.Team != nil {
+				has = n.caller.Team.Slug
+			}
+		case "project":
+			has = n.project(sent)
+		default:
+			if value, is := sent[tag]; is {
+				has = value
+			} else {
+				has = n.caller.Key.DefaultTags[tag]
+			}
+		}
+		if has == "" {
+			list = append(list, tag)
+		}
+	}
+	return list
 }
 
 // project is the tag of that name which a call has that sent those tags: that of the key's project, always (F334).

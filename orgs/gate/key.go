@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type known struct {
 	priority  int
 	pool      string // the team whose dedicated capacity its calls take
 	providers []string
+	required  []string // tags
 
 	used  atomic.Bool // which was noted
 	lanes atomic.Pointer[map[string]*lane]
@@ -122,10 +124,14 @@ func (n *known) complete() {
 		n.until = c.Until
 	}
 	n.stopped, n.self = c.Stopped(), "api_key:"+c.Key.ID
+	n.required = c.Tags
 	if t := c.Team; t != nil {
 		n.priority = t.Priority()
 		if t.Dedicated() {
 			n.pool = t.ID
+		}
+		if b := t.Settings.Budget; b != nil && b.RequireProjectTag != nil && *b.RequireProjectTag && !slices.Contains(n.required, "project") {
+			n.required = append(slices.Clip(n.required), "project")
 		}
 		if t.Settings.Models != nil {
 			n.providers = t.Settings.Models.PreferredProviders

@@ -65,6 +65,9 @@ func TestEveryChangeCountsForTheNextCall(t *testing.T) {
 				_, err := a.UpdateTeam(a.Platform(), a.eng.ID, set(settings(t, engineering)))
 				require.NoError(t, err)
 			}, "missing_tags"},
+		"the organization requires a tag": {
+			func(t *testing.T, a acme, _ orgs.APIKey) { a.requires(t, "environment") },
+			func(t *testing.T, a acme, _ orgs.APIKey) { a.requires(t) }, "missing_tags"},
 		"the platform limits the person everywhere": {
 			func(t *testing.T, a acme, _ orgs.APIKey) {
 				_, err := a.SetRateLimit(a.Platform(), billing.RateLimit{Scope: billing.ScopeUser, ScopeID: a.dev.ID, MaxParallelRequests: &none})

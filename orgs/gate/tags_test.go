@@ -33,6 +33,48 @@ func TestACallWithoutAProjectIsRefusedWhereOneIsAskedFor(t *testing.T) { // F089
 	})
 }
 
+// requires sets the tags that calls of the organization need.
+func (a acme) requires(t *testing.T, tags ...string) {
+	t.Helper()
+	_, err := a.SetBilling(a.Platform(), a.org.ID, orgs.NewBilling{CostAllocation: billing.CostAllocation{Strategy: billing.TagBased, RequiredTags: tags}})
+	require.NoError(t, err)
+}
+
+func TestACallWithoutATagThatTheOrganizationRequiresIsRefused(t *testing.T) { // F228 to F231
+	each(t, func(t *testing.T, s *store.Store) {
+		a := newAcme(t, s, `{"budget": {"require_project_tag": true}}`, nil)
+		c := a.call("gpt-4-turbo-preview")
+		missing := func(want ...string) {
+			t.Helper()
+			require.Equal(t, want, a.refuses(t, c, "missing_tags").Missing)
+		}
+		missing("project")
+		a.requires(t, "project", "environment", "team")
+		missing("project", "environment") // all of them at once, and the team is that of the key
+		c.Tags = map[string]string{"environment": "", "team": ""}
+		missing("project", "environment")
+		c.Tags = map[string]string{"environment": "prod", "project": "apollo"}
+		require.Equal(t, map[string]string{"team": "engineering", "project": "apollo", "environment": "prod"}, a.passes(t, c).Tags())
+
+		keys, err := a.APIKeys(a.Platform(), orgs.Place{OrgID: a.org.ID, TeamID: a.eng.ID}, orgs.KeyFilter{})
+		require.NoError(t, err)
+		_, err = a.UpdateAPIKey(a.Platform(), keys.Items[0].ID, orgs.KeyUpdate{DefaultTags: &map[string]string{"project": "moon"}})
+		require.NoError(t, err)
+		c.Tags = nil
+		missing("environment") // the key fills in the other
+		c.Tags = map[string]string{"project": ""}
+		missing("project", "environment") // what the call says comes first
+
+		_, secret, err := a.CreateAPIKey(a.Platform(), orgs.NewAPIKey{Name: "of no team", Organization: a.org.ID, Permissions: []string{"models.use"}})
+		require.NoError(t, err)
+		c.Secret, c.Tags = secret, map[string]string{"project": "p", "environment": "e", "team": "engineering"}
+		missing("team") // which nobody claims
+		a.requires(t)
+		c.Tags = nil
+		a.passes(t, c)
+	})
+}
+
 func TestTheTagsOfAKeyGoWithItsCalls(t *testing.T) { // F231, F334
 	each(t, func(t *testing.T, s *store.Store) {
 		a := newAcme(t, s, `{"budget": {"require_project_tag": true}}`, nil)

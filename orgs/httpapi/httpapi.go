@@ -68,14 +68,13 @@ func (o *Options) fail(r *http.Request, err error) {
 // context, with the address of the client, its user agent and the id of the request.
 func Actor(auth Authenticate, o *Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := requestID(r)
-		w.Header().Set("X-Request-Id", id)
+		r = Identify(w, r)
 		var trusted []netip.Prefix
 		if o != nil {
 			trusted = o.TrustedProxies
 		}
-		from := audit.Source{IP: ClientIP(r, trusted), UserAgent: store.PlainText(r.UserAgent(), 300), RequestID: id}
-		r = r.WithContext(audit.WithSource(context.WithValue(r.Context(), requestKey{}, id), from))
+		from := audit.Source{IP: ClientIP(r, trusted), UserAgent: store.PlainText(r.UserAgent(), 300), RequestID: RequestID(r.Context())}
+		r = r.WithContext(audit.WithSource(r.Context(), from))
 		a, err := auth(r)
 		if err != nil {
 			WriteError(w, r, err, o)
@@ -87,7 +86,15 @@ func Actor(auth Authenticate, o *Options, next http.Handler) http.Handler {
 
 type requestKey struct{}
 
-// RequestID returns the id that [Actor] gave the request.
+// Identify gives the request its id, which is that of its X-Request-Id where that can be one, and says it in the answer.
+// [Actor] does so; it is for handlers that authenticate in another way.
+func Identify(w http.ResponseWriter, r *http.Request) *http.Request {
+	id := requestID(r)
+	w.Header().Set("X-Request-Id", id)
+	return r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+}
+
+// RequestID returns the id that [Identify] or [Actor] gave the request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id

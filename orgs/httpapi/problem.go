@@ -118,7 +118,7 @@ func Classify(err error) Problem {
 		return p
 	case errors.As(err, &field):
 		p := NewProblem(http.StatusBadRequest, "invalid_request", field.Error())
-		p.Errors = []Fault{{Location: location(field.Field), Code: field.Code, Message: field.Message}}
+		p.Errors = faultsIn(err)
 		return p
 	case errors.As(err, &denied):
 		return refusal(denied)
@@ -161,7 +161,7 @@ func Classify(err error) Problem {
 		return NewProblem(http.StatusNotFound, "not_found", "there is no such object")
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
 		return NewProblem(http.StatusConflict, "conflict", "it was changed at the same time; read it again")
-	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrClosed), errors.Is(err, billing.ErrPaymentUnavailable), errors.Is(err, context.DeadlineExceeded):
 		p := NewProblem(http.StatusServiceUnavailable, "service_unavailable", "try again later")
 		p.internal = true
 		return p
@@ -235,6 +235,21 @@ func location(field string) string {
 		return "query." + field
 	}
 	return "body." + field
+}
+
+// faultsIn are all fields that an error names, which may be joined of several.
+func faultsIn(err error) (list []Fault) {
+	switch e := err.(type) {
+	case *store.FieldError:
+		return []Fault{{Location: location(e.Field), Code: e.Code, Message: e.Message}}
+	case interface{ Unwrap() error }:
+		return faultsIn(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			list = append(list, faultsIn(one)...)
+		}
+	}
+	return list
 }
 
 // Faults are several wrong fields of one request.

@@ -129,6 +129,9 @@ func (l letter) budgetAlert(c *content, w *words, a orgs.BudgetAlert) {
 		of = l.head.Organization
 	}
 	c.vars["of"], c.vars["percent"] = line(of), w.percent(a.Threshold.Decimal())
+	if a.Amount != nil {
+		c.vars["percent"] = w.money(a.Amount.Decimal())
+	}
 	c.fact("spent", w.money(a.Spent.Decimal()))
 	c.fact("limit", w.money(a.Limit.Decimal()))
 	c.fact("period", l.period(a.PeriodStart, a.PeriodEnd))

@@ -124,8 +124,11 @@ func (l letter) moment(t time.Time) string {
 	return l.head.Date(t) + " " + t.In(l.head.Zone).Format("15:04 MST")
 }
 
-// period writes the days of a period that ends before its end.
+// period writes the days of a period that ends before its end, "" for one without an end.
 func (l letter) period(from, end time.Time) string {
+	if end.IsZero() {
+		return ""
+	}
 	return l.date(from) + " – " + l.date(end.Add(-time.Microsecond))
 }
 

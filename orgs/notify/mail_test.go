@@ -62,7 +62,7 @@ func specimens(w *world, team orgs.Team, dev, lead orgs.User) map[string]orgs.No
 		return orgs.Notification{Kind: orgs.KindBillingAlert, To: []string{"x@acme.example"}, About: orgs.BillingAlert{AlertID: "alr_1", Type: kind,
 			Spent: usd("5012.3456"), Reference: usd("5000"), Suspended: suspended, PeriodStart: march, PeriodEnd: april}}
 	}
-	due := april
+	due, amount := april, usd("750000")
 	return map[string]orgs.Notification{
 		"approval.requested":            step("approval.requested", rbac.ApprovalPending),
 		"approval.partly_approved":      step("approval.partly_approved", rbac.ApprovalPending, vote),
@@ -77,6 +77,8 @@ func specimens(w *world, team orgs.Team, dev, lead orgs.User) map[string]orgs.No
 		"billing.alert.budget_exceeded": alert(orgs.AlertBudgetExceeded, true),
 		"budget.alert": {Kind: orgs.KindBudgetAlert, TeamID: team.ID, About: orgs.BudgetAlert{BudgetID: "bud_1", Scope: billing.ScopeTeam, ScopeID: team.ID,
 			Spent: usd("812345.5"), Limit: usd("1000000"), Threshold: usd("0.805"), PeriodStart: march, PeriodEnd: april}},
+		"budget.alert.amount": {Kind: orgs.KindBudgetAlert, TeamID: team.ID, About: orgs.BudgetAlert{BudgetID: "bud_1", Scope: billing.ScopeTeam, ScopeID: team.ID,
+			Spent: usd("812345.5"), Limit: usd("1000000"), Threshold: usd("0.75"), Amount: &amount, PeriodStart: march, PeriodEnd: april}},
 		"invoice.finalized":    {Kind: orgs.KindInvoice, About: orgs.InvoiceFinalized{InvoiceID: "inv_1", Number: "2024-0042", Total: usd("99"), PeriodStart: march, PeriodEnd: april, DueAt: &due}},
 		"security.break_glass": {Kind: orgs.KindBreakGlass, About: orgs.BreakGlass{User: lead.ID, Reason: "The identity provider is down.", At: march, IP: "198.51.100.7"}},
 	}

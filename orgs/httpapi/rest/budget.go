@@ -53,9 +53,23 @@ type budgetBody struct {
 	RolloverCap    *billing.Amount    `json:"rollover_cap,omitempty"`
 	SoftLimit      *billing.Amount    `json:"soft_limit,omitempty"`
 	AlertThreshold *billing.Amount    `json:"alert_threshold,omitempty" doc:"share of the limit"`
+	Thresholds     []thresholdBody    `json:"thresholds,omitempty" doc:"others of which is told"`
 	UnknownPrice   string             `json:"unknown_price,omitempty" enum:"reject,reserve_minimum,allow_and_flag" doc:"what becomes of calls of which no price is known"`
 	UnknownMinimum *billing.Amount    `json:"unknown_minimum,omitempty" doc:"of reserve_minimum"`
 	LimitOverride  *limitOverrideBody `json:"limit_override,omitempty" doc:"another limit for some periods, from the one that runs on"`
+}
+
+type thresholdBody struct {
+	Share  *billing.Amount `json:"share,omitempty" doc:"of the effective limit, up to 10"`
+	Amount *billing.Amount `json:"amount,omitempty" doc:"instead of share"`
+}
+
+func renderThresholds(list []billing.Threshold) []thresholdBody {
+	out := make([]thresholdBody, len(list))
+	for i, t := range list {
+		out[i] = thresholdBody{amountOf(t.Share), amountOf(t.Amount)}
+	}
+	return out
 }
 
 type limitOverrideBody struct {
@@ -89,6 +103,9 @@ func (b budgetBody) input(orgID string) (billing.Budget, error) {
 	in := billing.Budget{OrgID: orgID, Scope: billing.ScopeKind(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: or(b.Hard, false), Rollover: or(b.Rollover, false), RolloverCap: decimalOf(b.RolloverCap), SoftLimit: decimalOf(b.SoftLimit),
 		AlertThreshold: decimalOf(b.AlertThreshold), UnknownPrice: billing.UnknownPrice(b.UnknownPrice), UnknownMinimum: decimalOf(b.UnknownMinimum)}
+	for _, t := range b.Thresholds {
+		in.Thresholds = append(in.Thresholds, billing.Threshold{Share: decimalOf(t.Share), Amount: decimalOf(t.Amount)})
+	}
 	if o := b.LimitOverride; o != nil {
 		in.LimitOverride = &billing.LimitOverride{Limit: o.Limit.Decimal(), Periods: o.Periods}
 	}
@@ -124,6 +141,9 @@ type budgetView struct {
 	RolloverCap    *billing.Amount    `json:"rollover_cap"`
 	SoftLimit      *billing.Amount    `json:"soft_limit"`
 	AlertThreshold *billing.Amount    `json:"alert_threshold"`
+	Thresholds     []thresholdBody    `json:"thresholds"`
+	SuspendedBy    *string            `json:"suspended_by,omitempty" doc:"the alert that has suspended it; absent: a person, or nobody"`
+	SuspendedUntil *string            `json:"suspended_until,omitempty" doc:"then it is open by itself"`
 	UnknownPrice   string             `json:"unknown_price,omitempty"`
 	UnknownMinimum *billing.Amount    `json:"unknown_minimum,omitempty"`
 	LimitOverride  *limitOverrideView `json:"limit_override" doc:"a part of effective_limit until then"`
@@ -145,8 +165,13 @@ func renderBudget(s billing.BudgetState) budgetView {
 	for i, r := range s.Raises {
 		raises[i] = raisedView{r.ID, billing.NewAmount(r.Amount), stamp(r.EndsAt)}
 	}
+	var by, until *string
+	if s.State == "suspended" {
+		by, until = optional(b.SuspendedBy), stampOf(b.SuspendedUntil)
+	}
 	return budgetView{Base: baseOf(b.Meta), Scope: string(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: b.Hard, Rollover: b.Rollover, RolloverCap: amountOf(b.RolloverCap), SoftLimit: amountOf(b.SoftLimit), AlertThreshold: amountOf(b.AlertThreshold),
+		Thresholds: renderThresholds(b.Thresholds), SuspendedBy: by, SuspendedUntil: until,
 		UnknownPrice: string(b.UnknownPrice), UnknownMinimum: amountOf(b.UnknownMinimum), LimitOverride: renderLimitOverride(b.LimitOverride), BudgetState: *renderBudgetState(&s),
 		Over: billing.NewAmount(s.Over), Forfeited: billing.NewAmount(s.Forfeited),
 		Percent: billing.NewAmount(percentOf(s)), Raises: raises}

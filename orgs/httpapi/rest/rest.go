@@ -99,6 +99,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.rateLimits()
 	a.analytics()
 	a.usage()
+	a.billing()
 	return a.open(mux), nil
 }
 

@@ -84,6 +84,8 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		switch {
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/budgets"):
 			body = `{"scope": "org", "limit": 5}`
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/billing"):
+			body = `{"payment_methods": []}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/limits"):
 			body = `{"scope": "org", "requests_per_day": 5}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/audit"):

@@ -411,12 +411,52 @@ CREATE TABLE budgets (
 	soft_limit NUMERIC,
 	limit_override JSONB,
 	suspended BOOLEAN NOT NULL,
+	suspended_by TEXT NOT NULL,
+	suspended_until TIMESTAMPTZ,
 	alert_threshold NUMERIC,
+	thresholds JSONB,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum NUMERIC,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX budgets_org_id_scope_scope_id_team_id_name_key ON budgets (org_id, scope, scope_id, team_id, name);
+CREATE INDEX budgets_suspended_id_idx ON budgets (suspended, id);
+
+CREATE TABLE fired_alerts (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	alert_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	budget_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	threshold NUMERIC NOT NULL,
+	spent NUMERIC NOT NULL,
+	reference NUMERIC NOT NULL,
+	suspended BOOLEAN NOT NULL,
+	period_start TIMESTAMPTZ NOT NULL,
+	period_end TIMESTAMPTZ NOT NULL,
+	limit_version BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX fired_alerts_org_id_id_idx ON fired_alerts (org_id, id);
+CREATE INDEX fired_alerts_alert_id_period_start_id_idx ON fired_alerts (alert_id, period_start, id);
+
+CREATE TABLE billing_settings (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	payment_methods JSONB,
+	alerts JSONB,
+	cost_allocation JSONB NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE budget_accounts (
 	id TEXT NOT NULL,
@@ -436,10 +476,10 @@ CREATE TABLE budget_accounts (
 	reserved NUMERIC NOT NULL,
 	over NUMERIC NOT NULL,
 	forfeited NUMERIC NOT NULL,
-	alerted BOOLEAN NOT NULL,
-	soft_alerted BOOLEAN NOT NULL,
-	exceeded BOOLEAN NOT NULL,
 	raises JSONB,
+	limit_version BIGINT NOT NULL,
+	told BIGINT NOT NULL,
+	told_version BIGINT NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it.
 	CONSTRAINT budget_accounts_hard CHECK (NOT hard OR spent + reserved <= "limit" + over),

@@ -412,12 +412,52 @@ CREATE TABLE budgets (
 	soft_limit TEXT,
 	limit_override TEXT,
 	suspended BOOLEAN NOT NULL,
+	suspended_by TEXT NOT NULL,
+	suspended_until TIMESTAMP,
 	alert_threshold TEXT,
+	thresholds TEXT,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX budgets_org_id_scope_scope_id_team_id_name_key ON budgets (org_id, scope, scope_id, team_id, name);
+CREATE INDEX budgets_suspended_id_idx ON budgets (suspended, id);
+
+CREATE TABLE fired_alerts (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	alert_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	budget_id TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	threshold TEXT NOT NULL,
+	spent TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	suspended BOOLEAN NOT NULL,
+	period_start TIMESTAMP NOT NULL,
+	period_end TIMESTAMP NOT NULL,
+	limit_version INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX fired_alerts_org_id_id_idx ON fired_alerts (org_id, id);
+CREATE INDEX fired_alerts_alert_id_period_start_id_idx ON fired_alerts (alert_id, period_start, id);
+
+CREATE TABLE billing_settings (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	payment_methods TEXT,
+	alerts TEXT,
+	cost_allocation TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE budget_accounts (
 	id TEXT NOT NULL,
@@ -437,10 +477,10 @@ CREATE TABLE budget_accounts (
 	reserved TEXT NOT NULL,
 	over TEXT NOT NULL,
 	forfeited TEXT NOT NULL,
-	alerted BOOLEAN NOT NULL,
-	soft_alerted BOOLEAN NOT NULL,
-	exceeded BOOLEAN NOT NULL,
 	raises TEXT,
+	limit_version INTEGER NOT NULL,
+	told INTEGER NOT NULL,
+	told_version INTEGER NOT NULL,
 	PRIMARY KEY (id),
 	-- A hard budget is never exceeded but by what is knowingly over it. Amounts are text, which does not compare as
 	-- numbers do: the difference of the whole units comes first, and that of 1e-12 where it matters.

@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/store"
+)
+
+// endpoint is one call of a vendor's API.
+type endpoint struct {
+	feature string   // that the endpoint itself is
+	longest []string // the fields that say how long an answer may be: the one that is set where none is sent comes first
+	answers bool     // n says how many are asked for
+	images  bool     // n says how many images are
+	stream  bool     // it can be streamed
+	ask     bool     // of a stream it has to be asked what was used
+	free    bool     // nothing is charged for it
+	refuse  func(http.ResponseWriter, *http.Request, problem)
+	used    func(answer []byte) (billing.Usage, bool)
+	chunk   func(*metered, []byte) (hide bool)
+}
+
+var endpoints = map[string]*endpoint{
+	"chat/completions":   {longest: []string{"max_completion_tokens", "max_tokens"}, answers: true, stream: true, ask: true, refuse: refuseOpenAI, used: usedOpenAI, chunk: chunkOpenAI},
+	"embeddings":         {feature: "embeddings", refuse: refuseOpenAI, used: usedOpenAI},
+	"images/generations": {images: true, refuse: refuseOpenAI, used: usedImages},
+	"fine_tuning/jobs":   {feature: "fine_tuning", free: true, refuse: refuseOpenAI},
+	"messages":           {longest: []string{"max_tokens"}, stream: true, refuse: refuseAnthropic, used: usedAnthropic, chunk: chunkAnthropic},
+}
+
+const (
+	visionFeature    = "vision"
+	functionsFeature = "function_calling"
+	searchFeature    = "web_search"
+)
+
+// features are what the body makes use of. It would rather see one that is not there than miss one.
+func (q *question) features(e *endpoint) (list []string, images int64) {
+	if e.feature != "" {
+		list = append(list, e.feature)
+	}
+	searches, calls := set(q.fields["web_search_options"]), set(q.fields["functions"])
+	for _, field := range []string{"tools", "plugins"} {
+		raw := q.fields[field]
+		if !set(raw) {
+			continue
+		}
+		for _, t := range texts(raw, "type", "id") {
+			searches = searches || strings.HasPrefix(t, "web")
+		}
+		calls = calls || field == "tools" && !onlySearches(raw)
+	}
+	if calls {
+		list = append(list, functionsFeature)
+	}
+	if searches {
+		list = append(list, searchFeature)
+	}
+	for _, field := range []string{"messages", "system"} {
+		raw := q.fields[field]
+		if !bytes.Contains(raw, []byte("image")) && !bytes.Contains(raw, []byte(`\u`)) {
+			continue // no part of it can be one
+		}
+		for _, t := range texts(raw, "type") {
+			if strings.Contains(t, "image") {
+				images++
+			}
+		}
+	}
+	if images > 0 {
+		list = append(list, visionFeature)
+	}
+	return list, images
+}
+
+// set says whether a value says anything.
+func set(raw json.RawMessage) bool {
+	return len(raw) > 0 && !slices.Contains([]string{"null", "[]", "{}", "false", `""`}, string(raw))
+}
+
+// onlySearches says whether all tools of the list are those of the vendor for searching the web.
+func onlySearches(raw json.RawMessage) bool {
+	var tools []map[string]json.RawMessage
+	if json.Unmarshal(raw, &tools) != nil {
+		return false
+	}
+	for _, t := range tools {
+		var kind string
+		if json.Unmarshal(t["type"], &kind) != nil || !strings.HasPrefix(kind, "web_search") {
+			return false
+		}
+	}
+	return true
+}
+
+// texts are those of all members of these names, however deep they are and how often they come: which of two the
+// upstream takes is not known.
+func texts(raw json.RawMessage, names ...string) (found []string) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	type level struct {
+		object, value bool // value: what follows is one
+		name          string
+	}
+	var at []level
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return found
+		}
+		top := len(at) - 1
+		switch v := t.(type) {
+		case json.Delim:
+			if v == '{' || v == '[' {
+				if top >= 0 {
+					at[top].value = false
+				}
+				at = append(at, level{object: v == '{'})
+			} else {
+				at = at[:top]
+			}
+			continue
+		case string:
+			if top >= 0 && at[top].object && !at[top].value {
+				at[top].name, at[top].value = v, true
+				continue
+			}
+			if top >= 0 && at[top].object && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, at[top].name) }) {
+				found = append(found, v)
+			}
+		}
+		if top >= 0 {
+			at[top].value = false
+		}
+	}
+}
+
+// number reads a whole number that may be missing.
+func (q *question) number(field string) (int64, error) {
+	raw := q.fields[field]
+	if len(raw) == 0 || string(raw) == "null" {
+		return 0, nil
+	}
+	var n int64
+	if json.Unmarshal(raw, &n) != nil || n < 0 {
+		return 0, store.Invalid(field, "type", "must be a whole number that is not negative")
+	}
+	return n, nil
+}
+
+// flag reads a truth that may be missing.
+func (q *question) flag(field string) (is bool, err error) {
+	raw := q.fields[field]
+	if len(raw) == 0 || string(raw) == "null" {
+		return false, nil
+	}
+	if json.Unmarshal(raw, &is) != nil {
+		return false, store.Invalid(field, "type", "must be true or false")
+	}
+	return is, nil
+}

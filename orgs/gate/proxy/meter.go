@@ -1,0 +1,200 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/httpapi"
+)
+
+// meter stands between the next handler and the client, and finds out what was used. Like a http.ResponseWriter it is for one
+// goroutine at a time.
+type meter struct {
+	h     *handler
+	to    http.ResponseWriter
+	r     *http.Request
+	q     *question
+	adm   *gate.Admission
+	began time.Time
+	watch *time.Timer // ends a stream that says nothing
+
+	head   http.Header // of an answer that waits
+	status int
+	mode   int
+	held   []byte // of an answer that is read when it is whole
+	stream metered
+	first  time.Duration // until the first chunk
+	ended  bool          // the next handler has returned
+}
+
+// What is done with an answer.
+const (
+	whole    = iota // it is held until it is there, and settled before the client has it
+	streamed        // it passes, chunk by chunk
+	passing         // it passes unread
+)
+
+// Header implements http.ResponseWriter.
+func (m *meter) Header() http.Header {
+	if m.mode != whole {
+		return m.to.Header()
+	}
+	if m.head == nil {
+		m.head = http.Header{}
+	}
+	return m.head
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (m *meter) WriteHeader(status int) {
+	if m.status != 0 || status < 200 { // what is underway says nothing that the client needs
+		return
+	}
+	m.status = status
+	h := m.Header()
+	if m.q.stream && status < 300 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
+		h.Del("Content-Length") // a chunk may be taken out
+		m.release(streamed)
+		m.stream.to, m.stream.chunk, m.stream.hides = m.to, m.chunk, !m.q.asked
+	}
+}
+
+// release sends the head on its way.
+func (m *meter) release(mode int) {
+	head := m.Header()
+	m.mode = mode
+	to := m.to.Header()
+	for name, values := range head {
+		if !private(name) {
+			to[name] = values
+		}
+	}
+	if rate, some := m.adm.Rate(); some {
+		httpapi.RateHeaders(to, rate)
+	}
+	m.to.WriteHeader(m.status)
+}
+
+// private says of a header of the upstream that it is about the account of the host, or would contradict what is said here.
+func private(name string) bool {
+	name = strings.ToLower(name)
+	for _, prefix := range []string{"x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "anthropic-organization-id", "openai-organization", "openai-project",
+		"set-cookie", "x-request-id", "www-authenticate", "retry-after-ms", "connection", "transfer-encoding", "strict-transport-security", "alt-svc"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Write implements http.ResponseWriter.
+func (m *meter) Write(b []byte) (int, error) {
+	if m.status == 0 {
+		m.WriteHeader(http.StatusOK)
+	}
+	switch m.mode {
+	case streamed:
+		m.watch.Reset(m.h.opt.Timeout)
+		return m.stream.Write(b)
+	case passing:
+		return m.to.Write(b)
+	}
+	if int64(len(m.held)+len(b)) > m.h.opt.MaxAnswer {
+		m.release(passing)
+		if _, err := m.to.Write(m.held); err != nil {
+			return 0, err
+		}
+		m.held = nil
+		return m.to.Write(b)
+	}
+	m.held = append(m.held, b...)
+	return len(b), nil
+}
+
+// FlushError implements what http.ResponseController asks for.
+func (m *meter) FlushError() error {
+	if m.mode == whole {
+		return nil
+	}
+	return http.NewResponseController(m.to).Flush()
+}
+
+// chunk is told of each event of a stream, and says whether the client is not to see it.
+func (m *meter) chunk(data []byte) bool {
+	if m.first == 0 {
+		m.first = time.Since(m.began)
+	}
+	return m.q.endpoint.chunk(&m.stream, data)
+}
+
+// finish settles the call, and sends an answer that has waited.
+func (m *meter) finish() {
+	if m.watch != nil {
+		m.watch.Stop()
+	}
+	switch {
+	case m.mode == streamed:
+		m.stream.end()
+		m.settle(m.used())
+	case m.status == 0, m.mode == whole && (!m.ended || m.status >= 500 && len(m.held) == 0): // nobody has answered, or it broke off
+		m.free()
+		m.h.refuse(m.to, m.r, m.q.endpoint, errUpstream)
+	case m.status >= 300:
+		m.free()
+		m.send()
+	case m.q.endpoint.free:
+		m.settle(billing.Usage{})
+		m.send()
+	case m.mode == passing, m.head.Get("Content-Encoding") != "" && m.head.Get("Content-Encoding") != "identity":
+		m.settle(billing.Usage{Cost: m.adm.Cost()})
+		m.send()
+	default:
+		u, told := m.q.endpoint.used(m.held)
+		if !told {
+			u = billing.Usage{Cost: m.adm.Cost()}
+		}
+		m.settle(u)
+		m.send()
+	}
+}
+
+// used is what a stream has used: what it has told, or else about what has come.
+func (m *meter) used() billing.Usage {
+	s := &m.stream
+	if s.told {
+		return s.usage
+	}
+	u := s.usage
+	u.OutputTokens = max(u.OutputTokens, min(max(s.chunks, (s.text+3)/4), m.most()))
+	if !s.input {
+		u.InputTokens = min(m.q.about, m.q.call.InputTokens)
+	}
+	return u
+}
+
+func (m *meter) send() {
+	if m.mode == whole {
+		m.release(passing)
+		_, _ = m.to.Write(m.held) // a client that is gone hears nothing
+	}
+}
+
+func (m *meter) settle(u billing.Usage) {
+	u.Endpoint, u.Method, u.Status, u.Latency, u.TTFT = m.r.URL.Path, m.r.Method, m.status, time.Since(m.began), m.first
+	m.tell(m.adm.Settle(m.r.Context(), u))
+}
+
+func (m *meter) free() { m.tell(m.adm.Release(m.r.Context())) }
+
+// tell tells the host what could not be settled: the call was made, and the client gets its answer.
+func (m *meter) tell(err error) {
+	if err != nil && m.h.opt.Fail != nil {
+		m.h.opt.Fail(m.r, err)
+	}
+}
+
+// most is how many tokens of all answers together are paid for.
+func (m *meter) most() int64 { return m.adm.MaxOutputTokens * max(m.q.call.Answers, 1) }

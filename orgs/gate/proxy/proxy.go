@@ -1,0 +1,218 @@
+// Package proxy puts the gate in front of a handler that speaks the APIs of AI vendors.
+//
+// It reads what a request asks for, has it admitted, and passes it on to the next handler, which forwards it in whatever way
+// the host likes, such as with an httputil.ReverseProxy. It reads in the answer what was used, streamed or not, and settles
+// it:
+//
+//	front, err := proxy.New(gate.New(manager), forward, nil)
+//	mux.Handle("/v1/", front)
+//
+// # What is served
+//
+// Below the prefix ([Options.Prefix]), and nothing else, so that nothing reaches the upstream unmetered:
+//
+//	POST chat/completions       OpenAI's Chat Completions
+//	POST embeddings             feature embeddings
+//	POST images/generations
+//	POST fine_tuning/jobs       feature fine_tuning
+//	POST messages               Anthropic's Messages
+//	GET  models, models/{id}    what the key may use, by the decision that calls are admitted by
+//
+// Tools or functions are the feature function_calling, parts that are images are vision, and tools, plugins or options of
+// web search are web_search.
+//
+// # What the upstream is told
+//
+// The model by its id, how long an answer is paid for, and, of a stream, to say at its end what it has used; a chunk that the
+// client has not asked for is taken out again. The credentials of the client are not passed on, nor is what the vendor says of
+// the account of the host.
+//
+// # What is charged
+//
+// What the answer says that was used. One that says nothing costs what was held. An answer of an error, and none at all, cost
+// nothing. Of a stream that ends before it has said what it used, because the client went away or the connection broke, what
+// came is charged, a token for each four bytes and no fewer than there were chunks, and its input likewise, unless the vendor
+// has told that. A call that is not streamed goes on when its client is gone, so that what it uses is known.
+//
+// A model that is paid for by the image has prices of 0 for tokens: what has no price at all is not known, and hard budgets refuse
+// it.
+//
+// A fine-tuning job is charged nothing here: what it trains is known when it has ended, and is reported as usage then.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/httpapi"
+)
+
+// Options of [New]; nil, and the zero value, work.
+type Options struct {
+	httpapi.Options
+
+	// Prefix is what stands before the paths of the vendors; "" is /v1.
+	Prefix string
+	// MaxWait is how long a call may wait for a slot where too many run.
+	MaxWait time.Duration
+	// Timeout is how long a call may take that is not streamed, and how long a stream may say nothing; 0 is ten minutes.
+	Timeout time.Duration
+	// MaxBody is how large the body of a request may be, and MaxAnswer how large an answer that is not streamed for its usage
+	// to be read; 0 are 32 MiB.
+	MaxBody, MaxAnswer int64
+	// ImageTokens is what an image in a request is taken for, at most, where its bytes are fewer; 0 is 4,096.
+	ImageTokens int64
+}
+
+// Call is what the next handler is asked for.
+type Call struct {
+	Admission *gate.Admission
+	Endpoint  string // below the prefix, such as chat/completions
+	Stream    bool
+}
+
+type callKey struct{}
+
+// From returns the call that a request was admitted as, nil for none.
+func From(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
+
+// Paths are those below the prefix that are served, as patterns of net/http have them.
+func Paths() []string {
+	return append(slices.Sorted(maps.Keys(endpoints)), "models", "models/{id...}")
+}
+
+type handler struct {
+	gate *gate.Gate
+	next http.Handler
+	opt  Options
+}
+
+// New returns a handler that has calls admitted and passes them on to next. The request that next gets has a body, which is
+// to be forwarded as it is, no credentials, and the [Call] in its context.
+func New(g *gate.Gate, next http.Handler, o *Options) (http.Handler, error) {
+	h := &handler{gate: g, next: next}
+	if o != nil {
+		h.opt = *o
+	}
+	if h.opt.Prefix == "" {
+		h.opt.Prefix = "/v1"
+	}
+	if h.opt.Timeout == 0 {
+		h.opt.Timeout = 10 * time.Minute
+	}
+	if h.opt.MaxBody == 0 {
+		h.opt.MaxBody = 32 << 20
+	}
+	if h.opt.MaxAnswer == 0 {
+		h.opt.MaxAnswer = 32 << 20
+	}
+	if h.opt.ImageTokens == 0 {
+		h.opt.ImageTokens = 4096
+	}
+	if !strings.HasPrefix(h.opt.Prefix, "/") || strings.HasSuffix(h.opt.Prefix, "/") {
+		return nil, errors.New("proxy: the prefix must begin with a slash and end without one")
+	}
+	if h.opt.Timeout < 0 || h.opt.MaxBody < 0 || h.opt.MaxAnswer < 0 || h.opt.ImageTokens < 0 || h.opt.MaxWait < 0 {
+		return nil, errors.New("proxy: an option is negative")
+	}
+	return h, nil
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = httpapi.Identify(w, r)
+	name, below := strings.CutPrefix(r.URL.Path, h.opt.Prefix+"/")
+	e := endpoints[name]
+	model, one := strings.CutPrefix(name, "models/")
+	if !one {
+		model = ""
+	}
+	switch {
+	case !below:
+		h.refuse(w, r, nil, errNotServed)
+	case name == "models", model != "":
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			h.refuse(w, r, nil, errMethod)
+			return
+		}
+		h.models(w, r, model)
+	case e == nil:
+		h.refuse(w, r, nil, errNotServed)
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		h.refuse(w, r, e, errMethod)
+	default:
+		h.serve(w, r, name, e)
+	}
+}
+
+// serve has a call admitted, passes it on and settles it.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *endpoint) {
+	q, err := h.read(w, r, e)
+	if err != nil {
+		h.refuse(w, r, e, err)
+		return
+	}
+	q.call.Secret, q.call.IP, q.call.RequestID = secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+	q.call.Tags, q.call.MaxWait = tags(r.Header.Get("X-Tags")), h.opt.MaxWait
+	adm, err := h.gate.Admit(r.Context(), q.call)
+	if err != nil {
+		h.refuse(w, r, e, err)
+		return
+	}
+	m := &meter{h: h, to: w, r: r, q: q, adm: adm, began: time.Now()}
+	defer func() { // whatever becomes of the next handler
+		p, sent := recover(), m.mode != whole
+		m.finish()
+		if p != nil && (sent || p != http.ErrAbortHandler) { // else the client has a whole answer
+			panic(p)
+		}
+	}()
+	// A call of which all is known in the end goes on without its client.
+	ctx, cancel := r.Context(), context.CancelFunc(nil)
+	if q.stream {
+		ctx, cancel = context.WithCancel(ctx)
+		m.watch = time.AfterFunc(h.opt.Timeout, cancel)
+	} else {
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), h.opt.Timeout)
+	}
+	defer cancel()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // where the server has one it is for shorter answers
+	h.next.ServeHTTP(m, q.forward(r.WithContext(context.WithValue(ctx, callKey{}, &Call{adm, name, q.stream})), adm))
+	m.ended = true
+}
+
+// secret is the credential of the client, as OpenAI's and as Anthropic's send it.
+func secret(r *http.Request) string {
+	if key := r.Header.Get("X-Api-Key"); key != "" {
+		return key
+	}
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(secret)
+}
+
+// tags reads the header X-Tags: project=alpha, environment=prod.
+func tags(header string) map[string]string {
+	if header == "" {
+		return nil
+	}
+	tags := map[string]string{}
+	for part := range strings.SplitSeq(header, ",") {
+		if name, value, is := strings.Cut(part, "="); is {
+			tags[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	return tags
+}
