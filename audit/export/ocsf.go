@@ -68,7 +68,7 @@ var ocsf18 = map[string]ocsfClass{
 	"approval.requested": {entityManagement, 1}, "approval.approved": {entityManagement, 3}, "approval.partly_approved": {entityManagement, 3},
 	"approval.denied": {entityManagement, 3}, "approval.withdrawn": {entityManagement, 3}, "approval.expired": {entityManagement, 9}, "approval.closed": {entityManagement, 9},
 	"budget.created": {entityManagement, 1}, "budget.updated": {entityManagement, 3}, "budget.suspended": {entityManagement, 3}, "budget.resumed": {entityManagement, 3}, "budget.corrected": {entityManagement, 3}, "budget.deleted": {entityManagement, 4},
-	"billing.updated": {entityManagement, 3},
+	"billing.updated":    {entityManagement, 3},
 	"rate_limit.created": {entityManagement, 1}, "rate_limit.updated": {entityManagement, 3}, "rate_limit.deleted": {entityManagement, 4},
 	"webhook.created": {entityManagement, 1}, "webhook.updated": {entityManagement, 3}, "webhook.deleted": {entityManagement, 4}, "webhook.rotated": {entityManagement, 3},
 	"webhook.tested": {entityManagement, other}, "webhook.retried": {entityManagement, other}, "webhook.disabled": {entityManagement, 9}, "webhook.enabled": {entityManagement, 8},
