@@ -80,6 +80,7 @@ type ActorType string
 const (
 	User     ActorType = "user"     // a person, by session or personal token
 	APIKey   ActorType = "api_key"  // a key, perhaps bound to a person
+	SCIM     ActorType = "scim"     // the identity provider of an organization, which provisions its members
 	Platform ActorType = "platform" // the operator of the host, above all organizations
 	Internal ActorType = "system"   // the library or host itself; see [System]
 )
@@ -91,6 +92,7 @@ type Actor struct {
 	ID         string // usr_… or key_…; "admin" for the platform, the reason for the system
 	Label      string // what a person would recognize: an e-mail address or a name
 	OnBehalfOf string // for a key: the user bound to it, if any
+	OrgID      string // of an identity provider: the one organization in which it acts
 
 	// Session is true when the actor came by an interactive sign-in, which an organization may
 	// bind to a second factor and a timeout; tokens and keys are not sessions.

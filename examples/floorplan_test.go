@@ -38,6 +38,7 @@ const (
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
 	gomail  = "github.com/wneessen/go-mail"
+	xtext   = "golang.org/x/text"
 	minio   = "github.com/minio/minio-go/v7"
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
@@ -60,6 +61,11 @@ var rooms = map[string]room{
 	"rbac":                        {2, []string{casbin, decimal}},
 	"billing":                     {3, []string{decimal}},
 	"orgs":                        {4, []string{decimal}},
+	"scim/schema":                 {0, []string{xtext}},
+	"scim/filter":                 {1, nil},
+	"scim/filter/filtertest":      {1, nil},
+	"scim/patch":                  {2, nil},
+	"scim":                        {6, nil},
 	"orgs/gate":                   {5, []string{decimal}},
 	"orgs/gate/proxy":             {6, nil},
 	"orgs/orgstest":               {5, []string{testify}},

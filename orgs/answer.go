@@ -126,6 +126,11 @@ func (m *Manager) join(ctx context.Context, tx *store.Tx, inv Invitation, u User
 		if err != nil && !isCode(err, "already_member") {
 			return err
 		}
+		if a, _, err := findMember(ctx, tx, Place{OrgID: inv.OrgID}, u.ID); err != nil {
+			return err
+		} else if a.State != rbac.Active {
+			return &store.ConflictError{Code: "conflict", Message: "the membership of the organization is suspended"}
+		}
 	}
 	_, err = admit(ctx, tx, rbac.Assignment{OrgID: inv.OrgID, TeamID: inv.TeamID, Subject: u.ID, RoleID: role.ID,
 		Add: inv.Permissions.Add, Remove: inv.Permissions.Remove, Source: "invitation"})

@@ -42,6 +42,7 @@ type APIKey struct {
 	Last4        string            `json:"last4"`
 	Hash         string            `json:"-"`
 	Disabled     bool              `json:"disabled"`
+	BlockedBy    string            `json:"blocked_by,omitempty"` // scim: with the membership of its person, and given back with it
 	RevokedAt    *time.Time        `json:"revoked_at"`
 	ExpiresAt    *time.Time        `json:"expires_at"`
 

@@ -128,15 +128,24 @@ func (u *uses) due(id string, at time.Time) bool {
 // Used notes that a key was used, at most once a minute; the first use in an hour is an event as well. It is no part of
 // what the key is used for: an error is for logs, and the next use is noted all the same.
 func (m *Manager) Used(ctx context.Context, c Caller) error {
-	if now := m.store.Now(); !m.uses.due(c.Key.ID, now) {
+	return m.noteUse(audit.WithActor(ctx, c.Actor), c.Key.OrgID, c.Key.ID, func(ctx context.Context, tx *store.Tx) error {
+		_, err := m.Audit().Append(ctx, tx, c.Key.OrgID, "api_keys.use", audit.Change{Type: KeyUsedType, Resource: c.Key.AuditResource(), TeamID: c.Key.TeamID})
+		return err
+	})
+}
+
+// noteUse notes that a key or token of an organization was used, at most once a minute, and calls first where it is the first
+// use in an hour.
+func (m *Manager) noteUse(ctx context.Context, orgID, id string, first func(ctx context.Context, tx *store.Tx) error) error {
+	if now := m.store.Now(); !m.uses.due(id, now) {
 		return nil
 	}
-	err := m.store.Update(audit.WithActor(ctx, c.Actor), func(ctx context.Context, tx *store.Tx) error {
-		use, err := keyUses.Get(ctx, tx, c.Key.ID)
+	err := m.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		use, err := keyUses.Get(ctx, tx, id)
 		before := use.UsedAt
 		switch fresh := errors.Is(err, store.ErrNotFound); {
 		case fresh:
-			use.ID, use.OrgID, use.UsedAt = c.Key.ID, c.Key.OrgID, tx.Now()
+			use.ID, use.OrgID, use.UsedAt = id, orgID, tx.Now()
 			if isNew, err := keyUses.InsertNew(ctx, tx, &use); err != nil || !isNew {
 				return err
 			}
@@ -148,11 +157,10 @@ func (m *Manager) Used(ctx context.Context, c Caller) error {
 				return err
 			}
 		}
-		if before.Truncate(time.Hour).Equal(tx.Now().Truncate(time.Hour)) {
+		if first == nil || before.Truncate(time.Hour).Equal(tx.Now().Truncate(time.Hour)) {
 			return nil
 		}
-		_, err = m.Audit().Append(ctx, tx, c.Key.OrgID, "api_keys.use", audit.Change{Type: KeyUsedType, Resource: c.Key.AuditResource(), TeamID: c.Key.TeamID})
-		return err
+		return first(ctx, tx)
 	})
 	if errors.Is(err, store.ErrConflict) { // another process noted it at this moment
 		return nil

@@ -229,6 +229,13 @@ func (m *Manager) EnableAPIKey(ctx context.Context, id, reason string) (APIKey, 
 }
 
 func able(k *APIKey, disabled bool) error {
+	if k.BlockedBy != "" && !disabled {
+		return &store.ConflictError{Code: "scim_managed", Message: "the person of the key has no access any more; the identity provider of the organization gives it back"}
+	}
+	if k.BlockedBy != "" { // and now for a reason that outlasts that
+		k.BlockedBy = ""
+		return nil
+	}
 	if k.Disabled == disabled {
 		return &store.ConflictError{Code: "conflict", Message: "the key is so already"}
 	}

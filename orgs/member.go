@@ -29,7 +29,8 @@ type Membership struct {
 	ID          string
 	Place       Place
 	User        User
-	Role        string // slug
+	Role        string   // slug; of several the highest, see [rbac.Guard.Ranked]
+	Roles       []string // slugs, the highest first: one, and those that the identity provider gives beside it
 	Permissions Grants
 	Effective   []string // what the member may do there, policies and settings aside
 	State       rbac.State
@@ -44,13 +45,30 @@ func (m *Manager) membership(ctx context.Context, tx *store.Tx, a rbac.Assignmen
 	if err != nil {
 		return Membership{}, err
 	}
-	role, err := rbac.RoleSlug(ctx, tx, a.RoleID)
+	roles, err := m.roleSlugs(ctx, tx, a)
 	if err != nil {
 		return Membership{}, err
 	}
 	effective, err := m.Holds(ctx, tx, a.OrgID, a.TeamID, a.Subject)
-	return Membership{ID: a.ID, Place: Place{a.OrgID, a.TeamID}, User: u, Role: role, Permissions: Grants{a.Add, a.Remove},
+	return Membership{ID: a.ID, Place: Place{a.OrgID, a.TeamID}, User: u, Role: roles[0], Roles: roles, Permissions: Grants{a.Add, a.Remove},
 		Effective: effective, State: a.State, Source: a.Source, JoinedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, Version: a.Version}, err
+}
+
+// roleSlugs are the slugs of all roles of a member there, the highest first.
+func (m *Manager) roleSlugs(ctx context.Context, tx *store.Tx, a rbac.Assignment) ([]string, error) {
+	if len(a.Given) == 0 {
+		slug, err := rbac.RoleSlug(ctx, tx, a.RoleID)
+		return []string{slug}, err
+	}
+	ranked, err := m.Ranked(ctx, tx, append([]string{a.RoleID}, a.Given...)...)
+	if err != nil {
+		return nil, err
+	}
+	var slugs []string
+	for _, r := range ranked {
+		slugs = append(slugs, r.Slug)
+	}
+	return slugs, nil
 }
 
 // findMember returns the assignment of a user (id, e-mail address or "me") at the place.

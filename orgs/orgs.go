@@ -56,6 +56,7 @@ type Service interface {
 	AuditLogs
 	Webhooks
 	Sessions
+	Provisionings
 	Credentials
 }
 
@@ -262,6 +263,16 @@ type Sessions interface {
 	EndSessions(ctx context.Context, user string, others bool) (int, error)
 }
 
+// Provisionings say what identity providers do in organizations; see [Manager.Provision] for how they do it.
+type Provisionings interface {
+	SetProvisioning(ctx context.Context, org string, in NewProvisioning) (ProvisioningSettings, []store.Warning, error)
+	SetVerifiedDomains(ctx context.Context, org string, domains ...string) (Provisioning, error)
+	Provisioning(ctx context.Context, org string) (ProvisioningSettings, error)
+	CreateSCIMToken(ctx context.Context, org string, in NewSCIMToken) (SCIMToken, string, error)
+	RevokeSCIMToken(ctx context.Context, org, id string) (SCIMToken, error)
+	SCIMTokens(ctx context.Context, org string, limit int, after string) (store.Page[SCIMToken], error)
+}
+
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)
@@ -382,7 +393,9 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // needs a table for.
 func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
-		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind()}
+		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
+		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
+		provisionedGroups.Kind(), provisionedMembers.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)

@@ -47,6 +47,9 @@ func (m *Manager) RemoveMember(ctx context.Context, at Place, user string, in Me
 		if err != nil {
 			return audit.Change{}, err
 		}
+		if err := m.managedMember(ctx, tx, a); err != nil {
+			return audit.Change{}, err
+		}
 		if !self {
 			if err := m.ceilingOfMember(ctx, tx, at, a); err != nil {
 				return audit.Change{}, err

@@ -101,6 +101,18 @@ func (m *Manager) retireRole(ctx context.Context, tx *store.Tx, role rbac.Role, 
 			return 0, err
 		}
 	}
+	p, err := provisioningOf(ctx, tx, role.OrgID)
+	if err != nil {
+		return 0, err
+	}
+	if p.names(role, other) {
+		uses++
+		if other != nil {
+			if err := provisionings.Update(ctx, tx, &p); err != nil {
+				return 0, err
+			}
+		}
+	}
 	if other == nil && uses > 0 {
 		return uses, nil
 	}

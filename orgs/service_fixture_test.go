@@ -48,6 +48,7 @@ type names struct {
 	Webhook         string // which is called with everything
 	Failure         string // a message that could not be delivered to it
 	Destination     string // of the audit log
+	SCIMToken       string
 	Limit           string // of rates of the team
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
@@ -175,5 +176,8 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	hook, _, err := f.CreateWebhook(ctx, f.id.Org, orgs.NewWebhook{URL: "https://hooks.acme.com/"})
 	require.NoError(t, err)
 	f.id.Webhook, f.id.Failure = hook.ID, "job_000000"
+	scim, _, err := f.CreateSCIMToken(ctx, f.id.Org, orgs.NewSCIMToken{Name: "entra"})
+	require.NoError(t, err)
+	f.id.SCIMToken = scim.ID
 	f.id.Token, f.id.Key, f.id.Secret, f.id.Policy, f.id.Law, f.id.Approval = token.ID, key.ID, secret, policy.ID, law.ID, approval.ID
 }

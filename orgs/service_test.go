@@ -80,7 +80,7 @@ func (a answer) or(other answer) answer {
 // methods is the table.
 func methods() []method {
 	return slices.Concat(userMethods, organizationMethods, treeMethods, teamMethods, projectMethods, memberMethods,
-		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, usageMethods, billingMethods, otherMethods)
+		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, provisioningMethods, usageMethods, billingMethods, otherMethods)
 }
 
 func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {
@@ -115,8 +115,9 @@ var outside = map[string]string{
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
 	"ExpireInvitations": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
-	"Mails": "what the host gave", "PruneSessions": "the host's, now and then", "AuthenticatePending": "turns a secret into an actor, for its second factor",
 	"ResumeDue": "the host's, now and then", "FireAlerts": "the host's, now and then",
+	"Mails": "what the host gave", "PruneSessions": "the host's, now and then", "AuthenticatePending": "turns a secret into an actor, for its second factor",
+	"Provision": "the identity provider's alone", "Provisioned": "the identity provider's alone", "AuthenticateSCIM": "turns a secret into an actor",
 	"Elapsed": "reads a clock", "Recount": "the host's, who keeps the nodes", "Fenced": "the host's, who keeps the nodes", "PruneRateWindows": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Purse": "the data path, which has decided", "Hold": "the data path, which has decided", "ReserveUpTo": "the data path, which has decided", "SettleHold": "the data path, which has decided",

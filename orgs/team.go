@@ -79,19 +79,27 @@ func (m *Manager) CreateTeam(ctx context.Context, org string, in NewTeam) (t Tea
 		return t, err
 	}
 	err = m.Change(ctx, rbac.Op{Action: "teams.create", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		t = Team{OrgID: orgID, Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings, State: rbac.Active}
-		if err := t.validate(); err != nil {
+		if t, err = m.makeTeam(ctx, tx, orgID, in); err != nil {
 			return audit.Change{}, err
 		}
-		if err := t.Settings.Notifications.known(ctx, tx, orgID); err != nil {
-			return audit.Change{}, err
-		}
-		if err := slugTaken(teams.Insert(ctx, tx, &t), "team"); err != nil {
-			return audit.Change{}, err
-		}
-		return audit.Created(&t).In(t.ID), m.applySettings(ctx, tx, t, true)
+		return audit.Created(&t).In(t.ID), nil
 	})
 	return t, err
+}
+
+// makeTeam makes a team for whoever has asked already.
+func (m *Manager) makeTeam(ctx context.Context, tx *store.Tx, orgID string, in NewTeam) (Team, error) {
+	t := Team{OrgID: orgID, Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings, State: rbac.Active}
+	if err := t.validate(); err != nil {
+		return t, err
+	}
+	if err := t.Settings.Notifications.known(ctx, tx, orgID); err != nil {
+		return t, err
+	}
+	if err := slugTaken(teams.Insert(ctx, tx, &t), "team"); err != nil {
+		return t, err
+	}
+	return t, m.applySettings(ctx, tx, t, true)
 }
 
 // applySettings writes what the settings mean to the floors below: what decisions forbid, rate limits, and the
@@ -132,6 +140,11 @@ type TeamUpdate struct {
 func (m *Manager) UpdateTeam(ctx context.Context, ref string, in TeamUpdate) (t Team, err error) {
 	return m.changeTeam(ctx, ref, "teams.update", "", func(ctx context.Context, tx *store.Tx, t *Team) error {
 		before := *t
+		if in.Name != nil && *in.Name != t.Name {
+			if err := m.managedTeam(ctx, tx, *t); err != nil {
+				return err
+			}
+		}
 		set(&t.Name, in.Name)
 		set(&t.Slug, in.Slug)
 		set(&t.Description, in.Description)
@@ -206,19 +219,30 @@ func (m *Manager) DeleteTeam(ctx context.Context, ref string, cascade bool) (t T
 		if t, err = teams.Lock(ctx, tx, at.TeamID); err != nil {
 			return audit.Change{}, err
 		}
-		keys := []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID)}
-		if err := m.endPlace(ctx, tx, at, keys, cascade); err != nil {
+		if err := m.managedTeam(ctx, tx, t); err != nil {
 			return audit.Change{}, err
 		}
-		if err := m.DropAll(ctx, tx, at.OrgID, at.TeamID); err != nil {
-			return audit.Change{}, err
-		}
-		if err := m.DropRateLimits(ctx, tx, at.OrgID, at.TeamID); err != nil {
-			return audit.Change{}, err
-		}
-		return audit.Deleted(t).In(t.ID), teams.Delete(ctx, tx, t.ID)
+		return audit.Deleted(t).In(t.ID), m.endTeam(ctx, tx, t, cascade)
 	})
 	return t, err
+}
+
+// endTeam deletes a team for whoever has asked already.
+func (m *Manager) endTeam(ctx context.Context, tx *store.Tx, t Team, cascade bool) error {
+	keys := []store.Cond{store.Eq("org_id", t.OrgID), store.Eq("team_id", t.ID)}
+	if err := m.endPlace(ctx, tx, Place{t.OrgID, t.ID}, keys, cascade); err != nil {
+		return err
+	}
+	if err := m.DropAll(ctx, tx, t.OrgID, t.ID); err != nil {
+		return err
+	}
+	if err := m.DropRateLimits(ctx, tx, t.OrgID, t.ID); err != nil {
+		return err
+	}
+	if err := unlinkGroup(ctx, tx, t.ID); err != nil {
+		return err
+	}
+	return teams.Delete(ctx, tx, t.ID)
 }
 
 // Team returns a team by id, or by a slug that only one visible team has. It needs teams.read, or

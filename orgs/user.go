@@ -314,8 +314,11 @@ func (m *Manager) expel(ctx context.Context, at Place, userID, reason string) er
 	})
 }
 
-// forgetUser removes what is left of a user: tokens, sessions and by what they sign in.
+// forgetUser removes what is left of a user: tokens, sessions, by what they sign in, and what identity providers know of them.
 func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
+	if err := forgetProvisioned(ctx, tx, userID); err != nil {
+		return err
+	}
 	for t, err := range tokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {
 		if err != nil {
 			return err

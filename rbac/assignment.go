@@ -27,6 +27,10 @@ type Assignment struct {
 	RoleID  string      `json:"role_id"`
 	Source  string      `json:"source"` // manual, invitation, sso or scim
 
+	// Given are the ids of roles that the identity provider of the organization gives beside that one, by groups: the member
+	// holds all of them. Only what comes from there changes them. The owner's is never among them.
+	Given []string `json:"given"`
+
 	Add    []string `json:"add"`    // custom grants; for a key all that it was granted
 	Remove []string `json:"remove"` // removed whatever grants them (F469)
 
@@ -69,6 +73,17 @@ type seat struct {
 type keySeat struct {
 	bound, createdBy string
 	actsAsTeam       bool
+}
+
+// seats are that of the role, and one of each role that is given beside it. What is removed from the member is removed
+// from all of them.
+func (a *Assignment) seats() []seat {
+	seats := make([]seat, 1, 1+len(a.Given))
+	seats[0] = a.seat()
+	for _, role := range a.Given {
+		seats = append(seats, seat{teamID: a.TeamID, roleID: role, active: a.State == Active, remove: a.Remove})
+	}
+	return seats
 }
 
 func (a *Assignment) seat() seat {

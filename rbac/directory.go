@@ -27,9 +27,9 @@ func (d *directory) with(subject string, held []Assignment) *directory {
 	if len(held) == 0 {
 		next.subjects = *d.subjects.without(subject)
 	} else {
-		seats := make([]seat, len(held))
+		seats := make([]seat, 0, len(held))
 		for i := range held {
-			seats[i] = held[i].seat()
+			seats = append(seats, held[i].seats()...)
 		}
 		next.subjects = *d.subjects.with(subject, d.stakes.of(seats))
 	}
@@ -109,7 +109,7 @@ type stakes struct {
 
 // of returns the stake of those who have these seats, which it sorts and does not keep.
 func (s *stakes) of(seats []seat) *stake {
-	slices.SortFunc(seats, func(a, b seat) int { return cmp.Compare(a.teamID, b.teamID) })
+	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.teamID, b.teamID) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.key = s.key[:0]
@@ -157,13 +157,14 @@ type taken struct {
 }
 
 func (b *directoryBuilder) add(a *Assignment) {
-	s := a.seat()
-	s.teamID, s.roleID = b.layer.same(s.teamID), b.layer.same(s.roleID)
-	b.all = append(b.all, taken{a.Subject, s})
+	for _, s := range a.seats() {
+		s.teamID, s.roleID = b.layer.same(s.teamID), b.layer.same(s.roleID)
+		b.all = append(b.all, taken{a.Subject, s})
+	}
 }
 
 func (b *directoryBuilder) directory() *directory {
-	slices.SortFunc(b.all, func(a, b taken) int { return strings.Compare(a.subject, b.subject) })
+	slices.SortStableFunc(b.all, func(a, b taken) int { return strings.Compare(a.subject, b.subject) })
 	subjects := 0
 	for i := range b.all {
 		if i == 0 || b.all[i].subject != b.all[i-1].subject {

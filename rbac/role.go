@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -226,12 +227,9 @@ func (g *Guard) RetireRole(ctx context.Context, tx *store.Tx, role Role, other *
 	if role.seeded() {
 		return 0, &store.ConflictError{Code: "conflict", Message: "every organization has the role " + role.Slug}
 	}
-	var holders []Assignment
-	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID), store.Eq("role_id", role.ID)}}) {
-		if err != nil {
-			return 0, err
-		}
-		holders = append(holders, a)
+	holders, err := holdersOf(ctx, tx, role)
+	if err != nil {
+		return 0, err
 	}
 	var naming []Policy
 	for p, err := range policies.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID)}}) {
@@ -246,7 +244,7 @@ func (g *Guard) RetireRole(ctx context.Context, tx *store.Tx, role Role, other *
 		return len(holders) + len(naming), nil
 	}
 	for _, a := range holders {
-		a.RoleID = other.ID
+		a.replaceRole(role.ID, other.ID)
 		if err := Assignments.Update(ctx, tx, &a); err != nil {
 			return 0, err
 		}
@@ -273,6 +271,79 @@ func (g *Guard) RetireRole(ctx context.Context, tx *store.Tx, role Role, other *
 		}
 	}
 	return 0, roles.Delete(ctx, tx, role.ID)
+}
+
+// holdersOf are the assignments by a role, or with one that is given beside theirs.
+func holdersOf(ctx context.Context, tx *store.Tx, role Role) (holders []Assignment, err error) {
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", role.OrgID), store.Eq("role_id", role.ID)}}) {
+		if err != nil {
+			return nil, err
+		}
+		holders = append(holders, a)
+	}
+	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{
+		store.Eq("org_id", role.OrgID), store.Eq("team_id", ""), store.Eq("kind", Member)}}) {
+		if err != nil {
+			return nil, err
+		}
+		if a.RoleID != role.ID && slices.Contains(a.Given, role.ID) {
+			holders = append(holders, a)
+		}
+	}
+	return holders, nil
+}
+
+// replaceRole puts one role in the place of another.
+func (a *Assignment) replaceRole(id, other string) {
+	if a.RoleID == id {
+		a.RoleID = other
+	}
+	given := slices.DeleteFunc(slices.Clone(a.Given), func(role string) bool { return role == id || role == other })
+	if len(given) < len(a.Given) {
+		given = append(given, other)
+	}
+	slices.Sort(given)
+	a.Given = given
+}
+
+// Ranked returns the roles of those ids, the highest first: the owner's, then those whose holders may do more than read, then
+// those that read more; of equal ones that of the lower id. The order of the ids does not matter.
+func (g *Guard) Ranked(ctx context.Context, tx *store.Tx, ids ...string) ([]Role, error) {
+	type ranked struct {
+		Role
+		rank int
+	}
+	var found []ranked
+	for r, err := range roles.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+		if err != nil {
+			return nil, err
+		}
+		one := ranked{Role: r}
+		permissions, err := parsePermissions(r.Permissions)
+		if err != nil {
+			return nil, err
+		}
+		all := g.vocabulary.Actions()
+		for _, action := range all {
+			switch {
+			case !slices.ContainsFunc(permissions, func(p Permission) bool { return p.Covers(action) }):
+			case strings.HasSuffix(action, ".read"):
+				one.rank++
+			default:
+				one.rank += len(all)
+			}
+		}
+		if r.Slug == OwnerRole {
+			one.rank = len(all) * len(all)
+		}
+		found = append(found, one)
+	}
+	slices.SortFunc(found, func(a, b ranked) int { return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.ID, b.ID)) })
+	all := make([]Role, len(found))
+	for i := range found {
+		all[i] = found[i].Role
+	}
+	return all, nil
 }
 
 // HeldBy counts the memberships by a role.

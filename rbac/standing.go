@@ -31,13 +31,14 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 		if err != nil {
 			return st, err
 		}
-		held := a.seat()
-		held.level = int32(slices.Index(ids, a.OrgID))
-		switch {
-		case held.level == 0:
-			st.held = append(st.held, held)
-		case held.flowsDown():
-			above = append(above, held)
+		for _, held := range a.seats() {
+			held.level = int32(slices.Index(ids, a.OrgID))
+			switch {
+			case held.level == 0:
+				st.held = append(st.held, held)
+			case held.flowsDown():
+				above = append(above, held)
+			}
 		}
 	}
 	if len(st.held)+len(above) == 0 {
@@ -55,7 +56,7 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 	if len(st.held) == 0 {
 		return st, store.ErrNotFound
 	}
-	slices.SortFunc(st.held, func(a, b seat) int { return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.teamID, b.teamID)) })
+	slices.SortStableFunc(st.held, func(a, b seat) int { return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.teamID, b.teamID)) })
 	return st, nil
 }
 

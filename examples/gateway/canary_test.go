@@ -136,6 +136,16 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 			call(401, "ok_live_canary-of-nobody", "GET", org, "")
 			secrets["a key of nobody"] = "ok_live_canary-of-nobody"
 
+			call(200, key, "PUT", org+"/provisioning", `{"scim_enabled": true, "auto_provision_users": true, "sync_groups": true}`)
+			provider := call(201, key, "POST", org+"/provisioning/tokens", `{"name": "made"}`, "token")
+			secrets["a token that was chosen"], secrets["a password that a provider sends"] = "canary-scim-chosen", "canary-scim-password"
+			call(201, key, "POST", org+"/provisioning/tokens", `{"name": "chosen", "secret": "canary-scim-chosen"}`)
+			const person = `{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "anna@acme.example", "password": "canary-scim-password"}`
+			anna := call(201, provider["token"].(string), "POST", "/scim/v2/Users", person)["id"].(string)
+			call(200, "canary-scim-chosen", "PUT", "/scim/v2/Users/"+anna, person)
+			call(409, "canary-scim-chosen", "POST", "/scim/v2/Users", person)
+			call(400, "canary-scim-chosen", "POST", "/scim/v2/Users", person[:len(person)-1])
+
 			call(201, key, "POST", org+"/invitations", `{"email": "new@acme.example", "role": "member", "message": "come"}`)
 			select {
 			case mail := <-mails:

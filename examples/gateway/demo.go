@@ -23,6 +23,7 @@ type demo struct {
 	upstream *http.Server
 	research string // secrets of keys
 	intern   string
+	scim     string // token of its identity provider
 }
 
 // demoModels are what the demonstration serves.
@@ -84,6 +85,12 @@ func (d *demo) seed(ctx context.Context, m *orgs.Manager) error {
 	if d.research, err = key("Research", `{"budget": {"monthly_limit": 100, "hard_limit": true}, "models": {"allowed": ["gpt-*", "claude-*", "text-embedding-*"]}}`); err != nil {
 		return err
 	}
+	if _, _, err := m.SetProvisioning(as, org.ID, orgs.NewProvisioning{Enabled: true, AutoProvision: true, SyncGroups: true}); err != nil {
+		return err
+	}
+	if _, d.scim, err = m.CreateSCIMToken(as, org.ID, orgs.NewSCIMToken{Name: "demo"}); err != nil {
+		return err
+	}
 	d.intern, err = key("Interns", `{"budget": {"monthly_limit": 0.0001, "hard_limit": true}, "models": {"allowed": ["gpt-4o-mini"]}}`)
 	return err
 }
@@ -96,5 +103,6 @@ func (d *demo) print(out io.Writer, url string) {
 	line("allowed, and streamed", d.research, `{"model": "gpt-4o", "stream": true, "max_tokens": 100, "messages": [{"role": "user", "content": "Who are you?"}]}`)
 	line("refused: the team may not use that model", d.intern, `{"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "Who are you?"}]}`)
 	line("over budget: the team has a hundredth of a cent a month", d.intern, `{"model": "gpt-4o-mini", "max_tokens": 4000, "messages": [{"role": "user", "content": "Who are you?"}]}`)
+	fmt.Fprintf(out, "\n# for an identity provider\nscim: %s/scim/v2 token: %s\n", url, d.scim)
 	fmt.Fprintf(out, "\n# what it came to\ncurl -s '%s/v1/organizations/acme/analytics?period=today' -H 'Authorization: Bearer '\"$ADMIN_KEY\"\n\n", url)
 }

@@ -9,7 +9,8 @@
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
 // secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
-// OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Identity providers reach SCIM at
+// /scim/v2 below -url. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
 // X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT: calls that run have 20 seconds, streams that run longer are cut, and
 // what all of them have used is settled. With -pprof it serves profiles at another address.
@@ -49,6 +50,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/orgs/signin"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
@@ -58,6 +60,7 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
+	public := flag.String("url", "", "where clients reach this gateway, as https://gateway.example; empty is the address that it listens on")
 	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine), upstream: upstreamFlags()}
 	flag.BoolVar(&o.demo, "demo", false, "try it: in memory, with a model that only talks")
 	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
@@ -75,7 +78,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	o.addr, o.db, o.adminKey, o.auditKey = *addr, *db, *key, *auditKey
+	o.addr, o.db, o.adminKey, o.auditKey, o.url = *addr, *db, *key, *auditKey, *public
 	if err := run(ctx, os.Stdout, os.Stderr, o); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
@@ -84,8 +87,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	addr, db, adminKey, auditKey, pprof, journal string
-	demo                                         bool
+	addr, db, adminKey, auditKey, pprof, journal, url string
+	demo                                              bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -116,22 +119,6 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 		return err
 	}
 	defer parts.Close()
-	h, err := handler(parts, o, log)
-	if err != nil {
-		return err
-	}
-	if try != nil {
-		if err := try.seed(ctx, parts.Manager); err != nil {
-			return err
-		}
-	}
-	if o.pprof != "" {
-		profiles, err := profile(ctx, o.pprof)
-		if err != nil {
-			return err
-		}
-		defer profiles.Close()
-	}
 	finish, err := work(ctx, parts, o.exports, log)
 	if err != nil {
 		return err
@@ -141,13 +128,32 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.url == "" {
+		o.url = "http://" + listener.Addr().String()
+	}
+	h, err := handler(parts, o, log)
+	if err == nil && try != nil {
+		err = try.seed(ctx, parts.Manager)
+	}
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	if o.pprof != "" {
+		profiles, err := profile(ctx, o.pprof)
+		if err != nil {
+			listener.Close()
+			return err
+		}
+		defer profiles.Close()
+	}
 	var running sync.WaitGroup
 	server := &http.Server{Handler: inFlight(&running, h), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
 	if try != nil {
-		try.print(out, "http://"+listener.Addr().String())
+		try.print(out, o.url)
 	}
 
 	select {
@@ -242,24 +248,6 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 	return p, err
 }
 
-// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
-// factors are sealed with.
-func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
-	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
-	if err != nil {
-		return nil, err
-	}
-	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
-	if err != nil || !p.sealer.Ready() {
-		return native, err
-	}
-	service, err := signin.New(p.Manager, &signin.Options{Seal: p.sealer, Issuer: "orgkit gateway"})
-	if err != nil {
-		return nil, err
-	}
-	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
-}
-
 // openJournal opens the journal of budgets, nil where there is to be none.
 func (o *options) openJournal() (*billing.Journal, error) {
 	dir := o.journal
@@ -279,6 +267,24 @@ func (o *options) openJournal() (*billing.Journal, error) {
 	return j, err
 }
 
+// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
+// factors are sealed with.
+func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
+	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
+	if err != nil {
+		return nil, err
+	}
+	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	if err != nil || !p.sealer.Ready() {
+		return native, err
+	}
+	service, err := signin.New(p.Manager, &signin.Options{Seal: p.sealer, Issuer: "orgkit gateway"})
+	if err != nil {
+		return nil, err
+	}
+	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+}
+
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -287,6 +293,13 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	directory, err := scim.New(m, o.url+"/scim/v2", &scim.Options{HTTP: &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
+		log.ErrorContext(r.Context(), "provisioning failed", "error", err)
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/scim/v2/", http.StripPrefix("/scim/v2", directory))
 	if o.upstream != nil && len(o.upstream.list) > 0 {
 		edge := httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 			log.ErrorContext(r.Context(), "call failed", "request_id", httpapi.RequestID(r.Context()), "error", err)

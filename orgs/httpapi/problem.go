@@ -38,11 +38,20 @@ type Problem struct {
 	// RequestIncreaseURL is where a raise of the budget is asked for: of a problem that Classify made the path alone.
 	RequestIncreaseURL string `json:"request_increase_url,omitempty"`
 	RetryAfter         int64  `json:"retry_after,omitempty"` // seconds
+	// RequiredApproval is what would open a call of the data plane that needs an approval.
+	RequiredApproval *RequiredApproval `json:"required_approval,omitempty"`
 	ExistingID         string `json:"existing_id,omitempty"`
 
 	Vendor Vendor `json:"error"`
 
 	internal bool // the caller did nothing wrong
+}
+
+// RequiredApproval is the request for an approval that a refused call has opened, or would have with a reason.
+type RequiredApproval struct {
+	ID         string `json:"id,omitempty"`
+	Status     string `json:"status"` // pending, or reason_required
+	RequestURL string `json:"request_url,omitempty"`
 }
 
 // Vendor is the error object of AI vendors.
@@ -183,6 +192,9 @@ func raisesPath(e *billing.Exceeded) string {
 func (p Problem) LinkedTo(base string) Problem {
 	if p.RequestIncreaseURL != "" {
 		p.RequestIncreaseURL = base + p.RequestIncreaseURL
+	}
+	if a := p.RequiredApproval; a != nil && a.RequestURL != "" {
+		p.RequiredApproval = &RequiredApproval{a.ID, a.Status, base + a.RequestURL}
 	}
 	return p
 }

@@ -18,6 +18,9 @@
 //	POST messages               Anthropic's Messages
 //	GET  models, models/{id}    what the key may use, by the decision that calls are admitted by
 //
+// X-Tags has tags of the call, as project=alpha, environment=prod, and X-Approval-Reason the reason for an approval that the call
+// needs: a call that has one opens the request for it.
+//
 // Tools or functions are the feature function_calling, parts that are images are vision, and tools, plugins or options of
 // web search are web_search.
 //
@@ -163,7 +166,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		return
 	}
 	q.call.Secret, q.call.IP, q.call.RequestID = secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
-	q.call.Tags, q.call.MaxWait = tags(r.Header.Get("X-Tags")), h.opt.MaxWait
+	q.call.Tags, q.call.MaxWait, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, r.Header.Get("X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
 		h.refuse(w, r, e, err)

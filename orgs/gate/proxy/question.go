@@ -112,7 +112,7 @@ func (q *question) forward(r *http.Request, adm *gate.Admission) *http.Request {
 	}
 	body := q.body()
 	out := r.Clone(r.Context())
-	for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Content-Encoding"} {
+	for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Content-Encoding"} {
 		out.Header.Del(name)
 	}
 	out.Header.Set("Accept-Encoding", "identity") // what was used is read in the answer

@@ -56,6 +56,12 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 		if p.Status == http.StatusForbidden { // a decision, whose reason is more than what is missing
 			p.Detail, p.Vendor.Message = d.Message, d.Message
 		}
+		switch {
+		case d.ApprovalID != "":
+			p.RequiredApproval = &httpapi.RequiredApproval{ID: d.ApprovalID, Status: "pending", RequestURL: "/v1/approvals/" + d.ApprovalID}
+		case d.ReasonRequired:
+			p.RequiredApproval = &httpapi.RequiredApproval{Status: "reason_required"}
+		}
 		p.DecisionID, p.Remedy = d.DecisionID, d.Remedy
 		if d.Rate != nil {
 			httpapi.RateHeaders(w.Header(), *d.Rate)

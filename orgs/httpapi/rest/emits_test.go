@@ -86,6 +86,9 @@ var doings = map[string]done{
 func init() {
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/rotate"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
+	doings["PUT /v1/organizations/{org}/provisioning"] = done{body: `{"scim_enabled": true, "role_mapping": {"Engineering": "member"}}`}
+	doings["POST /v1/organizations/{org}/provisioning/tokens"] = done{body: `{"name": "new"}`}
+	doings["DELETE /v1/organizations/{org}/provisioning/tokens/{scim_token}"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/failures/{failure}/retry"] = done{}
 	doings["POST /v1/organizations/{org}/audit/destinations/{destination}/retry"] = done{}
 	for _, at := range []string{"/v1/teams/{team}/budget", "/v1/organizations/{org}/budgets/{budget}"} {
@@ -167,6 +170,7 @@ func newSettled(t *testing.T) *settled {
 	w.post("/v1/teams/"+w.ids["team"]+"/members", `{"user_id": "`+asker+`", "role": "member"}`)
 	w.ids["raise"] = asks.post("/v1/teams/"+w.ids["team"]+"/budget/raises", `{"amount": 5}`)["id"].(string)
 	w.ids["limit"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/limits", `{"scope": "org", "requests_per_minute": 100}`)["id"].(string)
+	made("scim_token", "/v1/organizations/{org}/provisioning/tokens", `{"name": "t"}`)
 	made("webhook", "/v1/organizations/{org}/webhooks", `{"url": "https://hooks.acme.com/"}`)
 	w.ids["failure"], _ = undelivered(t, s, w.ids["org"], w.ids["webhook"])
 	config := w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/audit", `{"export_destinations": [{"type": "siem", "endpoint": "https://siem.acme.com/"}]}`)

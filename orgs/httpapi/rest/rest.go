@@ -96,6 +96,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.accessLog()
 	a.auditConfig()
 	a.webhooks()
+	a.provisioning()
 	a.rateLimits()
 	a.analytics()
 	a.usage()

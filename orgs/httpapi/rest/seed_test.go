@@ -1,6 +1,9 @@
 package rest_test
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/gate/proxy"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/storetest"
 )
@@ -126,6 +131,7 @@ func TestTheSeedReplayed(t *testing.T) {
 		require.Len(t, c.call(200, "GET", orgPath+"/audit/logs?resources=team:data_science&event_types=team.created", "")["data"], 1) // F302, F318
 
 		dataPlane(t, c, lead, key["key"].(string), tuesday)
+		proxied(t, c, lead, clock, eng, body(t, "api_key", "{team}", teams["engineering"]))
 	})
 }
 
@@ -170,4 +176,64 @@ func dataPlane(t *testing.T, c, lead *client, secret string, now time.Time) {
 	c.as(token, office).call(200, "POST", decision, `{"decision": "approve", "reason": "fine"}`)
 	require.Empty(t, code(func(c *gate.Call) { c.Model = "gpt-4-32k" }))
 	require.Equal(t, "cost_limit_exceeded", code(func(c *gate.Call) { c.Model, c.InputTokens = "gpt-4-32k", 200_000 }))
+}
+
+// proxied holds the same paragraph through package proxy, with a key of its own, the rate limit included.
+func proxied(t *testing.T, c, lead *client, clock *storetest.Clock, team, key string) {
+	secret := lead.post("/v1/api-keys", strings.Replace(key, `"name": "`, `"name": "proxied `, 1))["key"].(string)
+	model := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"usage": {"prompt_tokens": 10, "completion_tokens": 10}}`)
+	})
+	front, err := proxy.New(c.gate, model, &proxy.Options{Options: httpapi.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}})
+	require.NoError(t, err)
+	ask := func(model, ip, reason string, more string) (int, object) {
+		r := httptest.NewRequest("POST", "/v1/chat/completions", strings.NewReader(`{"model": "`+model+`", "max_tokens": 100`+more+`, "messages": []}`))
+		r.Header.Set("Authorization", "Bearer "+secret)
+		r.Header.Set("X-Forwarded-For", ip)
+		r.Header.Set("X-Approval-Reason", reason)
+		w := httptest.NewRecorder()
+		front.ServeHTTP(w, r)
+		return w.Code, parse(t, w.Body.String())
+	}
+	code := func(model, ip string) any {
+		status, o := ask(model, ip, "", "")
+		if status == 200 {
+			return status
+		}
+		require.Equal(t, 403, status)
+		return o["code"]
+	}
+	const turbo, inside = "gpt-4-turbo-preview", "10.0.1.7"
+	require.Equal(t, 200, code(turbo, inside))
+	require.Equal(t, "ip_denied", code(turbo, "10.0.2.7"))
+	require.Equal(t, "model_not_allowed", code("dall-e-3", inside))
+
+	for _, granted := range c.call(200, "GET", team+"/approvals", "")["data"].([]any) { // or it would be open
+		lead.call(200, "DELETE", "/v1/approvals/"+granted.(object)["id"].(string), `{}`)
+	}
+	_, o := ask("gpt-4-32k", inside, "", "")
+	require.Equal(t, object{"status": "reason_required"}, o["required_approval"])
+	dave := c.call(200, "GET", "/v1/users/dave@acme.com", "")["id"].(string)
+	token := c.post("/v1/users/"+dave+"/tokens", `{"name": "approve again"}`)["token"].(string)
+	status, o := ask("gpt-4-32k", inside, "longer contracts", "")
+	require.Equal(t, []any{403, "approval_required"}, []any{status, o["code"]})
+	needed := o["required_approval"].(object)
+	require.Equal(t, "pending", needed["status"])
+	c.as(token, office).call(200, "POST", needed["request_url"].(string)+"/decision", `{"decision": "approve", "reason": "fine"}`)
+	require.Equal(t, 200, code("gpt-4-32k", inside))
+	status, o = ask("gpt-4-32k", inside, "", `, "metadata": {"text": "`+strings.Repeat("x", 200_000)+`"}`)
+	require.Equal(t, []any{403, "cost_limit_exceeded"}, []any{status, o["code"]})
+
+	clock.Advance(time.Minute) // another window
+	for n := range 100 {
+		status, o := ask(turbo, inside, "", "")
+		require.Equal(t, 200, status, "call %d: %v", n, o)
+	}
+	status, o = ask(turbo, inside, "", "")
+	require.Equal(t, []any{429, "rate_limit_exceeded"}, []any{status, o["code"]})
+	clock.Advance(7*time.Hour + 57*time.Minute) // 17:58, and the second factor was proved too long ago
+	require.Equal(t, "mfa_required", code(turbo, inside))
+	clock.Advance(2*time.Hour + 2*time.Minute) // 20:00
+	require.Equal(t, "policy_denied", code(turbo, inside))
 }

@@ -205,6 +205,7 @@ CREATE TABLE api_keys (
 	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
+	blocked_by TEXT NOT NULL,
 	revoked_at TIMESTAMPTZ,
 	expires_at TIMESTAMPTZ,
 	previous_hash TEXT,
@@ -260,6 +261,120 @@ CREATE TABLE webhook_calls (
 	PRIMARY KEY (id)
 );
 
+CREATE TABLE provisionings (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	base_url TEXT NOT NULL,
+	auto_provision BOOLEAN NOT NULL,
+	auto_deprovision BOOLEAN NOT NULL,
+	sync_groups BOOLEAN NOT NULL,
+	role_mapping JSONB,
+	default_role TEXT NOT NULL,
+	allowed_roles JSONB,
+	link TEXT NOT NULL,
+	local_edits BOOLEAN NOT NULL,
+	domains JSONB,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE scim_tokens (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	hint TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	expires_at TIMESTAMPTZ,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX scim_tokens_hash_key ON scim_tokens (hash);
+CREATE INDEX scim_tokens_org_id_created_at_idx ON scim_tokens (org_id, created_at, id);
+
+CREATE TABLE provisioned_users (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	user_name TEXT NOT NULL,
+	user_name_key TEXT NOT NULL,
+	external_id TEXT,
+	active BOOLEAN NOT NULL,
+	made BOOLEAN NOT NULL,
+	attributes JSONB,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX provisioned_users_org_id_user_name_key_key ON provisioned_users (org_id, user_name_key);
+CREATE UNIQUE INDEX provisioned_users_org_id_external_id_key ON provisioned_users (org_id, external_id);
+CREATE UNIQUE INDEX provisioned_users_org_id_user_id_key ON provisioned_users (org_id, user_id);
+CREATE INDEX provisioned_users_org_id_idx ON provisioned_users (org_id, id);
+CREATE INDEX provisioned_users_user_id_idx ON provisioned_users (user_id, id);
+
+CREATE TABLE provisioned_emails (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	value_key TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX provisioned_emails_user_id_value_key_key ON provisioned_emails (user_id, value_key);
+CREATE INDEX provisioned_emails_org_id_value_key_idx ON provisioned_emails (org_id, value_key, id);
+
+CREATE TABLE provisioned_departures (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	external_id TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	made BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX provisioned_departures_org_id_external_id_key ON provisioned_departures (org_id, external_id);
+CREATE INDEX provisioned_departures_user_id_idx ON provisioned_departures (user_id, id);
+
+CREATE TABLE provisioned_groups (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT,
+	name TEXT NOT NULL,
+	name_key TEXT NOT NULL,
+	external_id TEXT,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX provisioned_groups_org_id_name_key_key ON provisioned_groups (org_id, name_key);
+CREATE UNIQUE INDEX provisioned_groups_org_id_external_id_key ON provisioned_groups (org_id, external_id);
+CREATE UNIQUE INDEX provisioned_groups_team_id_key ON provisioned_groups (team_id);
+CREATE INDEX provisioned_groups_org_id_idx ON provisioned_groups (org_id, id);
+
+CREATE TABLE provisioned_members (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	group_id TEXT NOT NULL,
+	member_id TEXT NOT NULL,
+	is_group BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX provisioned_members_group_id_member_id_key ON provisioned_members (group_id, member_id);
+CREATE INDEX provisioned_members_group_id_idx ON provisioned_members (group_id, id);
+CREATE INDEX provisioned_members_member_id_idx ON provisioned_members (member_id, id);
+
 CREATE TABLE scopes (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,
@@ -290,6 +405,7 @@ CREATE TABLE assignments (
 	state TEXT NOT NULL,
 	role_id TEXT NOT NULL,
 	source TEXT NOT NULL,
+	given JSONB,
 	"add" JSONB,
 	remove JSONB,
 	bound TEXT NOT NULL,

@@ -1,0 +1,270 @@
+package orgs
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// AddMembers makes users and groups, by their ids, members of a group, and says how many were none before. All of them are
+// looked at before anything is written; one that is unknown is a *store.FieldError, as is a group that this one is in.
+func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string) (added int, err error) {
+	users, err := p.classify(ctx, g, memberIDs)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range memberIDs {
+		u, isUser := users[id]
+		m := ProvisionedMember{OrgID: p.orgID, GroupID: g.ID, MemberID: id, IsGroup: !isUser}
+		fresh, err := provisionedMembers.InsertNew(ctx, p.tx, &m)
+		if err != nil {
+			return added, err
+		}
+		if !fresh {
+			continue
+		}
+		added++
+		if isUser {
+			if err := p.joined(ctx, g, u); err != nil {
+				return added, err
+			}
+		}
+	}
+	return added, nil
+}
+
+// classify returns the users among the ids. The others are groups.
+func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberIDs []string) (users map[string]ProvisionedUser, err error) {
+	list, err := p.UsersWith(ctx, "id", memberIDs)
+	if err != nil {
+		return nil, err
+	}
+	users = make(map[string]ProvisionedUser, len(list))
+	for _, u := range list {
+		users[u.ID] = u
+	}
+	var rest []string
+	for _, id := range memberIDs {
+		if _, is := users[id]; !is {
+			rest = append(rest, id)
+		}
+	}
+	if len(rest) == 0 {
+		return users, nil
+	}
+	nested, err := p.GroupsWith(ctx, "id", rest)
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string]bool{}
+	for _, n := range nested {
+		groups[n.ID] = true
+	}
+	above, err := p.above(ctx, g.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range memberIDs {
+		_, isUser := users[id]
+		switch {
+		case isUser:
+		case !groups[id]:
+			return nil, noMember(i)
+		case above[id]:
+			cycle := noMember(i).(*store.FieldError)
+			cycle.Code, cycle.Message = "cycle", "is this group, or one that it is in"
+			return nil, cycle
+		}
+	}
+	return users, nil
+}
+
+// above are the groups that a group is in, itself too, however deep.
+func (p *Provisioner) above(ctx context.Context, groupID string) (map[string]bool, error) {
+	seen := map[string]bool{groupID: true}
+	for members := []string{groupID}; len(members) > 0; {
+		up, err := ids(provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.In("member_id", members)}}),
+			func(m ProvisionedMember) string { return m.GroupID })
+		if err != nil {
+			return nil, err
+		}
+		members = nil
+		for _, id := range up {
+			if !seen[id] {
+				seen[id] = true
+				members = append(members, id)
+			}
+		}
+	}
+	return seen, nil
+}
+
+// RemoveMembers ends memberships of a group, nil all of them, and says how many there were. Ids that are no members do not
+// matter.
+func (p *Provisioner) RemoveMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string) (removed int, err error) {
+	var gone []ProvisionedMember
+	if memberIDs == nil {
+		for m, err := range p.Members(ctx, g) {
+			if err != nil {
+				return 0, err
+			}
+			gone = append(gone, m)
+		}
+	}
+	for _, id := range memberIDs {
+		m, err := provisionedMembers.Find(ctx, p.tx, store.Eq("group_id", g.ID), store.Eq("member_id", id))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return 0, err
+		}
+		if !slices.ContainsFunc(gone, func(o ProvisionedMember) bool { return o.ID == m.ID }) {
+			gone = append(gone, m)
+		}
+	}
+	for _, m := range gone {
+		if err := p.drop(ctx, g, m); err != nil {
+			return 0, err
+		}
+	}
+	return len(gone), nil
+}
+
+// SetMembers makes these the members of a group: who is not among them is none any more. It says how many that has
+// changed.
+func (p *Provisioner) SetMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string) (changed int, err error) {
+	want := make(map[string]bool, len(memberIDs))
+	for _, id := range memberIDs {
+		want[id] = true
+	}
+	var gone []ProvisionedMember
+	for m, err := range p.Members(ctx, g) {
+		if err != nil {
+			return 0, err
+		}
+		if !want[m.MemberID] {
+			gone = append(gone, m)
+		}
+	}
+	added, err := p.AddMembers(ctx, g, memberIDs)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range gone {
+		if err := p.drop(ctx, g, m); err != nil {
+			return 0, err
+		}
+	}
+	return added + len(gone), nil
+}
+
+// drop ends one membership of a group.
+func (p *Provisioner) drop(ctx context.Context, g ProvisionedGroup, m ProvisionedMember) error {
+	if err := provisionedMembers.Delete(ctx, p.tx, m.ID); err != nil || m.IsGroup {
+		return err
+	}
+	u, err := p.User(ctx, m.MemberID)
+	if err != nil {
+		return err
+	}
+	if err := p.leaveTeam(ctx, g, u); err != nil {
+		return err
+	}
+	return p.regrant(ctx, u)
+}
+
+// joined gives a user what membership of a group gives.
+func (p *Provisioner) joined(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
+	if !p.Settings.SyncGroups {
+		return nil
+	}
+	if err := p.joinTeam(ctx, g, u); err != nil {
+		return err
+	}
+	return p.regrant(ctx, u)
+}
+
+// joinTeam makes a user a member of the team of a group, unless they are one.
+func (p *Provisioner) joinTeam(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
+	if g.TeamID == nil {
+		return nil
+	}
+	org, err := p.membership(ctx, u)
+	if errors.Is(err, store.ErrNotFound) { // somebody has removed them here
+		return nil
+	} else if err != nil {
+		return err
+	}
+	_, err = rbac.Assignments.InsertNew(ctx, p.tx, &rbac.Assignment{OrgID: p.orgID, TeamID: *g.TeamID, Subject: u.UserID, Kind: rbac.Member,
+		State: org.State, RoleID: p.plain, Source: sourceSCIM})
+	return err
+}
+
+// leaveTeam takes back a membership of the team of a group that the provider gave.
+func (p *Provisioner) leaveTeam(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
+	if g.TeamID == nil {
+		return nil
+	}
+	at := Place{OrgID: p.orgID, TeamID: *g.TeamID}
+	a, err := rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.UserID), store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID))
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.Source != sourceSCIM {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	_, _, err = p.m.removeMember(ctx, p.tx, at, a, MemberRemoval{})
+	return err
+}
+
+// membership is that of a user in the organization.
+func (p *Provisioner) membership(ctx context.Context, u ProvisionedUser) (rbac.Assignment, error) {
+	return rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.UserID), store.Eq("org_id", p.orgID), store.Eq("team_id", ""))
+}
+
+// regrant gives a user exactly the roles that their groups are mapped to now, beside what others gave them.
+func (p *Provisioner) regrant(ctx context.Context, u ProvisionedUser) error {
+	a, err := p.membership(ctx, u)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	} else if err != nil || len(p.Settings.RoleMapping) == 0 && len(a.Given) == 0 {
+		return err
+	}
+	given, err := p.mapped(ctx, u)
+	if err != nil || slices.Equal(given, a.Given) {
+		return err
+	}
+	a.Given = given
+	return rbac.Assignments.Update(ctx, p.tx, &a)
+}
+
+// mapped are the ids of the roles that the groups of a user are mapped to, within what the provider may give, sorted.
+func (p *Provisioner) mapped(ctx context.Context, u ProvisionedUser) (given []string, err error) {
+	if !p.Settings.SyncGroups || len(p.Settings.RoleMapping) == 0 {
+		return nil, nil
+	}
+	in, err := p.GroupsWith(ctx, "member", []string{u.ID})
+	if err != nil {
+		return nil, err
+	}
+	owner, err := rbac.FindRole(ctx, p.tx, p.orgID, rbac.OwnerRole)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range in {
+		for i := range p.Settings.RoleMapping {
+			r := &p.Settings.RoleMapping[i]
+			is, err := p.isOf(ctx, r, g)
+			if err != nil {
+				return nil, err
+			}
+			if is && p.Settings.allows(r.RoleID, owner.ID) {
+				given = append(given, r.RoleID)
+			}
+		}
+	}
+	slices.Sort(given)
+	return slices.Compact(given), nil
+}

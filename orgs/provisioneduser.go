@@ -1,0 +1,410 @@
+package orgs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// ProvisionedUser is a person as the identity provider of an organization knows them: a member of it, as long as they are
+// active.
+type ProvisionedUser struct {
+	store.Meta
+	OrgID       string          `json:"organization_id"`
+	UserID      string          `json:"user_id"`
+	UserName    string          `json:"user_name"`
+	UserNameKey string          `json:"-"` // as it is compared
+	ExternalID  *string         `json:"external_id"`
+	Active      bool            `json:"active"`
+	Made        bool            `json:"-"`          // the account was made for the provider, which may change it
+	Attributes  json.RawMessage `json:"attributes"` // all others, as they were sent
+}
+
+var provisionedUsers = store.Define[ProvisionedUser]("provisioned_users", "scu",
+	store.Unique("org_id", "user_name_key"), store.Unique("org_id", "external_id"), store.Unique("org_id", "user_id"),
+	store.Index("org_id"), store.Index("user_id"))
+
+// AuditResource is how the log names the person: by the account.
+func (u ProvisionedUser) AuditResource() audit.Resource {
+	return audit.Resource{Type: "user", ID: u.UserID}
+}
+
+// RecordVersion is that of the record.
+func (u ProvisionedUser) RecordVersion() int64 { return u.Version }
+
+// provisionedEmail is an address of a person, to find them by.
+type provisionedEmail struct {
+	store.Meta
+	OrgID    string
+	UserID   string // of the ProvisionedUser
+	ValueKey string // as it is compared
+}
+
+var provisionedEmails = store.Define[provisionedEmail]("provisioned_emails", "sce",
+	store.Unique("user_id", "value_key"), store.Index("org_id", "value_key"))
+
+// departure remembers who an external id was, when the provider has deleted them: should they come back, they are the same
+// person, with nothing of what they had.
+type departure struct {
+	store.Meta
+	OrgID      string
+	ExternalID string
+	UserID     string
+	Made       bool
+}
+
+var departures = store.Define[departure]("provisioned_departures", "scd",
+	store.Unique("org_id", "external_id"), store.Index("user_id"))
+
+// Person is what the account of a provisioned user is made of.
+type Person struct {
+	Email     string
+	Name      string
+	EmailKeys []string // all addresses, as they are compared, to find the person by
+}
+
+// uniqueness is the error of what another user or group of the provider has.
+func uniqueness(field, id string) error {
+	return &store.ConflictError{Code: "uniqueness", Message: "another one has this " + field, ID: id}
+}
+
+// unused refuses a name or external id that another user has.
+func (p *Provisioner) unused(ctx context.Context, u ProvisionedUser) error {
+	for field, conds := range map[string][]store.Cond{"userName": {store.Eq("user_name_key", u.UserNameKey)}, "externalId": {store.Eq("external_id", u.ExternalID)}} {
+		if field == "externalId" && u.ExternalID == nil {
+			continue
+		}
+		other, err := provisionedUsers.Find(ctx, p.tx, append(conds, store.Eq("org_id", p.orgID))...)
+		if err == nil && other.ID != u.ID {
+			return uniqueness(field, other.ID)
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreateUser makes a member of the organization of a person, whose name, external id, state and attributes in says. The account is
+// that of before, where the provider knew them, or one that the [LinkPolicy] lets be theirs, or a new one. An account that
+// is in the way is a *store.ConflictError uniqueness; a provider that may make nobody hears provisioning_off.
+func (p *Provisioner) CreateUser(ctx context.Context, in ProvisionedUser, person Person) (u ProvisionedUser, c audit.Change, err error) {
+	if !p.Settings.AutoProvision {
+		return u, c, &store.ConflictError{Code: "provisioning_off", Message: "automatic provisioning of users is off in this organization"}
+	}
+	in.Meta, in.OrgID = store.Meta{}, p.orgID
+	if err := p.unused(ctx, in); err != nil {
+		return u, c, err
+	}
+	account, made, err := p.account(ctx, in, person)
+	if err != nil {
+		return u, c, err
+	}
+	if _, err := provisionedUsers.Find(ctx, p.tx, store.Eq("org_id", p.orgID), store.Eq("user_id", account.ID)); err == nil {
+		return u, c, uniqueness("address", "")
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return u, c, err
+	}
+	a := rbac.Assignment{OrgID: p.orgID, Subject: account.ID, RoleID: p.Settings.DefaultRole, Source: sourceSCIM}
+	if _, err = admit(ctx, p.tx, a); err != nil && !isCode(err, "already_member") {
+		return u, c, err
+	}
+	u = in
+	u.UserID, u.Made, u.Active = account.ID, made, true
+	if err := provisionedUsers.Insert(ctx, p.tx, &u); err != nil {
+		return u, c, err
+	}
+	if err := p.putEmails(ctx, u, person.EmailKeys); err != nil {
+		return u, c, err
+	}
+	data := map[string]any{"account": "linked"}
+	if made {
+		data["account"] = "made"
+	}
+	if !in.Active {
+		ended, err := p.setActive(ctx, &u, false)
+		if err != nil {
+			return u, c, err
+		}
+		if err := provisionedUsers.Update(ctx, p.tx, &u); err != nil {
+			return u, c, err
+		}
+		data["ended"] = ended
+	}
+	c = audit.Created(&u).As("user.provisioned")
+	c.Data = data
+	return u, c, nil
+}
+
+// account finds or makes the account of a person.
+func (p *Provisioner) account(ctx context.Context, in ProvisionedUser, person Person) (u User, made bool, err error) {
+	if in.ExternalID != nil {
+		was, err := departures.Find(ctx, p.tx, store.Eq("org_id", p.orgID), store.Eq("external_id", *in.ExternalID))
+		if err == nil {
+			if u, err = users.Get(ctx, p.tx, was.UserID); err == nil {
+				return u, was.Made, departures.Delete(ctx, p.tx, was.ID)
+			}
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return u, false, err
+		}
+	}
+	email, err := checkEmail("emails", person.Email)
+	if err != nil {
+		return u, false, err
+	}
+	if err := rbac.CheckText("displayName", person.Name, 0, rbac.MaxName); err != nil {
+		return u, false, err
+	}
+	u, err = users.Find(ctx, p.tx, store.Eq("email_key", emailKey(email)))
+	if errors.Is(err, store.ErrNotFound) {
+		u = User{Email: email, EmailKey: emailKey(email), Name: person.Name, EmailVerified: p.Settings.owns(email), State: rbac.Active}
+		err := users.Insert(ctx, p.tx, &u)
+		if errors.Is(err, store.ErrExists) { // made at the same time
+			err = uniqueness("address", "")
+		}
+		return u, true, err
+	} else if err != nil {
+		return u, false, err
+	}
+	ok, err := p.mayLink(ctx, u)
+	if err == nil && !ok {
+		err = uniqueness("address", "")
+	}
+	return u, false, err
+}
+
+// mayLink says whether an account may be taken to be that of a person of the provider, see [LinkVerified].
+func (p *Provisioner) mayLink(ctx context.Context, u User) (bool, error) {
+	if p.Settings.Link != LinkVerified || !u.EmailVerified {
+		return false, nil
+	}
+	for other, err := range provisionedUsers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)}}) {
+		if err != nil {
+			return false, err
+		}
+		if other.OrgID != p.orgID {
+			return false, nil
+		}
+	}
+	if p.Settings.owns(u.Email) {
+		return true, nil
+	}
+	_, err := rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.ID), store.Eq("org_id", p.orgID), store.Eq("team_id", ""))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// UpdateUser replaces what the provider knows of a person, and what follows from it: of an account that was made for the
+// provider the name and the address, the latter while the person is in no other organization and has not proved an address
+// that is not of the organization's domains.
+func (p *Provisioner) UpdateUser(ctx context.Context, before, u ProvisionedUser, person Person) (ProvisionedUser, audit.Change, error) {
+	var c audit.Change
+	if err := p.unused(ctx, u); err != nil {
+		return u, c, err
+	}
+	c = audit.Updated(before, &u).As("user.provisioned")
+	if u.Active != before.Active {
+		ended, err := p.setActive(ctx, &u, u.Active)
+		if err != nil {
+			return u, c, err
+		}
+		c.Data = map[string]any{"ended": ended}
+		if c.Type = "user.reprovisioned"; !u.Active {
+			c.Type = "user.deprovisioned"
+		}
+	}
+	if u.Made {
+		if err := p.updateAccount(ctx, u, person); err != nil {
+			return u, c, err
+		}
+	}
+	if err := p.putEmails(ctx, u, person.EmailKeys); err != nil {
+		return u, c, err
+	}
+	return u, c, provisionedUsers.Update(ctx, p.tx, &u)
+}
+
+func (p *Provisioner) updateAccount(ctx context.Context, u ProvisionedUser, person Person) error {
+	if err := rbac.CheckText("displayName", person.Name, 0, rbac.MaxName); err != nil {
+		return err
+	}
+	account, err := users.Lock(ctx, p.tx, u.UserID)
+	if err != nil {
+		return err
+	}
+	before := account
+	account.Name = person.Name
+	theirs := account.EmailVerified && !p.Settings.owns(account.Email)
+	if emailKey(person.Email) != account.EmailKey && !theirs {
+		held, err := everywhere(ctx, p.tx, u.UserID)
+		if err != nil {
+			return err
+		}
+		theirs = slices.ContainsFunc(held, func(a rbac.Assignment) bool { return a.OrgID != p.orgID })
+	}
+	if emailKey(person.Email) != account.EmailKey && !theirs {
+		if account.Email, err = checkEmail("emails", person.Email); err != nil {
+			return err
+		}
+		account.EmailKey = emailKey(account.Email)
+		if account.EmailVerified = p.Settings.owns(account.Email); before.counts() && !account.counts() {
+			if err := p.m.keepOwners(ctx, p.tx, account.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if account == before {
+		return nil
+	}
+	err = users.Update(ctx, p.tx, &account)
+	if errors.Is(err, store.ErrExists) {
+		err = uniqueness("address", "")
+	}
+	return err
+}
+
+// DeleteUser ends what the provider knows of a person, and their membership with all that belongs to it, unless the
+// organization keeps those whom its provider lets go.
+func (p *Provisioner) DeleteUser(ctx context.Context, u ProvisionedUser) (c audit.Change, err error) {
+	c = audit.Deleted(u).As("user.deprovisioned")
+	for m, err := range provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("member_id", u.ID)}}) {
+		if err != nil {
+			return c, err
+		}
+		g, err := provisionedGroups.Get(ctx, p.tx, m.GroupID)
+		if err != nil {
+			return c, err
+		}
+		if err := p.drop(ctx, g, m); err != nil {
+			return c, err
+		}
+		if err := provisionedGroups.Update(ctx, p.tx, &g); err != nil { // its members are others now
+			return c, err
+		}
+	}
+	if c.Data, err = p.endMember(ctx, u); err != nil {
+		return c, err
+	}
+	if err := p.putEmails(ctx, u, nil); err != nil {
+		return c, err
+	}
+	if u.ExternalID != nil {
+		if _, err := departures.InsertNew(ctx, p.tx, &departure{OrgID: p.orgID, ExternalID: *u.ExternalID, UserID: u.UserID, Made: u.Made}); err != nil {
+			return c, err
+		}
+	}
+	return c, provisionedUsers.Delete(ctx, p.tx, u.ID)
+}
+
+// putEmails keeps by which addresses a person is found.
+func (p *Provisioner) putEmails(ctx context.Context, u ProvisionedUser, keys []string) error {
+	for e, err := range provisionedEmails.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)}}) {
+		if err != nil {
+			return err
+		}
+		if i := slices.Index(keys, e.ValueKey); i >= 0 {
+			keys = slices.Delete(slices.Clone(keys), i, i+1)
+		} else if err := provisionedEmails.Delete(ctx, p.tx, e.ID); err != nil {
+			return err
+		}
+	}
+	for _, key := range keys {
+		if _, err := provisionedEmails.InsertNew(ctx, p.tx, &provisionedEmail{OrgID: p.orgID, UserID: u.ID, ValueKey: key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// User returns a user of the provider; one of another organization is store.ErrNotFound.
+func (p *Provisioner) User(ctx context.Context, id string) (ProvisionedUser, error) {
+	u, err := provisionedUsers.Get(ctx, p.tx, id)
+	if err == nil && u.OrgID != p.orgID {
+		return ProvisionedUser{}, store.ErrNotFound
+	}
+	return u, err
+}
+
+// UsersWith returns the users who have one of some values in a column: id, user_name_key, external_id, email or group, in
+// the order of their ids.
+func (p *Provisioner) UsersWith(ctx context.Context, column string, values []string) (found []ProvisionedUser, err error) {
+	switch column {
+	case "email":
+		values, err = ids(provisionedEmails.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("org_id", p.orgID), store.In("value_key", values)}}),
+			func(e provisionedEmail) string { return e.UserID })
+	case "group":
+		values, err = ids(provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.In("group_id", values)}}),
+			func(m ProvisionedMember) string { return m.MemberID })
+	}
+	if err != nil {
+		return nil, err
+	}
+	if column == "email" || column == "group" {
+		column = "id"
+	}
+	return inChunks(values, func(some []string) iter.Seq2[ProvisionedUser, error] {
+		return provisionedUsers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("org_id", p.orgID), store.In(column, some)}})
+	}, func(u ProvisionedUser) string { return u.ID })
+}
+
+// ids collects ids of records.
+func ids[T any](all iter.Seq2[T, error], id func(T) string) (list []string, err error) {
+	for rec, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, id(rec))
+	}
+	return list, nil
+}
+
+// inChunks asks for records by values, some at a time, and returns them once each, in the order of their ids.
+func inChunks[T any](values []string, ask func([]string) iter.Seq2[T, error], id func(T) string) (found []T, err error) {
+	for some := range slices.Chunk(values, store.MaxLimit/2) {
+		for rec, err := range ask(some) {
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, rec)
+		}
+	}
+	slices.SortFunc(found, func(a, b T) int { return compareText(id(a), id(b)) })
+	return slices.CompactFunc(found, func(a, b T) bool { return id(a) == id(b) }), nil
+}
+
+func compareText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Users are all users of the provider behind an id, "" from the first, in the order of their ids.
+func (p *Provisioner) Users(ctx context.Context, after string) iter.Seq2[ProvisionedUser, error] {
+	return provisionedUsers.All(ctx, p.tx, behind(p.orgID, after))
+}
+
+// behind asks for records of an organization behind one.
+func behind(orgID, after string) store.Query {
+	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}
+	if after != "" {
+		q.Where = append(q.Where, store.From("id", after+" "))
+	}
+	return q
+}
+
+// CountUsers counts the users of the provider.
+func (p *Provisioner) CountUsers(ctx context.Context) (int, error) {
+	return provisionedUsers.Count(ctx, p.tx, store.Eq("org_id", p.orgID))
+}

@@ -1,0 +1,46 @@
+package orgs_test
+
+import (
+	"context"
+
+	"github.com/orgkit/orgkit/orgs"
+)
+
+var provisioningMethods = []method{
+	{name: "SetProvisioning",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.SetProvisioning(ctx, f.id.Org, orgs.NewProvisioning{Enabled: true, RoleMapping: map[string]string{"Engineering": "member"}})
+			return p, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			p, _, err := f.SetProvisioning(ctx, f.id.Org, orgs.NewProvisioning{BaseURL: "http://acme.example"})
+			return p, err
+		}},
+	{name: "SetVerifiedDomains", by: byPlatform,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetVerifiedDomains(ctx, f.id.Org, "acme.example")
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetVerifiedDomains(ctx, f.id.Org, "no domain")
+		}},
+	{name: "Provisioning", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Provisioning(ctx, f.id.Org) }},
+	{name: "CreateSCIMToken",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			t, _, err := f.CreateSCIMToken(ctx, f.id.Org, orgs.NewSCIMToken{Name: "okta"})
+			return t, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			t, _, err := f.CreateSCIMToken(ctx, f.id.Org, orgs.NewSCIMToken{})
+			return t, err
+		}},
+	{name: "RevokeSCIMToken", nested: true,
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.RevokeSCIMToken(ctx, f.id.Org, f.id.SCIMToken)
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.RevokeSCIMToken(ctx, f.id.Org, f.id.Policy)
+		}},
+	{name: "SCIMTokens", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.SCIMTokens(ctx, f.id.Org, 10, "") }},
+}
