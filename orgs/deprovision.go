@@ -14,12 +14,14 @@ import (
 type Ended struct {
 	AccessContinues bool     `json:"access_continues,omitempty"` // the organization keeps those whom its provider lets go
 	Keys            int      `json:"keys"`                       // blocked, or given back
+	Sessions        int      `json:"sessions,omitempty"`         // ended, for good
 	Invitations     int      `json:"invitations,omitempty"`      // revoked
 	ServiceKeys     []string `json:"service_keys,omitempty"`     // keys that they made and that work on
 }
 
 // setActive ends or gives back the access of a user. It all counts with the commit, in every process as soon as that hears
-// of it: their memberships are suspended, which no credential of theirs survives, and their keys are blocked.
+// of it: their memberships are suspended, which no credential of theirs survives, their keys are blocked, and their sessions
+// end.
 func (p *Provisioner) setActive(ctx context.Context, u *ProvisionedUser, active bool) (e Ended, err error) {
 	u.Active = active
 	if !p.Settings.AutoDeprovision && !active {
@@ -54,6 +56,9 @@ func (p *Provisioner) setActive(ctx context.Context, u *ProvisionedUser, active 
 		}
 	}
 	if err := p.blockKeys(ctx, *u, !active, &e); err != nil || active {
+		return e, err
+	}
+	if e.Sessions, err = EndAllSessions(ctx, p.tx, u.UserID, "", "deprovisioned"); err != nil {
 		return e, err
 	}
 	if err := p.m.EndApprovals(ctx, p.tx, p.orgID, "", u.UserID, "the membership is suspended"); err != nil {
@@ -159,7 +164,7 @@ func (p *Provisioner) endMember(ctx context.Context, u ProvisionedUser) (e Ended
 	if err != nil {
 		return e, err
 	}
-	e.Keys = r.Disabled
+	e.Keys, e.Sessions = r.Disabled, r.Sessions
 	return e, p.revokeInvitations(ctx, u, &e)
 }
 

@@ -1,6 +1,7 @@
 package scim_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -59,6 +60,13 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.NoError(t, err)
 				require.True(t, p.works(secret) && p.works(service) && !p.works(other))
+				var session string
+				require.NoError(t, p.Store().Update(t.Context(), func(ctx context.Context, tx *store.Tx) (err error) {
+					_, session, err = orgs.StartSession(ctx, tx, orgs.NewSession{UserID: anna.ID, Lifetime: time.Hour})
+					return err
+				}))
+				_, err = p.Authenticate(t.Context(), session)
+				require.NoError(t, err)
 
 				got := off(p, id)
 				require.Equal(t, 200, got.Code, got.Body.String())
@@ -73,7 +81,7 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.Equal(t, rbac.Suspended, m.State)
 				e := p.events("user.deprovisioned")
 				require.Len(t, e, 1)
-				require.JSONEq(t, `{"ended":{"keys":1}}`, string(e[0].Data))
+				require.JSONEq(t, `{"ended":{"keys":1,"sessions":1}}`, string(e[0].Data))
 				_, err = p.EnableAPIKey(p.Platform(), mine.ID, "")
 				require.ErrorIs(t, err, store.ErrConflict, "nobody else gives it back")
 
@@ -84,6 +92,8 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 				require.True(t, p.works(secret))
 				require.False(t, p.works(other))
 				require.Equal(t, []string{"anna@acme.example"}, p.inTeam(team))
+				_, err = p.Authenticate(t.Context(), session)
+				require.ErrorIs(t, err, orgs.ErrUnauthenticated, "a session stays ended")
 				_, err = p.Organization(audit.WithActor(t.Context(), a), p.org.ID)
 				require.NoError(t, err)
 			})

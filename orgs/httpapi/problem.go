@@ -40,7 +40,7 @@ type Problem struct {
 	RetryAfter         int64  `json:"retry_after,omitempty"` // seconds
 	// RequiredApproval is what would open a call of the data plane that needs an approval.
 	RequiredApproval *RequiredApproval `json:"required_approval,omitempty"`
-	ExistingID         string `json:"existing_id,omitempty"`
+	ExistingID       string            `json:"existing_id,omitempty"`
 
 	Vendor Vendor `json:"error"`
 
