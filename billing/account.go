@@ -230,7 +230,7 @@ func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 
 // relimit gives the running period of a changed budget its new limit and kind, and those that have begun by other
 // clocks (billing edge 27).
-func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
+func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget, tells bool) error {
 	start, _, err := b.running(ctx, tx)
 	if err != nil {
 		return err
@@ -251,13 +251,15 @@ func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget) error {
 		a := &list[i]
 		a.lapse(tx.Now())
 		a.relimit(b.limitAt(a.PeriodStart).Add(a.Carried).Add(a.raised()), b.Hard)
+		if changed[i] = a; !tells {
+			continue
+		}
 		if err := l.reopen(ctx, tx, b, a); err != nil {
 			return err
 		}
 		if err := l.tell(ctx, tx, b, a); err != nil { // of what was spent before somebody wanted to hear of it, too
 			return err
 		}
-		changed[i] = a
 	}
 	return accounts.Put(ctx, tx, changed)
 }

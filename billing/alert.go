@@ -83,7 +83,7 @@ type FiredAlert struct {
 }
 
 // FiredAlerts holds all of them. Only this package writes it.
-var FiredAlerts = store.Define[FiredAlert]("fired_alerts", "fired", store.Index("org_id", "id"), store.Index("alert_id", "period_start", "id"))
+var FiredAlerts = store.Define[FiredAlert]("fired_alerts", "fired", store.Index("org_id", "created_at"), store.Index("alert_id", "period_start", "id"))
 
 // named gives the alert its id.
 func (f *FiredAlert) named() {

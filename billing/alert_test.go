@@ -2,7 +2,9 @@ package billing_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,6 +199,64 @@ func TestWhoHasNotHeardOfANewThresholdMissesNone(t *testing.T) { // billing edge
 		require.Empty(t, a.told())
 		a.charge("0.1")
 		require.Equal(t, []string{"share 0.65"}, a.told())
+	})
+}
+
+func TestANewBalanceTellsOfNothingThatIsNotSpent(t *testing.T) { // billing edge 47
+	eachAlerting(t, func(t *testing.T, a alerting, _ *storetest.Clock) {
+		a.alerts(billing.Alert{ID: "alrt_1", Type: billing.ExceededAlert, Action: billing.SuspendAction})
+		b := orgBudget
+		b.OrgID, b.AlertThreshold = "org_1", amount("0.9")
+		_, err := a.SetBalance(asPlatform(t), b, usd("50"))
+		require.NoError(t, err)
+		a.charge("40")
+		for _, left := range []string{"20", "5"} { // of 60, and of 45: 40 are spent
+			_, err = a.SetBalance(asPlatform(t), b, usd(left))
+			require.NoError(t, err)
+		}
+		require.Empty(t, a.told())
+		a.charge("1")
+		require.Equal(t, []string{"share 0.9"}, a.told())
+		a.charge("4")
+		require.Equal(t, []string{"limit 1", "budget_exceeded 0"}, a.told())
+		_, err = a.SetBalance(asPlatform(t), b, usd("100"))
+		require.NoError(t, err)
+		a.charge("1")
+		require.Empty(t, a.told(), "it is open again")
+	})
+}
+
+func TestAnAlertIsStoredWithWhatHasCrossedItOrNotAtAll(t *testing.T) { // billing edge 45
+	eachAlerting(t, func(t *testing.T, a alerting, _ *storetest.Clock) {
+		full := errors.New("the outbox is full")
+		var failing atomic.Bool
+		failing.Store(true)
+		l := billing.NewLedger(a.store, a.guard, &billing.Options{Fired: func(_ ctx, tx *store.Tx, f billing.FiredAlert) error {
+			if failing.Load() {
+				return full
+			}
+			tx.AfterCommit(func() { *a.fired = append(*a.fired, f) })
+			return nil
+		}})
+		t.Cleanup(func() { require.NoError(t, l.Close()) })
+		a.Ledger = l
+		b := orgBudget
+		b.AlertThreshold = amount("0.5")
+		a.budget(b)
+		a.spend("6")
+		require.ErrorIs(t, a.Flush(t.Context()), full)
+		require.NoError(t, a.store.View(t.Context(), func(ctx ctx, tx *store.Tx) error {
+			s, err := a.State(ctx, tx, "org_1", billing.ScopeOrg, "org_1", "")
+			require.NoError(t, err)
+			require.Equal(t, "0", s.Spent.String())
+			n, err := billing.FiredAlerts.Count(ctx, tx)
+			require.Zero(t, n)
+			return err
+		}))
+		failing.Store(false)
+		require.Eventually(t, func() bool { return a.Flush(t.Context()) == nil }, 20*time.Second, 10*time.Millisecond)
+		require.Equal(t, []string{"share 0.5"}, a.told())
+		require.Equal(t, "6", a.states()[billing.ScopeOrg].Spent.String())
 	})
 }
 

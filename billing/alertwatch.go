@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,30 +13,34 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// watched is an organization whose usage has changed, and when what has changed was.
+// watched is an organization whose usage has changed, and the quarters of hours in which it has: every period begins with
+// one, whatever the zone.
 type watched struct {
-	orgID       string
-	first, last time.Time
+	orgID    string
+	quarters map[time.Time]bool
 }
 
 // watchedBy are the organizations of those events that are new.
 func watchedBy(events []UsageEvent, fresh []bool) (list []watched) {
 	at := map[string]int{}
+	var last watched
+	var quarter time.Time
 	for i := range events {
 		e := &events[i]
 		if !fresh[i] {
 			continue
 		}
+		q := e.Time.UTC().Truncate(15 * time.Minute)
+		if e.OrgID == last.orgID && q.Equal(quarter) { // as most are
+			continue
+		}
 		n, known := at[e.OrgID]
 		if !known {
 			n = len(list)
-			at[e.OrgID], list = n, append(list, watched{e.OrgID, e.Time, e.Time})
+			at[e.OrgID], list = n, append(list, watched{e.OrgID, map[time.Time]bool{}})
 		}
-		if w := &list[n]; e.Time.Before(w.first) {
-			w.first = e.Time
-		} else if e.Time.After(w.last) {
-			w.last = e.Time
-		}
+		last, quarter = list[n], q
+		last.quarters[q] = true
 	}
 	return list
 }
@@ -44,9 +49,6 @@ func watchedBy(events []UsageEvent, fresh []bool) (list []watched) {
 // is looked at in its own time (billing edge 57). What an organization spends is what analytics say, those below not
 // included.
 func (m *Metering) watch(ctx context.Context, tx *store.Tx, list []watched) error {
-	if m.opt.Alerts == nil {
-		return nil
-	}
 	for some := range slices.Chunk(list, store.MaxLimit) {
 		by, ids := map[string]watched{}, make([]string, len(some))
 		for i, w := range some {
@@ -96,11 +98,12 @@ func (m *Metering) watchThresholds(ctx context.Context, tx *store.Tx, s *Setting
 		if err != nil {
 			return err
 		}
-		for _, at := range []time.Time{w.first, w.last} { // mostly in one period
-			start, end := window.Period(zone, time.Time{}, at)
-			if n := len(list); n > 0 && list[n-1].AlertID == a.ID && list[n-1].PeriodStart.Equal(start) {
+		var start, end time.Time
+		for _, at := range slices.SortedFunc(maps.Keys(w.quarters), time.Time.Compare) { // mostly in one period
+			if at.Before(end) {
 				continue
 			}
+			start, end = window.Period(zone, time.Time{}, at)
 			f := &FiredAlert{OrgID: s.OrgID, AlertID: a.ID, Kind: a.Type, Scope: ScopeOrg, ScopeID: s.OrgID, Threshold: *a.Amount, Reference: *a.Amount, PeriodStart: start, PeriodEnd: end}
 			f.named()
 			list = append(list, f)
@@ -147,14 +150,22 @@ func (m *Metering) unfired(ctx context.Context, tx *store.Tx, list []*FiredAlert
 	return slices.DeleteFunc(list, func(f *FiredAlert) bool { return fired[f.ID] }), nil
 }
 
-// watchHours fires alerts of hours that are anomalies: those of the first and the last event that have changed something.
+// anomalyAge is how old an hour may be of which is told that it is an anomaly: what was long ago is history.
+const anomalyAge = 24 * time.Hour
+
+// watchHours fires alerts of hours that are anomalies.
 func (m *Metering) watchHours(ctx context.Context, tx *store.Tx, s *Settings, w watched, zone *time.Location) error {
 	wants := slices.Clone(s.Alerts)
 	if wants = slices.DeleteFunc(wants, func(a Alert) bool { return a.Type != AnomalyAlert }); len(wants) == 0 {
 		return nil
 	}
-	hours := []time.Time{w.first.UTC().Truncate(time.Hour), w.last.UTC().Truncate(time.Hour)}
-	for _, hour := range slices.CompactFunc(hours, time.Time.Equal) {
+	changed := map[time.Time]bool{}
+	for q := range w.quarters {
+		if hour := q.Truncate(time.Hour); tx.Now().Sub(hour) < anomalyAge {
+			changed[hour] = true
+		}
+	}
+	for _, hour := range slices.SortedFunc(maps.Keys(changed), time.Time.Compare) {
 		spent, err := hourly(ctx, tx, s.OrgID, hour, hour.Add(time.Hour))
 		if err != nil {
 			return err
@@ -164,8 +175,11 @@ func (m *Metering) watchHours(ctx context.Context, tx *store.Tx, s *Settings, w 
 			continue // as it is most of the time
 		}
 		usual, enough, err := baseline(ctx, tx, s.OrgID, hour, zone)
-		if err != nil || !enough {
+		if err != nil {
 			return err
+		}
+		if !enough {
+			continue
 		}
 		for _, a := range wants {
 			if !usual.Anomalous(x, a.Sensitivity) {
@@ -228,9 +242,12 @@ func hourly(ctx context.Context, tx *store.Tx, orgID string, from, below time.Ti
 // WatchAlerts looks whether the usage of organizations calls for alerts that nobody has fired, such as when somebody has set an
 // alert in the moment in which it was reached. It asks no permission: it serves the floors above.
 func (m *Metering) WatchAlerts(ctx context.Context, tx *store.Tx, orgIDs ...string) error {
+	if m.opt.Alerts == nil {
+		return nil
+	}
 	list := make([]watched, len(orgIDs))
 	for i, id := range orgIDs {
-		list[i] = watched{id, tx.Now(), tx.Now()}
+		list[i] = watched{id, map[time.Time]bool{tx.Now().UTC().Truncate(15 * time.Minute): true}}
 	}
 	return m.watch(ctx, tx, list)
 }

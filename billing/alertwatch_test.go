@@ -148,6 +148,15 @@ func TestAnAlertFiresWhenTheOrganizationHasSpentSoMuch(t *testing.T) { // F217 t
 			require.NoError(t, a.store.Update(t.Context(), func(ctx ctx, tx *store.Tx) error { return a.AlertOn(ctx, tx, m, "org_1") }))
 		}
 		require.Equal(t, []string{"late 2024-02-01 14"}, told(), "what was reached before is told at once")
+		var batch []billing.UsageEvent
+		for i, day := range []string{"2024-01-20", "2024-01-21", "2024-01-22"} {
+			e := callAt(fmt.Sprint("batch", i), at(t, day+"T12:00:00Z"))
+			e.Cost = usd("5")
+			batch = append(batch, e)
+		}
+		_, err = m.Ingest(t.Context(), batch)
+		require.NoError(t, err)
+		require.Equal(t, []string{"late 2024-01-20 5", "late 2024-01-21 5", "late 2024-01-22 5"}, told(), "each of its periods")
 		off := metering(t, a.store, nil)
 		a.used(off, "9", now, "990")
 		require.Empty(t, told(), "nobody watches")
@@ -183,5 +192,36 @@ func TestTwoProcessesFireOneAnomaly(t *testing.T) { // billing edges 45 and 52
 			return err
 		}))
 		require.Equal(t, 1, n, "of two hours beside each other")
+	})
+}
+
+func TestEveryHourOfABatchIsLookedAt(t *testing.T) { // billing edge 52
+	eachAlerting(t, func(t *testing.T, a alerting, clock *storetest.Clock) {
+		a.alerts(billing.Alert{ID: "alrt_1", Type: billing.AnomalyAlert, Sensitivity: billing.HighSensitivity})
+		noon := at(t, "2024-03-04T17:00:00Z")
+		m := metering(t, a.store, &billing.MeteringOptions{Alerts: a.Ledger})
+		batch := func(day int, costs ...string) {
+			t.Helper()
+			var list []billing.UsageEvent
+			for i, cost := range costs {
+				e := callAt(fmt.Sprint(day, "-", i), noon.Add(time.Duration(day*24+i)*time.Hour))
+				e.Cost = usd(cost)
+				list = append(list, e)
+			}
+			clock.Set(noon.Add(time.Duration(day)*24*time.Hour + 3*time.Hour))
+			_, err := m.Ingest(t.Context(), list)
+			require.NoError(t, err)
+		}
+		for day := range 28 {
+			batch(day, "1", "1", "1")
+		}
+		batch(28, "1", "50", "1")
+		require.Len(t, *a.fired, 1)
+		require.Equal(t, noon.Add(28*24*time.Hour+time.Hour), (*a.fired)[0].PeriodStart)
+		late := callAt("late", noon.Add(24*24*time.Hour))
+		late.Cost = usd("500")
+		_, err := m.Ingest(t.Context(), []billing.UsageEvent{late})
+		require.NoError(t, err)
+		require.Len(t, *a.fired, 1, "four days ago is history")
 	})
 }

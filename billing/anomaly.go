@@ -21,7 +21,7 @@ import (
 //
 // and there are at least seven such hours to compare with. The sensitivity says k and d: how far off is too far, and how many
 // dollars are worth a mail. Median and median deviation are not moved by the few hours that were anomalies themselves. After
-// one alert its next is six hours away: an incident is told once, not every hour.
+// one alert its next is six hours away: an incident is told once, not every hour. Hours more than a day old are history.
 
 // Sensitivity says how far off spending has to be.
 type Sensitivity string

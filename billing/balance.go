@@ -25,7 +25,7 @@ func (l *Ledger) SetBalance(ctx context.Context, b Budget, left decimal.Decimal)
 	b.Window = Lifetime
 	return l.change(ctx, b, "budget.updated", func(ctx context.Context, tx *store.Tx, b *Budget) error {
 		b.Limit = left.RoundFloor(12)
-		if err := l.Put(ctx, tx, b); err != nil {
+		if err := l.put(ctx, tx, b, false); err != nil {
 			return err
 		}
 		start, _, err := b.running(ctx, tx)

@@ -66,6 +66,14 @@
 // A [Metering] keeps an event of every call ([Metering.Record], [Metering.Ingest]) and what the events add up to, in one unit.
 // [Metering.Analytics] answers from the sums and is what the events say, to the last digit; [Metering.Check] counts them
 // anew, and [Metering.Unaccounted] holds budgets against them.
+//
+// # Alerts
+//
+// What is spent of a budget is told once per period where it crosses a [Threshold], in the unit that has written it: there is
+// one [FiredAlert] for each, whose id says of what, so that of all processes one is first, and what is to be done about it is
+// stored with it or not at all ([Options].Fired). What an organization has spent as a whole, or in an hour that is not as others
+// are, is told in the unit that keeps its events ([MeteringOptions].Alerts). Which of that it wants to hear is in its
+// [Settings]. An alert may suspend a budget, which is open again by itself.
 package billing
 
 import (
@@ -103,6 +111,7 @@ type Exceeded struct {
 	ResetAt   time.Time       // when it begins anew; zero: never
 	Unpriced  bool            // refused because nothing is known of what the call may cost; see UnknownPrice
 	Suspended bool            // refused because the budget is suspended, whatever is left
+	ByAlert   bool            // suspended by an alert: until ResetAt, or a raise
 }
 
 func (e *Exceeded) Error() string {
@@ -124,7 +133,9 @@ func (b *Budget) exceeded() *Exceeded {
 }
 
 // Raisable says whether a raise would help for which somebody can ask; see [Ledger.RequestRaise].
-func (e *Exceeded) Raisable() bool { return e.OrgID != "" && !e.Suspended && !e.Unpriced }
+func (e *Exceeded) Raisable() bool {
+	return e.OrgID != "" && (!e.Suspended || e.ByAlert) && !e.Unpriced
+}
 
 // Unwrap makes every Exceeded an [ErrExceeded].
 func (e *Exceeded) Unwrap() error { return ErrExceeded }

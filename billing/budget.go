@@ -136,6 +136,11 @@ func (b Budget) period(now time.Time) (start, end time.Time, err error) {
 // the new limit at once, and one that is suspended stays so. Where the window or zone changes, what the period that runs
 // has spent counts in the new one too: a change of the window is no way to spend twice (billing edge 7). It runs inside the unit of its caller, who has asked for permission.
 func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
+	return l.put(ctx, tx, b, true)
+}
+
+// put is Put, which may leave it to another one in the same unit to tell of what is crossed now.
+func (l *Ledger) put(ctx context.Context, tx *store.Tx, b *Budget, tells bool) error {
 	if b.Anchor.IsZero() {
 		b.Anchor = tx.Now()
 	}
@@ -172,7 +177,7 @@ func (l *Ledger) Put(ctx context.Context, tx *store.Tx, b *Budget) error {
 			return err
 		}
 	}
-	if err := l.relimit(ctx, tx, *b); err != nil {
+	if err := l.relimit(ctx, tx, *b, tells); err != nil {
 		return err
 	}
 	if *b, err = Budgets.Get(ctx, tx, b.ID); err != nil { // an alert may have been fired, or be over

@@ -139,11 +139,8 @@ func (c *Catalogue) PriceAt(name string, at time.Time) (*PriceVersion, bool) {
 
 // priceAt is PriceAt, nil when nothing is known, and the longest answer of the model.
 func (c *Catalogue) priceAt(name string, at time.Time) (v *PriceVersion, maxOutput int64) {
-	if c == nil {
-		return nil, 0
-	}
-	i, ok := c.byName[name]
-	if !ok {
+	i := c.Place(name)
+	if i < 0 {
 		return nil, 0
 	}
 	v, _ = versionAt(c.prices.Load().models[i], at)

@@ -187,7 +187,7 @@ func (e *engine) drawLocked(f *fund, need int64, pinned bool, waited *round) (*r
 		return nil, nil
 	case f.stopped != nil && !pinned:
 		ex := f.stopped.budget.exceeded()
-		ex.ResetAt, ex.Suspended = f.stopped.end, true
+		ex.ResetAt, ex.Suspended, ex.ByAlert = f.stopped.end, true, f.stopped.budget.SuspendedBy != ""
 		return nil, ex
 	case f.take(need):
 		return nil, nil

@@ -27,19 +27,44 @@ type Estimate struct {
 // count. Its Cost, where there is one, counts alone. A number that cannot be is store.ErrInvalid.
 //
 // An unknown model, or one without a price for all of it, has an estimate without an amount.
-func (c *Catalogue) EstimateUpperBound(name string, at time.Time, most Usage) (Estimate, error) {
-	most.CachedTokens = 0
-	if err := most.Validate(); err != nil {
+func (c *Catalogue) EstimateUpperBound(name string, at time.Time, most Usage) (e Estimate, err error) {
+	e.Usage = most
+	if err = c.Bound(&e, c.Place(name), at); err != nil {
 		return Estimate{}, err
 	}
-	v, limit := c.priceAt(name, at)
-	switch wish := most.OutputTokens; {
+	return e, nil
+}
+
+// Place is where a model, named by id or alias, stands in the catalogue, for [Catalogue.Bound]; less than 0: nowhere.
+func (c *Catalogue) Place(name string) int {
+	if c != nil {
+		if i, is := c.byName[name]; is {
+			return i
+		}
+	}
+	return -1
+}
+
+// Bound is [Catalogue.EstimateUpperBound] of the model at a place, in the estimate itself, whose Usage says what the call may
+// use at most.
+func (c *Catalogue) Bound(e *Estimate, place int, at time.Time) error {
+	most := &e.Usage
+	most.CachedTokens = 0
+	if err := most.Validate(); err != nil {
+		return err
+	}
+	limit := int64(0)
+	if e.Price = nil; place >= 0 {
+		e.Price, _ = versionAt(c.prices.Load().models[place], at)
+		limit = c.models[place].MaxOutputTokens
+	}
+	switch v, wish := e.Price, most.OutputTokens; {
 	case limit > 0 && (wish == 0 || wish > limit): // a client's wish holds no more than the model can do
 		most.OutputTokens = limit
 	case wish == 0 && most.Cost == nil && v != nil && (v.prices[output] > 0 || !v.priced[output]):
 		most.OutputTokens = DefaultMaxOutputTokens
 	}
-	return Estimate{v, most}, nil
+	return nil
 }
 
 // Amount is the estimate in USD, rounded up to the 12 places of amounts; nil: nothing is known.

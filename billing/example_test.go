@@ -19,6 +19,24 @@ func ExamplePrice_Cost() {
 	// Output: 0.0005253
 }
 
+// Nights are quiet, and one noisy hour does not change what is usual.
+func ExampleBaseline_Anomalous() {
+	var hours []decimal.Decimal
+	for _, spent := range []int64{9, 10, 11, 10, 12, 400, 8} {
+		hours = append(hours, decimal.NewFromInt(spent))
+	}
+	usual, enough := billing.NewBaseline(hours)
+	fmt.Println(usual.Median, usual.Deviation, enough)
+	for _, s := range []billing.Sensitivity{billing.LowSensitivity, billing.MediumSensitivity, billing.HighSensitivity} {
+		fmt.Println(s, usual.Anomalous(decimal.NewFromInt(32), s))
+	}
+	// Output:
+	// 10 1.4826 true
+	// low false
+	// medium true
+	// high true
+}
+
 func ExampleWindow_Period() {
 	w, _ := billing.ParseWindow("calendar_month")
 	zone, _ := time.LoadLocation("America/New_York")

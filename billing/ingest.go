@@ -89,7 +89,7 @@ func (m *Metering) ingest(ctx context.Context, tx *store.Tx, events []UsageEvent
 		}
 		done.Duplicates = len(old) - len(done.Conflicts)
 	}
-	if err := m.sumUp(ctx, tx, events, fresh); err != nil {
+	if err := m.sumUp(ctx, tx, events, fresh); err != nil || m.opt.Alerts == nil {
 		return done, err
 	}
 	return done, m.watch(ctx, tx, watchedBy(events, fresh))

@@ -108,7 +108,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, rec *reservation, path 
 		ex.Limit, ex.ResetAt = a.Limit, a.PeriodEnd
 		switch {
 		case b.Stopped(tx.Now()) && rec.Amount.IsPositive():
-			ex.Suspended = true
+			ex.Suspended, ex.ByAlert = true, b.SuspendedBy != ""
 			return ex
 		case rec.Unpriced && b.rejectsUnknown(), b.Hard && rec.Amount.IsPositive() && a.room().LessThan(rec.Amount):
 			ex.Remaining, ex.Unpriced = a.room(), rec.Unpriced && b.rejectsUnknown()

@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -201,7 +200,10 @@ func (l *Ledger) applyRaise(ctx context.Context, tx *store.Tx, req *rbac.Approva
 		}
 	}
 	a.relimit(a.Limit.Sub(total(was)).Add(a.raised()), a.Hard)
-	if err := cmp.Or(l.reopen(ctx, tx, b, a), l.tell(ctx, tx, b, a)); err != nil {
+	if err := l.reopen(ctx, tx, b, a); err != nil {
+		return err
+	}
+	if err := l.tell(ctx, tx, b, a); err != nil {
 		return err
 	}
 	if err := accounts.Put(ctx, tx, []*account{a}); err != nil {

@@ -25,7 +25,6 @@ type teller struct {
 	worker *jobs.Worker
 	org    orgs.Organization
 	owner  orgs.User
-	n      int
 }
 
 func eachTeller(t *testing.T, fn func(t *testing.T, w *teller, clock *storetest.Clock)) {

@@ -81,6 +81,19 @@ func (m *Manager) Billing(ctx context.Context, org string) (s billing.Settings, 
 	return s.Masked(), err
 }
 
+// Alerts lists the alerts that went out, the newest first: of budgets, and those of the settings. It needs billing.read.
+func (m *Manager) Alerts(ctx context.Context, org string, limit int, after string) (page store.Page[billing.FiredAlert], err error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return page, err
+	}
+	err = m.Read(ctx, rbac.Op{Action: "billing.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (err error) {
+		page, err = billing.FiredAlerts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}, Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after})
+		return err
+	})
+	return page, err
+}
+
 // keepBilling keeps settings, which may be the first of their organization.
 func keepBilling(ctx context.Context, tx *store.Tx, s *billing.Settings) error {
 	if s.Version == 0 {
@@ -231,9 +244,9 @@ func (s *OrgSettings) setCard(card string) {
 }
 
 // takeCard does what the payment_method_id of an organization's settings asks for: the first one becomes its default card. When
-// there are payment methods it makes one of their cards the default; none leaves it as it is, and one that is unknown is
-// a *store.FieldError (F461).
-func (o *Organization) takeCard(ctx context.Context, tx *store.Tx) error {
+// there are payment methods it makes one of their cards the default; none, or the one that is there masked, leaves it as it
+// is, and one that is unknown is a *store.FieldError (F461). Whoever changes it needs billing.update as well.
+func (m *Manager) takeCard(ctx context.Context, tx *store.Tx, o *Organization, fresh bool) error {
 	s, err := billing.SettingsOf(ctx, tx, o.ID)
 	if err != nil {
 		return err
@@ -241,9 +254,16 @@ func (o *Organization) takeCard(ctx context.Context, tx *store.Tx) error {
 	switch is, card := defaultCard(&s), o.Settings.card(); {
 	case card == is:
 		return nil
-	case card == "":
+	case card == "", card == billing.PaymentToken(is).String():
 		o.Settings.setCard(is)
 		return nil
+	case !fresh: // whose maker will own it
+		if err := m.Ceiling(ctx, tx, Place{OrgID: o.ID}.handout("settings.billing.payment_method_id", "billing.update")); err != nil {
+			return err
+		}
+	}
+	card := o.Settings.card()
+	switch {
 	case len(s.PaymentMethods) == 0:
 		s.PaymentMethods = []billing.PaymentMethod{{ID: tx.NewID("pay"), Type: billing.CreditCard, Default: true, Details: billing.PaymentDetails{StripePaymentMethodID: billing.PaymentToken(card)}}}
 	default:
@@ -264,10 +284,16 @@ func (o *Organization) takeCard(ctx context.Context, tx *store.Tx) error {
 	return keepBilling(ctx, tx, &s)
 }
 
+// Masked is a copy in which the payment method is masked, for answers and the audit log (F336).
+func (s OrgSettings) Masked() OrgSettings {
+	if card := s.card(); card != "" {
+		s.setCard(billing.PaymentToken(card).String())
+	}
+	return s
+}
+
 // masked is a copy for the audit log.
 func (o Organization) masked() *Organization {
-	if card := o.Settings.card(); card != "" {
-		o.Settings.setCard(billing.PaymentToken(card).String())
-	}
+	o.Settings = o.Settings.Masked()
 	return &o
 }

@@ -14,14 +14,13 @@ import (
 type Ended struct {
 	AccessContinues bool     `json:"access_continues,omitempty"` // the organization keeps those whom its provider lets go
 	Keys            int      `json:"keys"`                       // blocked, or given back
-	Sessions        int      `json:"sessions,omitempty"`         // ended, for good
+	Sessions        int      `json:"sessions,omitempty"`         // ended for good
 	Invitations     int      `json:"invitations,omitempty"`      // revoked
 	ServiceKeys     []string `json:"service_keys,omitempty"`     // keys that they made and that work on
 }
 
 // setActive ends or gives back the access of a user. It all counts with the commit, in every process as soon as that hears
-// of it: their memberships are suspended, which no credential of theirs survives, their keys are blocked, and their sessions
-// end.
+// of it: their memberships are suspended, which no token of theirs survives, their sessions end, and their keys are blocked.
 func (p *Provisioner) setActive(ctx context.Context, u *ProvisionedUser, active bool) (e Ended, err error) {
 	u.Active = active
 	if !p.Settings.AutoDeprovision && !active {
@@ -195,7 +194,7 @@ func (m *Manager) reapply(ctx context.Context, tx *store.Tx, before Provisioning
 	if err := p.init(ctx); err != nil {
 		return err
 	}
-	for g, err := range p.Groups(ctx, "") {
+	for g, err := range p.Groups(ctx, "", 0) {
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store/memory"
@@ -53,6 +54,28 @@ func ExampleManager_Invite() {
 	// Output:
 	// accepted member
 	// permission_denied teams.create
+}
+
+// What an organization wants to hear of is set as a whole, and so is everything that is wrong with it told.
+func ExampleManager_SetBilling() {
+	m, _ := orgs.New(memory.New(nil), nil)
+	platform := audit.WithActor(context.Background(), audit.PlatformAdmin())
+	acme, _ := m.CreateOrganization(platform, orgs.NewOrganization{Name: "Acme"})
+	in := orgs.NewBilling{
+		PaymentMethods: []billing.PaymentMethod{{Type: billing.CreditCard, Default: true, Details: billing.PaymentDetails{StripePaymentMethodID: "pm_1234567890"}}},
+		Alerts:         []billing.Alert{{Type: billing.AnomalyAlert, Sensitivity: "extreme", Notify: []string{"cfo@acme.example", "nobodies"}}},
+		CostAllocation: billing.CostAllocation{Strategy: billing.TagBased, RequiredTags: []string{"project"}},
+	}
+	_, err := m.SetBilling(platform, acme.ID, in)
+	fmt.Println(err)
+
+	in.Alerts[0].Sensitivity, in.Alerts[0].Notify = billing.HighSensitivity, []string{"cfo@acme.example", "org_admins"}
+	is, err := m.SetBilling(platform, acme.ID, in)
+	fmt.Println(is.PaymentMethods[0].Details.StripePaymentMethodID, err)
+	// Output:
+	// billing_alerts[0].sensitivity: must be low, medium or high
+	// billing_alerts[0].notify[1]: is neither an e-mail address nor a role of the organization
+	// ***7890 <nil>
 }
 
 // A gateway resolves a caller once, when the credential is authenticated, and asks as often as it likes.

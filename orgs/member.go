@@ -35,6 +35,7 @@ type Membership struct {
 	Effective   []string // what the member may do there, policies and settings aside
 	State       rbac.State
 	Source      string
+	ExternalID  *string // at the identity provider of the organization, as far as it knows them; where members are read
 	JoinedAt    time.Time
 	UpdatedAt   time.Time
 	Version     int64
@@ -91,7 +92,12 @@ func (m *Manager) Member(ctx context.Context, at Place, user string) (ms Members
 		if err != nil {
 			return err
 		}
-		ms, err = m.membership(ctx, tx, a)
+		one := make([]Membership, 1)
+		if one[0], err = m.membership(ctx, tx, a); err != nil {
+			return err
+		}
+		err = addExternalIDs(ctx, tx, at.OrgID, one)
+		ms = one[0]
 		return err
 	})
 	return ms, err
@@ -143,7 +149,7 @@ func (m *Manager) Members(ctx context.Context, at Place, f MemberFilter) (page s
 			}
 			page.Items = append(page.Items, ms)
 		}
-		return nil
+		return addExternalIDs(ctx, tx, at.OrgID, page.Items)
 	})
 	return page, err
 }

@@ -166,7 +166,7 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 	if err := organizations.Insert(ctx, tx, &o); err != nil {
 		return o, err
 	}
-	if err := o.takeCard(ctx, tx); err != nil {
+	if err := m.takeCard(ctx, tx, &o, true); err != nil {
 		return o, err
 	}
 	if err := claimSlug(ctx, tx, o.ID, o.Slug); err != nil {
@@ -300,7 +300,7 @@ func (m *Manager) UpdateOrganization(ctx context.Context, ref string, in Organiz
 				return audit.Change{}, err
 			}
 		}
-		if err := o.takeCard(ctx, tx); err != nil {
+		if err := m.takeCard(ctx, tx, &o, false); err != nil {
 			return audit.Change{}, err
 		}
 		if err := organizations.Update(ctx, tx, &o); err != nil {

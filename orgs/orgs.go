@@ -221,6 +221,7 @@ type Usage interface {
 type Billings interface {
 	SetBilling(ctx context.Context, org string, in NewBilling) (billing.Settings, error)
 	Billing(ctx context.Context, org string) (billing.Settings, error)
+	Alerts(ctx context.Context, org string, limit int, after string) (store.Page[billing.FiredAlert], error)
 }
 
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and

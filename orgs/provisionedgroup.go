@@ -226,9 +226,9 @@ func (p *Provisioner) GroupsWith(ctx context.Context, column string, values []st
 	}, func(g ProvisionedGroup) string { return g.ID })
 }
 
-// Groups are all groups of the provider behind an id, "" from the first, in the order of their ids.
-func (p *Provisioner) Groups(ctx context.Context, after string) iter.Seq2[ProvisionedGroup, error] {
-	return provisionedGroups.All(ctx, p.tx, behind(p.orgID, after))
+// Groups are all groups of the provider behind an id, as [Provisioner.Users].
+func (p *Provisioner) Groups(ctx context.Context, after string, atOnce int) iter.Seq2[ProvisionedGroup, error] {
+	return provisionedGroups.All(ctx, p.tx, behind(p.orgID, after, atOnce))
 }
 
 // CountGroups counts the groups of the provider.

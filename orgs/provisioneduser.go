@@ -210,7 +210,7 @@ func (p *Provisioner) UpdateUser(ctx context.Context, before, u ProvisionedUser,
 	if err := p.unused(ctx, u); err != nil {
 		return u, c, err
 	}
-	c = audit.Updated(before, &u).As("user.provisioned")
+	c = audit.Updated(before, &u)
 	if u.Active != before.Active {
 		ended, err := p.setActive(ctx, &u, u.Active)
 		if err != nil {
@@ -390,18 +390,38 @@ func compareText(a, b string) int {
 	return 0
 }
 
-// Users are all users of the provider behind an id, "" from the first, in the order of their ids.
-func (p *Provisioner) Users(ctx context.Context, after string) iter.Seq2[ProvisionedUser, error] {
-	return provisionedUsers.All(ctx, p.tx, behind(p.orgID, after))
+// Users are all users of the provider behind an id, "" from the first, in the order of their ids. So many are read at a time
+// as are asked for; 0 is store.MaxLimit.
+func (p *Provisioner) Users(ctx context.Context, after string, atOnce int) iter.Seq2[ProvisionedUser, error] {
+	return provisionedUsers.All(ctx, p.tx, behind(p.orgID, after, atOnce))
 }
 
 // behind asks for records of an organization behind one.
-func behind(orgID, after string) store.Query {
-	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}
+func behind(orgID, after string, atOnce int) store.Query {
+	q := store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}, Limit: atOnce}
 	if after != "" {
 		q.Where = append(q.Where, store.From("id", after+" "))
 	}
 	return q
+}
+
+// addExternalIDs says of members what the identity provider of the organization calls them.
+func addExternalIDs(ctx context.Context, tx *store.Tx, orgID string, members []Membership) error {
+	ids := make([]string, len(members))
+	for i := range members {
+		ids[i] = members[i].User.ID
+	}
+	known := map[string]*string{}
+	for u, err := range provisionedUsers.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.In("user_id", ids)}}) {
+		if err != nil {
+			return err
+		}
+		known[u.UserID] = u.ExternalID
+	}
+	for i := range members {
+		members[i].ExternalID = known[members[i].User.ID]
+	}
+	return nil
 }
 
 // CountUsers counts the users of the provider.

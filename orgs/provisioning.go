@@ -138,7 +138,7 @@ func (m *Manager) SetProvisioning(ctx context.Context, org string, in NewProvisi
 			return audit.Change{}, err
 		}
 		s, err = p.settings(ctx, tx)
-		return change.As("scim.config_changed"), err
+		return change.As("scim.updated"), err
 	})
 	return s, warnings, err
 }
@@ -304,7 +304,7 @@ func (m *Manager) SetVerifiedDomains(ctx context.Context, org string, domains ..
 			}
 			p.Domains = append(p.Domains, d)
 		}
-		change := audit.Updated(before, &p).As("scim.domains_changed")
+		change := audit.Updated(before, &p).As("scim.updated")
 		if before.Version > 0 {
 			return change, provisionings.Update(ctx, tx, &p)
 		}

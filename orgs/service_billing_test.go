@@ -23,4 +23,6 @@ var billingMethods = []method{
 		}},
 	{name: "Billing", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Billing(ctx, f.id.Org) }},
+	{name: "Alerts", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Alerts(ctx, f.id.Org, 10, "") }},
 }

@@ -26,11 +26,11 @@ var groups = kind{typ: &schema.Groups, limit: 16 << 20, linked: "members",
 		list, err := p.GroupsWith(ctx, column, values)
 		return recordList(list, err, groupOf)
 	},
-	all: func(ctx context.Context, p *orgs.Provisioner, after string) iter.Seq2[record, error] {
-		return records(p.Groups(ctx, after), groupOf)
+	all: func(ctx context.Context, p *orgs.Provisioner, after string, atOnce int) iter.Seq2[record, error] {
+		return records(p.Groups(ctx, after, atOnce), groupOf)
 	},
 	count:   func(ctx context.Context, p *orgs.Provisioner) (int, error) { return p.CountGroups(ctx) },
-	objects: groupObjects, create: createGroup, replace: replaceGroup, patch: patchGroup,
+	objects: groupObjects, some: groupWith, create: createGroup, replace: replaceGroup, patch: patchGroup,
 	remove: func(ctx context.Context, p *orgs.Provisioner, old record) (audit.Change, error) {
 		return p.DeleteGroup(ctx, old.(groupRecord).ProvisionedGroup)
 	},
@@ -56,6 +56,20 @@ func groupObjects(ctx context.Context, p *orgs.Provisioner, base string, of []re
 		}
 	}
 	return all, nil
+}
+
+// groupWith is a group with those of its members who have one of the ids.
+func groupWith(ctx context.Context, p *orgs.Provisioner, base string, of record, ids []string) (schema.Object, error) {
+	g := of.(groupRecord).ProvisionedGroup
+	all, err := groupObjects(ctx, p, base, []record{of}, false)
+	if err != nil {
+		return nil, err
+	}
+	members, err := memberList(ctx, p, p.MembersWith(ctx, g, ids), base, maxMembers)
+	if len(members) > 0 {
+		all[0]["members"] = members
+	}
+	return all[0], err
 }
 
 // memberList are members of a group as they are shown, at most so many.
@@ -112,7 +126,7 @@ func memberList(ctx context.Context, p *orgs.Provisioner, members iter.Seq2[orgs
 	return list, flush()
 }
 
-// takeGroup takes a resource over into a record.
+// takeGroup takes a resource over into a record, but its members.
 func takeGroup(g *orgs.ProvisionedGroup, o schema.Object) {
 	g.Name, g.ExternalID = o.Text("displayName"), externalID(o)
 	g.NameKey = schema.Fold(g.Name)

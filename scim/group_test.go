@@ -1,6 +1,7 @@
 package scim_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -253,15 +254,30 @@ func second[A, B any](_ A, b B) B { return b }
 
 func TestRolesThatAreGivenCount(t *testing.T) { // F183
 	each(t, func(t *testing.T, p *provider) {
-		_, err := p.CreateRole(p.Platform(), p.org.ID, rbac.NewRole{Name: "Biller", Permissions: []string{"billing.update"}})
+		_, err := p.CreateRole(p.Platform(), p.org.ID, rbac.NewRole{Name: "Biller", Permissions: []string{"billing.update"}, Inherited: true})
+		require.NoError(t, err)
+		child, err := p.CreateOrganization(p.Platform(), orgs.NewOrganization{Name: "Lab", Slug: "lab", Parent: p.org.ID})
 		require.NoError(t, err)
 		may := everything
 		may.RoleMapping = map[string]string{"Finance": "biller"}
 		p.may(may)
 		anna := p.user("anna")
 		allowed := func() bool {
-			d, err := p.Decide(t.Context(), p.account("anna@acme.example").ID, &rbac.Request{OrgID: p.org.ID, Action: "billing.update"})
+			anna, here := p.account("anna@acme.example").ID, rbac.Request{OrgID: p.org.ID, Action: "billing.update"}
+			d, err := p.Decide(t.Context(), anna, &here)
 			require.NoError(t, err)
+			require.NoError(t, p.Store().View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				by, err := p.Check(ctx, tx, anna, here)
+				require.Equal(t, d.Allowed, by.Allowed, "by the records as in memory")
+				return err
+			}))
+			below, err := p.Decide(t.Context(), anna, &rbac.Request{OrgID: child.ID, Action: "billing.update"})
+			if d.Allowed {
+				require.NoError(t, err)
+				require.True(t, below.Allowed, "it is inherited")
+			} else {
+				require.ErrorIs(t, err, store.ErrNotFound)
+			}
 			return d.Allowed
 		}
 		require.False(t, allowed())
@@ -293,9 +309,33 @@ func TestMembersAreNotReadWhereNobodyAsks(t *testing.T) { // rules 79, 133, P19,
 	require.Zero(t, reads(func() { p.must(200, "GET", "/Groups?attributes=displayName", "") }))
 	require.Equal(t, 49, reads(func() { p.must(200, "GET", "/Groups/"+g, "") }))
 	require.LessOrEqual(t, reads(func() {
+		p.find("/Groups", "filter", `members.value eq "`+ids[7]+`" and not (members[value eq "`+ids[8]+`" and type eq "Group"])`, "excludedAttributes", "members")
+	}), 4)
+	require.LessOrEqual(t, reads(func() {
 		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"add","path":"members","value":"`+ids[49]+`"}]`).Code)
 	}), 3)
 	require.LessOrEqual(t, reads(func() {
 		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"remove","path":"members[value eq \"`+ids[3]+`\"]"}]`).Code)
 	}), 5)
+}
+
+func TestGroupThatTakesAMappedName(t *testing.T) { // rule 127
+	each(t, func(t *testing.T, p *provider) {
+		p.Roles(p.org)
+		may := everything
+		may.RoleMapping = map[string]string{"Engineering": "developer", "ext-9": "team_lead"}
+		p.may(may)
+		anna := p.user("anna")
+		roles := func() []string {
+			m, err := p.member("anna@acme.example")
+			require.NoError(t, err)
+			return m.Roles
+		}
+		g := p.group("Builders", anna)
+		require.Equal(t, []string{"member"}, roles())
+		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"replace","path":"displayName","value":"Engineering"},{"op":"add","path":"externalId","value":"ext-9"}]`).Code)
+		require.ElementsMatch(t, []string{"member", "developer", "team_lead"}, roles())
+		require.Equal(t, 204, p.patch("/Groups/"+g, `[{"op":"remove","path":"externalId"}]`).Code)
+		require.ElementsMatch(t, []string{"member", "developer"}, roles())
+	})
 }

@@ -35,11 +35,13 @@ type kind struct {
 
 	get   func(ctx context.Context, p *orgs.Provisioner, id string) (record, error)
 	with  func(ctx context.Context, p *orgs.Provisioner, column string, values []string) ([]record, error)
-	all   func(ctx context.Context, p *orgs.Provisioner, after string) iter.Seq2[record, error]
+	all   func(ctx context.Context, p *orgs.Provisioner, after string, atOnce int) iter.Seq2[record, error]
 	count func(ctx context.Context, p *orgs.Provisioner) (int, error)
 	// objects makes resources of records, with the groups of users or the members of groups where that is wanted.
 	objects func(ctx context.Context, p *orgs.Provisioner, base string, of []record, linked bool) ([]schema.Object, error)
 	linked  string // the name of the attribute that is then there
+	// some is objects for one record, with only those of what is linked that have one of the values; nil: there is none.
+	some func(ctx context.Context, p *orgs.Provisioner, base string, of record, values []string) (schema.Object, error)
 
 	create  func(ctx context.Context, q *request, p *orgs.Provisioner, o schema.Object, body map[string]any) (record, audit.Change, error)
 	replace func(ctx context.Context, q *request, p *orgs.Provisioner, old record, o schema.Object) (record, audit.Change, error)
@@ -52,7 +54,7 @@ var kinds = []*kind{&users, &groups}
 
 // kindOf is the resource type with that endpoint, nil where there is none.
 func kindOf(part string) *kind {
-	for _, k := range []*kind{&users, &groups} {
+	for _, k := range []*kind{&users, &groups} { // which kinds are too, but what they do leads back here
 		if k.typ.Endpoint == "/"+part {
 			return k
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/scim/filter"
 	"github.com/orgkit/orgkit/scim/schema"
+	"github.com/orgkit/orgkit/store"
 )
 
 const searchURN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
@@ -280,7 +281,8 @@ func (w *window) unfiltered(ctx context.Context, q *request, p *orgs.Provisioner
 			from, w.seen = id, w.start-1
 		}
 	}
-	for r, err := range w.kind.all(ctx, p, from) {
+	atOnce := min(w.start-w.seen+w.count, store.MaxLimit) // with the one that says whether there are more
+	for r, err := range w.kind.all(ctx, p, from, atOnce) {
 		if err != nil {
 			return err
 		}
@@ -312,11 +314,11 @@ func (w *window) take(r record, at position, behind bool) {
 // candidates are the records of which some may match: by an index where one serves, else all; in the order of their ids.
 func (w *window) candidates(ctx context.Context, p *orgs.Provisioner) iter.Seq2[record, error] {
 	if w.filter == nil {
-		return w.kind.all(ctx, p, "")
+		return w.kind.all(ctx, p, "", 0)
 	}
 	probes, ok := w.filter.Probes(w.kind.indexed...)
 	if !ok {
-		return w.kind.all(ctx, p, "")
+		return w.kind.all(ctx, p, "", 0)
 	}
 	return func(yield func(record, error) bool) {
 		columns := map[string][]string{}
@@ -346,7 +348,13 @@ func (w *window) candidates(ctx context.Context, p *orgs.Provisioner) iter.Seq2[
 
 // object is a record as a resource, with what the filter or the order asks about.
 func (w *window) object(ctx context.Context, q *request, p *orgs.Provisioner, r record) (schema.Object, error) {
-	linked := w.filter != nil && w.filter.Uses(w.kind.linked) || w.sort != nil && w.sort.Extension == nil && w.sort.Attribute.Name == w.kind.linked
+	asked := w.filter != nil && w.filter.Uses(w.kind.linked)
+	linked := asked || w.sort != nil && w.sort.Extension == nil && w.sort.Attribute.Name == w.kind.linked
+	if asked && w.sort == nil && w.kind.some != nil {
+		if values, ok := w.filter.Picks(w.kind.linked); ok {
+			return w.kind.some(ctx, p, q.baseOf(p), r, values)
+		}
+	}
 	all, err := w.kind.objects(ctx, p, q.baseOf(p), []record{r}, linked)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func TestListsAreCutIntoPages(t *testing.T) { // rules 70 to 75
 	})
 }
 
-func TestFiltersOverHTTP(t *testing.T) { // rules 63 to 67, 69, 76, P18
+func TestFiltersOverHTTP(t *testing.T) { // rules 18, 63 to 67, 69, 76, P18
 	each(t, func(t *testing.T, p *provider) {
 		anna := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"Anna","externalId":"X","emails":[{"value":"Anna@acme.example","type":"work"},{"value":"a@home.example"}],"`+enterprise+`":{"department":"Tours"}}`).id()
 		bob := p.user("bob")
@@ -306,4 +306,20 @@ func onePrimary(list []any) {
 		}
 		seen = seen || o["primary"] == true
 	}
+}
+
+func TestWalkByIndexLeavesNobodyOut(t *testing.T) { // rule 73
+	p, clock := here(t, nil)
+	var ids []string
+	for i := range 6 {
+		ids = append(ids, p.user(fmt.Sprintf("u%d", i)))
+	}
+	require.Equal(t, ids[:2], p.find("/Users", "startIndex", "1", "count", "2").ids())
+	p.must(204, "DELETE", "/Users/"+ids[0], "")
+	require.Equal(t, ids[2:4], p.find("/Users", "startIndex", "3", "count", "2").ids())
+	require.Equal(t, ids[4:], p.find("/Users", "startIndex", "5", "count", "2").ids())
+	require.Equal(t, ids[3:5], p.find("/Users", "startIndex", "3", "count", "2").ids(), "who does not walk gets what the index says")
+	p.find("/Users", "startIndex", "1", "count", "2")
+	clock.Advance(time.Minute)
+	require.Equal(t, ids[3:5], p.find("/Users", "startIndex", "3", "count", "2").ids())
 }

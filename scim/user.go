@@ -27,8 +27,8 @@ var users = kind{typ: &schema.Users, limit: 1 << 20, linked: "groups",
 		list, err := p.UsersWith(ctx, column, values)
 		return recordList(list, err, userOf)
 	},
-	all: func(ctx context.Context, p *orgs.Provisioner, after string) iter.Seq2[record, error] {
-		return records(p.Users(ctx, after), userOf)
+	all: func(ctx context.Context, p *orgs.Provisioner, after string, atOnce int) iter.Seq2[record, error] {
+		return records(p.Users(ctx, after, atOnce), userOf)
 	},
 	count:   func(ctx context.Context, p *orgs.Provisioner) (int, error) { return p.CountUsers(ctx) },
 	objects: userObjects, create: createUser, replace: replaceUser, patch: patchUser,
@@ -90,7 +90,7 @@ func inGroups(o schema.Object, in []orgs.InGroup, base string) {
 	meta["version"] = fmt.Sprintf(`%s-%x"`, strings.TrimSuffix(meta.Text("version"), `"`), sum.Sum32())
 }
 
-// take takes a resource over into a record.
+// takeUser takes a resource over into a record.
 func takeUser(u *orgs.ProvisionedUser, o schema.Object) (orgs.Person, error) {
 	u.UserName, u.ExternalID = o.Text("userName"), externalID(o)
 	u.UserNameKey = schema.Fold(u.UserName)

@@ -8,9 +8,9 @@ import (
 	"github.com/orgkit/orgkit/rbac"
 )
 
-func TestUserIsAMemberOfTheOrganization(t *testing.T) { // rules 19, 30, F191 to F203
+func TestUserIsAMemberOfTheOrganization(t *testing.T) { // rules 19, 28, 30, F191 to F203
 	each(t, func(t *testing.T, p *provider) {
-		a := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"bjensen","externalId":"00u1",
+		a := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"bjensen","externalId":"00u1","id":"mine","meta":{"created":"1999-01-01T00:00:00Z"},
 			"emails":[{"value":"babs@home.example","type":"home"},{"value":"barbara@acme.example","type":"work","primary":true}],
 			"name":{"givenName":"Barbara","familyName":"Jensen"},"password":"hunter2","groups":[{"value":"x"}],"active":true}`)
 		require.Equal(t, base+"/Users/"+a.id(), a.Header().Get("Location"))
@@ -30,6 +30,7 @@ func TestUserIsAMemberOfTheOrganization(t *testing.T) { // rules 19, 30, F191 to
 		require.NoError(t, err)
 		require.Equal(t, rbac.MemberRole, m.Role)
 		require.Equal(t, "scim", m.Source)
+		require.Equal(t, "00u1", *m.ExternalID)
 		require.Equal(t, rbac.Active, m.State)
 
 		e := p.events("user.provisioned")
@@ -100,7 +101,7 @@ func TestPutReplacesAndKeepsWhatItDoesNotSayOfActive(t *testing.T) { // rules 56
 	})
 }
 
-func TestValuesComeBackAsTheyWereSent(t *testing.T) { // rules 4, 43, 46, 47, 109
+func TestValuesComeBackAsTheyWereSent(t *testing.T) { // rules 4, 39, 42, 43, 46, 47, 109
 	p, _ := here(t, nil)
 	body := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","` + enterprise + `"],"userName":"anna@acme.example",
 		"name":{"formatted":"Ms. Anna B. C.","familyName":"C","givenName":"A","middleName":"B","honorificPrefix":"Ms.","honorificSuffix":"III"},
@@ -123,7 +124,7 @@ func TestValuesComeBackAsTheyWereSent(t *testing.T) { // rules 4, 43, 46, 47, 10
 	require.NotContains(t, loose.json, "ims")
 }
 
-func TestBodiesThatAreNoUsers(t *testing.T) { // rules 25, 26, 35, 40, 44, 86
+func TestBodiesThatAreNoUsers(t *testing.T) { // rules 22, 25, 26, 35, 40, 44, 86
 	p, _ := here(t, nil)
 	for body, want := range map[string]string{
 		`{`: "invalidSyntax", `[]`: "invalidSyntax", ``: "invalidSyntax", `{} {}`: "invalidSyntax", `{"userName":"a@b.org"}`: "invalidSyntax", `{"schemas":[],"userName":"a@b.org"}`: "invalidSyntax",

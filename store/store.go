@@ -37,6 +37,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +47,7 @@ type Store struct {
 	now    func() time.Time
 	began  time.Time
 	steady bool // the clock is time.Now
+	anchor atomic.Pointer[anchor]
 	newID  func(prefix string, now time.Time) string
 	tries  int
 	feed   feed
@@ -111,11 +113,30 @@ func (s *Store) Elapsed() time.Duration {
 	return s.now().Sub(s.began)
 }
 
-// Clock is Now and Elapsed of one moment, by one look at the clock.
+// Clock is Now and Elapsed of one moment, for a path on which reading two clocks takes too long: of time.Now it reads the
+// monotonic one, and the other now and then, so that a step of the wall clock may be seen 10 milliseconds late.
 func (s *Store) Clock() (now time.Time, elapsed time.Duration) {
+	if s.steady {
+		elapsed = time.Since(s.began)
+		if a := s.anchor.Load(); a != nil && elapsed-a.elapsed < wallEvery {
+			return a.now.Add((elapsed - a.elapsed) / time.Microsecond * time.Microsecond), elapsed
+		}
+	}
 	t := s.now()
-	return t.UTC().Truncate(time.Microsecond), t.Sub(s.began)
+	now, elapsed = t.UTC().Truncate(time.Microsecond), t.Sub(s.began)
+	if s.steady {
+		s.anchor.Store(&anchor{now, elapsed})
+	}
+	return now, elapsed
 }
+
+// anchor is one moment on both clocks.
+type anchor struct {
+	now     time.Time
+	elapsed time.Duration
+}
+
+const wallEvery = 10 * time.Millisecond
 
 // NewID returns a fresh id as [Tx.NewID] does, for what is no record.
 func (s *Store) NewID(prefix string) string { return s.newID(prefix, s.Now()) }

@@ -41,6 +41,7 @@ var alerts = map[string]bool{"budget.exceeded": true, "budget.alert": true, "bud
 var ocsf18 = map[string]ocsfClass{
 	"user.created": {accountChange, 1}, "user.updated": {accountChange, other}, "user.deleted": {accountChange, 6},
 	"user.suspended": {accountChange, 5}, "user.resumed": {accountChange, 2},
+	"user.provisioned": {accountChange, 1}, "user.deprovisioned": {accountChange, 5}, "user.reprovisioned": {accountChange, 2},
 	"member.invited": {accountChange, 1}, "member.invitation_resent": {accountChange, other}, "member.invitation_revoked": {accountChange, other},
 	"member.invitation_expired": {accountChange, other},
 	"member.declined":           {accountChange, other}, "member.joined": {accountChange, 1}, "member.removed": {accountChange, 6}, "member.updated": {accountChange, other},
@@ -72,13 +73,15 @@ var ocsf18 = map[string]ocsfClass{
 	"rate_limit.created": {entityManagement, 1}, "rate_limit.updated": {entityManagement, 3}, "rate_limit.deleted": {entityManagement, 4},
 	"webhook.created": {entityManagement, 1}, "webhook.updated": {entityManagement, 3}, "webhook.deleted": {entityManagement, 4}, "webhook.rotated": {entityManagement, 3},
 	"webhook.tested": {entityManagement, other}, "webhook.retried": {entityManagement, other}, "webhook.disabled": {entityManagement, 9}, "webhook.enabled": {entityManagement, 8},
-	"sso.updated": {entityManagement, 3}, "sso.deleted": {entityManagement, 4}, "scim.updated": {entityManagement, 3}, "scim.token_rotated": {entityManagement, 3},
+	"sso.updated": {entityManagement, 3}, "sso.deleted": {entityManagement, 4}, "scim.updated": {entityManagement, 3},
+	"scim.token_created": {entityManagement, 1}, "scim.token_revoked": {entityManagement, 4},
+	"scim.group_created": {groupManagement, 6}, "scim.group_updated": {groupManagement, 9}, "scim.group_deleted": {groupManagement, 5},
 
 	"budget.exceeded": {detectionFinding, 1}, "budget.soft_limit_reached": {detectionFinding, 1}, "budget.alert": {detectionFinding, 1}, "billing.alert": {detectionFinding, 1}, "security.anomaly": {detectionFinding, 1},
 	"budget.cost_limit_exceeded": {detectionFinding, 1},
 
 	"authorization.denied": {apiActivity, other}, "authorization.allowed": {apiActivity, other}, "api_key.denied": {apiActivity, other}, "security.ip_denied": {apiActivity, other},
-	"security.suspended": {apiActivity, other}, "token.denied": {apiActivity, other}, "api_key.used": {apiActivity, other}, "authorization.dropped": {eventLog, other},
+	"security.suspended": {apiActivity, other}, "security.last_owner_kept": {apiActivity, other}, "token.denied": {apiActivity, other}, "api_key.used": {apiActivity, other}, "authorization.dropped": {eventLog, other},
 	"billing.usage_ingested": {apiActivity, 1}, "billing.alert_sent": {apiActivity, other}, "audit.read": {apiActivity, 2}, "analytics.read": {apiActivity, 2}, "report.created": {apiActivity, 2}, "export.downloaded": {apiActivity, 2}, "compliance.read": {apiActivity, 2},
 
 	audit.PrunedType: {eventLog, 2}, audit.ErasedType: {eventLog, 2}, audit.ConfigChangedType: {eventLog, other}, "audit.unreadable": {eventLog, other},

@@ -65,7 +65,10 @@ func refused(err error, decision string) error {
 			remedy = "wait until " + ex.ResetAt.Format(time.RFC3339) + ", or " + remedy
 		}
 		if ex.Suspended {
-			code, remedy = "budget_suspended", "have the budget resumed"
+			code = "budget_suspended"
+			if remedy += " or resumed"; !ex.ByAlert {
+				remedy = "have the budget resumed"
+			}
 		}
 		if ex.Unpriced {
 			remedy = "have the model priced"

@@ -134,7 +134,7 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 		err = n.tagged(c)
 	}
 	if err == nil {
-		a.estimate, err = g.estimate(&ln.model, c)
+		err = g.estimate(&a.estimate, ln.place, c)
 	}
 	if err != nil {
 		return nil, g.unasked(n.by(c), err)
@@ -171,26 +171,27 @@ func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, er
 }
 
 // estimate is the upper bound of the call, by the price of the moment in which it is made.
-func (g *Gate) estimate(model *billing.Model, c *Call) (billing.Estimate, error) {
-	most := billing.Usage{InputTokens: c.InputTokens, OutputTokens: c.MaxOutputTokens, Images: c.Images, Cost: c.MaxCost}
+func (g *Gate) estimate(e *billing.Estimate, place int, c *Call) error {
+	most := &e.Usage
+	most.InputTokens, most.OutputTokens, most.Images, most.Cost = c.InputTokens, c.MaxOutputTokens, c.Images, c.MaxCost
 	if c.MaxOutputTokens == NoOutput {
 		most.OutputTokens = 1 // 0 is as many as there can be
 	}
-	e, err := g.m.Catalogue().EstimateUpperBound(model.ID, c.Now, most)
+	err := g.m.Catalogue().Bound(e, place, c.Now)
 	switch {
 	case err != nil:
 	case c.Answers < 0 || c.Answers > maxAnswers:
 		err = store.Invalid("answers", "range", "must be from 0 to %d", maxAnswers)
 	case c.MaxOutputTokens == NoOutput:
-		e.Usage.OutputTokens = 0
+		most.OutputTokens = 0
 	case c.Answers > 1:
-		e.Usage.OutputTokens *= c.Answers
-		err = e.Usage.Validate()
+		most.OutputTokens *= c.Answers
+		err = most.Validate()
 	}
 	if err != nil {
-		return e, invalid(err)
+		return invalid(err)
 	}
-	return e, nil
+	return nil
 }
 
 // maxAnswers is the most that one call may ask for.

@@ -13,6 +13,7 @@ import (
 // lane is the way of the calls of one key to one model, by the name that clients have for it.
 type lane struct {
 	model    billing.Model
+	place    int // of the model in the catalogue
 	resource string
 	asked    string // the resource as the client named it, where that is an alias
 	means    atomic.Pointer[means]
@@ -33,7 +34,7 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if !ok {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	ln := &lane{model: model, resource: rbac.ModelPattern(model.ID)}
+	ln := &lane{model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
 	if name != model.ID {
 		ln.asked = rbac.ModelPattern(name)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
@@ -136,6 +137,36 @@ func TestARaiseOpensTheGate(t *testing.T) { // F085
 		ended, err := a.Approval(a.Platform(), a.org.ID, asked.ID)
 		require.NoError(t, err)
 		require.EqualValues(t, "withdrawn", ended.Status)
+	})
+}
+
+// An alert stops a team that has passed its budget, though that is a soft one, and who is refused can ask for a raise.
+func TestAnAlertClosesTheGate(t *testing.T) { // F224; billing edge 53
+	each(t, func(t *testing.T, s *store.Store) {
+		a := newAcme(t, s, `{"budget": {"monthly_limit": 0.05}}`, nil)
+		_, err := a.SetBilling(a.Platform(), a.org.ID, orgs.NewBilling{CostAllocation: billing.CostAllocation{Strategy: billing.NotAllotted},
+			Alerts: []billing.Alert{{Type: billing.ExceededAlert, Action: billing.SuspendAction, Notify: []string{"cfo@acme.example"}}}})
+		require.NoError(t, err)
+		for range 2 {
+			require.NoError(t, a.passes(t, a.call("gpt-4-turbo-preview")).Settle(t.Context(), billing.Usage{InputTokens: 1000, OutputTokens: 1000}))
+		}
+		require.NoError(t, a.Flush(t.Context()))
+		d := a.refuses(t, a.call("gpt-4-turbo-preview"), "budget_suspended")
+		require.Equal(t, a.org.ID, d.OrgID)
+		require.Regexp(t, "^wait until .*, or have the budget raised or resumed, or ask for a raise of it$", d.Remedy[0])
+		require.Equal(t, "suspended", states(t, a)[0].State)
+		asked, _, err := a.RequestRaise(a.As(a.dev), d.OrgID, "", d.BudgetID, billing.RaiseRequest{Amount: states(t, a)[0].Limit})
+		require.NoError(t, err)
+		_, err = a.DecideApproval(a.As(a.owner), a.org.ID, asked.ID, yes)
+		require.NoError(t, err)
+		a.passes(t, a.call("gpt-4-turbo-preview"))
+		log, err := a.AuditLog(a.Platform(), a.org.ID, audit.Filter{Types: []string{"budget.suspended", "budget.resumed", "billing.alert"}})
+		require.NoError(t, err)
+		var types []string
+		for _, e := range log.Items {
+			types = append(types, e.Type)
+		}
+		require.Equal(t, []string{"budget.resumed", "budget.suspended", "billing.alert"}, types)
 	})
 }
 

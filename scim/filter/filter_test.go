@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,6 +224,40 @@ func TestProbesTakeTheBestEquality(t *testing.T) {
 			require.Equal(t, want, fmt.Sprint(probes), text)
 		}
 	}
+}
+
+// TestPicksAreAllThatTheFilterSees: without the other elements it says the same.
+func TestPicksAreAllThatTheFilterSees(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var users []schema.Object
+	for n := range 30 {
+		users = append(users, filtertest.Resource(r, &schema.Users, n))
+	}
+	picked, matched := 0, 0
+	for range 20_000 {
+		f := bind(t, filtertest.Filter(r, &schema.Users), &schema.Users)
+		values, ok := f.Picks("groups")
+		if !ok || !f.Uses("groups") {
+			continue
+		}
+		picked++
+		for _, u := range users {
+			less := u.Clone()
+			kept := []any{}
+			for _, e := range u.List("groups") {
+				if v, _ := e.(schema.Object)["value"].(string); slices.Contains(values, v) {
+					kept = append(kept, e)
+				}
+			}
+			less["groups"] = kept
+			require.Equal(t, f.Match(u), f.Match(less), "%s", f)
+			if f.Match(u) {
+				matched++
+			}
+		}
+	}
+	require.Greater(t, picked, 50)
+	require.Greater(t, matched, 50)
 }
 
 func FuzzParseFilter(f *testing.F) {

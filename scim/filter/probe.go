@@ -70,3 +70,52 @@ func (p prober) compare(n *compare) ([]Probe, int, bool) {
 	}
 	return []Probe{{r.Name(), n.test.text}}, rank, true
 }
+
+// Picks returns the values of which an element of a list has to have one for the filter to see a difference, by the
+// sub-attribute value: a resource with only those elements matches exactly when the whole one does. ok is false where the
+// filter asks for more.
+func (f *Filter) Picks(name string) (values []string, ok bool) {
+	p := picker{name: name, ok: true}
+	p.look(f.root)
+	return p.values, p.ok
+}
+
+type picker struct {
+	name   string
+	values []string
+	ok     bool
+}
+
+func (p *picker) look(n node) {
+	switch n := n.(type) {
+	case all:
+		for _, term := range n {
+			p.look(term)
+		}
+	case some:
+		for _, term := range n {
+			p.look(term)
+		}
+	case not:
+		p.look(n.node)
+	case *compare:
+		if n.ref.Extension != nil || n.ref.Attribute.Name != p.name {
+			return
+		}
+		if n.ref.Sub == nil || n.ref.Sub.Name != "value" || n.test.op != Eq && n.test.op != Ne {
+			p.ok = false
+			return
+		}
+		p.values = append(p.values, n.test.text)
+	case *element:
+		if n.ref.Extension != nil || n.ref.Attribute.Name != p.name {
+			return
+		}
+		probes, _, ok := prober{indexed: []string{p.name + ".value"}}.of(n)
+		if p.ok = p.ok && ok; ok {
+			for _, probe := range probes {
+				p.values = append(p.values, probe.Key)
+			}
+		}
+	}
+}

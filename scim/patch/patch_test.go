@@ -119,7 +119,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-func TestOperationsThatCannotBe(t *testing.T) {
+func TestOperationsThatCannotBe(t *testing.T) { // rules 23, 32, 88, 98, 106, 110, 112
 	for operations, want := range map[string]schema.ErrorType{
 		`[]`: schema.InvalidSyntax, `{}`: schema.InvalidSyntax, `[1]`: schema.InvalidSyntax, `[{"path":"title","value":"x"}]`: schema.InvalidSyntax,
 		`[{"op":"move","path":"title","value":"x"}]`: schema.InvalidSyntax, `[{"op":"add","path":"title"}]`: schema.InvalidValue,

@@ -128,6 +128,34 @@ func renderBilling(s billing.Settings) billingView {
 	return v
 }
 
+type firedAlertView struct {
+	ID           string          `json:"id"`
+	FiredAt      string          `json:"fired_at"`
+	Kind         string          `json:"kind" doc:"budget.share, budget.amount, budget.soft_limit or budget.limit of a budget; else the type of the alert"`
+	AlertID      *string         `json:"alert_id" doc:"of billing_alerts; null: of a budget"`
+	BudgetID     *string         `json:"budget_id" doc:"null: what the organization as a whole has spent"`
+	TeamID       *string         `json:"team_id" doc:"or project, in which it is"`
+	Threshold    *billing.Amount `json:"threshold" doc:"a share for budget.share, else USD"`
+	Spent        billing.Amount  `json:"spent"`
+	Reference    billing.Amount  `json:"reference" doc:"the limit of the budget, the amount of the alert, or what is usual"`
+	Suspended    bool            `json:"suspended" doc:"it has stopped everything that costs in the budget"`
+	PeriodStart  string          `json:"period_start"`
+	PeriodEnd    *string         `json:"period_end" doc:"null: it lasts for good"`
+	LimitVersion int64           `json:"limit_version" doc:"how often the limit was raised in the period"`
+}
+
+func renderFiredAlert(f billing.FiredAlert) firedAlertView {
+	v := firedAlertView{ID: f.ID, FiredAt: stamp(f.CreatedAt), Kind: string(f.Kind), AlertID: optional(f.AlertID), BudgetID: optional(f.BudgetID), TeamID: optional(f.TeamID),
+		Spent: billing.NewAmount(f.Spent), Reference: billing.NewAmount(f.Reference), Suspended: f.Suspended, PeriodStart: stamp(f.PeriodStart), LimitVersion: f.LimitVersion}
+	if !f.Threshold.IsZero() {
+		v.Threshold = amountOf(&f.Threshold)
+	}
+	if !f.PeriodEnd.IsZero() {
+		v.PeriodEnd = stampOf(&f.PeriodEnd)
+	}
+	return v
+}
+
 type costCenterQuery struct {
 	Period string `query:"period" doc:"as of analytics; absent, without start and end: month_to_date"`
 	Start  string `query:"start" doc:"a date, in place of period; included"`
@@ -159,6 +187,10 @@ func (a *api) billing() {
 		}
 		s, err := a.SetBilling(ctx, at.OrgID, body.input())
 		return one(s.Version, renderBilling(s), err)
+	})
+	add[paging, none](a, http.MethodGet, path+"/alerts", "List the alerts that went out", func(ctx context.Context, q *paging) (*answer[list[firedAlertView]], error) {
+		page, err := a.Alerts(ctx, param(ctx, "org"), q.Limit, q.After)
+		return listOf(page, err, always(renderFiredAlert))
 	})
 	add[costCenterQuery, none](a, http.MethodGet, "/v1/organizations/{org}/cost_centers", "What belongs to the cost centres of an organization",
 		func(ctx context.Context, q *costCenterQuery) (*answer[list[costCenterView]], error) {

@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,13 @@ func TestBillingIsConfiguredAtOnce(t *testing.T) { // F205 to F232, F461
 	alert := is["billing_alerts"].([]any)[0].(object)
 	require.Equal(t, []any{5000.0, "monthly", []any{"finance@acme.com", "cfo@acme.com"}}, []any{alert["amount"], alert["period"], alert["notify"]})
 	require.Equal(t, object{"engineering": "CC-001", "marketing": "CC-002", "data_science": "CC-003"}, is["cost_allocation"].(object)["cost_centers"])
-	require.Equal(t, "pm_1234567890", c.call(200, "GET", path, "")["settings"].(object)["billing"].(object)["payment_method_id"])
+	shown := c.call(200, "GET", path, "")["settings"].(object)["billing"].(object)
+	require.Equal(t, "***7890", shown["payment_method_id"])
+	shown["tax_id"] = "T1"
+	sent, err := json.Marshal(object{"settings": object{"billing": shown}})
+	require.NoError(t, err)
+	c.call(200, "PATCH", path, string(sent)) // what is sent back as it was read is no change
+	require.Equal(t, is["payment_methods"], c.call(200, "GET", path+"/billing", "")["payment_methods"])
 
 	again := c.call(200, "PUT", path+"/billing", seedBilling)
 	require.Equal(t, []any{is["payment_methods"], is["billing_alerts"]}, []any{again["payment_methods"], again["billing_alerts"]}, "idempotent")
@@ -85,6 +92,11 @@ func TestWhoSeesBilling(t *testing.T) { // F205
 	finance.call(200, "GET", path+"/billing", "")
 	member.call(403, "GET", path+"/billing", "")
 	member.call(403, "PUT", path+"/billing", `{"payment_methods": []}`)
+
+	c.post(path+"/roles", `{"name": "Editor", "permissions": ["organizations.*"]}`)
+	_, editor := c.person(org, "editor@acme.com", "editor")
+	editor.call(200, "PATCH", path, `{"settings": {"billing": {"tax_id": "T1"}}}`)
+	editor.call(403, "PATCH", path, `{"settings": {"billing": {"payment_method_id": "pm_1234567890"}}}`)
 }
 
 func TestSpendingBelongsToItsCostCenter(t *testing.T) { // F227, F232, F318
@@ -103,6 +115,12 @@ func TestSpendingBelongsToItsCostCenter(t *testing.T) { // F227, F232, F318
 	require.Equal(t, object{"cost_center": "CC-003", "teams": []any{"data-science"}, "requests": 1.0, "cost": 1.005, "amount": 1.01}, centers[0])
 	require.Equal(t, []any{nil, 0.005, 0.0}, []any{centers[1].(object)["cost_center"], centers[1].(object)["cost"], centers[1].(object)["amount"]})
 	c.call(400, "GET", path+"/cost_centers?period=never", "")
+
+	require.Empty(t, c.call(200, "GET", path+"/billing/alerts", "")["data"])
+	c.call(200, "POST", path+"/usage", `[`+event("3", "", "4999")+`]`)
+	fired := c.call(200, "GET", path+"/billing/alerts?limit=1", "")["data"].([]any)[0].(object)
+	require.Equal(t, []any{"threshold", 5000.0, 5000.01, nil, false}, []any{fired["kind"], fired["threshold"], fired["spent"], fired["budget_id"], fired["suspended"]})
+	require.Equal(t, c.call(200, "GET", path+"/billing", "")["billing_alerts"].([]any)[0].(object)["id"], fired["alert_id"])
 	c.call(200, "GET", path+"/cost_centers", "")
 }
 

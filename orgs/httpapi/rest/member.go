@@ -17,7 +17,8 @@ type memberView struct {
 	OrganizationID string     `json:"organization_id"`
 	TeamID         *string    `json:"team_id"`
 	ProjectID      *string    `json:"project_id"`
-	Role           string     `json:"role"`
+	Role           string     `json:"role"`  // of several the highest
+	Roles          []string   `json:"roles"` // that one, and those that the identity provider gives beside it
 	Permissions    grantsView `json:"permissions"`
 	Effective      []string   `json:"effective_permissions"`
 	Status         rbac.State `json:"status"`
@@ -30,7 +31,7 @@ type memberView struct {
 
 func renderMember(m orgs.Membership) memberView {
 	v := memberView{ID: m.ID, UserID: m.User.ID, Email: m.User.Email, Name: m.User.Name, OrganizationID: m.Place.OrgID,
-		Role: m.Role, Permissions: grantsOf(m.Permissions), Effective: filled(m.Effective), Status: m.State, Source: m.Source,
+		ExternalID: m.ExternalID, Role: m.Role, Roles: m.Roles, Permissions: grantsOf(m.Permissions), Effective: filled(m.Effective), Status: m.State, Source: m.Source,
 		JoinedAt: stamp(m.JoinedAt), CreatedAt: stamp(m.JoinedAt), UpdatedAt: stamp(m.UpdatedAt), ETag: etag(m.Version)}
 	v.TeamID, v.ProjectID = partOf(m.Place)
 	return v

@@ -32,7 +32,7 @@ type organizationView struct {
 func (a *api) renderOrganization(ctx context.Context, o orgs.Organization) (organizationView, error) {
 	f, err := a.OrganizationFigures(ctx, o.ID)
 	return organizationView{Base: baseOf(o.Meta), ParentID: optional(o.ParentID), RootID: f.RootID, Name: o.Name, Slug: o.Slug,
-		Description: o.Description, Settings: o.Settings, Metadata: o.Metadata, Tags: filled(o.Tags), Customizations: o.Customizations,
+		Description: o.Description, Settings: o.Settings.Masked(), Metadata: o.Metadata, Tags: filled(o.Tags), Customizations: o.Customizations,
 		Status: f.State, DeletedAt: stampOf(o.DeletedAt), SSOStatus: "not_configured", MembersCount: f.Members, TeamsCount: f.Teams}, err
 }
 

@@ -560,7 +560,7 @@ CREATE TABLE fired_alerts (
 	limit_version INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE INDEX fired_alerts_org_id_id_idx ON fired_alerts (org_id, id);
+CREATE INDEX fired_alerts_org_id_created_at_idx ON fired_alerts (org_id, created_at, id);
 CREATE INDEX fired_alerts_alert_id_period_start_id_idx ON fired_alerts (alert_id, period_start, id);
 
 CREATE TABLE billing_settings (
