@@ -3,16 +3,14 @@ package orgs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
-// Authenticators are what a person signs in by; the id is that of the user. Package orgs/signin writes them, with what makes and
-// checks the secrets; they are kept here so that they go with their user. None of it is in any event.
+// Authenticators are what a person signs in by; the id is that of the user. Package orgs/signin writes them and has what
+// makes and checks the secrets; they are kept here so that they go with their user. None of it is in any event.
 type Authenticators struct {
 	store.Meta
 	Password   string     `json:"-"` // its hash; "" for none
@@ -35,24 +33,20 @@ type Authenticators struct {
 	Places []string `json:"-"` // hashes of where the person has signed in, the latest last
 }
 
-// AuthenticatorsOf are those of all users that have any. Only package orgs/signin writes it.
+// AuthenticatorsOf are those of all users that have any. Only package orgs/signin writes them.
 var AuthenticatorsOf = store.Define[Authenticators]("authenticators", "usr", store.Unique("reset_hash"))
 
-// LockAuthenticators locks those of a user, which are none where nobody has made any. The user exists.
-func LockAuthenticators(ctx context.Context, tx *store.Tx, userID string) (l Authenticators, err error) {
-	if _, err := users.Get(ctx, tx, userID); err != nil {
-		return l, err
+// LockAuthenticators locks a user and then their authenticators, which are none where nobody has made any. store.ErrNotFound:
+// there is no such user.
+func LockAuthenticators(ctx context.Context, tx *store.Tx, userID string) (a Authenticators, err error) {
+	if _, err := users.Lock(ctx, tx, userID); err != nil {
+		return a, err
 	}
-	l.ID = userID
-	if _, err := AuthenticatorsOf.InsertNew(ctx, tx, &l); err != nil {
-		return l, err
+	a.ID = userID
+	if _, err := AuthenticatorsOf.InsertNew(ctx, tx, &a); err != nil {
+		return a, err
 	}
 	return AuthenticatorsOf.Lock(ctx, tx, userID)
-}
-
-// UserByEmail returns the user of an address, whatever its case. It asks nobody: it is for who signs people in.
-func UserByEmail(ctx context.Context, tx *store.Tx, email string) (User, error) {
-	return users.Find(ctx, tx, store.Eq("email_key", emailKey(email)))
 }
 
 // HashSecret is what is kept of a secret of random bits: plain SHA-256, since nothing can be guessed of it.
@@ -67,15 +61,15 @@ func proved(ctx context.Context, tx *store.Tx, userID string, at *time.Time) err
 	if err := stir(ctx, tx, userID); err != nil {
 		return err
 	}
-	l, err := LockAuthenticators(ctx, tx, userID)
+	a, err := LockAuthenticators(ctx, tx, userID)
 	if err != nil {
 		return err
 	}
-	if at != nil && l.MFAProvedAt != nil && l.MFAProvedAt.After(*at) {
+	if at != nil && a.MFAProvedAt != nil && a.MFAProvedAt.After(*at) {
 		return nil
 	}
-	l.MFAProvedAt = micros(at)
-	return AuthenticatorsOf.Update(ctx, tx, &l)
+	a.MFAProvedAt = micros(at)
+	return AuthenticatorsOf.Update(ctx, tx, &a)
 }
 
 // ForgetProof takes back all proofs of a second factor that a person has given in sessions: for who takes the factor away.
@@ -111,52 +105,20 @@ func OpenReset(ctx context.Context, tx *store.Tx, hash string) (Authenticators, 
 
 // dropReset makes a link that sets a password work no more: the address that it was sent to is another one.
 func dropReset(ctx context.Context, tx *store.Tx, userID string) error {
-	l, err := AuthenticatorsOf.Lock(ctx, tx, userID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && l.ResetHash == nil {
+	a, err := AuthenticatorsOf.Lock(ctx, tx, userID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.ResetHash == nil {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	l.ResetHash, l.ResetEnds = nil, nil
-	return AuthenticatorsOf.Update(ctx, tx, &l)
+	a.ResetHash, a.ResetEnds = nil, nil
+	return AuthenticatorsOf.Update(ctx, tx, &a)
 }
 
-// TooManyTries says that whoever asks has guessed too often and has to wait. It says nothing of whether the guess was
-// right, nor whether there is what was guessed at.
-type TooManyTries struct{ RetryAfter time.Duration }
-
-func (e *TooManyTries) Error() string {
-	return fmt.Sprintf("too many tries; try again in %d seconds", int64((e.RetryAfter+time.Second-1)/time.Second))
+// UserByEmail returns the user of an address, whatever its case. It asks nobody: it is for who signs people in.
+func UserByEmail(ctx context.Context, tx *store.Tx, email string) (User, error) {
+	return users.Find(ctx, tx, store.Eq("email_key", emailKey(email)))
 }
-
-// NeedsMFA says whether an organization that the person is a member of demands a second factor of sessions.
-func NeedsMFA(ctx context.Context, tx *store.Tx, userID string) (bool, error) {
-	held, err := everywhere(ctx, tx, userID)
-	if err != nil {
-		return false, err
-	}
-	for _, a := range held {
-		scope, err := rbac.Scopes.Get(ctx, tx, a.OrgID)
-		if err != nil {
-			return false, err
-		}
-		if a.State == rbac.Active && scope.State != rbac.Gone && scope.RequireMFA {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// Brake counts guesses at one thing from one side; its id is the hash of both. Package orgs/signin writes it.
-type Brake struct {
-	store.Meta
-	Tries    int       `json:"tries"`
-	FreeAt   time.Time `json:"free_at"`   // no try before
-	ForgetAt time.Time `json:"forget_at"` // when it is as if there had been none
-}
-
-// Brakes are those that are not forgotten yet.
-var Brakes = store.Define[Brake]("signin_brakes", "brk", store.Index("forget_at"))
 
 // UserByID returns a user. Like [UserByEmail] it asks nobody.
 func UserByID(ctx context.Context, tx *store.Tx, id string) (User, error) {

@@ -116,6 +116,24 @@ func IdleTimeout(ctx context.Context, tx *store.Tx, userID string) (time.Duratio
 	return least, nil
 }
 
+// NeedsMFA says whether an organization that the person is a member of demands a second factor of sessions.
+func NeedsMFA(ctx context.Context, tx *store.Tx, userID string) (bool, error) {
+	held, err := everywhere(ctx, tx, userID)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range held {
+		scope, err := rbac.Scopes.Get(ctx, tx, a.OrgID)
+		if err != nil {
+			return false, err
+		}
+		if a.State == rbac.Active && scope.State != rbac.Gone && scope.RequireMFA {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // exactness is by which part of the time-out it may be too short: a use is written down when that part has passed since
 // the last one that was, so that not every call writes.
 const exactness = 60

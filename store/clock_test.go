@@ -26,7 +26,7 @@ func TestClockIsNowAndElapsedOfOneMoment(t *testing.T) {
 		last = now
 	}
 	clock := storetest.NewClock()
-	s = memory.New(&store.Options{Now: clock.Now})
+	s = storetest.Open(t, "memory", store.Options{Now: clock.Now})
 	for range 3 {
 		clock.Advance(time.Nanosecond)
 		now, elapsed := s.Clock()
