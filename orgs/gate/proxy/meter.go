@@ -98,8 +98,10 @@ func (m *meter) Write(b []byte) (int, error) {
 	switch m.mode {
 	case streamed:
 		m.watch.Reset(m.h.opt.Timeout)
+		m.patience()
 		return m.stream.Write(b)
 	case passing:
+		m.patience()
 		return m.to.Write(b)
 	}
 	if int64(len(m.held)+len(b)) > m.h.opt.MaxAnswer {
@@ -120,6 +122,12 @@ func (m *meter) FlushError() error {
 		return nil
 	}
 	return http.NewResponseController(m.to).Flush()
+}
+
+// patience gives the client time to read what is sent next, however long it took until then: the server may have meant its
+// time-out for shorter answers. A client that reads nothing must not hold money for ever. What comes next may take as long to come.
+func (m *meter) patience() {
+	_ = http.NewResponseController(m.to).SetWriteDeadline(time.Now().Add(2 * m.h.opt.Timeout)) // where there is one
 }
 
 // chunk is told of each event of a stream, and says whether the client is not to see it.
@@ -177,6 +185,7 @@ func (m *meter) used() billing.Usage {
 
 func (m *meter) send() {
 	if m.mode == whole {
+		m.patience()
 		m.release(passing)
 		_, _ = m.to.Write(m.held) // a client that is gone hears nothing
 	}

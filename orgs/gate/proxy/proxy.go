@@ -64,7 +64,8 @@ type Options struct {
 	Prefix string
 	// MaxWait is how long a call may wait for a slot where too many run.
 	MaxWait time.Duration
-	// Timeout is how long a call may take that is not streamed, and how long a stream may say nothing; 0 is ten minutes.
+	// Timeout is how long a call may take that is not streamed, how long a stream may say nothing, and how long a client may
+	// take to read what is sent; 0 is ten minutes.
 	Timeout time.Duration
 	// MaxBody is how large the body of a request may be, and MaxAnswer how large an answer that is not streamed for its usage
 	// to be read; 0 are 32 MiB.
@@ -189,7 +190,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), h.opt.Timeout)
 	}
 	defer cancel()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // where the server has one it is for shorter answers
+	m.patience()
 	h.next.ServeHTTP(m, q.forward(r.WithContext(context.WithValue(ctx, callKey{}, &Call{adm, name, q.stream})), adm))
 	m.ended = true
 }

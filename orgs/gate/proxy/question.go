@@ -112,9 +112,11 @@ func (q *question) forward(r *http.Request, adm *gate.Admission) *http.Request {
 	}
 	body := q.body()
 	out := r.Clone(r.Context())
-	for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Content-Encoding"} {
+	for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Content-Encoding",
+		"Openai-Organization", "Openai-Project"} {
 		out.Header.Del(name)
 	}
+	out.URL.RawQuery = ""                         // it says nothing that was looked at
 	out.Header.Set("Accept-Encoding", "identity") // what was used is read in the answer
 	out.Header.Set("Content-Type", "application/json")
 	out.Header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -143,6 +143,18 @@ func TestAStreamThatSaysNothingEnds(t *testing.T) {
 	require.EqualValues(t, 4, f.events(1)[0].OutputTokens)
 }
 
+func TestAClientThatReadsNothingHoldsNoMoneyForEver(t *testing.T) {
+	f := newFront(t, everything, &proxy.Options{Timeout: 200 * time.Millisecond})
+	f.upstream = func(w http.ResponseWriter, r *http.Request, body map[string]any) {
+		for r.Context().Err() == nil { // more than fits between the two
+			streams(chunks("", strings.Repeat("word ", 10_000)), 1<<20)(w, r, body)
+		}
+	}
+	res := f.post(t.Context(), "/v1/chat/completions", streamedChat)
+	require.Equal(t, 200, res.StatusCode)
+	require.Positive(t, f.events(1)[0].Cost.Sign())
+}
+
 func TestAnEventThatIsTooLongPasses(t *testing.T) {
 	f := newFront(t, everything, nil)
 	long := "data: " + strings.Repeat("x", 5<<20) + "\n\n"
