@@ -134,7 +134,7 @@ func TestNoRouteGoesRoundTheGate(t *testing.T) { // billing edge 44
 		return o
 	}
 	org := do("POST", "/v1/organizations", `{"name": "Acme"}`)["id"].(string)
-	team := do("POST", "/v1/organizations/"+org+"/teams", `{"name": "Lab", "settings": {"budget": {"monthly_limit": 0.001, "hard_limit": true}}}`)["id"].(string)
+	team := do("POST", "/v1/organizations/"+org+"/teams", `{"name": "Lab", "settings": {"budget": {"monthly_limit": 0.0001, "hard_limit": true}}}`)["id"].(string)
 	secret := do("POST", "/v1/api-keys", `{"name": "k", "team_id": "`+team+`", "inherit_team_permissions": true}`)["key"].(string)
 	const body = `{"model": "gpt-4o", "max_tokens": 200, "messages": [], "input": "a", "prompt": "a"}`
 	res, o := p.chats(t, secret, body)
