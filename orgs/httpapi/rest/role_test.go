@@ -70,6 +70,7 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		"/policies":  `{"name": "x", "statements": [{"effect": "deny", "actions": ["models.use"], "resources": ["*"]}]}`,
 		"/approvals": `{"resource": "model:gated"}`, "/erasures": `{"user_id": "bob@acme.com"}`,
 		"/usage": `[]`, "/webhooks": `{"url": "https://hooks.acme.com/"}`, "/raises": `{"amount": 5}`, "/decision": `{"decision": "approve"}`,
+		"/tokens": `{"name": "x"}`,
 	}
 	for _, op := range operations(t, c) {
 		path := real.Replace(op[1])
@@ -84,6 +85,8 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 		switch {
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/budgets"):
 			body = `{"scope": "org", "limit": 5}`
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/provisioning"):
+			body = `{"scim_enabled": true}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/billing"):
 			body = `{"payment_methods": []}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/limits"):
@@ -142,7 +145,8 @@ func existing(c *client, org, team string) *strings.Replacer {
 	budget := c.call(200, "PUT", orgPath+"/budgets", `{"scope": "team", "scope_id": "`+team+`", "limit": 1000}`)["id"].(string)
 	raise := their.post(teamPath+"/budget/raises", `{"amount": 5}`)["id"].(string)
 	limit := c.call(200, "PUT", orgPath+"/limits", `{"scope": "org", "requests_per_day": 1000}`)["id"].(string)
-	return strings.NewReplacer("{approval}", approval, "{limit}", limit, "{budget}", budget, "{raise}", raise, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
+	provider := c.post(orgPath+"/provisioning/tokens", `{"name": "existing"}`)["id"].(string)
+	return strings.NewReplacer("{scim_token}", provider, "{approval}", approval, "{limit}", limit, "{budget}", budget, "{raise}", raise, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
 		"{sequence}", "0", "/consistency", "/consistency?from=1&to=2",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],
