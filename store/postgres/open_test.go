@@ -64,8 +64,8 @@ func TestHardBudgetIsKeptByTheDatabaseToo(t *testing.T) {
 	db, err := sql.Open("pgx", dsn)
 	require.NoError(t, err)
 	defer db.Close()
-	insert := `INSERT INTO budget_accounts (id, version, created_at, updated_at, budget_id, org_id, period_start, period_end, clock, hard, "limit", carried, moved, spent, reserved, over, forfeited, alerted, soft_alerted, exceeded)
-		VALUES ('a', 1, now(), now(), 'b', 'o', now(), now(), '', true, 10, 0, 0, 6, $1, 0, 0, false, false, false)`
+	insert := `INSERT INTO budget_accounts (id, version, created_at, updated_at, budget_id, org_id, period_start, period_end, clock, hard, "limit", carried, moved, spent, reserved, over, forfeited, limit_version, told, told_version)
+		VALUES ('a', 1, now(), now(), 'b', 'o', now(), now(), '', true, 10, 0, 0, 6, $1, 0, 0, 0, 0, 0)`
 	_, err = db.Exec(insert, "4.000000000001")
 	require.ErrorContains(t, err, "budget_accounts_hard")
 	_, err = db.Exec(insert, "4")
