@@ -38,7 +38,12 @@
 // limit that was lowered counts for the very next call. Changes by other processes on the same database count as soon as
 // they are told of, or found by comparing: see rbac.MemoryOptions, which also says for how long calls are admitted while
 // the database cannot be reached. After each change of an organization its keys are read again when they are used next, and
-// each key once a minute anyway; what a key spends from is read again where it has spent nothing for a second. Budgets are never overspent, however late a process hears of anything: see billing.
+// each key once a minute anyway. Budgets are never overspent, however late a process hears of anything: see billing.
+//
+// # In front of a proxy
+//
+// Package orgs/gate/proxy does all of this for an HTTP handler that forwards requests to an AI vendor: it reads what is asked
+// for, has it admitted, and settles what the answer has used, streams included. Its example is the whole of it.
 package gate
 
 import (

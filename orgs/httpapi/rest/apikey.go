@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 type apiKeyView struct {
@@ -41,12 +42,12 @@ func (a *api) renderKey(k orgs.APIKey) apiKeyView {
 	v := apiKeyView{Base: baseOf(k.Meta), OrganizationID: k.OrgID, TeamID: optional(k.TeamID), ProjectID: optional(k.ProjectID), Name: k.Name,
 		UserID: optional(k.UserID), CreatedBy: optional(k.CreatedBy), InheritTeam: k.InheritTeam, Permissions: filled(k.Permissions),
 		Restrictions: k.Restrictions, DefaultTags: k.DefaultTags, Metadata: k.Metadata, Prefix: k.Prefix, Last4: k.Last4,
-		Status: k.StatusAt(now), ExpiresAt: stampOf(k.ExpiresAt)}
+		Status: k.StatusAt(now), ExpiresAt: httpapi.StampOf(k.ExpiresAt)}
 	if v.DefaultTags == nil {
 		v.DefaultTags = map[string]string{}
 	}
 	if k.PreviousExpiresAt != nil && now.Before(*k.PreviousExpiresAt) {
-		v.Rotation.PreviousExpiresAt = stampOf(k.PreviousExpiresAt)
+		v.Rotation.PreviousExpiresAt = httpapi.StampOf(k.PreviousExpiresAt)
 	}
 	return v
 }
@@ -64,7 +65,7 @@ func (a *api) renderKeys(ctx context.Context, keys ...orgs.APIKey) (map[string]a
 	used, err := a.LastUsed(ctx, keys[0].OrgID, ids...)
 	for id, at := range used {
 		v := views[id]
-		v.LastUsedAt = stampOf(&at)
+		v.LastUsedAt = httpapi.StampOf(&at)
 		views[id] = v
 	}
 	return views, err

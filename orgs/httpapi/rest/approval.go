@@ -9,6 +9,7 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 )
 
@@ -44,10 +45,10 @@ type grantView struct {
 
 func (a *api) renderApproval(p rbac.Approval) approvalView {
 	v := approvalView{Base: baseOf(p.Meta), OrganizationID: p.OrgID, Requester: p.Requester, Action: p.Action, Resource: p.Resource, Reason: p.Reason,
-		Status: p.StatusAt(a.Store().Now()), Requirements: p.Requirements, Decisions: make([]voteView, len(p.Decisions)), ExpiresAt: stamp(p.EndsAt)}
+		Status: p.StatusAt(a.Store().Now()), Requirements: p.Requirements, Decisions: make([]voteView, len(p.Decisions)), ExpiresAt: httpapi.Stamp(p.EndsAt)}
 	v.TeamID, v.ProjectID = partOf(orgs.Place{OrgID: p.OrgID, TeamID: p.TeamID})
 	for i, d := range p.Decisions {
-		v.Decisions[i] = voteView{d.By, "deny", d.Reason, stamp(d.At), int(d.Lasts / time.Hour), amountOf(d.MaxAmount)}
+		v.Decisions[i] = voteView{d.By, "deny", d.Reason, httpapi.Stamp(d.At), int(d.Lasts / time.Hour), amountOf(d.MaxAmount)}
 		if d.Approve {
 			v.Decisions[i].Decision = "approve"
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -144,7 +145,7 @@ func (a *api) auditLog() {
 				return nil, err
 			}
 			keys := append([]string{}, a.Audit().Verifiers()...)
-			return ok(checkpointView{c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), stamp(c.Time), c.Note, keys})
+			return ok(checkpointView{c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), httpapi.Stamp(c.Time), c.Note, keys})
 		})
 	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/audit/logs/{sequence}/proof", "Prove that an event is in the log",
 		func(ctx context.Context, _ *none) (*answer[audit.Proof], error) {

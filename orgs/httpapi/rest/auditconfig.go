@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
@@ -74,7 +75,7 @@ const unknownRegion = "unknown"
 
 func renderDestination(d audit.Destination, to audit.Delivery) destinationView {
 	v := destinationView{ID: d.ID, Type: d.Type, Region: or(optional(d.Region), unknownRegion), Status: to.Status, StatusReason: optional(to.Reason),
-		CheckedAt: stampOf(to.CheckedAt), SentAt: stampOf(to.SentAt), RetryAt: stampOf(to.RetryAt), Next: to.Next,
+		CheckedAt: httpapi.StampOf(to.CheckedAt), SentAt: httpapi.StampOf(to.SentAt), RetryAt: httpapi.StampOf(to.RetryAt), Next: to.Next,
 		Bucket: d.Bucket, Encryption: d.Encryption, Endpoint: d.Endpoint, Format: d.Format}
 	if d.Type == audit.S3 {
 		v.Prefix = &d.Prefix
@@ -83,7 +84,7 @@ func renderDestination(d audit.Destination, to audit.Delivery) destinationView {
 		at, is := d.SecretsAt[field]
 		var when *string
 		if is {
-			when = stampOf(&at)
+			when = httpapi.StampOf(&at)
 		}
 		switch field {
 		case "api_key":

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 type countQuery struct {
@@ -38,9 +39,9 @@ type countView struct {
 }
 
 func renderCounts(c audit.Counts) countsView {
-	v := countsView{stamp(c.From), stamp(c.Below), make([]countView, len(c.Items))}
+	v := countsView{httpapi.Stamp(c.From), httpapi.Stamp(c.Below), make([]countView, len(c.Items))}
 	for i, n := range c.Items {
-		v.Data[i] = countView{stamp(n.Start), n.Type, n.Outcome, n.Events}
+		v.Data[i] = countView{httpapi.Stamp(n.Start), n.Type, n.Outcome, n.Events}
 	}
 	return v
 }

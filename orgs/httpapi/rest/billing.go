@@ -7,6 +7,7 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -145,13 +146,13 @@ type firedAlertView struct {
 }
 
 func renderFiredAlert(f billing.FiredAlert) firedAlertView {
-	v := firedAlertView{ID: f.ID, FiredAt: stamp(f.CreatedAt), Kind: string(f.Kind), AlertID: optional(f.AlertID), BudgetID: optional(f.BudgetID), TeamID: optional(f.TeamID),
-		Spent: billing.NewAmount(f.Spent), Reference: billing.NewAmount(f.Reference), Suspended: f.Suspended, PeriodStart: stamp(f.PeriodStart), LimitVersion: f.LimitVersion}
+	v := firedAlertView{ID: f.ID, FiredAt: httpapi.Stamp(f.CreatedAt), Kind: string(f.Kind), AlertID: optional(f.AlertID), BudgetID: optional(f.BudgetID), TeamID: optional(f.TeamID),
+		Spent: billing.NewAmount(f.Spent), Reference: billing.NewAmount(f.Reference), Suspended: f.Suspended, PeriodStart: httpapi.Stamp(f.PeriodStart), LimitVersion: f.LimitVersion}
 	if !f.Threshold.IsZero() {
 		v.Threshold = amountOf(&f.Threshold)
 	}
 	if !f.PeriodEnd.IsZero() {
-		v.PeriodEnd = stampOf(&f.PeriodEnd)
+		v.PeriodEnd = httpapi.StampOf(&f.PeriodEnd)
 	}
 	return v
 }

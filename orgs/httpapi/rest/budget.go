@@ -9,6 +9,7 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -32,9 +33,9 @@ func renderBudgetState(s *billing.BudgetState) *BudgetState {
 	}
 	var end *string
 	if !s.PeriodEnd.IsZero() {
-		end = stampOf(&s.PeriodEnd)
+		end = httpapi.StampOf(&s.PeriodEnd)
 	}
-	return &BudgetState{PeriodStart: stamp(s.PeriodStart), PeriodEnd: end, Currency: "USD", Limit: billing.NewAmount(s.Budget.Limit),
+	return &BudgetState{PeriodStart: httpapi.Stamp(s.PeriodStart), PeriodEnd: end, Currency: "USD", Limit: billing.NewAmount(s.Budget.Limit),
 		EffectiveLimit: billing.NewAmount(s.Limit), Spent: billing.NewAmount(s.Spent), Reserved: billing.NewAmount(s.Reserved),
 		Remaining: billing.NewAmount(s.Remaining), State: s.State}
 }
@@ -87,7 +88,7 @@ func renderLimitOverride(o *billing.LimitOverride) *limitOverrideView {
 	if o == nil {
 		return nil
 	}
-	return &limitOverrideView{billing.NewAmount(o.Limit), o.Periods, stamp(o.EndsAt)}
+	return &limitOverrideView{billing.NewAmount(o.Limit), o.Periods, httpapi.Stamp(o.EndsAt)}
 }
 
 func decimalOf(a *billing.Amount) *decimal.Decimal {
@@ -163,11 +164,11 @@ type raisedView struct {
 func renderBudget(s billing.BudgetState) budgetView {
 	b, raises := s.Budget, make([]raisedView, len(s.Raises))
 	for i, r := range s.Raises {
-		raises[i] = raisedView{r.ID, billing.NewAmount(r.Amount), stamp(r.EndsAt)}
+		raises[i] = raisedView{r.ID, billing.NewAmount(r.Amount), httpapi.Stamp(r.EndsAt)}
 	}
 	var by, until *string
 	if s.State == "suspended" {
-		by, until = optional(b.SuspendedBy), stampOf(b.SuspendedUntil)
+		by, until = optional(b.SuspendedBy), httpapi.StampOf(b.SuspendedUntil)
 	}
 	return budgetView{Base: baseOf(b.Meta), Scope: string(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Name: b.Name, Window: b.Window, Zone: b.Zone,
 		Hard: b.Hard, Rollover: b.Rollover, RolloverCap: amountOf(b.RolloverCap), SoftLimit: amountOf(b.SoftLimit), AlertThreshold: amountOf(b.AlertThreshold),

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 type invitationView struct {
@@ -25,7 +26,7 @@ type invitationView struct {
 
 func (a *api) renderInvitation(i orgs.Invitation) invitationView {
 	v := invitationView{Base: baseOf(i.Meta), OrganizationID: i.OrgID, Email: i.Email, Role: i.Role,
-		Message: i.Message, Permissions: grantsOf(i.Permissions), Status: i.StatusAt(a.Store().Now()), ExpiresAt: stamp(i.ExpiresAt),
+		Message: i.Message, Permissions: grantsOf(i.Permissions), Status: i.StatusAt(a.Store().Now()), ExpiresAt: httpapi.Stamp(i.ExpiresAt),
 		EmailSent: i.EmailSent, InvitedBy: i.InvitedBy}
 	v.TeamID, v.ProjectID = partOf(orgs.Place{OrgID: i.OrgID, TeamID: i.TeamID})
 	return v

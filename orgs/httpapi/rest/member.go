@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 )
 
@@ -32,7 +33,7 @@ type memberView struct {
 func renderMember(m orgs.Membership) memberView {
 	v := memberView{ID: m.ID, UserID: m.User.ID, Email: m.User.Email, Name: m.User.Name, OrganizationID: m.Place.OrgID,
 		ExternalID: m.ExternalID, Role: m.Role, Roles: m.Roles, Permissions: grantsOf(m.Permissions), Effective: filled(m.Effective), Status: m.State, Source: m.Source,
-		JoinedAt: stamp(m.JoinedAt), CreatedAt: stamp(m.JoinedAt), UpdatedAt: stamp(m.UpdatedAt), ETag: etag(m.Version)}
+		JoinedAt: httpapi.Stamp(m.JoinedAt), CreatedAt: httpapi.Stamp(m.JoinedAt), UpdatedAt: httpapi.Stamp(m.UpdatedAt), ETag: etag(m.Version)}
 	v.TeamID, v.ProjectID = partOf(m.Place)
 	return v
 }
@@ -156,7 +157,7 @@ func (a *api) oneMemberAt(path string) {
 			return nil, err
 		}
 		v := removedView{UserID: r.UserID, OrganizationID: at.OrgID, Removed: true, Reassigned: reassignedView{r.Reassigned},
-			DisabledKeys: r.Disabled, SessionsEnded: r.Sessions, AccessEndsAt: stamp(r.AccessEndsAt)}
+			DisabledKeys: r.Disabled, SessionsEnded: r.Sessions, AccessEndsAt: httpapi.Stamp(r.AccessEndsAt)}
 		v.TeamID, v.ProjectID = partOf(at)
 		return ok(v)
 	})

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 )
 
@@ -33,7 +34,7 @@ func (a *api) renderOrganization(ctx context.Context, o orgs.Organization) (orga
 	f, err := a.OrganizationFigures(ctx, o.ID)
 	return organizationView{Base: baseOf(o.Meta), ParentID: optional(o.ParentID), RootID: f.RootID, Name: o.Name, Slug: o.Slug,
 		Description: o.Description, Settings: o.Settings.Masked(), Metadata: o.Metadata, Tags: filled(o.Tags), Customizations: o.Customizations,
-		Status: f.State, DeletedAt: stampOf(o.DeletedAt), SSOStatus: "not_configured", MembersCount: f.Members, TeamsCount: f.Teams}, err
+		Status: f.State, DeletedAt: httpapi.StampOf(o.DeletedAt), SSOStatus: "not_configured", MembersCount: f.Members, TeamsCount: f.Teams}, err
 }
 
 func (a *api) organization(ctx context.Context, o orgs.Organization, err error) (*answer[organizationView], error) {

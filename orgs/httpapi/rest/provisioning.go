@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/seal"
 )
@@ -65,9 +66,9 @@ type scimTokenView struct {
 }
 
 func renderSCIMToken(t orgs.SCIMToken, used map[string]time.Time) scimTokenView {
-	v := scimTokenView{Base: baseOf(t.Meta), OrganizationID: t.OrgID, Name: t.Name, Hint: optional(t.Hint), ExpiresAt: stampOf(t.ExpiresAt)}
+	v := scimTokenView{Base: baseOf(t.Meta), OrganizationID: t.OrgID, Name: t.Name, Hint: optional(t.Hint), ExpiresAt: httpapi.StampOf(t.ExpiresAt)}
 	if at, ok := used[t.ID]; ok {
-		v.LastUsedAt = stampOf(&at)
+		v.LastUsedAt = httpapi.StampOf(&at)
 	}
 	return v
 }

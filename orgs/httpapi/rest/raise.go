@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -41,10 +42,10 @@ type raiseGrantView struct {
 
 func (a *api) renderRaise(p rbac.Approval) raiseView {
 	v := raiseView{Base: baseOf(p.Meta), OrganizationID: p.OrgID, BudgetID: strings.TrimPrefix(p.Resource, "budget:"), Requester: p.Requester,
-		Amount: amountOf(p.Amount), Until: stampOf(p.Until), Reason: p.Reason, Status: p.StatusAt(a.Store().Now()),
-		Decisions: make([]raiseVoteView, len(p.Decisions)), ExpiresAt: stamp(p.EndsAt)}
+		Amount: amountOf(p.Amount), Until: httpapi.StampOf(p.Until), Reason: p.Reason, Status: p.StatusAt(a.Store().Now()),
+		Decisions: make([]raiseVoteView, len(p.Decisions)), ExpiresAt: httpapi.Stamp(p.EndsAt)}
 	for i, d := range p.Decisions {
-		v.Decisions[i] = raiseVoteView{d.By, "deny", amountOf(d.MaxAmount), d.Reason, stamp(d.At)}
+		v.Decisions[i] = raiseVoteView{d.By, "deny", amountOf(d.MaxAmount), d.Reason, httpapi.Stamp(d.At)}
 		if d.Approve {
 			v.Decisions[i].Decision = "approve"
 		}

@@ -70,7 +70,7 @@ func renderRateLimit(r billing.RateLimitState) rateLimitView {
 	for _, rate := range r.Rates {
 		s := rateView{Measure: string(rate.Measure), Limit: rate.Limit, Remaining: rate.Remaining, ResetAfter: httpapi.Seconds(rate.Reset), Waiting: rate.Waiting}
 		if rate.Window > 0 {
-			s.ResetAt = optional(stamp(rate.ResetAt))
+			s.ResetAt = optional(httpapi.Stamp(rate.ResetAt))
 		}
 		v.State = append(v.State, s)
 	}

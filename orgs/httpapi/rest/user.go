@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -50,7 +51,7 @@ type tokenView struct {
 }
 
 func renderToken(t orgs.Token) tokenView {
-	return tokenView{Base: baseOf(t.Meta), Name: t.Name, ExpiresAt: stamp(t.ExpiresAt), MFAVerifiedAt: stampOf(t.MFAVerifiedAt), Revoked: t.Revoked}
+	return tokenView{Base: baseOf(t.Meta), Name: t.Name, ExpiresAt: httpapi.Stamp(t.ExpiresAt), MFAVerifiedAt: httpapi.StampOf(t.MFAVerifiedAt), Revoked: t.Revoked}
 }
 
 type newToken struct {
@@ -180,7 +181,7 @@ func (a *api) permissions() {
 			Alternatives: d.Others, Code: optional(d.Code), Reasons: d.Reasons, Missing: filled(d.Missing), MissingPermission: optional(d.MissingPermission),
 			Remedy: filled(d.Remedy), Explanation: d.Sentence(), DecisionID: d.ID, Revision: d.Revision.String()}
 		if !d.Until.IsZero() {
-			v.ValidUntil = optional(stamp(d.Until))
+			v.ValidUntil = optional(httpapi.Stamp(d.Until))
 		}
 		if v.Alternatives == nil {
 			v.Alternatives = []rbac.Conditions{}

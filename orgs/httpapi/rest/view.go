@@ -3,22 +3,11 @@ package rest
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 )
-
-// stamp writes a time as this dialect does: UTC, milliseconds.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func stampOf(t *time.Time) *string {
-	if t == nil {
-		return nil
-	}
-	s := stamp(*t)
-	return &s
-}
 
 // Base is what every object has. Embedded types are exported for the description of the API, which sees no others.
 type Base struct {
@@ -29,7 +18,7 @@ type Base struct {
 }
 
 func baseOf(m store.Meta) Base {
-	return Base{m.ID, stamp(m.CreatedAt), stamp(m.UpdatedAt), etag(m.Version)}
+	return Base{m.ID, httpapi.Stamp(m.CreatedAt), httpapi.Stamp(m.UpdatedAt), etag(m.Version)}
 }
 
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 type webhookView struct {
@@ -27,10 +28,10 @@ type webhookView struct {
 
 func (a *api) renderWebhook(w orgs.Webhook, c orgs.WebhookCalls) webhookView {
 	v := webhookView{Base: baseOf(w.Meta), OrganizationID: w.OrgID, URL: w.URL, Description: w.Description, Events: filled(w.Events), Status: w.Status,
-		StatusReason: optional(w.StatusReason), StatusAt: stamp(w.StatusAt), SecretAt: stamp(w.SecretAt),
-		SucceededAt: stampOf(c.SucceededAt), FailedAt: stampOf(c.FailedAt), FailedReason: optional(c.FailedReason)}
+		StatusReason: optional(w.StatusReason), StatusAt: httpapi.Stamp(w.StatusAt), SecretAt: httpapi.Stamp(w.SecretAt),
+		SucceededAt: httpapi.StampOf(c.SucceededAt), FailedAt: httpapi.StampOf(c.FailedAt), FailedReason: optional(c.FailedReason)}
 	if w.PreviousEndsAt != nil && a.Store().Now().Before(*w.PreviousEndsAt) {
-		v.PreviousEndsAt = stampOf(w.PreviousEndsAt)
+		v.PreviousEndsAt = httpapi.StampOf(w.PreviousEndsAt)
 	}
 	return v
 }
@@ -146,7 +147,7 @@ type failureView struct {
 }
 
 func renderFailure(f orgs.WebhookFailure) failureView {
-	return failureView{f.ID, f.Type, stamp(f.EnqueuedAt), stamp(f.FailedAt), f.Attempts, f.Reason}
+	return failureView{f.ID, f.Type, httpapi.Stamp(f.EnqueuedAt), httpapi.Stamp(f.FailedAt), f.Attempts, f.Reason}
 }
 
 // webhookCalls serves what is done about single messages.

@@ -3,6 +3,7 @@ package sessions
 import (
 	"net/http"
 
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -12,7 +13,7 @@ func (a *api) mfa(_ http.ResponseWriter, r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	m, err := a.MFA(r.Context(), user)
-	return http.StatusOK, mfaView{m.EnrolledAt != nil, stampOf(m.EnrolledAt), m.RecoveryCodes}, err
+	return http.StatusOK, mfaView{m.EnrolledAt != nil, httpapi.StampOf(m.EnrolledAt), m.RecoveryCodes}, err
 }
 
 // oneself lets nobody in but for themselves: what follows is of the session of the caller.

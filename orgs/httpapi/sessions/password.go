@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/signin"
 	"github.com/orgkit/orgkit/store"
 )
@@ -71,5 +72,5 @@ func (a *api) newReset(_ http.ResponseWriter, r *http.Request) (int, any, error)
 		return 0, nil, err
 	}
 	token, err := a.NewReset(r.Context(), user)
-	return http.StatusCreated, resetView{token, stamp(a.m.Store().Now().Add(signin.ResetFor))}, err
+	return http.StatusCreated, resetView{token, httpapi.Stamp(a.m.Store().Now().Add(signin.ResetFor))}, err
 }

@@ -258,7 +258,7 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		r, err := http.NewRequest(method, "http://x"+path, strings.NewReader(body))
 		if err != nil || r.URL.Path == "" || method == "CONNECT" {
-			t.Skip()
+			return // that is no request, which net/http refuses before anything of this is asked
 		}
 		w := onMemory(t)
 		r.RemoteAddr = "192.0.2.1:1"

@@ -4,23 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 )
-
-// stamp writes a time as this dialect does: UTC, milliseconds.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func stampOf(t *time.Time) *string {
-	if t == nil {
-		return nil
-	}
-	s := stamp(*t)
-	return &s
-}
 
 type sessionView struct {
 	ID            string   `json:"id"`
@@ -38,8 +27,8 @@ type sessionView struct {
 }
 
 func render(s orgs.Session, by audit.Actor) sessionView {
-	v := sessionView{ID: s.ID, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt), ETag: fmt.Sprintf(`"%d"`, s.Version), UserID: s.UserID,
-		Methods: append([]string{}, s.Methods...), ExpiresAt: stamp(s.ExpiresAt), MFAVerifiedAt: stampOf(s.MFAVerifiedAt), MFAPending: s.Pending,
+	v := sessionView{ID: s.ID, CreatedAt: httpapi.Stamp(s.CreatedAt), UpdatedAt: httpapi.Stamp(s.UpdatedAt), ETag: fmt.Sprintf(`"%d"`, s.Version), UserID: s.UserID,
+		Methods: append([]string{}, s.Methods...), ExpiresAt: httpapi.Stamp(s.ExpiresAt), MFAVerifiedAt: httpapi.StampOf(s.MFAVerifiedAt), MFAPending: s.Pending,
 		UserAgent: s.UserAgent, Current: s.ID == by.SessionID}
 	if s.IP != "" {
 		v.IP = &s.IP
