@@ -185,8 +185,8 @@ func (g *Gate) estimate(e *billing.Estimate, place int, c *Call) error {
 	err := g.m.Catalogue().Bound(e, place, c.Now)
 	switch {
 	case err != nil:
-	case c.Answers < 0 || c.Answers > maxAnswers:
-		err = store.Invalid("answers", "range", "must be from 0 to %d", maxAnswers)
+	case c.Answers < 0 || c.Answers > MaxAnswers:
+		err = store.Invalid("answers", "range", "must be from 0 to %d", MaxAnswers)
 	case c.MaxOutputTokens == NoOutput:
 		most.OutputTokens = 0
 	case c.Answers > 1:
@@ -199,8 +199,8 @@ func (g *Gate) estimate(e *billing.Estimate, place int, c *Call) error {
 	return nil
 }
 
-// maxAnswers is the most that one call may ask for.
-const maxAnswers = 128
+// MaxAnswers is the most that one call may ask for.
+const MaxAnswers = 128
 
 // tagged tests the tags of a call, without making them: that costs nothing where none are sent.
 func (n *known) tagged(c *Call) error {

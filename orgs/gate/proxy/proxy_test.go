@@ -187,6 +187,7 @@ func TestSeveralAnswersAreHeldAndTold(t *testing.T) {
 	require.Equal(t, 200, status, text)
 	status, text = f.ask("/v1/chat/completions", strings.Replace(chat, `"max_tokens"`, `"n": 1000, "max_tokens"`, 1))
 	require.Equal(t, http.StatusBadRequest, status, text)
+	require.Contains(t, text, `"body.n"`, "the field as the client has it")
 }
 
 func TestEachEndpointIsPaidForByWhatItTells(t *testing.T) {

@@ -70,7 +70,9 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 		if n, err = q.number("n"); err != nil {
 			return nil, err
 		}
-		n = max(n, 1)
+		if n = max(n, 1); n > gate.MaxAnswers {
+			return nil, store.Invalid("n", "range", "must be at most %d", gate.MaxAnswers)
+		}
 	}
 	if e.images {
 		q.call.Images = n
