@@ -81,14 +81,14 @@ func (e *engine) startAnew(b *batch) {
 		f.lost = true
 		f.taken -= settled + free
 		for _, t := range f.tills {
-			if tell(t, remains{free, settled}); !t.hard {
+			if tell(t, remains{free: free, settled: settled}); !t.hard {
 				*t.settled += settled
 			}
 		}
 		e.journal.dropCell(f)
 	}
 	for key, t := range e.tills {
-		if tell(t, remains{*t.free, *t.settled}); t.hard {
+		if tell(t, remains{free: *t.free, settled: *t.settled}); t.hard {
 			delete(e.tills, key)
 			e.drop(t)
 		}

@@ -41,7 +41,17 @@ type journalHead struct {
 type tillSlot struct {
 	free    int64
 	settled int64
-	account [112]byte // of whom; zero: of nobody
+	sent    sending
+	account [80]byte // of whom; zero: of nobody
+}
+
+// sending is what a write that is under way does to a till. Whether it was done when the process ended is found out in the
+// database, which knows the number of the last one: what it has granted then is in no other word here yet.
+type sending struct {
+	seq     int64 // of the batch, 0 for none
+	lease   int64 // before
+	settled int64
+	back    int64
 }
 
 type cellSlot struct {
@@ -51,7 +61,7 @@ type cellSlot struct {
 }
 
 const (
-	journalMagic    = "orgkit purses 1\n"
+	journalMagic    = "orgkit purses 2\n"
 	journalHeadSize = 4096
 	journalTills    = 1 << 14
 	journalCells    = 1 << 18
@@ -105,7 +115,7 @@ func (j *Journal) till(t *till) {
 	}
 	s := &j.tills[t.slot]
 	clear(s.account[:])
-	s.free, s.settled = 0, 0
+	s.free, s.settled, s.sent = 0, 0, sending{}
 	copy(s.account[:], t.account)
 	t.free, t.settled = &s.free, &s.settled
 }
@@ -117,6 +127,24 @@ func (j *Journal) dropTill(t *till) {
 	clear(j.tills[t.slot].account[:])
 	j.freeTills = append(j.freeTills, t.slot)
 	t.free, t.settled, t.slot = new(int64), new(int64), -1
+}
+
+// send says what a batch is about to do.
+func (j *Journal) send(b *batch) {
+	for _, ln := range b.lines {
+		if t := ln.till; t.slot >= 0 {
+			s := &j.tills[t.slot].sent
+			s.lease, s.settled, s.back = int64(t.lease.Amount), ln.settled, ln.back
+			atomic.StoreInt64(&s.seq, b.seq)
+		}
+	}
+}
+
+// sent says that what was about to be done is brought into the words of the till next.
+func (j *Journal) sent(t *till) {
+	if t.slot >= 0 {
+		atomic.StoreInt64(&j.tills[t.slot].sent.seq, 0)
+	}
 }
 
 // cell gives a fund the words in which it counts.
@@ -211,7 +239,8 @@ func (j *Journal) proof() (node string, proof map[string]remains) {
 	name := func(i int32) string { return text(j.tills[i].account[:]) }
 	for i := range j.tills[:min(max(j.head.tills, 0), journalTills)] {
 		if account := name(int32(i)); account != "" {
-			proof[account] = remains{j.tills[i].free, j.tills[i].settled}
+			s := &j.tills[i]
+			proof[account] = remains{s.free, s.settled, s.sent}
 		}
 	}
 	for i := range j.cells[:min(max(j.head.cells, 0), journalCells)] {
@@ -225,7 +254,7 @@ func (j *Journal) proof() (node string, proof map[string]remains) {
 				continue
 			}
 			r := proof[name(t)]
-			proof[name(t)] = remains{r.free + free, r.settled + settled}
+			proof[name(t)] = remains{r.free + free, r.settled + settled, r.sent}
 		}
 	}
 	return text(j.head.node[:]), proof

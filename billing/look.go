@@ -40,6 +40,7 @@ func (e *engine) gather() *batch {
 	}
 	e.flushed, e.suspect = false, false
 	e.round = newRound()
+	e.journal.send(b)
 	return b
 }
 

@@ -34,7 +34,24 @@ func leaseID(node, account string) string { return "lease_" + node + "_" + accou
 
 // remains says what of a lease was never held by a call, and what is known to be spent. It takes a proof: see
 // [engine.reclaim].
-type remains struct{ free, settled int64 }
+type remains struct {
+	free, settled int64
+	sent          sending
+}
+
+// at is what remains when the last write that the database has of the node is that of this number, and has left so much
+// leased.
+func (r remains) at(seq, leased int64) remains {
+	switch {
+	case r.sent.seq == 0:
+	case r.sent.seq > seq:
+		r.free += r.sent.back
+	default: // it was written, and the process has not come to count it
+		r.free += leased - (r.sent.lease - r.sent.settled - r.sent.back)
+		r.settled -= r.sent.settled
+	}
+	return r
+}
 
 // fence ends a node: everything that it has leased counts as spent from now on, and its slots are free (billing edges
 // 17, 28). It is safe at any time, by anyone, without a clock and without knowing whether the node lives: a node that does live finds out
@@ -73,6 +90,7 @@ func (l *Ledger) fence(ctx context.Context, tx *store.Tx, id string, proof map[s
 			a.Forfeited = a.Forfeited.Add(whole)
 		}
 		if r, known := proof[rec.AccountID]; known {
+			r = r.at(n.Seq, int64(rec.Amount))
 			back := Pico(max(0, min(r.free, int64(rec.Amount)))).Decimal()
 			spent := Pico(max(0, r.settled)).Decimal()
 			a.Spent = a.Spent.Sub(back)

@@ -312,6 +312,7 @@ func (ln *line) post(a *account, living int64) error {
 func (e *engine) apply(b *batch) {
 	for _, ln := range b.lines {
 		t := ln.till
+		e.journal.sent(t)
 		t.lease = ln.lease
 		*t.settled -= ln.settled
 		*t.free += ln.short + ln.granted
