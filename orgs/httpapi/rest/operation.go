@@ -23,6 +23,10 @@ type exchange struct {
 	*http.Request
 	body []byte
 	err  error // of reading the body
+
+	attempt   *orgs.Attempt // of a call for many, whose rows are kept one by one; nil: nothing is kept
+	kept      []byte        // the body of the answer as it is kept; nil: as it is shown
+	unsettled bool          // something failed that may pass: the answer is not kept
 }
 
 // keepRequest lets handlers read the body by themselves, once they know that the caller may.
@@ -77,11 +81,17 @@ func create[B, Out any](a *api, path, summary string, fn func(ctx context.Contex
 
 func register[Q, Out any](a *api, op huma.Operation, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
 	a.rehearsable(&op)
+	a.repeatable(&op)
 	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
 		out, err := fn(ctx, q)
 		if err != nil {
 			failed(ctx, err)
 			return nil, a.problem(ctx, err)
+		}
+		if op.Method == http.MethodPost {
+			if err := a.remember(request(ctx), out.Body); err != nil {
+				return nil, a.problem(ctx, err)
+			}
 		}
 		return out, nil
 	})

@@ -8,6 +8,9 @@
 // every error is a problem (RFC 9457) with the vendor's error object inside. Another tenant's id is
 // 404, like one that does not exist.
 //
+// A POST with an Idempotency-Key is done once: its answer is kept in the unit of its change, by caller and route, for 24 hours
+// (orgs.Manager.Once), and is answered again with Idempotency-Replayed, secrets in it as null. What failed is not kept.
+//
 // Huma describes and routes. Bodies are validated against their schemas only after the caller has
 // been found to belong to the tenant, so that a stranger learns nothing from the answer.
 package rest
