@@ -274,7 +274,11 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	options := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	if p.sealer.Ready() {
+		options.Others = sessions.Operations()
+	}
+	native, err := rest.New(p.Manager, options)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}

@@ -41,7 +41,7 @@ func once(secret string) *shownOnce {
 
 // Schema describes such secrets to clients.
 func (shownOnce) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Nullable: true, ReadOnly: true,
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: "null"}}, ReadOnly: true,
 		Description: "a secret, in the answer that made it alone; null where that answer is repeated for its Idempotency-Key"}
 }
 
@@ -61,7 +61,7 @@ func (a *api) repeatable(op *huma.Operation) {
 	most := orgs.MaxIdempotencyKey
 	op.Parameters = append(op.Parameters, &huma.Param{Name: idempotencyHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most},
 		Description: "for 24 hours the same request with this key is answered as the first that succeeded, and nothing is done again"})
-	op.Responses["422"] = &huma.Response{Description: http.StatusText(http.StatusUnprocessableEntity), Content: op.Responses["409"].Content}
+	op.Responses["422"] = &huma.Response{Ref: "#/components/responses/" + failureName(http.StatusUnprocessableEntity)}
 	op.Middlewares = append(op.Middlewares, a.repeat)
 }
 

@@ -193,7 +193,7 @@ func TestNoSecretIsKeptWithAnAnswer(t *testing.T) { // S15.3
 		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
 		id, _ := c.user("ann@acme.com", time.Time{})
 		for path, call := range map[string][2]string{
-			"/v1/api-keys": {"key", `{"name": "k", "organization_id": "` + org + `", "user_id": null}`},
+			"/v1/api-keys":                                      {"key", `{"name": "k", "organization_id": "` + org + `", "user_id": null}`},
 			"/v1/organizations/" + org + "/webhooks":            {"secret", `{"url": "https://hooks.acme.com/"}`},
 			"/v1/organizations/" + org + "/provisioning/tokens": {"token", `{"name": "t"}`},
 			"/v1/organizations/" + org + "/invitations":         {"token", `{"email": "x@acme.com", "role": "member"}`},
