@@ -82,8 +82,12 @@ type description struct {
 			Required bool
 			Schema   schema
 		}
-		RequestBody struct{ Content map[string]struct{ Schema schema } }
-		Responses   map[string]struct{ Content map[string]struct{ Schema schema } }
+		RequestBody struct {
+			Content map[string]struct{ Schema schema }
+		}
+		Responses map[string]struct {
+			Content map[string]struct{ Schema schema }
+		}
 	}
 	Components struct{ Schemas map[string]schema }
 }
@@ -204,7 +208,9 @@ func TestWhatBreaksClientsIsSeen(t *testing.T) {
 		want   map[string]string
 	}{
 		{"a removed operation, once", func(is map[string]fact) {
-			maps.DeleteFunc(is, func(name string, _ fact) bool { return strings.HasPrefix(name, "POST /v1/users ") || name == "POST /v1/users" })
+			maps.DeleteFunc(is, func(name string, _ fact) bool {
+				return strings.HasPrefix(name, "POST /v1/users ") || name == "POST /v1/users"
+			})
 		}, map[string]string{"POST /v1/users": "is gone"}},
 		{"a removed field of an answer", func(is map[string]fact) { delete(is, "POST /v1/users 201.email") }, map[string]string{"POST /v1/users 201.email": "is gone"}},
 		{"a removed field of a body", func(is map[string]fact) { delete(is, "POST /v1/users body.name") }, map[string]string{"POST /v1/users body.name": "is gone"}},
