@@ -34,6 +34,8 @@ type client struct {
 	handler http.Handler
 	gate    *gate.Gate
 	audit   *audit.Log
+	manager *orgs.Manager
+	sealer  *seal.Sealer
 	token   string
 	ip      string
 	prefix  string
@@ -72,7 +74,7 @@ func newClient(t *testing.T, s *store.Store) *client {
 	require.NoError(t, err)
 	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	require.NoError(t, err)
-	return &client{t: t, handler: h, gate: gate.New(m), audit: m.Audit(), token: adminKey}
+	return &client{t: t, handler: h, gate: gate.New(m), audit: m.Audit(), manager: m, sealer: sealer, token: adminKey}
 }
 
 // as is the same program with another credential, calling from an address.
