@@ -81,6 +81,8 @@ var rooms = map[string]room{
 	"examples/quickstart":         {8, []string{decimal}},
 	"examples/internal/fakemodel": {7, nil},
 	"examples/gateway":            {8, []string{decimal, xmod}},
+	"examples/client":             {7, nil},
+	"examples/client/generate":    {8, nil},
 }
 
 // top is the floor of the hosts, the only one where drivers and domains meet.

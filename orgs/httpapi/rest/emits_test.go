@@ -130,8 +130,11 @@ func newSettled(t *testing.T) *settled {
 	return settledOn(t, storetest.Open(t, "memory", store.Options{}))
 }
 
-func settledOn(t *testing.T, s *store.Store) *settled {
-	w := &settled{client: newClient(t, s), ids: map[string]string{}}
+func settledOn(t *testing.T, s *store.Store) *settled { return settledBy(newClient(t, s), s) }
+
+// settledBy is the world that a program makes.
+func settledBy(c *client, s *store.Store) *settled {
+	t, w := c.t, &settled{client: c, ids: map[string]string{}}
 	made := func(name, path, body string) {
 		o := w.post(w.fill(path), w.fill(body))
 		w.ids[name] = o["id"].(string)
