@@ -78,6 +78,7 @@ type schema struct {
 	Required   []string
 	Items      *schema
 	OneOf      []schema
+	ReadOnly   bool
 }
 
 type description struct {
