@@ -34,6 +34,7 @@ const (
 	pgx     = "github.com/jackc/pgx/v5"
 	btree   = "github.com/tidwall/btree"
 	cron    = "github.com/robfig/cron/v3"
+	gjson   = "github.com/tidwall/gjson"
 	huma    = "github.com/danielgtaylor/huma/v2"
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
@@ -68,7 +69,7 @@ var rooms = map[string]room{
 	"scim/patch":                  {2, nil},
 	"scim":                        {6, nil},
 	"orgs/gate":                   {5, []string{decimal, otel}},
-	"orgs/gate/proxy":             {6, nil},
+	"orgs/gate/proxy":             {6, []string{gjson}},
 	"orgs/orgstest":               {5, []string{testify}},
 	"orgs/notify":                 {5, []string{decimal, gomail}},
 	"orgs/signin":                 {5, []string{crypto}},
