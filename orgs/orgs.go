@@ -396,7 +396,7 @@ func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
-		provisionedGroups.Kind(), provisionedMembers.Kind()}
+		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)

@@ -119,6 +119,7 @@ var outside = map[string]string{
 	"Mails": "what the host gave", "PruneSessions": "the host's, now and then", "AuthenticatePending": "turns a secret into an actor, for its second factor",
 	"Provision": "the identity provider's alone", "Provisioned": "the identity provider's alone", "AuthenticateSCIM": "turns a secret into an actor",
 	"Elapsed": "reads a clock", "Recount": "the host's, who keeps the nodes", "Fenced": "the host's, who keeps the nodes", "PruneRateWindows": "the host's, now and then",
+	"Once": "runs what is of the service", "Answered": "tells the actor what they were told", "PruneAnswers": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",
 	"Purse": "the data path, which has decided", "Hold": "the data path, which has decided", "ReserveUpTo": "the data path, which has decided", "SettleHold": "the data path, which has decided",
 	"Flush": "writes what was decided already", "Reclaim": "the host's, now and then", "Nodes": "what the limiter has",

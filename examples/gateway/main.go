@@ -45,6 +45,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/pages"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -271,14 +272,18 @@ func (o *options) openJournal() (*billing.Journal, error) {
 	return j, err
 }
 
-// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
-// factors are sealed with.
+// nativeHandler is the native dialect. Where there is a key that second factors are sealed with, the paths by which people
+// sign in are before it, and the pages that mailed links lead to.
 func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
 	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
 	if err != nil {
 		return nil, err
 	}
-	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	options := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	if p.sealer.Ready() {
+		options.Others = sessions.Operations()
+	}
+	native, err := rest.New(p.Manager, options)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
@@ -286,7 +291,11 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	entrance, err := sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	if err != nil {
+		return nil, err
+	}
+	return pages.New(entrance, nil)
 }
 
 // handler mounts what there is.

@@ -55,6 +55,22 @@ CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
 
+CREATE TABLE kept_answers (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	digest TEXT NOT NULL,
+	print TEXT NOT NULL,
+	status INTEGER NOT NULL,
+	header TEXT,
+	body TEXT NOT NULL,
+	expires_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX kept_answers_digest_key ON kept_answers (digest);
+CREATE INDEX kept_answers_expires_at_idx ON kept_answers (expires_at, id);
+
 CREATE TABLE authenticators (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
