@@ -65,8 +65,9 @@ func oracle(raw []byte) (err error) {
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	xsaml.TimeNow = func() time.Time { return now }
-	xsaml.Clock = dsig.NewFakeClockAt(now)
+	timeNow, clock := xsaml.TimeNow, xsaml.Clock
+	defer func() { xsaml.TimeNow, xsaml.Clock = timeNow, clock }()
+	xsaml.TimeNow, xsaml.Clock = func() time.Time { return now }, dsig.NewFakeClockAt(now)
 	u, _ := url.Parse(acs)
 	sp := xsaml.ServiceProvider{EntityID: entityID, AcsURL: *u, IDPMetadata: &xsaml.EntityDescriptor{EntityID: issuer,
 		IDPSSODescriptors: []xsaml.IDPSSODescriptor{{SSODescriptor: xsaml.SSODescriptor{RoleDescriptor: xsaml.RoleDescriptor{
