@@ -31,8 +31,6 @@ type Connection struct {
 	ForceAuthn bool
 	// SignRequests signs requests by the key of a [Signer].
 	SignRequests bool
-	// PostRequests sends requests by a form (POST binding) instead of in the address (redirect binding).
-	PostRequests bool
 
 	Attributes Attributes
 }

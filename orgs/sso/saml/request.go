@@ -3,12 +3,9 @@ package saml
 import (
 	"bytes"
 	"compress/flate"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"net/url"
-	"time"
 
 	"github.com/beevik/etree"
 	xsaml "github.com/crewjam/saml"
@@ -25,9 +22,9 @@ type AuthnRequest struct {
 	message    xsaml.AuthnRequest
 }
 
-// NewRequest makes a request at the time now. It asks for no form of the name: the administrator of the identity provider
-// has chosen one, and several refuse any other.
-func NewRequest(c *Connection, now time.Time) (*AuthnRequest, error) {
+// NewRequest makes the request of that id, which is random, and time. It asks for no form of the name: the administrator of
+// the identity provider has chosen one, and several refuse any other.
+func NewRequest(c *Connection, of Request) (*AuthnRequest, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -35,12 +32,12 @@ func NewRequest(c *Connection, now time.Time) (*AuthnRequest, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, errors.New("saml: the address for requests is not one of https")
 	}
-	random := make([]byte, 20)
-	_, _ = rand.Read(random)                   // never fails
-	now = now.UTC().Truncate(time.Millisecond) // as it is sent
-	r := &AuthnRequest{connection: c, Request: Request{ID: "_" + hex.EncodeToString(random), IssuedAt: now}}
+	if !ncName.MatchString(of.ID) {
+		return nil, errors.New("saml: the id of a request is not one of XML")
+	}
+	r := &AuthnRequest{connection: c, Request: of}
 	r.message = xsaml.AuthnRequest{
-		ID: r.ID, Version: "2.0", IssueInstant: now, Destination: c.SSOURL,
+		ID: r.ID, Version: "2.0", IssueInstant: of.IssuedAt.UTC(), Destination: c.SSOURL,
 		Issuer:                      &xsaml.Issuer{Format: "urn:oasis:names:tc:SAML:2.0:nameid-format:entity", Value: c.EntityID},
 		AssertionConsumerServiceURL: c.ACS, ProtocolBinding: xsaml.HTTPPostBinding,
 	}

@@ -44,10 +44,9 @@ func TestRequestByRedirect(t *testing.T) {
 	c := connection()
 	c.SSOURL += "?tenant=1"
 	c.ForceAuthn = true
-	r, err := saml.NewRequest(c, now)
+	r, err := saml.NewRequest(c, *asked)
 	require.NoError(t, err)
-	require.Regexp(t, "^_[0-9a-f]{40}$", r.ID)
-	require.Equal(t, now, r.IssuedAt)
+	require.Equal(t, *asked, r.Request)
 
 	to, err := r.Redirect("handle&1", nil)
 	require.NoError(t, err)
@@ -59,7 +58,7 @@ func TestRequestByRedirect(t *testing.T) {
 
 	got := sent(t, inflated(t, u.Query().Get("SAMLRequest")))
 	require.Equal(t, r.ID, got.ID)
-	require.True(t, now.Equal(got.IssueInstant))
+	require.True(t, asked.IssuedAt.Equal(got.IssueInstant))
 	require.Equal(t, c.SSOURL, got.Destination)
 	require.Equal(t, entityID, got.Issuer.Value)
 	require.Equal(t, acs, got.AssertionConsumerServiceURL)
@@ -67,9 +66,8 @@ func TestRequestByRedirect(t *testing.T) {
 	require.Nil(t, got.NameIDPolicy)
 	require.True(t, *got.ForceAuthn)
 
-	again, err := saml.NewRequest(c, now)
-	require.NoError(t, err)
-	require.NotEqual(t, r.ID, again.ID)
+	_, err = saml.NewRequest(c, saml.Request{ID: "1 or <", IssuedAt: now})
+	require.Error(t, err)
 	_, err = r.Redirect(strings.Repeat("x", saml.MaxRelayState+1), nil)
 	require.Error(t, err)
 }
@@ -78,7 +76,7 @@ func TestRequestByRedirect(t *testing.T) {
 func TestRequestSignedInTheAddress(t *testing.T) {
 	c := connection()
 	c.SignRequests, c.SSOURL = true, ssoURL+"?tenant=1"
-	r, err := saml.NewRequest(c, now)
+	r, err := saml.NewRequest(c, *asked)
 	require.NoError(t, err)
 	_, err = r.Redirect("handle", nil)
 	require.Error(t, err, "nobody signs")
@@ -100,7 +98,7 @@ func TestRequestSignedInTheAddress(t *testing.T) {
 
 func TestRequestSignedInAForm(t *testing.T) {
 	c := connection()
-	r, err := saml.NewRequest(c, now)
+	r, err := saml.NewRequest(c, *asked)
 	require.NoError(t, err)
 	field, err := r.Form(nil)
 	require.NoError(t, err)
@@ -130,7 +128,7 @@ func TestRequestGoesByHTTPSAlone(t *testing.T) {
 		"https://ann:secret@acme.okta.com/sso", "https://acme.okta.com/sso#x", "data:text/html,x"} {
 		c := connection()
 		c.SSOURL = u
-		_, err := saml.NewRequest(c, now)
+		_, err := saml.NewRequest(c, *asked)
 		require.Error(t, err, u)
 		require.NotContains(t, err.Error(), "secret")
 	}
@@ -149,7 +147,7 @@ func TestConnectionThatCannotWork(t *testing.T) {
 		require.Error(t, c.Validate(), name)
 		_, err := saml.Verify(c, asked, now, message{}.build(t))
 		require.Error(t, err, name)
-		_, err = saml.NewRequest(c, now)
+		_, err = saml.NewRequest(c, *asked)
 		require.Error(t, err, name)
 	}
 }

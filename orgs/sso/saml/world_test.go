@@ -1,12 +1,14 @@
 package saml_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"html"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -28,6 +30,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/orgstest"
+	"github.com/orgkit/orgkit/orgs/sso"
 	"github.com/orgkit/orgkit/orgs/sso/saml"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -43,6 +46,9 @@ type world struct {
 	t       *testing.T
 	clock   *storetest.Clock
 	opt     *saml.Options
+	seal    *seal.Sealer
+	auth    httpapi.Authenticate
+	log     bytes.Buffer // of the host
 	host    *httptest.Server
 	idp     *samlidp.Server
 	idpURL  string
@@ -50,7 +56,6 @@ type world struct {
 	owner   orgs.User
 	config  orgs.NewSSO
 	alter   func(*xsaml.Assertion) // what the identity provider signs; nil is what it does by itself
-	lastErr error                  // that the host heard of
 }
 
 // asserting lets the world change what is signed.
@@ -87,21 +92,17 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *saml.Opti
 	_, err = w.SetVerifiedDomains(w.Platform(), w.org.ID, "acme.example")
 	require.NoError(t, err)
 
-	if w.opt == nil {
-		w.opt = &saml.Options{}
-	}
+	w.seal = sealer
+	w.auth, err = sessions.Cookie(w.Manager, httpapi.Bearer(w.Manager, "admin key"))
+	require.NoError(t, err)
 	w.host = httptest.NewUnstartedServer(nil)
 	w.host.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.host.StartTLS()
 	t.Cleanup(w.host.Close)
-	auth, err := sessions.Cookie(w.Manager, httpapi.Bearer(w.Manager, "admin key"))
-	require.NoError(t, err)
-	w.opt.Seal, w.opt.Authenticate = sealer, auth
-	w.opt.HTTP = &httpapi.Options{Fail: func(_ *http.Request, err error) { w.lastErr = err }}
-	native, err := rest.New(w.Manager, &rest.Options{Authenticate: auth})
+	native, err := rest.New(w.Manager, &rest.Options{Authenticate: w.auth})
 	require.NoError(t, err)
 	mux := http.NewServeMux()
-	mux.Handle("/sso/", http.StripPrefix("/sso", w.handler()))
+	mux.Handle("/sso/", w.handler())
 	mux.Handle("/v1/", native)
 	w.host.Config.Handler = mux
 
@@ -118,7 +119,10 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *saml.Opti
 // handler is one that a process of the host would mount.
 func (w *world) handler() http.Handler {
 	w.t.Helper()
-	h, err := saml.New(w.Manager, w.host.URL+"/sso", w.opt)
+	p, err := saml.New(w.Store().Now, w.opt)
+	require.NoError(w.t, err)
+	h, err := sso.New(w.Manager, &sso.Options{URL: w.host.URL + "/sso", Seal: w.seal, Protocols: []sso.Protocol{p}, Authenticate: w.auth,
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil))})
 	require.NoError(w.t, err)
 	return h
 }
@@ -203,12 +207,12 @@ func fields(page string) url.Values {
 // begin starts a sign-in and returns where the browser is sent.
 func (b browser) begin(returnTo string) string {
 	b.w.t.Helper()
-	u := b.w.host.URL + "/sso/" + b.w.org.Slug + "/saml/login"
+	u := b.w.host.URL + "/sso/" + b.w.org.Slug + "/login"
 	if returnTo != "" {
 		u += "?return_to=" + url.QueryEscape(returnTo)
 	}
 	res, body := b.answer(b.Get(u))
-	require.Equal(b.w.t, http.StatusFound, res.StatusCode, body)
+	require.Equal(b.w.t, http.StatusSeeOther, res.StatusCode, body)
 	return res.Header.Get("Location")
 }
 
