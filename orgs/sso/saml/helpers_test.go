@@ -42,8 +42,8 @@ func sessionCookies(res *http.Response) (list []*http.Cookie) {
 	return list
 }
 
-// sessionOf is a token of somebody, as from a sign-in by password.
-func (w *world) sessionOf(u orgs.User) string {
+// tokenOf is a token of somebody.
+func (w *world) tokenOf(u orgs.User) string {
 	w.t.Helper()
 	_, secret, err := w.CreateToken(w.Platform(), u.ID, orgs.NewToken{Name: "console"})
 	require.NoError(w.t, err)

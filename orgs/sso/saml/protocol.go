@@ -168,8 +168,8 @@ func asserted(s orgs.SSOConnection, id Identity) orgs.Asserted {
 // DescribePath is that of the metadata.
 func (p *Protocol) DescribePath() string { return metadataPath }
 
-// Describe returns the metadata: see [Metadata]. Nothing of the configuration is in it.
-func (p *Protocol) Describe(_ orgs.SSOConnection, base string) (contentType string, document []byte, err error) {
+// Describe returns the metadata: see [Metadata].
+func (p *Protocol) Describe(base string) (contentType string, document []byte, err error) {
 	document, err = Metadata(p.own(base), p.opt.Signer, p.now())
 	return "application/samlmetadata+xml", document, err
 }

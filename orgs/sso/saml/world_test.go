@@ -43,19 +43,19 @@ const secretOfAnn = "the password at the provider"
 // world is a host with an organization, and an identity provider that runs for real.
 type world struct {
 	*orgstest.World
-	t       *testing.T
-	clock   *storetest.Clock
-	opt     *saml.Options
-	seal    *seal.Sealer
-	auth    httpapi.Authenticate
-	log     bytes.Buffer // of the host
-	host    *httptest.Server
-	idp     *samlidp.Server
-	idpURL  string
-	org     orgs.Organization
-	owner   orgs.User
-	config  orgs.NewSSO
-	alter   func(*xsaml.Assertion) // what the identity provider signs; nil is what it does by itself
+	t      *testing.T
+	clock  *storetest.Clock
+	opt    *saml.Options
+	seal   *seal.Sealer
+	auth   httpapi.Authenticate
+	log    bytes.Buffer // of the host
+	host   *httptest.Server
+	idp    *samlidp.Server
+	idpURL string
+	org    orgs.Organization
+	owner  orgs.User
+	config orgs.NewSSO
+	alter  func(*xsaml.Assertion) // what the identity provider signs; nil is what it does by itself
 }
 
 // asserting lets the world change what is signed.
