@@ -2,12 +2,17 @@ package saml_test
 
 import (
 	"bytes"
+	"encoding/pem"
 	"encoding/xml"
 	"errors"
+	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/sso/saml"
 )
 
@@ -37,5 +42,34 @@ func FuzzVerify(f *testing.F) {
 		require.NoError(t, xml.EscapeText(&escaped, []byte(id.Subject)))
 		require.Contains(t, string(raw), escaped.String())
 		require.NoError(t, oracle(raw))
+	})
+}
+
+// FuzzAnswer: whatever is posted to the address for answers.
+func FuzzAnswer(f *testing.F) {
+	t := &testing.T{}
+	base := strings.TrimSuffix(acs, "/saml/acs")
+	flow := orgs.SSOFlow{Handle: "handle", Secret: "secret", StartedAt: asked.IssuedAt, Base: base}
+	for _, m := range []message{{}, {signResponse: true}, {keepAssertion: true}} {
+		f.Add(url.Values{"SAMLResponse": {base64Of(m.build(t))}, "RelayState": {"handle"}}.Encode(), true)
+	}
+	f.Add("SAMLResponse=&RelayState=", false)
+	f.Add("SAMLResponse=PHg%2BPC94Pg%3D%3D", false)
+	p, err := saml.New(func() time.Time { return now }, nil)
+	require.NoError(f, err)
+	c := orgs.SSOConnection{SSO: orgs.SSO{Issuer: issuer, Unsolicited: true, Certs: []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: idp().cert.Raw}))}}}
+	f.Fuzz(func(t *testing.T, body string, solicited bool) {
+		answer, err := url.ParseQuery(body)
+		if err != nil {
+			return
+		}
+		in := flow
+		if !solicited {
+			in.Handle = ""
+		}
+		_, err = p.Finish(t.Context(), c, in, answer)
+		var refused *orgs.SSORefused
+		require.ErrorAs(t, err, &refused, "no seed answers this flow, and nobody else can sign")
+		require.NotEmpty(t, refused.Code)
 	})
 }
