@@ -1,7 +1,11 @@
 // Package saml signs people in by the identity provider of their organization, over SAML 2.0.
 //
-// [Verify] is the heart: of a connection, the request that was sent, the time and the bytes of a response it makes an
-// [Identity], or says why not. [NewRequest] makes the request and [Metadata] what an identity provider is set up with.
+// [New] makes the [Protocol] that package orgs/sso serves. [Verify] is its heart: of a connection, the request that was sent,
+// the time and the bytes of a response it makes an [Identity], or says why not. [NewRequest] makes the request and [Metadata]
+// what an identity provider is set up with.
+//
+//	protocol, err := saml.New(m.Store().Now, nil)
+//	handler, err := sso.New(m, &sso.Options{Protocols: []sso.Protocol{protocol}, …})
 //
 // # What a response has to be
 //
@@ -17,6 +21,11 @@
 // and its bearer is confirmed. What the standard lets be left out and would be missed (an audience, a time until which it
 // holds, a recipient) is required.
 //
+// # Who somebody is
+//
+// A persistent NameID is who somebody is for good. By any other one the address is, within the verified domains of the
+// organization; where no attribute has it, a NameID in the form of one is taken.
+//
 // # What is left out
 //
 // Encrypted assertions, single logout and the artifact binding: the metadata offers none of them. Libraries do not verify
@@ -25,7 +34,7 @@
 //
 // # Refusals
 //
-// A [Refused] has one of these codes:
+// A [Refused] has one of these codes; the log of the organization has it too, and the browser is told nothing:
 //
 //	too_large encoding xml_feature malformed not_a_response   how it is written
 //	wrapped several_assertions several_signatures duplicate_id no_assertion encrypted   its form
