@@ -125,15 +125,7 @@ func (m *Manager) BrokeGlass(ctx context.Context, tx *store.Tx, s Session, orgID
 		if _, err := m.Audit().Append(ctx, tx, id, "sessions.create", c); err != nil {
 			return err
 		}
-		all, err := owners(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		told := addressees{}
-		if err := told.add(ctx, tx, all...); err != nil {
-			return err
-		}
-		if err := m.Tell(ctx, tx, Notification{Kind: KindBreakGlass, OrgID: id, To: told.sorted(), About: about}); err != nil {
+		if err := m.Tell(ctx, tx, Notification{Kind: KindBreakGlass, OrgID: id, About: about}); err != nil {
 			return err
 		}
 	}

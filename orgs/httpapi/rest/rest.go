@@ -45,6 +45,9 @@ type Options struct {
 	AdminKey string
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
 	TrustedProxies []netip.Prefix
+	// SSOURL is where browsers reach the handler of package orgs/sso, such as "https://gateway.example/sso": what organizations
+	// tell their identity providers begins with it. "" says nothing of it.
+	SSOURL string
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
 	Logger *slog.Logger
 }
@@ -97,6 +100,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.auditConfig()
 	a.webhooks()
 	a.provisioning()
+	a.sso()
 	a.rateLimits()
 	a.analytics()
 	a.usage()
