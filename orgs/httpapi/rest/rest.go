@@ -53,6 +53,9 @@ type Options struct {
 	// Others are calls that other handlers serve in front of this one, such as sessions.Operations: they are in its description.
 	// Their types must not have the names of those that are described already.
 	Others []httpapi.Operation
+	// SSOURL is where browsers reach the handler of package orgs/sso, such as "https://gateway.example/sso": what organizations
+	// tell their identity providers begins with it. "" says nothing of it.
+	SSOURL string
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
 	Logger *slog.Logger
 }
@@ -113,6 +116,7 @@ func (a *api) serve(mux humago.Mux) error {
 	a.auditConfig()
 	a.webhooks()
 	a.provisioning()
+	a.sso()
 	a.rateLimits()
 	a.analytics()
 	a.usage()
