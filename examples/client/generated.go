@@ -174,6 +174,20 @@ type ApprovalView struct {
 	UpdatedAt      string         `json:"updated_at"`
 }
 
+// Attributes is the schema of that name.
+type Attributes struct {
+	Email  string `json:"email"`
+	Groups string `json:"groups"`
+	Name   string `json:"name"`
+}
+
+// AttributesBody is the schema of that name.
+type AttributesBody struct {
+	Email  *string `json:"email,omitempty"`
+	Groups *string `json:"groups,omitempty"`
+	Name   *string `json:"name,omitempty"`
+}
+
 // AuditConfigBody is the schema of that name.
 type AuditConfigBody struct {
 	Compliance         *ComplianceBody   `json:"compliance,omitempty"`
@@ -328,6 +342,14 @@ type BudgetView struct {
 type CasbinView struct {
 	Model  string `json:"model"`
 	Policy string `json:"policy"`
+}
+
+// CertificateView is the schema of that name.
+type CertificateView struct {
+	FingerprintSha256 string `json:"fingerprint_sha256"`
+	NotAfter          string `json:"not_after"`
+	NotBefore         string `json:"not_before"`
+	Subject           string `json:"subject"`
 }
 
 // ChangedView is the schema of that name.
@@ -1743,6 +1765,121 @@ type SignedInView struct {
 	UserID        string     `json:"user_id"`
 }
 
+// SsoBody is the schema of that name.
+type SsoBody struct {
+	CreatedAt      json.RawMessage      `json:"created_at,omitempty"`
+	Enabled        bool                 `json:"enabled"`
+	ETag           json.RawMessage      `json:"etag,omitempty"`
+	ID             json.RawMessage      `json:"id,omitempty"`
+	OrganizationID json.RawMessage      `json:"organization_id,omitempty"`
+	Protocol       *string              `json:"protocol,omitempty"`
+	ProvedAt       json.RawMessage      `json:"proved_at,omitempty"`
+	Provider       string               `json:"provider"`
+	Provisioning   *SsoProvisioningBody `json:"provisioning,omitempty"`
+	Settings       *SsoSettingsBody     `json:"settings,omitempty"`
+	Sp             json.RawMessage      `json:"sp,omitempty"`
+	Status         json.RawMessage      `json:"status,omitempty"`
+	UpdatedAt      json.RawMessage      `json:"updated_at,omitempty"`
+	Warnings       json.RawMessage      `json:"warnings,omitempty"`
+}
+
+// SsoPartyView is the schema of that name.
+type SsoPartyView struct {
+	AcsURL      *string `json:"acs_url,omitempty"`
+	EntityID    *string `json:"entity_id,omitempty"`
+	LoginURL    string  `json:"login_url"`
+	MetadataURL *string `json:"metadata_url,omitempty"`
+	RedirectUri *string `json:"redirect_uri,omitempty"`
+}
+
+// SsoProvisioningBody is the schema of that name.
+type SsoProvisioningBody struct {
+	AutoDeprovisionUsers     *bool           `json:"auto_deprovision_users,omitempty"`
+	AutoProvisionUsers       *bool           `json:"auto_provision_users,omitempty"`
+	SCIMBaseURL              *string         `json:"scim_base_url,omitempty"`
+	SCIMBearerToken          *string         `json:"scim_bearer_token,omitempty"`
+	SCIMBearerTokenSet       json.RawMessage `json:"scim_bearer_token_set,omitempty"`
+	SCIMBearerTokenUpdatedAt json.RawMessage `json:"scim_bearer_token_updated_at,omitempty"`
+	SCIMEnabled              *bool           `json:"scim_enabled,omitempty"`
+	SyncGroups               *bool           `json:"sync_groups,omitempty"`
+}
+
+// SsoProvisioningView is the schema of that name.
+type SsoProvisioningView struct {
+	AutoDeprovisionUsers     bool    `json:"auto_deprovision_users"`
+	AutoProvisionUsers       bool    `json:"auto_provision_users"`
+	SCIMBaseURL              *string `json:"scim_base_url"`
+	SCIMBearerTokenSet       bool    `json:"scim_bearer_token_set"`
+	SCIMBearerTokenUpdatedAt *string `json:"scim_bearer_token_updated_at"`
+	SCIMEnabled              bool    `json:"scim_enabled"`
+	SyncGroups               bool    `json:"sync_groups"`
+}
+
+// SsoSettingsBody is the schema of that name.
+type SsoSettingsBody struct {
+	AllowIdpInitiated     *bool             `json:"allow_idp_initiated,omitempty"`
+	AllowedAlgs           []string          `json:"allowed_algs,omitempty"`
+	AllowedRoles          []string          `json:"allowed_roles,omitempty"`
+	AttributeMapping      *AttributesBody   `json:"attribute_mapping,omitempty"`
+	BreakGlass            []string          `json:"break_glass,omitempty"`
+	Certificates          json.RawMessage   `json:"certificates,omitempty"`
+	ClientID              *string           `json:"client_id,omitempty"`
+	ClientSecret          *string           `json:"client_secret,omitempty"`
+	ClientSecretSet       json.RawMessage   `json:"client_secret_set,omitempty"`
+	ClientSecretUpdatedAt json.RawMessage   `json:"client_secret_updated_at,omitempty"`
+	ClockSkewSeconds      *int64            `json:"clock_skew_seconds,omitempty"`
+	DefaultRole           *string           `json:"default_role,omitempty"`
+	ForceAuthn            *bool             `json:"force_authn,omitempty"`
+	Issuer                *string           `json:"issuer,omitempty"`
+	Link                  *string           `json:"link,omitempty"`
+	MFAContexts           []string          `json:"mfa_contexts,omitempty"`
+	RoleMapping           map[string]string `json:"role_mapping,omitempty"` // role by the name of a group
+	Scopes                []string          `json:"scopes,omitempty"`
+	SsoURL                *string           `json:"sso_url,omitempty"`
+	X509Cert              json.RawMessage   `json:"x509_cert,omitempty"` // certificates in PEM, or bare base64; several for rollover
+}
+
+// SsoSettingsView is the schema of that name.
+type SsoSettingsView struct {
+	AllowIdpInitiated     bool              `json:"allow_idp_initiated"`
+	AllowedAlgs           []string          `json:"allowed_algs,omitempty"`
+	AllowedRoles          []string          `json:"allowed_roles"`
+	AttributeMapping      Attributes        `json:"attribute_mapping"`
+	BreakGlass            []string          `json:"break_glass"`
+	Certificates          []CertificateView `json:"certificates"`
+	ClientID              *string           `json:"client_id,omitempty"`
+	ClientSecretSet       *bool             `json:"client_secret_set,omitempty"`
+	ClientSecretUpdatedAt *string           `json:"client_secret_updated_at,omitempty"`
+	ClockSkewSeconds      int64             `json:"clock_skew_seconds"`
+	DefaultRole           *string           `json:"default_role"`
+	ForceAuthn            bool              `json:"force_authn"`
+	Issuer                string            `json:"issuer"`
+	Link                  string            `json:"link"`
+	MFAContexts           []string          `json:"mfa_contexts"`
+	RoleMapping           map[string]string `json:"role_mapping"`
+	Scopes                []string          `json:"scopes,omitempty"`
+	SsoURL                *string           `json:"sso_url,omitempty"`
+	X509Cert              []string          `json:"x509_cert"`
+}
+
+// SsoView is the schema of that name.
+type SsoView struct {
+	CreatedAt      string              `json:"created_at"`
+	Enabled        bool                `json:"enabled"`
+	ETag           string              `json:"etag"`
+	ID             string              `json:"id"`
+	OrganizationID string              `json:"organization_id"`
+	Protocol       string              `json:"protocol"`
+	ProvedAt       *string             `json:"proved_at"` // when somebody first signed in by it as it is
+	Provider       string              `json:"provider"`
+	Provisioning   SsoProvisioningView `json:"provisioning"`
+	Settings       SsoSettingsView     `json:"settings"`
+	Sp             *SsoPartyView       `json:"sp"` // what the identity provider has to be told; null where the host has not said where it is
+	Status         string              `json:"status"`
+	UpdatedAt      string              `json:"updated_at"`
+	Warnings       []Warning           `json:"warnings,omitempty"`
+}
+
 // Statement is the schema of that name.
 type Statement struct {
 	Actions    []string    `json:"actions"`
@@ -3068,6 +3205,36 @@ type PatchOrganizationsByOrgRolesByRoleQuery struct {
 // PatchOrganizationsByOrgRolesByRole is PATCH /v1/organizations/{org}/roles/{role}: Change a role.
 func (c *Client) PatchOrganizationsByOrgRolesByRole(ctx context.Context, org string, role string, query PatchOrganizationsByOrgRolesByRoleQuery, body Patch, o *Options) (out RoleView, err error) {
 	err = c.send(ctx, "PATCH", "/v1/organizations/"+segment(org)+"/roles/"+segment(role), query, body, o, &out)
+	return out, err
+}
+
+// DeleteOrganizationsByOrgSsoQuery is the query of [Client.DeleteOrganizationsByOrgSso]. The zero value of a field is not sent.
+type DeleteOrganizationsByOrgSsoQuery struct {
+	DryRun    bool `query:"dry_run"`   // answer what the change would do to who may do what, and take it back
+	Narrowing bool `query:"narrowing"` // make the change only if it grants nothing new
+}
+
+// DeleteOrganizationsByOrgSso is DELETE /v1/organizations/{org}/sso: End sign-ins by the identity provider.
+func (c *Client) DeleteOrganizationsByOrgSso(ctx context.Context, org string, query DeleteOrganizationsByOrgSsoQuery, o *Options) (out DeletedView, err error) {
+	err = c.send(ctx, "DELETE", "/v1/organizations/"+segment(org)+"/sso", query, nil, o, &out)
+	return out, err
+}
+
+// GetOrganizationsByOrgSso is GET /v1/organizations/{org}/sso: How members sign in by the identity provider.
+func (c *Client) GetOrganizationsByOrgSso(ctx context.Context, org string, o *Options) (out SsoView, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/sso", nil, nil, o, &out)
+	return out, err
+}
+
+// PutOrganizationsByOrgSsoQuery is the query of [Client.PutOrganizationsByOrgSso]. The zero value of a field is not sent.
+type PutOrganizationsByOrgSsoQuery struct {
+	DryRun    bool `query:"dry_run"`   // answer what the change would do to who may do what, and take it back
+	Narrowing bool `query:"narrowing"` // make the change only if it grants nothing new
+}
+
+// PutOrganizationsByOrgSso is PUT /v1/organizations/{org}/sso: Set how members sign in by the identity provider.
+func (c *Client) PutOrganizationsByOrgSso(ctx context.Context, org string, query PutOrganizationsByOrgSsoQuery, body SsoBody, o *Options) (out SsoView, err error) {
+	err = c.send(ctx, "PUT", "/v1/organizations/"+segment(org)+"/sso", query, body, o, &out)
 	return out, err
 }
 
@@ -4583,6 +4750,27 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PatchOrganizationsByOrgRolesByRole(ctx, call.Path["org"], call.Path["role"], query, body, call.Options)
+	}},
+	{"delete-organizations-by-org-sso", "DELETE", "/v1/organizations/{org}/sso", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query DeleteOrganizationsByOrgSsoQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.DeleteOrganizationsByOrgSso(ctx, call.Path["org"], query, call.Options)
+	}},
+	{"get-organizations-by-org-sso", "GET", "/v1/organizations/{org}/sso", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		return c.GetOrganizationsByOrgSso(ctx, call.Path["org"], call.Options)
+	}},
+	{"put-organizations-by-org-sso", "PUT", "/v1/organizations/{org}/sso", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query PutOrganizationsByOrgSsoQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		var body SsoBody
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PutOrganizationsByOrgSso(ctx, call.Path["org"], query, body, call.Options)
 	}},
 	{"post-organizations-by-org-suspend", "POST", "/v1/organizations/{org}/suspend", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query PostOrganizationsByOrgSuspendQuery

@@ -195,7 +195,7 @@ func (w *writer) typ(at string, s *schema) string {
 	return typ
 }
 
-// either is the type of what may be one of several: a number, also in a text, or a text or null.
+// either is the type of what may be one of several: a number, also in a text, what may be null, or a text or a list.
 func (w *writer) either(at string, all []*schema) string {
 	var names []string
 	for _, s := range all {
@@ -210,6 +210,8 @@ func (w *writer) either(at string, all []*schema) string {
 		return "json.Number"
 	case "integer null":
 		return "*int64"
+	case "string array": // one, or several
+		return "json.RawMessage"
 	case "number string null", "number null":
 		return "*json.Number"
 	case "object null":
