@@ -115,7 +115,7 @@ func New(s *signin.Service, next http.Handler, o *Options) (http.Handler, error)
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.fail}
 	a.routes()
 	if next == nil {
-		next = httpapi.Fallback(http.NewServeMux())
+		next = httpapi.Fallback(http.NewServeMux(), nil)
 	}
 	a.mux.Handle("/", a.others(next))
 	return a.mux, nil
