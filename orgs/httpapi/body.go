@@ -25,7 +25,7 @@ func CheckMediaType(r *http.Request) error {
 	return nil
 }
 
-// ReadObject reads the body as a JSON object, field by field; no body is the empty one. What is wrong is [ErrMediaType], the
+// ReadObject reads the body as a JSON object, field by field; nil without a body. What is wrong is [ErrMediaType], the
 // *http.MaxBytesError of whoever limits the body, or *[Faults] that repeat nothing of it, with the code json, type or pattern.
 func ReadObject(r *http.Request) (map[string]json.RawMessage, error) {
 	if err := CheckMediaType(r); err != nil {
@@ -40,7 +40,7 @@ func ReadObject(r *http.Request) (map[string]json.RawMessage, error) {
 		return nil, inBody("", "json", "cannot be read")
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
-		return map[string]json.RawMessage{}, nil
+		return nil, nil
 	}
 	var parsed any
 	if json.Unmarshal(raw, &parsed) != nil {
