@@ -45,6 +45,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -311,6 +312,13 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		for _, path := range proxy.Paths() {
 			mux.Handle("/v1/"+path, plane)
 		}
+	}
+	others, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
+		mux.Handle(path, others)
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -43,6 +43,7 @@ type world struct {
 	child   orgs.Organization
 	other   orgs.Organization
 	mails   *orgstest.Notifications
+	ids     map[string]string // and what golden files call them
 }
 
 func each(t *testing.T, fn func(t *testing.T, w *world)) {
@@ -56,7 +57,7 @@ func onMemory(t *testing.T, o *locktera.Options) *world {
 
 func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *locktera.Options) *world {
 	t.Helper()
-	w := &world{t: t, clock: clock, token: adminKey, mails: &orgstest.Notifications{}}
+	w := &world{t: t, clock: clock, token: adminKey, mails: &orgstest.Notifications{}, ids: map[string]string{}}
 	w.World = orgstest.New(t, s, &orgs.Options{Notifier: w.mails, Options: rbac.Options{Audit: audit.Options{NoBackground: true}}})
 	if o == nil {
 		o = &locktera.Options{}
@@ -135,7 +136,19 @@ func (w *world) fails(status int, method, path, body string, headers ...string) 
 	return o["fields"].(object)
 }
 
-var secrets = regexp.MustCompile(`ok_(live|pat)_[0-9A-Za-z]+`)
+var (
+	secrets = regexp.MustCompile(`ok_(live|pat)_[0-9A-Za-z]+`)
+	ids     = regexp.MustCompile(`\b(org|key|role|usr)_[0-9a-z]{6,}`)
+)
+
+// named gives ids their places in the order in which they are seen.
+func (w *world) named(id string) string {
+	if w.ids[id] == "" {
+		kind, _, _ := strings.Cut(id, "_")
+		w.ids[id] = fmt.Sprintf("%s_%d", kind, len(w.ids)+1)
+	}
+	return w.ids[id]
+}
 
 // golden compares a request and its answer with those of the file.
 func (w *world) golden(name, method, path, body string, headers ...string) any {
@@ -159,6 +172,7 @@ func (w *world) golden(name, method, path, body string, headers ...string) any {
 		text += "\n" + pretty.String()
 	}
 	text = secrets.ReplaceAllString(strings.TrimRight(text, "\n")+"\n", "SECRET")
+	text = ids.ReplaceAllStringFunc(text, w.named)
 	file := filepath.Join("testdata", name+".txt")
 	if *update {
 		require.NoError(w.t, os.MkdirAll("testdata", 0o755))
