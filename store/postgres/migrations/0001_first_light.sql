@@ -122,6 +122,26 @@ CREATE TABLE org_slugs (
 CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
 CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
 
+CREATE TABLE numbers (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	noun TEXT NOT NULL,
+	number BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX numbers_noun_number_key ON numbers (noun, number);
+
+CREATE TABLE numberings (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	last BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
 CREATE TABLE teams (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,

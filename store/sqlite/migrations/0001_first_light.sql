@@ -123,6 +123,26 @@ CREATE TABLE org_slugs (
 CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
 CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
 
+CREATE TABLE numbers (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	noun TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX numbers_noun_number_key ON numbers (noun, number);
+
+CREATE TABLE numberings (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	last INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+
 CREATE TABLE teams (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
