@@ -46,6 +46,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -286,6 +287,20 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
 }
 
+// dialects mounts those of other systems, each at its own paths.
+func dialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
+	tree, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
+		mux.Handle(path, tree)
+	}
+	flat, err := opengatellm.New(m, &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	mux.Handle("/v1/admin/", flat)
+	return err
+}
+
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -313,12 +328,8 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 			mux.Handle("/v1/"+path, plane)
 		}
 	}
-	others, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
-	if err != nil {
+	if err := dialects(mux, m, o, trusted, log); err != nil {
 		return nil, err
-	}
-	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
-		mux.Handle(path, others)
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
