@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"mime"
@@ -25,13 +26,24 @@ func CheckMediaType(r *http.Request) error {
 	return nil
 }
 
-// ReadObject reads the body as a JSON object, field by field; nil without a body. What is wrong is [ErrMediaType], the
-// *http.MaxBytesError of whoever limits the body, or *[Faults] that repeat nothing of it, with the code json, type or pattern.
-func ReadObject(r *http.Request) (map[string]json.RawMessage, error) {
+// MaxBody is the most bytes of a body, for dialects whose options say nothing else.
+const MaxBody = 1 << 20
+
+// ErrJSON: the body is no JSON object.
+var ErrJSON = errors.New("the body must be a JSON object")
+
+// ReadObject reads the JSON object in the body of a request, of any method. Numbers keep their digits; of two fields with one
+// name the later counts. Nothing is nil, which reads as the empty object, and a body without Content-Type is taken as JSON. The
+// error is [ErrMediaType], a *http.MaxBytesError, or [ErrJSON] with *[Faults] that repeat nothing of the body: their code is json,
+// type or pattern. A limit of 0 is [MaxBody].
+func ReadObject(w http.ResponseWriter, r *http.Request, limit int64) (map[string]json.RawMessage, error) {
 	if err := CheckMediaType(r); err != nil {
 		return nil, err
 	}
-	raw, err := io.ReadAll(r.Body)
+	if limit <= 0 {
+		limit = MaxBody
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		var tooBig *http.MaxBytesError
 		if errors.As(err, &tooBig) {
@@ -70,7 +82,7 @@ var fieldForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
 func IsFieldName(name string) bool { return fieldForm.MatchString(name) }
 
 func inBody(field, code, message string) error {
-	return &Faults{List: []Fault{{Location: "body" + field, Code: code, Message: message}}}
+	return fmt.Errorf("%w: %w", ErrJSON, &Faults{List: []Fault{{Location: "body" + field, Code: code, Message: message}}})
 }
 
 // HasNUL looks into all texts of parsed JSON, names too: databases cannot keep it.

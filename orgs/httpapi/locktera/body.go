@@ -14,7 +14,7 @@ import (
 type body map[string]json.RawMessage
 
 func read(r *http.Request) (body, error) {
-	b, err := httpapi.ReadObject(r)
+	b, err := httpapi.ReadObject(nil, r, 0)
 	return b, err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
 )
 
@@ -30,12 +31,12 @@ func TestTheSeedIsAnsweredAsItsPageSays(t *testing.T) { // F339-F367
 	each(t, func(t *testing.T, w *world) {
 		org := "/orgs/" + w.org.ID
 		w.golden("organization.get", "GET", org, "")
-		w.golden("organization.update", "PATCH", org, `{"name": "Updated Organization Name", "customizations": {"theme": "dark", "branding_color": "#0047AB"}, "email": "it@acme.example"}`)
+		w.golden("organization.update", "PATCH", org, `{"name": "Updated Organization Name", "customizations": {"branding_color": "#0047AB"}, "email": "it@acme.example"}`)
 		w.golden("organization.below", "GET", "/orgs/acme-labs", "")
 		w.golden("organization.own", "GET", "/org", "", "Authorization", "", "X-API-Key", w.of(w.owner).token)
 		w.golden("organization.create", "POST", "/orgs", `{"org_name": "Initech", "parent_org_id": null, "first_name": "Bill"}`)
-		w.golden("customizations.set", "PUT", org+"/customizations", `{"theme": "light", "logo_url": "https://acme.example/logo.png", "font": {"size": 12.50}}`)
-		w.golden("customizations.wrapped", "PUT", org+"/customizations", `{"customizations": {"branding_color": "#04A"}}`)
+		w.golden("customizations.set", "PUT", org+"/customizations", `{"theme": "light", "font": {"size": 12.50}}`)
+		w.golden("customizations.wrapped", "PUT", org+"/customizations", `{"customizations": {"logo_url": "https://acme.example/logo.png"}}`)
 		w.golden("customizations.get", "GET", org+"/customizations", "")
 		w.golden("customizations.bad", "PUT", org+"/customizations", `{"branding_color": "blue", "logo_url": "http://acme.example"}`)
 		w.golden("child", "POST", org+"/children", `{"role": "group", "org_name": "Acme Sales"}`)
@@ -207,7 +208,7 @@ func TestBadRequestsNameTheirFields(t *testing.T) { // F339, F346, F347, F363
 		require.Len(t, fields, 1)
 	}
 	require.Equal(t, before, w.do("GET", "/orgs/acme", "").Body.String(), "nothing has changed")
-	w.fails(400, "PATCH", "/orgs/acme", `{"name": "`+strings.Repeat("x", locktera.MaxBody)+`"}`)
+	w.fails(400, "PATCH", "/orgs/acme", `{"name": "`+strings.Repeat("x", httpapi.MaxBody)+`"}`)
 	w.fails(400, "PATCH", "/orgs/acme", `{"name": "x"}`, "Content-Type", "text/plain")
 	require.Contains(t, w.fails(400, "GET", "/org", ""), "org_id", "the platform has none of its own")
 	w.fails(404, "GET", "/orgs/acme/service_status", "")

@@ -20,7 +20,7 @@ func Example() {
 		r.Header.Set("Authorization", "Bearer the master key")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
-		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+		fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body)))
 	}
 	call("POST", "/v1/admin/organizations", `{"name": "My Organization"}`)
 	call("POST", "/v1/admin/organizations", `{"name": "My Organization"}`)

@@ -24,7 +24,7 @@ type form struct {
 
 // body reads the object of a request.
 func body(r *http.Request) (*form, error) {
-	fields, err := httpapi.ReadObject(r)
+	fields, err := httpapi.ReadObject(nil, r, 0)
 	return &form{fields: fields}, err
 }
 

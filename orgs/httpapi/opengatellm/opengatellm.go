@@ -78,9 +78,6 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// MaxBody is the most bytes of a request body.
-const MaxBody = 1 << 20
-
 type api struct {
 	*orgs.Manager
 	opt    Options
@@ -115,11 +112,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	}
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.log, Render: a.render}
 	a.routes()
-	served := httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
-		served.ServeHTTP(w, r)
-	}), nil
+	return httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge)), nil
 }
 
 func (a *api) routes() {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/store/memory"
 )
@@ -119,7 +120,7 @@ func TestNamesOfOrganizations(t *testing.T) { // F370, F378
 			require.Equal(t, want, w.invalid("POST", organizations, body)["type"], "%.40s", body)
 		}
 		require.Equal(t, "value_error", w.invalid("POST", organizations, `name=a`, "Content-Type", "application/x-www-form-urlencoded")["type"])
-		w.call(413, "POST", organizations, `{"name": "`+strings.Repeat("x", opengatellm.MaxBody)+`"}`)
+		w.call(413, "POST", organizations, `{"name": "`+strings.Repeat("x", httpapi.MaxBody)+`"}`)
 		require.Len(t, w.list(organizations, "id"), 2)
 
 		_, err := w.CreateOrganization(w.Platform(), orgs.NewOrganization{Name: "Acme"}) // elsewhere that is fine

@@ -20,7 +20,7 @@ func faulty(location, code, message string) error {
 // read puts the fields of the body where they belong: pointers to strings and bools, by their names. Nulls are absent
 // fields. Errors name the field, and repeat no value: what somebody sends here is secret most of the time.
 func read(r *http.Request, fields map[string]any) error {
-	given, err := httpapi.ReadObject(r)
+	given, err := httpapi.ReadObject(nil, r, MaxBody)
 	if err != nil {
 		return err
 	}
