@@ -287,8 +287,8 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
 }
 
-// dialects mounts those of other systems, each at its own paths.
-func dialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
+// mountDialects mounts those of other systems, each at its own paths.
+func mountDialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
 	tree, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
 	if err != nil {
 		return err
@@ -328,7 +328,7 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 			mux.Handle("/v1/"+path, plane)
 		}
 	}
-	if err := dialects(mux, m, o, trusted, log); err != nil {
+	if err := mountDialects(mux, m, o, trusted, log); err != nil {
 		return nil, err
 	}
 	mux.Handle("/", native)

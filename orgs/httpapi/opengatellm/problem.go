@@ -68,6 +68,8 @@ func (a *api) render(w http.ResponseWriter, _ *http.Request, p httpapi.Problem) 
 		status, detail = http.StatusForbidden, a.text("Insufficient rights.", "User has no admin rights.")
 	case p.Status == http.StatusBadRequest, p.Status == http.StatusUnsupportedMediaType:
 		status, detail = http.StatusUnprocessableEntity, faultsOf(p)
+	case p.Status == http.StatusPaymentRequired:
+		status, detail = http.StatusBadRequest, "Insufficient budget."
 	case p.Status == http.StatusNotFound:
 		detail = "Not Found"
 	case p.Status == http.StatusMethodNotAllowed:
