@@ -11,9 +11,11 @@ CREATE TABLE users (
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
+	alias_id TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
+CREATE UNIQUE INDEX users_alias_id_key ON users (alias_id);
 CREATE INDEX users_created_at_idx ON users (created_at, id);
 
 CREATE TABLE tokens (
@@ -104,10 +106,34 @@ CREATE TABLE organizations (
 	suspended_by TEXT NOT NULL,
 	deleted_at TIMESTAMPTZ,
 	state_before TEXT NOT NULL,
+	alias_id TEXT,
+	allowance_id TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX organizations_alias_id_key ON organizations (alias_id);
 CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
 CREATE INDEX organizations_parent_id_created_at_idx ON organizations (parent_id, created_at, id);
+CREATE INDEX organizations_allowance_id_id_idx ON organizations (allowance_id, id);
+
+CREATE TABLE allowances (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	"limit" NUMERIC,
+	soft_limit NUMERIC,
+	"window" TEXT NOT NULL,
+	anchor TIMESTAMPTZ NOT NULL,
+	duration TEXT NOT NULL,
+	tokens_per_minute BIGINT,
+	requests_per_minute BIGINT,
+	max_parallel_requests BIGINT,
+	models JSONB,
+	created_by TEXT NOT NULL,
+	updated_by TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX allowances_created_at_idx ON allowances (created_at, id);
 
 CREATE TABLE org_slugs (
 	id TEXT NOT NULL,
