@@ -73,6 +73,7 @@ var rooms = map[string]room{
 	"orgs/signin":                 {5, []string{crypto}},
 	"orgs/httpapi":                {5, nil},
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
+	"orgs/httpapi/litellm":        {6, []string{decimal}},
 	"orgs/httpapi/sessions":       {6, nil},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},

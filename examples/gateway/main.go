@@ -45,6 +45,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -206,7 +207,8 @@ type parts struct {
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
 // logs. Secrets of organizations are taken where there is a key to seal them with.
 func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
-	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
+	// Clients of LiteLLM have administrators put people into their organization.
+	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}, Enlisting: true}
 	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
 		return p, err
 	}
@@ -311,6 +313,13 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		for _, path := range proxy.Paths() {
 			mux.Handle("/v1/"+path, plane)
 		}
+	}
+	compatible, err := litellm.New(m, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range litellm.Paths() {
+		mux.Handle(path, compatible)
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
