@@ -30,6 +30,7 @@ func checkAlias(alias, prefix string) error {
 
 var (
 	errOrgAliasTaken  = &store.ConflictError{Code: "alias_taken", Message: "an organization with this id exists"}
+	errTeamAliasTaken = &store.ConflictError{Code: "alias_taken", Message: "a team with this id exists"}
 	errUserAliasTaken = &store.ConflictError{Code: "alias_taken", Message: "a user with this id exists"}
 )
 
@@ -53,6 +54,18 @@ func checkOrgAlias(ctx context.Context, tx *store.Tx, alias string) error {
 	return nil
 }
 
+// checkTeamAlias says whether a new team can have the alias.
+func checkTeamAlias(ctx context.Context, tx *store.Tx, alias string) error {
+	for _, column := range []string{"id", "alias_id"} {
+		if n, err := teams.Count(ctx, tx, store.Eq(column, alias)); err != nil {
+			return err
+		} else if n > 0 {
+			return errTeamAliasTaken
+		}
+	}
+	return checkAlias(alias, teams.Kind().Prefix)
+}
+
 // known says whether something is known by the name, as the id that it was made with or that was chosen for it.
 func known(ref, id string, alias *string) bool { return ref == id || alias != nil && ref == *alias }
 
@@ -61,6 +74,12 @@ func (o Organization) Known(ref string) bool { return known(ref, o.ID, o.AliasID
 
 // PublicID is the id by which its maker knows the organization.
 func (o Organization) PublicID() string { return publicID(o.ID, o.AliasID) }
+
+// Known says whether the team is known by the name as an id, and not as a slug.
+func (t Team) Known(ref string) bool { return known(ref, t.ID, t.AliasID) }
+
+// PublicID is the id by which its maker knows the team.
+func (t Team) PublicID() string { return publicID(t.ID, t.AliasID) }
 
 // PublicID is the id by which the maker of the user knows them.
 func (u User) PublicID() string { return publicID(u.ID, u.AliasID) }

@@ -71,3 +71,50 @@ func parseDuration(text string, now time.Time) (window string, anchor time.Time,
 	}
 	return window, anchor, nil
 }
+
+// written is a window of the core as a duration, nil for none.
+func written(window string) *string {
+	switch window {
+	case billing.Lifetime, "":
+		return nil
+	case billing.CalendarDay:
+		window = "1d"
+	case billing.CalendarWeek:
+		window = "7d"
+	case billing.CalendarMonth:
+		window = "30d"
+	}
+	return &window
+}
+
+// parseExpiry is when something ends that lasts as long as the text says; nil is never.
+func parseExpiry(text string, now time.Time) (*time.Time, error) {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "", "none", "null", "-1":
+		return nil, nil
+	}
+	m := durationForm.FindStringSubmatch(strings.TrimSpace(text))
+	if m == nil || units[strings.ToLower(m[2])] == "" {
+		return nil, detail(http.StatusBadRequest, "Unsupported duration unit, passed duration: "+plain(text))
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n < 1 || n > 1_000_000 {
+		return nil, detail(http.StatusBadRequest, "Invalid duration format")
+	}
+	end := now.UTC()
+	switch units[strings.ToLower(m[2])] {
+	case "s":
+		end = end.Add(time.Duration(n) * time.Second)
+	case "m":
+		end = end.Add(time.Duration(n) * time.Minute)
+	case "h":
+		end = end.Add(time.Duration(n) * time.Hour)
+	case "d":
+		end = end.AddDate(0, 0, min(n, 100_000))
+	case "w":
+		end = end.AddDate(0, 0, 7*min(n, 10_000))
+	default:
+		end = end.AddDate(0, min(n, 1_000), 0)
+	}
+	return &end, nil
+}

@@ -32,18 +32,20 @@ func Example() {
 	}
 
 	// A client of LiteLLM has nothing changed but the host.
-	post := func(path, body string) {
+	post := func(path, body string) (int, string) {
 		r := httptest.NewRequest("POST", path, strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer sk-1234")
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
-		fmt.Println(w.Code, w.Body.String()[:64])
+		return w.Code, strings.TrimSpace(w.Body.String())
 	}
-	post("/organization/new", `{"organization_id": "research", "organization_alias": "Research", "max_budget": 100, "budget_duration": "30d"}`)
-	post("/organization/member_add", `{"organization_id": "research", "member": {"role": "org_admin", "user_id": "anna"}}`)
-	post("/organization/new", `{"organization_id": "research", "organization_alias": "Twice"}`)
+	code, _ := post("/organization/new", `{"organization_id": "research", "organization_alias": "Research", "max_budget": 100, "budget_duration": "30d"}`)
+	fmt.Println(code)
+	code, _ = post("/organization/member_add", `{"organization_id": "research", "member": {"role": "org_admin", "user_id": "anna"}}`)
+	fmt.Println(code)
+	fmt.Println(post("/organization/new", `{"organization_id": "research", "organization_alias": "Twice"}`))
 	// Output:
-	// 200 {"organization_id":"research","organization_alias":"Research","b
-	// 200 {"organization_id":"research","updated_users":[{"user_id":"anna"
-	// 409 {"detail":{"error":"Organization with id 'research' already exi
+	// 200
+	// 200
+	// 409 {"detail":{"error":"Organization with id 'research' already exists."}}
 }

@@ -17,6 +17,12 @@
 //	DELETE /organization/member_delete
 //	POST   /budget/new, /budget/info, /budget/update, /budget/delete
 //	GET    /budget/list
+//	POST   /user/new, /user/delete
+//	GET    /user/info
+//	POST   /team/new, /team/delete, /team/member_add, /team/member_delete
+//	GET    /team/info
+//	POST   /key/generate, /key/delete
+//	GET    /key/info
 //
 // # What is what
 //
@@ -31,7 +37,8 @@
 // # What it does not do
 //
 // object_permission and model_aliases that say anything, allowed_models that differ from models, and a spend that is set,
-// are refused: nothing is taken that does not take effect.
+// are refused: nothing is taken that does not take effect. So are the models and routes of a key, limits and roles of a user
+// over all organizations, and metadata of teams. Every team and every key belongs to an organization.
 //
 // # Errors
 //
@@ -95,7 +102,9 @@ type Options struct {
 }
 
 // Paths are where the handler is mounted on a mux of several.
-func Paths() []string { return []string{"/organization/", "/v2/organization/", "/budget/"} }
+func Paths() []string {
+	return []string{"/organization/", "/v2/organization/", "/budget/", "/user/", "/team/", "/key/"}
+}
 
 // handler serves the dialect. It is safe for concurrent use.
 type handler struct {
@@ -161,6 +170,17 @@ func (h *handler) routes() {
 	add("POST", "/budget/info", route{may: mayAdmin, run: (*call).infoBudgets, known: []string{"budgets"}})
 	add("POST", "/budget/update", route{may: mayAdmin, run: (*call).updateBudget, known: append([]string{"budget_id", "budget_reset_at"}, budgetFields...)})
 	add("GET", "/budget/list", route{may: mayTry, run: (*call).listBudgets, query: true})
+	add("POST", "/user/new", route{may: mayAdmin, run: (*call).newUser, shape: 'B', known: userFields})
+	add("GET", "/user/info", route{may: mayTry, run: (*call).infoUser, shape: 'B', query: true})
+	add("POST", "/user/delete", route{may: mayAdmin, run: (*call).deleteUsers, shape: 'B', known: []string{"user_ids"}})
+	add("POST", "/team/new", route{may: mayTry, run: (*call).newTeam, shape: 'B', known: teamFields})
+	add("GET", "/team/info", route{may: mayTry, run: (*call).infoTeam, shape: 'B', query: true})
+	add("POST", "/team/delete", route{may: mayTry, run: (*call).deleteTeams, known: []string{"team_ids"}})
+	add("POST", "/team/member_add", route{may: mayTry, run: (*call).addTeamMembers, shape: 'B', known: []string{"team_id", "member", "max_budget_in_team"}})
+	add("POST", "/team/member_delete", route{may: mayTry, run: (*call).deleteTeamMember, shape: 'B', known: []string{"team_id", "user_id", "user_email"}})
+	add("POST", "/key/generate", route{may: mayTry, run: (*call).newKey, shape: 'B', known: keyFields})
+	add("GET", "/key/info", route{may: mayTry, run: (*call).infoKey, shape: 'B', query: true})
+	add("POST", "/key/delete", route{may: mayTry, run: (*call).deleteKeys, shape: 'B', known: []string{"keys", "key_aliases"}})
 	add("POST", "/budget/delete", route{may: mayAdmin, run: (*call).deleteBudget, known: []string{"id"}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
@@ -22,9 +23,13 @@ type problem struct {
 	param   string
 	bare    bool // a text, where other rules have an object
 	faults  []fault
+	cause   error // of the service: a refusal among it leaves its event all the same
 }
 
 func (p *problem) Error() string { return p.message }
+
+// Unwrap returns the error that the rule stands for.
+func (p *problem) Unwrap() error { return p.cause }
 
 // fault is one field that does not fit.
 type fault struct {
@@ -72,6 +77,8 @@ func (p *problem) body(shape byte) any {
 
 func vendorType(status int) string {
 	switch status {
+	case http.StatusNotFound:
+		return "not_found_error"
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
 		return "bad_request_error"
 	}
@@ -124,7 +131,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, to route, err err
 // as turns an error of the service into that of a rule; others stay what they are.
 func as(err, target, rule error) error {
 	if errors.Is(err, target) {
-		return rule
+		return because(rule, err)
 	}
 	return err
 }
@@ -133,9 +140,32 @@ func as(err, target, rule error) error {
 func coded(err error, code string, rule error) error {
 	var c *store.ConflictError
 	if errors.As(err, &c) && c.Code == code {
-		return rule
+		return because(rule, err)
 	}
 	return err
+}
+
+// because is a rule with what is behind it.
+func because(rule, cause error) error {
+	p, is := rule.(*problem)
+	if !is {
+		return errors.Join(rule, cause)
+	}
+	with := *p
+	with.cause = cause
+	return &with
+}
+
+// unsupported refuses fields that say something that would not take effect.
+func (c *call) unsupported(names ...string) error {
+	for _, name := range names {
+		switch is := strings.Join(strings.Fields(string(c.in.given[name])), ""); is {
+		case "", "null", `""`, "[]", "{}", "false":
+		default:
+			return detail(http.StatusBadRequest, name+" is not supported by this gateway")
+		}
+	}
+	return nil
 }
 
 // raw is what a client wrote, as JSON.

@@ -331,7 +331,7 @@ func (c *call) teams(o orgs.Organization, most int) (rows []teamRow, total int, 
 }
 
 func (c *call) teamRow(o orgs.Organization, t orgs.Team) (teamRow, error) {
-	row := teamRow{ID: t.ID, Alias: t.Name, OrganizationID: o.PublicID(), Admins: []string{}, Members: []string{}, MembersAndRoles: []teamAdmin{}, Metadata: raw("{}"),
+	row := teamRow{ID: t.PublicID(), Alias: t.Name, OrganizationID: o.PublicID(), Admins: []string{}, Members: []string{}, MembersAndRoles: []teamAdmin{}, Metadata: raw("{}"),
 		Models: modelsOf(t.Settings.Models), Blocked: t.State != rbac.Active, CreatedAt: stamp(t.CreatedAt), UpdatedAt: stamp(t.UpdatedAt)}
 	if b := t.Settings.Budget; b != nil && b.MonthlyLimit != nil {
 		limit, month := b.MonthlyLimit.Decimal(), "1mo"
@@ -348,6 +348,22 @@ func (c *call) teamRow(o orgs.Organization, t orgs.Team) (teamRow, error) {
 	if m := t.Settings.Models; m != nil {
 		all := m.RateLimits["*"]
 		row.TPM, row.RPM = all.TokensPerMinute, all.RequestsPerMinute
+	}
+	if c.admin() || c.ruling(o.ID) {
+		states, err := c.svc.PlaceBudgets(c.ctx(), o.ID, t.ID)
+		if err != nil {
+			return row, err
+		}
+		for _, s := range states {
+			spent := usd(s.Spent)
+			if row.Spend = &spent; s.Budget.Name == "" {
+				row.SoftBudget, row.Duration, row.ResetAt = dollars(s.Budget.SoftLimit), written(s.Budget.Window), stamped(s.PeriodEnd)
+				if s.Budget.Hard {
+					row.MaxBudget = dollars(&s.Budget.Limit)
+				}
+				break
+			}
+		}
 	}
 	list, err := c.everyMember(orgs.Place{OrgID: o.ID, TeamID: t.ID})
 	var denied *rbac.Denied

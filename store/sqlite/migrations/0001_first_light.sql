@@ -161,8 +161,10 @@ CREATE TABLE teams (
 	description TEXT NOT NULL,
 	settings TEXT NOT NULL,
 	state TEXT NOT NULL,
+	alias_id TEXT,
 	PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX teams_alias_id_key ON teams (alias_id);
 CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
 CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 
