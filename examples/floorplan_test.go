@@ -34,6 +34,7 @@ const (
 	pgx     = "github.com/jackc/pgx/v5"
 	btree   = "github.com/tidwall/btree"
 	cron    = "github.com/robfig/cron/v3"
+	gjson   = "github.com/tidwall/gjson"
 	huma    = "github.com/danielgtaylor/huma/v2"
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
@@ -42,32 +43,33 @@ const (
 	minio   = "github.com/minio/minio-go/v7"
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
+	otel    = "go.opentelemetry.io/otel"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
 var rooms = map[string]room{
-	"store":                       {0, nil},
+	"store":                       {0, []string{otel}},
 	"store/jobs/outbound":         {0, nil},
 	"store/seal":                  {0, nil},
 	"store/memory":                {1, []string{btree}},
 	"store/internal/bunstore":     {1, []string{bun}},
 	"store/sqlite":                {2, []string{bun, sqlite}},
 	"store/postgres":              {2, []string{bun, pgx}},
-	"store/jobs":                  {1, []string{cron}},
+	"store/jobs":                  {1, []string{cron, otel}},
 	"store/storetest":             {3, []string{decimal, pgx, testify}},
 	"audit":                       {1, []string{xmod}},
 	"audit/export":                {2, []string{minio}},
 	"audit/export/exporttest":     {2, []string{testify}},
-	"rbac":                        {2, []string{casbin, decimal}},
-	"billing":                     {3, []string{decimal}},
+	"rbac":                        {2, []string{casbin, decimal, otel}},
+	"billing":                     {3, []string{decimal, otel}},
 	"orgs":                        {4, []string{decimal}},
 	"scim/schema":                 {0, []string{xtext}},
 	"scim/filter":                 {1, nil},
 	"scim/filter/filtertest":      {1, nil},
 	"scim/patch":                  {2, nil},
 	"scim":                        {6, nil},
-	"orgs/gate":                   {5, []string{decimal}},
-	"orgs/gate/proxy":             {6, nil},
+	"orgs/gate":                   {5, []string{decimal, otel}},
+	"orgs/gate/proxy":             {6, []string{gjson}},
 	"orgs/orgstest":               {5, []string{testify}},
 	"orgs/notify":                 {5, []string{decimal, gomail}},
 	"orgs/signin":                 {5, []string{crypto}},
@@ -101,9 +103,10 @@ var drivers = map[string][]string{
 var light = []string{
 	casbin, "github.com/casbin/govaluate", "github.com/bmatcuk/doublestar/v4", "github.com/google/uuid", // the latter three by casbin
 	decimal,
-	"golang.org/x/mod",         // the tamper-evident log
-	cron,                       // schedules
-	"go.opentelemetry.io/otel", // its API
+	"golang.org/x/mod",             // the tamper-evident log
+	cron,                           // schedules
+	otel,                           // its API
+	"github.com/cespare/xxhash/v2", // by it
 }
 
 // heavy are packages of the standard library that a host which only embeds orgs need not link.

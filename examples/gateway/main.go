@@ -67,6 +67,7 @@ func main() {
 	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
 		"empty: beside an SQLite database, and none for others")
 	flag.StringVar(&o.pprof, "pprof", "", "address for net/http/pprof, which is for nobody else: as 127.0.0.1:6060")
+	flag.BoolVar(&o.logRequests, "log-requests", false, "log every request, by its id")
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -89,7 +90,7 @@ func main() {
 // options are the flags.
 type options struct {
 	addr, db, adminKey, auditKey, pprof, journal, url string
-	demo                                              bool
+	demo, logRequests                                 bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -147,6 +148,9 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 			return err
 		}
 		defer profiles.Close()
+	}
+	if o.logRequests {
+		h = logRequests(log, h)
 	}
 	var running sync.WaitGroup
 	server := &http.Server{Handler: inFlight(&running, h), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
