@@ -417,7 +417,7 @@ func (c *call) deleteOrganizations() (any, error) {
 		for _, id := range ids.v {
 			o, err := c.organization(ctx, id)
 			switch {
-			case errors.Is(err, store.ErrNotFound) && !slices.Contains(ids.v[:len(rows)], id):
+			case errors.Is(err, store.ErrNotFound):
 				return detail(http.StatusNotFound, "Organization="+plain(id)+" not found")
 			case err != nil:
 				return err
