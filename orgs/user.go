@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
@@ -20,11 +21,17 @@ type User struct {
 	EmailKey      string     `json:"-"`
 	Name          string     `json:"name"`
 	EmailVerified bool       `json:"email_verified"`
-	State         rbac.State `json:"status"` // active or suspended
+	State         rbac.State `json:"status"`   // active or suspended
+	AliasID       *string    `json:"alias_id"` // an id that a client of another system has chosen; unique over all
+
+	ExpiresAt      *time.Time `json:"expires_at,omitempty"`       // from then on no credential of theirs is good; nil: never
+	HomeID         string     `json:"home_id,omitempty"`          // which of their organizations is shown where one is; "" is the oldest
+	PlatformRoleID string     `json:"platform_role_id,omitempty"` // see [PlatformRole]; "" is none
+	Priority       int64      `json:"priority,omitempty"`         // of their calls, where the host has a queue: the higher go first
 }
 
 var users = store.Define[User]("users", "usr",
-	store.Unique("email_key"), store.Index("created_at"))
+	store.Unique("email_key"), store.Unique("alias_id"), store.Index("created_at"), store.Index("platform_role_id"))
 
 // AuditResource is how the log names the user.
 func (u User) AuditResource() audit.Resource { return audit.Resource{Type: "user", ID: u.ID} }
@@ -34,33 +41,65 @@ type NewUser struct {
 	Email         string
 	Name          string
 	EmailVerified bool // only a verified address can accept invitations
+	// AliasID is an id of the client's own choice, under which the user is found beside their own. With one the address may
+	// be missing. One with @ has to be the address.
+	AliasID string
 }
 
 // CreateUser makes a user; only the platform can. A known e-mail address is a *store.ConflictError
 // with the id of its user.
 func (m *Manager) CreateUser(ctx context.Context, in NewUser) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.create"}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		email, err := checkEmail("email", in.Email)
-		if err != nil {
-			return audit.Change{}, err
-		}
-		if err := rbac.CheckText("name", in.Name, 0, rbac.MaxName); err != nil {
-			return audit.Change{}, err
-		}
-		known, err := users.Find(ctx, tx, store.Eq("email_key", emailKey(email)))
-		if err == nil {
-			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists", ID: known.ID}
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return audit.Change{}, err
-		}
-		u = User{Email: email, EmailKey: emailKey(email), Name: strings.TrimSpace(in.Name), EmailVerified: in.EmailVerified, State: rbac.Active}
-		return audit.Created(&u), users.Insert(ctx, tx, &u)
+		u, err = makeUser(ctx, tx, in)
+		return audit.Created(&u), err
 	})
 	if errors.Is(err, store.ErrExists) { // lost the race to another call
 		err = &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists"}
 	}
 	return u, err
 }
+
+// makeUser makes a user for whoever has asked already.
+func makeUser(ctx context.Context, tx *store.Tx, in NewUser) (u User, err error) {
+	u = User{Name: strings.TrimSpace(in.Name), EmailVerified: in.EmailVerified, State: rbac.Active}
+	if in.Email != "" || in.AliasID == "" {
+		if u.Email, err = checkEmail("email", in.Email); err != nil {
+			return u, err
+		}
+	}
+	if err := rbac.CheckText("name", in.Name, 0, rbac.MaxName); err != nil {
+		return u, err
+	}
+	if in.AliasID != "" {
+		if err := checkAlias(in.AliasID, users.Kind().Prefix); err != nil {
+			return u, err
+		}
+		if strings.Contains(in.AliasID, "@") && emailKey(in.AliasID) != emailKey(u.Email) {
+			return u, store.Invalid("alias_id", "range", "must be the address where it looks like one")
+		}
+		if taken, err := users.Find(ctx, tx, store.Eq("alias_id", in.AliasID)); err == nil {
+			return u, &store.ConflictError{Code: errUserAliasTaken.Code, Message: errUserAliasTaken.Message, ID: taken.ID}
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return u, err
+		}
+		u.AliasID = &in.AliasID
+	}
+	if u.Email == "" {
+		u.EmailKey, u.EmailVerified = noAddress+in.AliasID, false
+		return u, users.Insert(ctx, tx, &u)
+	}
+	u.EmailKey = emailKey(u.Email)
+	known, err := users.Find(ctx, tx, store.Eq("email_key", u.EmailKey))
+	if err == nil {
+		return u, &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists", ID: known.ID}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return u, err
+	}
+	return u, users.Insert(ctx, tx, &u)
+}
+
+// noAddress begins the keys of users without an address: no address has a blank.
+const noAddress = "alias "
 
 // checkEmail returns the address in the form in which it is kept.
 func checkEmail(field, s string) (string, error) {
@@ -76,7 +115,7 @@ func checkEmail(field, s string) (string, error) {
 // addresses.
 func emailKey(email string) string { return strings.ToLower(email) }
 
-// User returns a user by id, e-mail address or "me". Anybody may read themselves, all others are
+// User returns a user by id, alias id, e-mail address or "me". Anybody may read themselves, all others are
 // for the platform: people are found through their memberships.
 func (m *Manager) User(ctx context.Context, ref string) (u User, err error) {
 	by, ok := audit.ActorFrom(ctx)
@@ -101,8 +140,10 @@ func findUser(ctx context.Context, tx *store.Tx, ref string) (User, error) {
 		return users.Get(ctx, tx, actor(ctx).Person())
 	case strings.Contains(ref, "@"):
 		return users.Find(ctx, tx, store.Eq("email_key", emailKey(ref)))
+	case strings.HasPrefix(ref, users.Kind().Prefix+"_"):
+		return users.Get(ctx, tx, ref)
 	}
-	return users.Get(ctx, tx, ref)
+	return users.Find(ctx, tx, store.Eq("alias_id", ref))
 }
 
 // Users lists all users, newest first; only the platform can.
@@ -120,10 +161,54 @@ type UserUpdate struct {
 	Email         *string     // the platform only
 	EmailVerified *bool       // the platform only
 	Status        *rbac.State // active or suspended; the platform only
+
+	// The platform only.
+	ExpiresAt    *time.Time // in the future; zero: never
+	Home         *string    // id of an organization of theirs; "": the oldest
+	PlatformRole *string    // id
+	Priority     *int64
 }
 
+// platformOnly says whether the update has what only the platform changes.
+func (in UserUpdate) platformOnly() bool {
+	in.Name = nil
+	return in != UserUpdate{}
+}
+
+// account changes what systems keep of a person that manage people over all organizations.
+func (in UserUpdate) account(ctx context.Context, tx *store.Tx, u *User) error {
+	if in.ExpiresAt != nil {
+		if u.ExpiresAt = nil; !in.ExpiresAt.IsZero() {
+			u.ExpiresAt = micros(in.ExpiresAt)
+		}
+		if err := inFuture("expires_at", u.ExpiresAt, tx.Now()); err != nil {
+			return err
+		}
+	}
+	if in.Home != nil && *in.Home != "" {
+		if _, err := rbac.Assignments.Find(ctx, tx, store.Eq("subject", u.ID), store.Eq("org_id", *in.Home), store.Eq("team_id", "")); err != nil {
+			return err
+		}
+	}
+	if in.PlatformRole != nil && *in.PlatformRole != "" {
+		if _, err := PlatformRoles.Lock(ctx, tx, *in.PlatformRole); err != nil { // so that it is not deleted at this moment
+			return err
+		}
+	}
+	if in.Priority != nil && *in.Priority < 0 {
+		return store.Invalid("priority", "range", "must not be negative")
+	}
+	set(&u.HomeID, in.Home)
+	set(&u.PlatformRoleID, in.PlatformRole)
+	set(&u.Priority, in.Priority)
+	return nil
+}
+
+// Expired says whether the account has ended by that time.
+func (u User) Expired(now time.Time) bool { return u.ExpiresAt != nil && !now.Before(*u.ExpiresAt) }
+
 // UpdateUser changes a user: the platform anything, people their own name. A suspended user's tokens and
-// keys are refused from the next request on, and sessions end for good. The last owner of an organization cannot be suspended, nor
+// keys are refused from the next request on, as are those of one who has expired, and sessions end for good. The last owner of an organization cannot be suspended, nor
 // their address become unverified: *store.ConflictError last_owner.
 func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.update", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
@@ -134,7 +219,7 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 		if !by.Sovereign() && (by.Type != audit.User || by.ID != u.ID) {
 			return audit.Change{}, store.ErrNotFound
 		}
-		if !by.Sovereign() && (in.Email != nil || in.EmailVerified != nil || in.Status != nil) {
+		if !by.Sovereign() && in.platformOnly() {
 			return audit.Change{}, &rbac.Denied{Code: "permission_denied", Action: "users.update", Resource: "user:" + u.ID,
 				Decision: rbac.Decision{MissingPermission: "users.update", Remedy: []string{"ask the operator of the platform"}}}
 		}
@@ -157,12 +242,15 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 		if err := oneOf("status", string(u.State), string(rbac.Active), string(rbac.Suspended)); err != nil {
 			return audit.Change{}, err
 		}
+		if err := in.account(ctx, tx, &u); err != nil {
+			return audit.Change{}, err
+		}
 		if was, is := before.counts(), u.counts(); was && !is {
 			if err := m.keepOwners(ctx, tx, u.ID); err != nil {
 				return audit.Change{}, err
 			}
 		}
-		if u.State != before.State {
+		if u.State != before.State || in.ExpiresAt != nil {
 			if err := stir(ctx, tx, u.ID); err != nil {
 				return audit.Change{}, err
 			}

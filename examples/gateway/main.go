@@ -45,6 +45,9 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
+	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/pages"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
@@ -211,7 +214,8 @@ type parts struct {
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
 // logs. Secrets of organizations are taken where there is a key to seal them with.
 func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
-	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
+	// Clients of LiteLLM have administrators put people into their organization.
+	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}, Enlisting: true}
 	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
 		return p, err
 	}
@@ -298,6 +302,30 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	return pages.New(entrance, nil)
 }
 
+// mountDialects mounts those of other systems, each at its own paths.
+func mountDialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
+	tree, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
+		mux.Handle(path, tree)
+	}
+	flat, err := opengatellm.New(m, &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/v1/admin/", flat)
+	compatible, err := litellm.New(m, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range litellm.Paths() {
+		mux.Handle(path, compatible)
+	}
+	return nil
+}
+
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -324,6 +352,9 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		for _, path := range proxy.Paths() {
 			mux.Handle("/v1/"+path, plane)
 		}
+	}
+	if err := mountDialects(mux, m, o, trusted, log); err != nil {
+		return nil, err
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

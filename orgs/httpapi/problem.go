@@ -288,7 +288,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error, o *Options) {
 	if o != nil {
 		p = p.LinkedTo(o.NativeURL)
 	}
-	Write(w, r, p)
+	o.write(w, r, p)
 }
 
 // Internal says whether the host should hear of the error behind the problem.

@@ -126,7 +126,7 @@ func (a *api) serve(mux humago.Mux) error {
 
 // open serves the description to everybody and everything else to actors.
 func (a *api) open(mux *http.ServeMux) http.Handler {
-	served := httpapi.Fallback(mux)
+	served := httpapi.Fallback(mux, a.edge)
 	guarded := httpapi.Actor(a.opt.Authenticate, a.edge, a.readable(a.conditional(served)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)

@@ -116,7 +116,7 @@ func New(s *signin.Service, next http.Handler, o *Options) (http.Handler, error)
 		a.add(op.Method, op.Path, op.who(a), op.serve)
 	}
 	if next == nil {
-		next = httpapi.Fallback(http.NewServeMux())
+		next = httpapi.Fallback(http.NewServeMux(), nil)
 	}
 	a.mux.Handle("/", a.others(next))
 	return a.mux, nil
