@@ -44,6 +44,11 @@ const (
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
 	otel    = "go.opentelemetry.io/otel"
+
+	saml      = "github.com/crewjam/saml"             // messages and metadata
+	xmldsig   = "github.com/russellhaering/goxmldsig" // signatures
+	etree     = "github.com/beevik/etree"
+	roundtrip = "github.com/mattermost/xml-roundtrip-validator"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -77,6 +82,10 @@ var rooms = map[string]room{
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
 	"orgs/httpapi/litellm":        {6, []string{decimal}},
 	"orgs/httpapi/sessions":       {6, nil},
+	"orgs/httpapi/pages":          {6, nil},
+	"orgs/sso/saml":               {6, []string{saml, xmldsig, etree, roundtrip}},
+	"orgs/httpapi/locktera":       {6, nil},
+	"orgs/httpapi/opengatellm":    {6, nil},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
 	"examples/auditverify":        {8, []string{xmod}},
@@ -286,6 +295,16 @@ func TestFloorPlanOfAHostWithItsOwnSignIn(t *testing.T) {
 	}
 	require.Contains(t, pulled(pkgs, "orgs/httpapi/sessions", of...), crypto+"/argon2")
 	require.Empty(t, pulled(pkgs, "orgs/httpapi/sessions", otp), "nor does who signs people in link what codes are tested against")
+}
+
+// TestFloorPlanOfIdentityProviders: what tests sign in by is in nobody's build.
+func TestFloorPlanOfIdentityProviders(t *testing.T) {
+	for _, p := range list(t) {
+		_, is := ours(p.ImportPath)
+		for _, imp := range p.Imports {
+			require.False(t, is && within(imp, []string{saml + "/samlidp", saml + "/samlsp"}), "%s imports %s", p.ImportPath, imp)
+		}
+	}
 }
 
 func TestFloorPlanOfTheTop(t *testing.T) {

@@ -348,7 +348,7 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 			return Decision{}, store.ErrNotFound
 		}
 	}
-	if by.Sovereign() || !locked && answers(ctx, op.Answer) {
+	if by.Sovereign() || !locked && answers(ctx, tx, op.Answer) {
 		return Decision{}, nil
 	}
 	st, err := g.stand(ctx, tx, chain, by.ID, locked)

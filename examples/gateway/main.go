@@ -46,6 +46,9 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
+	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
+	"github.com/orgkit/orgkit/orgs/httpapi/pages"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -273,14 +276,18 @@ func (o *options) openJournal() (*billing.Journal, error) {
 	return j, err
 }
 
-// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
-// factors are sealed with.
+// nativeHandler is the native dialect. Where there is a key that second factors are sealed with, the paths by which people
+// sign in are before it, and the pages that mailed links lead to.
 func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
 	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
 	if err != nil {
 		return nil, err
 	}
-	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	options := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	if p.sealer.Ready() {
+		options.Others = sessions.Operations()
+	}
+	native, err := rest.New(p.Manager, options)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
@@ -288,7 +295,35 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	entrance, err := sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	if err != nil {
+		return nil, err
+	}
+	return pages.New(entrance, nil)
+}
+
+// mountDialects mounts those of other systems, each at its own paths.
+func mountDialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
+	tree, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
+		mux.Handle(path, tree)
+	}
+	flat, err := opengatellm.New(m, &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/v1/admin/", flat)
+	compatible, err := litellm.New(m, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range litellm.Paths() {
+		mux.Handle(path, compatible)
+	}
+	return nil
 }
 
 // handler mounts what there is.
@@ -318,12 +353,8 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 			mux.Handle("/v1/"+path, plane)
 		}
 	}
-	compatible, err := litellm.New(m, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
-	if err != nil {
+	if err := mountDialects(mux, m, o, trusted, log); err != nil {
 		return nil, err
-	}
-	for _, path := range litellm.Paths() {
-		mux.Handle(path, compatible)
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -53,6 +53,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Fail is told of every error that the caller is not: those of the database and of the program.
 	Fail func(r *http.Request, err error)
+	// Render writes a problem in the shape of a dialect; nil is [Write].
+	Render func(w http.ResponseWriter, r *http.Request, p Problem)
 	// NativeURL is where clients reach the native dialect, without its /v1: the links of problems begin with it. "" leaves
 	// their paths.
 	NativeURL string
@@ -62,6 +64,15 @@ func (o *Options) fail(r *http.Request, err error) {
 	if o != nil && o.Fail != nil {
 		o.Fail(r, err)
 	}
+}
+
+// write renders a problem.
+func (o *Options) write(w http.ResponseWriter, r *http.Request, p Problem) {
+	if o != nil && o.Render != nil {
+		o.Render(w, r, p)
+		return
+	}
+	Write(w, r, p)
 }
 
 // Actor authenticates every request before anything is looked up, and puts the actor into its

@@ -11,9 +11,14 @@ CREATE TABLE users (
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
+	expires_at TIMESTAMPTZ,
+	home_id TEXT NOT NULL,
+	platform_role_id TEXT NOT NULL,
+	priority BIGINT NOT NULL,
 	alias_id TEXT,
 	PRIMARY KEY (id)
 );
+CREATE INDEX users_platform_role_id_idx ON users (platform_role_id, id);
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
 CREATE UNIQUE INDEX users_alias_id_key ON users (alias_id);
 CREATE INDEX users_created_at_idx ON users (created_at, id);
@@ -50,11 +55,28 @@ CREATE TABLE sessions (
 	user_agent TEXT NOT NULL,
 	ended_at TIMESTAMPTZ,
 	ended_because TEXT NOT NULL,
+	signed_in_by JSONB,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE kept_answers (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	digest TEXT NOT NULL,
+	print TEXT NOT NULL,
+	status BIGINT NOT NULL,
+	header JSONB,
+	body TEXT NOT NULL,
+	expires_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX kept_answers_digest_key ON kept_answers (digest);
+CREATE INDEX kept_answers_expires_at_idx ON kept_answers (expires_at, id);
 
 CREATE TABLE authenticators (
 	id TEXT NOT NULL,
@@ -147,6 +169,37 @@ CREATE TABLE org_slugs (
 );
 CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
 CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
+
+CREATE TABLE numbers (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	noun TEXT NOT NULL,
+	number BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX numbers_noun_number_key ON numbers (noun, number);
+
+CREATE TABLE platform_roles (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	name TEXT NOT NULL,
+	permissions JSONB,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
+
+CREATE TABLE numberings (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	last BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,
@@ -318,10 +371,65 @@ CREATE TABLE scim_tokens (
 	hint TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	expires_at TIMESTAMPTZ,
+	of_sso BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX scim_tokens_hash_key ON scim_tokens (hash);
 CREATE INDEX scim_tokens_org_id_created_at_idx ON scim_tokens (org_id, created_at, id);
+
+CREATE TABLE sso_configs (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	provider TEXT NOT NULL,
+	protocol TEXT NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	url TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	certs JSONB,
+	client_id TEXT NOT NULL,
+	secret TEXT NOT NULL,
+	secret_at TIMESTAMPTZ,
+	scopes JSONB,
+	algs JSONB,
+	attributes JSONB NOT NULL,
+	mfa_contexts JSONB,
+	force_authn BOOLEAN NOT NULL,
+	unsolicited BOOLEAN NOT NULL,
+	skew_seconds BIGINT NOT NULL,
+	break_glass JSONB,
+	proved_at TIMESTAMPTZ,
+	warned BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE sso_links (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	made BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX sso_links_org_id_issuer_subject_key ON sso_links (org_id, issuer, subject);
+CREATE UNIQUE INDEX sso_links_org_id_issuer_user_id_key ON sso_links (org_id, issuer, user_id);
+CREATE INDEX sso_links_user_id_idx ON sso_links (user_id, id);
+CREATE INDEX sso_links_org_id_idx ON sso_links (org_id, id);
+
+CREATE TABLE sso_seen (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	forget_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX sso_seen_forget_at_idx ON sso_seen (forget_at, id);
 
 CREATE TABLE provisioned_users (
 	id TEXT NOT NULL,
