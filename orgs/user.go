@@ -21,14 +21,13 @@ type User struct {
 	EmailKey      string     `json:"-"`
 	Name          string     `json:"name"`
 	EmailVerified bool       `json:"email_verified"`
-	State         rbac.State `json:"status"` // active or suspended
+	State         rbac.State `json:"status"`             // active or suspended
+	AliasID       *string    `json:"alias_id,omitempty"` // an id that a client of another system has chosen; unique over all
 
 	ExpiresAt      *time.Time `json:"expires_at,omitempty"`       // from then on no credential of theirs is good; nil: never
 	HomeID         string     `json:"home_id,omitempty"`          // which of their organizations is shown where one is; "" is the oldest
 	PlatformRoleID string     `json:"platform_role_id,omitempty"` // see [PlatformRole]; "" is none
 	Priority       int64      `json:"priority,omitempty"`         // of their calls, where the host has a queue: the higher go first
-
-	AliasID *string `json:"alias_id,omitempty"` // an id that a client of another system has chosen; unique over all
 }
 
 var users = store.Define[User]("users", "usr",

@@ -11,11 +11,11 @@ CREATE TABLE users (
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
+	alias_id TEXT,
 	expires_at TIMESTAMPTZ,
 	home_id TEXT NOT NULL,
 	platform_role_id TEXT NOT NULL,
 	priority BIGINT NOT NULL,
-	alias_id TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX users_platform_role_id_idx ON users (platform_role_id, id);
