@@ -43,6 +43,9 @@ const (
 	minio   = "github.com/minio/minio-go/v7"
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
+	goOIDC  = "github.com/coreos/go-oidc/v3"
+	jose    = "github.com/go-jose/go-jose/v4"
+	oauth2  = "golang.org/x/oauth2"
 	otel    = "go.opentelemetry.io/otel"
 
 	saml      = "github.com/crewjam/saml"             // messages and metadata
@@ -82,6 +85,8 @@ var rooms = map[string]room{
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
 	"orgs/httpapi/litellm":        {6, []string{decimal}},
 	"orgs/httpapi/sessions":       {6, nil},
+	"orgs/sso":                    {6, nil},
+	"orgs/sso/oidc":               {6, []string{goOIDC, jose, oauth2}},
 	"orgs/httpapi/pages":          {6, nil},
 	"orgs/sso/saml":               {6, []string{saml, xmldsig, etree, roundtrip}},
 	"orgs/httpapi/locktera":       {6, nil},
@@ -297,6 +302,14 @@ func TestFloorPlanOfAHostWithItsOwnSignIn(t *testing.T) {
 	}
 	require.Contains(t, pulled(pkgs, "orgs/httpapi/sessions", of...), crypto+"/argon2")
 	require.Empty(t, pulled(pkgs, "orgs/httpapi/sessions", otp), "nor does who signs people in link what codes are tested against")
+}
+
+// TestFloorPlanOfProtocols: who serves browsers links no protocol that the host does not offer.
+func TestFloorPlanOfProtocols(t *testing.T) {
+	pkgs := list(t)
+	for _, dir := range []string{"orgs/sso", "orgs/signin", "scim", "orgs/httpapi/rest"} {
+		require.Empty(t, pulled(pkgs, dir, goOIDC, jose, oauth2, saml, xmldsig), "%s", dir)
+	}
 }
 
 // TestFloorPlanOfIdentityProviders: what tests sign in by is in nobody's build.
