@@ -75,7 +75,7 @@ var rooms = map[string]room{
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
 	"orgs/httpapi/sessions":       {6, nil},
 	"orgs/httpapi/locktera":       {6, nil},
-	"orgs/httpapi/opengatellm":    {6, nil},
+	"orgs/httpapi/opengatellm":    {6, []string{decimal}},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
 	"examples/auditverify":        {8, []string{xmod}},
