@@ -305,7 +305,7 @@ func (a *api) updateUser(r *http.Request) (answer, error) {
 		_, there := in.fields[name]
 		return there || !a.opt.PatchKeepsAbsent
 	}
-	nobody, never := "", time.Time{}
+	nobody, never, before := "", time.Time{}, u
 	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
 		change := f.update()
 		change.Email = f.email
@@ -316,17 +316,17 @@ func (a *api) updateUser(r *http.Request) (answer, error) {
 			change.ExpiresAt = &never
 		}
 		if f.organization != nil || clears("organization") {
-			if err := a.move(ctx, u, f.orgID); err != nil {
+			if err := a.move(ctx, before, f.orgID); err != nil {
 				return err
 			}
 			change.Home = &f.orgID
 		}
 		if f.password != nil {
-			if err := a.opt.SignIn.SetPassword(ctx, u.ID, *f.password); err != nil {
+			if err := a.opt.SignIn.SetPassword(ctx, before.ID, *f.password); err != nil {
 				return err
 			}
 		}
-		u, err = a.UpdateUser(ctx, u.ID, change)
+		u, err = a.UpdateUser(ctx, before.ID, change)
 		return err
 	})
 	if err == nil && (f.budget != nil || clears("budget")) {
