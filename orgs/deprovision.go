@@ -231,6 +231,40 @@ func (m *Manager) reapply(ctx context.Context, tx *store.Tx, before Provisioning
 	return nil
 }
 
+// reapplySSO takes back at once what sign-ins gave and the mapping gives to nobody any more: all of it, where groups are
+// synced from now on. What it gives anew is given at the next sign-in, since the groups of a person are not kept.
+func (m *Manager) reapplySSO(ctx context.Context, tx *store.Tx, before Provisioning, p *Provisioning) error {
+	if before.SyncGroups {
+		return nil
+	}
+	owner, err := rbac.FindRole(ctx, tx, p.ID, rbac.OwnerRole)
+	if err != nil {
+		return err
+	}
+	for l, err := range ssoLinks.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", p.ID)}}) {
+		if err != nil {
+			return err
+		}
+		a, err := rbac.Assignments.Find(ctx, tx, store.Eq("subject", l.UserID), store.Eq("org_id", p.ID), store.Eq("team_id", ""))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(slices.Clone(a.Given), func(id string) bool {
+			return p.SyncGroups || !p.allows(id, owner.ID) || !slices.ContainsFunc(p.RoleMapping, func(r MappedRole) bool { return r.RoleID == id })
+		})
+		if len(kept) == len(a.Given) {
+			continue
+		}
+		a.Given = kept
+		if err := rbac.Assignments.Update(ctx, tx, &a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // forgetProvisioned removes what identity providers know of a user who is about to go.
 func forgetProvisioned(ctx context.Context, tx *store.Tx, userID string) error {
 	for d, err := range departures.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {

@@ -34,6 +34,7 @@ type OrganizationFigures struct {
 	RootID  string
 	Members int
 	Teams   int
+	SSO     SSOStatus
 }
 
 // OrganizationFigures returns them to everybody who holds something in the organization.
@@ -47,7 +48,10 @@ func (m *Manager) OrganizationFigures(ctx context.Context, orgID string) (f Orga
 		if f.Members, err = rbac.Assignments.Count(ctx, tx, store.Eq("org_id", orgID), store.Eq("team_id", ""), store.Eq("kind", rbac.Member)); err != nil {
 			return err
 		}
-		f.Teams, err = teams.Count(ctx, tx, store.Eq("org_id", orgID))
+		if f.Teams, err = teams.Count(ctx, tx, store.Eq("org_id", orgID)); err != nil {
+			return err
+		}
+		f.SSO, err = m.ssoStatus(ctx, tx, orgID)
 		return err
 	})
 	return f, err

@@ -21,6 +21,7 @@ type chore struct {
 
 var chores = []chore{
 	{"orgs.sweep", "*/5 * * * *", func(m *Manager, ctx context.Context) error { _, err := m.Sweep(ctx); return err }},
+	{"orgs.certificates", "41 4 * * *", func(m *Manager, ctx context.Context) error { _, err := m.WarnOfCertificates(ctx); return err }},
 	{"orgs.retention", "17 3 * * *", func(m *Manager, ctx context.Context) error { _, err := m.EnforceAuditRetention(ctx); return err }},
 }
 
@@ -28,7 +29,8 @@ var chores = []chore{
 const choreTimeout = time.Hour
 
 // Maintain lets a worker do what has to be done for all organizations from time to time: what is over is expired every five
-// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]). It is
+// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]), and owners are
+// warned of certificates every day ([Manager.WarnOfCertificates]). It is
 // called before the worker runs, in every process, and lets it tell of alerts as well: the schedules, which belong to no organization, are made once, and each
 // slot runs once. A schedule that is there stays as it is, so a host can pause it or have it at another time.
 func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
@@ -52,21 +54,24 @@ func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
 }
 
 // Swept says what was expired.
-type Swept struct{ Invitations, Approvals, RateWindows, Sessions, Budgets int }
+type Swept struct{ Invitations, Approvals, RateWindows, Sessions, Budgets, Answers, ProviderAnswers int }
 
 // Sweep notes on invitations, requests for approvals and grants that their time is over, each with one event; those who
-// asked for an approval are told; and on budgets that alerts have suspended. Windows of rate limits that are over, and sessions
-// that ended long ago, are forgotten, and alerts fired that nobody has ([Manager.FireAlerts]). Nothing depends on it: what has
+// asked for an approval are told; and on budgets that alerts have suspended. Windows of rate limits that are over, sessions
+// that ended long ago, answers to requests that can no longer be repeated, and what identity providers have answered, are
+// forgotten, and alerts fired that nobody has ([Manager.FireAlerts]). Nothing depends on it: what has
 // ended has ended, noted or not. What fails does not keep the rest waiting. It is the platform's, to be called now and then;
 // see [Manager.Maintain].
 func (m *Manager) Sweep(ctx context.Context) (swept Swept, err error) {
-	var failed [6]error
+	var failed [8]error
 	swept.Invitations, failed[0] = m.ExpireInvitations(ctx)
 	swept.Approvals, failed[1] = m.ExpireApprovals(ctx)
 	swept.RateWindows, failed[2] = m.PruneRateWindows(ctx)
 	swept.Sessions, failed[3] = m.PruneSessions(ctx)
 	swept.Budgets, failed[4] = m.ResumeDue(ctx)
-	failed[5] = m.FireAlerts(ctx)
+	swept.Answers, failed[5] = m.PruneAnswers(ctx)
+	swept.ProviderAnswers, failed[6] = m.pruneSeen(ctx)
+	failed[7] = m.FireAlerts(ctx)
 	return swept, errors.Join(failed[:]...)
 }
 

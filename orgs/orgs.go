@@ -57,6 +57,7 @@ type Service interface {
 	Webhooks
 	Sessions
 	Provisionings
+	SingleSignOn
 	Credentials
 }
 
@@ -274,6 +275,13 @@ type Provisionings interface {
 	SCIMTokens(ctx context.Context, org string, limit int, after string) (store.Page[SCIMToken], error)
 }
 
+// SingleSignOn is how members sign in by the identity provider of their organization; packages of the protocols do it.
+type SingleSignOn interface {
+	SetSSO(ctx context.Context, org string, in NewSSO) (SSOSettings, []store.Warning, error)
+	SSO(ctx context.Context, org string) (SSOSettings, error)
+	DeleteSSO(ctx context.Context, org string) (SSO, error)
+}
+
 // Credentials turn a secret into an actor.
 type Credentials interface {
 	Authenticate(ctx context.Context, secret string) (audit.Actor, error)
@@ -321,6 +329,10 @@ type Options struct {
 	// AuditRules are the regions and floors that audit configurations are held against. URLs takes the place of
 	// its CheckURL where it is set.
 	AuditRules audit.Rules
+	// EnforceSSOImmediately refuses passwords where an organization demands single sign-on and has configured it, also
+	// before anybody has signed in by it. Whoever mistypes the configuration then locks out all but the owners who may break
+	// the glass.
+	EnforceSSOImmediately bool
 	// Payments is the payment provider, and how it is asked. Without one new cards are kept as they are given.
 	Payments billing.Payments
 	// Exports try destinations of audit logs before they are stored, where that is asked for. Nil: that is refused.
@@ -396,7 +408,7 @@ func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
-		provisionedGroups.Kind(), provisionedMembers.Kind()}
+		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)

@@ -170,7 +170,7 @@ func (p *Provisioner) drop(ctx context.Context, g ProvisionedGroup, m Provisione
 	if err != nil {
 		return err
 	}
-	if err := p.leaveTeam(ctx, g, u); err != nil {
+	if err := p.leaveTeam(ctx, g, u); err != nil || !p.Settings.SyncGroups {
 		return err
 	}
 	return p.regrant(ctx, u)

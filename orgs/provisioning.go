@@ -111,36 +111,48 @@ func (m *Manager) SetProvisioning(ctx context.Context, org string, in NewProvisi
 		return s, nil, err
 	}
 	err = m.Change(ctx, rbac.Op{Action: "sso.update", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		before, err := provisioningOf(ctx, tx, orgID)
+		p, some, change, err := m.putProvisioning(ctx, tx, orgID, in)
 		if err != nil {
 			return audit.Change{}, err
 		}
-		p := Provisioning{Meta: before.Meta, Enabled: in.Enabled, BaseURL: in.BaseURL, AutoProvision: in.AutoProvision,
-			AutoDeprovision: in.AutoDeprovision == nil || *in.AutoDeprovision, SyncGroups: in.SyncGroups, Link: in.Link,
-			LocalEdits: in.LocalEdits, Domains: before.Domains}
-		if err := p.validate(); err != nil {
-			return audit.Change{}, err
-		}
-		if warnings, err = m.mapRoles(ctx, tx, &p, before, in); err != nil {
-			return audit.Change{}, err
-		}
-		change := audit.Updated(before, &p)
-		if before.Version == 0 {
-			change = audit.Created(&p)
-			err = provisionings.Insert(ctx, tx, &p)
-		} else {
-			err = provisionings.Update(ctx, tx, &p)
-		}
-		if err != nil {
-			return audit.Change{}, err
-		}
-		if err := m.reapply(ctx, tx, before, &p); err != nil {
-			return audit.Change{}, err
-		}
+		warnings = some
 		s, err = p.settings(ctx, tx)
 		return change.As("scim.updated"), err
 	})
 	return s, warnings, err
+}
+
+// putProvisioning is SetProvisioning inside of a unit.
+func (m *Manager) putProvisioning(ctx context.Context, tx *store.Tx, orgID string, in NewProvisioning) (p Provisioning, warnings []store.Warning, c audit.Change, err error) {
+	before, err := provisioningOf(ctx, tx, orgID)
+	if err != nil {
+		return p, nil, c, err
+	}
+	p = Provisioning{Meta: before.Meta, Enabled: in.Enabled, BaseURL: in.BaseURL, AutoProvision: in.AutoProvision,
+		AutoDeprovision: in.AutoDeprovision == nil || *in.AutoDeprovision, SyncGroups: in.SyncGroups, Link: in.Link,
+		LocalEdits: in.LocalEdits, Domains: before.Domains}
+	if err := p.validate(); err != nil {
+		return p, nil, c, err
+	}
+	if warnings, err = m.mapRoles(ctx, tx, &p, before, in); err != nil {
+		return p, nil, c, err
+	}
+	if c = audit.Updated(before, &p); before.Version == 0 {
+		c = audit.Created(&p)
+		err = provisionings.Insert(ctx, tx, &p)
+	} else {
+		err = provisionings.Update(ctx, tx, &p)
+	}
+	if err != nil {
+		return p, nil, c, err
+	}
+	if err := m.reapplySSO(ctx, tx, before, &p); err != nil {
+		return p, nil, c, err
+	}
+	if err := m.reapply(ctx, tx, before, &p); err != nil { // which may pin groups
+		return p, nil, c, err
+	}
+	return p, warnings, c, nil
 }
 
 // provisioningOf is the provisioning of an organization, with its id and version 0 where there is none.

@@ -22,6 +22,7 @@ type SCIMToken struct {
 	Hint      string     `json:"hint"` // how it begins, of one that was made here
 	Hash      string     `json:"-"`
 	ExpiresAt *time.Time `json:"expires_at"`
+	OfSSO     bool       `json:"-"` // set with the configuration of single sign-on
 }
 
 // AuditResource is how the log names the token.
@@ -63,17 +64,8 @@ func (m *Manager) CreateSCIMToken(ctx context.Context, org string, in NewSCIMTok
 		if err := inFuture("expires_at", t.ExpiresAt, tx.Now()); err != nil {
 			return audit.Change{}, err
 		}
-		live := 0
-		for old, err := range scimTokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
-			if err != nil {
-				return audit.Change{}, err
-			}
-			if old.liveAt(tx.Now()) {
-				live++
-			}
-		}
-		if live >= MaxSCIMTokens {
-			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: fmt.Sprintf("an organization has at most %d tokens that work; revoke one first", MaxSCIMTokens)}
+		if err := m.mayHaveToken(ctx, tx, orgID); err != nil {
+			return audit.Change{}, err
 		}
 		if secret, err = m.tokenSecret(ctx, tx, &t, in.Secret); err != nil {
 			return audit.Change{}, err
@@ -84,6 +76,23 @@ func (m *Manager) CreateSCIMToken(ctx context.Context, org string, in NewSCIMTok
 		err = otherToken
 	}
 	return t, secret, err
+}
+
+// mayHaveToken refuses one more than an organization can have.
+func (m *Manager) mayHaveToken(ctx context.Context, tx *store.Tx, orgID string) error {
+	live := 0
+	for old, err := range scimTokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
+		if err != nil {
+			return err
+		}
+		if old.liveAt(tx.Now()) {
+			live++
+		}
+	}
+	if live >= MaxSCIMTokens {
+		return &store.ConflictError{Code: "conflict", Message: fmt.Sprintf("an organization has at most %d tokens that work; revoke one first", MaxSCIMTokens)}
+	}
+	return nil
 }
 
 // otherToken says no more than it has to: that another organization has the token.

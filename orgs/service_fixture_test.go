@@ -179,5 +179,7 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	scim, _, err := f.CreateSCIMToken(ctx, f.id.Org, orgs.NewSCIMToken{Name: "entra"})
 	require.NoError(t, err)
 	f.id.SCIMToken = scim.ID
+	_, _, err = f.SetSSO(ctx, f.id.Org, orgs.NewSSO{Provider: "okta"})
+	require.NoError(t, err)
 	f.id.Token, f.id.Key, f.id.Secret, f.id.Policy, f.id.Law, f.id.Approval = token.ID, key.ID, secret, policy.ID, law.ID, approval.ID
 }

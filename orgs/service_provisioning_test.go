@@ -7,6 +7,22 @@ import (
 )
 
 var provisioningMethods = []method{
+	{name: "SetSSO",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			s, _, err := f.SetSSO(ctx, f.id.Org, orgs.NewSSO{Provider: "azure", RoleMapping: map[string]string{"Engineering": "member"}})
+			return s, err
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			s, _, err := f.SetSSO(ctx, f.id.Org, orgs.NewSSO{Provider: "azure", RoleMapping: map[string]string{"Engineering": "nobody"}})
+			return s, err
+		}},
+	{name: "SSO", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.SSO(ctx, f.id.Org) }},
+	{name: "DeleteSSO",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteSSO(ctx, f.id.Org) },
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DeleteSSO(ctx, f.id.Org+"x")
+		}},
 	{name: "SetProvisioning",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			p, _, err := f.SetProvisioning(ctx, f.id.Org, orgs.NewProvisioning{Enabled: true, RoleMapping: map[string]string{"Engineering": "member"}})

@@ -30,6 +30,17 @@ type Session struct {
 	UserAgent     string     `json:"user_agent"`
 	EndedAt       *time.Time `json:"ended_at"`
 	EndedBecause  string     `json:"ended_because"`
+
+	// SignedInBy is the identity provider that signed the person in, nil where it was not one.
+	SignedInBy *SessionIdP `json:"signed_in_by,omitempty"`
+}
+
+// SessionIdP says how an identity provider signed somebody in.
+type SessionIdP struct {
+	OrgID           string     `json:"organization_id"` // whose provider it is
+	AuthenticatedAt *time.Time `json:"authenticated_at"`
+	Context         string     `json:"context"` // acr, or the class of the SAML context
+	Index           string     `json:"-"`       // of the provider's own session
 }
 
 var sessions = store.Define[Session]("sessions", "ses",
@@ -46,6 +57,8 @@ const sessionPrefix = "ok_ses_"
 // The types of the events of sessions. Signing in and out is in the log of each organization of the person and of the
 // platform; what the platform ends is in its own.
 const (
+	LoginType         = "authentication.login"
+	LoginFailedType   = "authentication.failed"
 	LogoutType        = "authentication.logout"
 	SessionEndedType  = "session.ended"
 	SessionDeniedType = "session.denied" // a session that has ended is used; in the log of the platform

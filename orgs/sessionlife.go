@@ -16,6 +16,7 @@ type NewSession struct {
 	MFAVerifiedAt *time.Time
 	Pending       bool          // until [ProveSession]
 	Lifetime      time.Duration // at most
+	By            *SessionIdP   // nil where no identity provider is behind it
 }
 
 // StartSession starts a session of an active user who has not expired, and returns its token, which is kept nowhere. It asks
@@ -37,7 +38,7 @@ func StartSession(ctx context.Context, tx *store.Tx, in NewSession) (s Session, 
 	token = newSecret(sessionPrefix)
 	by := actor(ctx).From(ctx)
 	s = Session{UserID: in.UserID, Hash: hashSecret(token), Methods: in.Methods, ExpiresAt: tx.Now().Add(in.Lifetime), SeenAt: tx.Now(),
-		MFAVerifiedAt: micros(in.MFAVerifiedAt), Pending: in.Pending, UserAgent: by.UserAgent}
+		MFAVerifiedAt: micros(in.MFAVerifiedAt), Pending: in.Pending, UserAgent: by.UserAgent, SignedInBy: in.By}
 	if by.IP.IsValid() {
 		s.IP = by.IP.String()
 	}

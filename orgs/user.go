@@ -369,7 +369,7 @@ func (m *Manager) expel(ctx context.Context, at Place, userID, reason string) er
 
 // forgetUser removes what is left of a user: tokens, sessions, by what they sign in, and what identity providers know of them.
 func forgetUser(ctx context.Context, tx *store.Tx, userID string) error {
-	if err := forgetProvisioned(ctx, tx, userID); err != nil {
+	if err := errors.Join(forgetProvisioned(ctx, tx, userID), forgetLinks(ctx, tx, userID)); err != nil {
 		return err
 	}
 	for t, err := range tokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("user_id", userID)}}) {

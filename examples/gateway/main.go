@@ -47,6 +47,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
+	"github.com/orgkit/orgkit/orgs/httpapi/pages"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -68,6 +69,7 @@ func main() {
 	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
 		"empty: beside an SQLite database, and none for others")
 	flag.StringVar(&o.pprof, "pprof", "", "address for net/http/pprof, which is for nobody else: as 127.0.0.1:6060")
+	flag.BoolVar(&o.logRequests, "log-requests", false, "log every request, by its id")
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -90,7 +92,7 @@ func main() {
 // options are the flags.
 type options struct {
 	addr, db, adminKey, auditKey, pprof, journal, url string
-	demo                                              bool
+	demo, logRequests                                 bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -148,6 +150,9 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 			return err
 		}
 		defer profiles.Close()
+	}
+	if o.logRequests {
+		h = logRequests(log, h)
 	}
 	var running sync.WaitGroup
 	server := &http.Server{Handler: inFlight(&running, h), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
@@ -272,14 +277,18 @@ func (o *options) openJournal() (*billing.Journal, error) {
 // issuer is who authenticators say that a code is for.
 const issuer = "orgkit gateway"
 
-// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
-// factors are sealed with.
+// nativeHandler is the native dialect. Where there is a key that second factors are sealed with, the paths by which people
+// sign in are before it, and the pages that mailed links lead to.
 func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
 	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
 	if err != nil {
 		return nil, err
 	}
-	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	options := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	if p.sealer.Ready() {
+		options.Others = sessions.Operations()
+	}
+	native, err := rest.New(p.Manager, options)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
@@ -287,7 +296,11 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	entrance, err := sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	if err != nil {
+		return nil, err
+	}
+	return pages.New(entrance, nil)
 }
 
 // mountDialects mounts those of other systems, each at its own paths. Passwords may be as short as the one of OpenGateLLM takes

@@ -119,8 +119,10 @@ func requestID(r *http.Request) string {
 	}
 	var b [15]byte
 	rand.Read(b[:])
-	return "req_" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	return string(lowerBase32.AppendEncode([]byte("req_"), b[:]))
 }
+
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
 
 // ClientIP is the address of the client: the peer's, or, when the peer is a trusted proxy, the
 // rightmost address of X-Forwarded-For that is none. What cannot be read is the zero Addr.
@@ -136,6 +138,9 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	proxy := func(a netip.Addr) bool {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	if !proxy(ip) {
+		return ip
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && proxy(ip); i-- {

@@ -158,6 +158,8 @@ func Classify(err error) Problem {
 			status = http.StatusGone
 		case conflict.Code == "version_mismatch":
 			status = http.StatusPreconditionFailed
+		case conflict.Code == "idempotency_mismatch":
+			status = http.StatusUnprocessableEntity
 		}
 		p := NewProblem(status, conflict.Code, conflict.Message)
 		p.ExistingID = conflict.ID

@@ -195,6 +195,15 @@ func (s *Service) VerifyMFA(ctx context.Context, in Proof) (now orgs.Session, de
 		if err != nil {
 			return audit.Change{}, err
 		}
+		if before.Pending { // it began by a password
+			rule, err := s.rule(ctx, tx, p)
+			if err == nil {
+				err = s.m.BrokeGlass(ctx, tx, after, rule.BreakGlass)
+			}
+			if err != nil {
+				return audit.Change{}, err
+			}
+		}
 		a, err := orgs.LockAuthenticators(ctx, tx, p.ID)
 		if err != nil {
 			return audit.Change{}, err

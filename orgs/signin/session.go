@@ -166,6 +166,9 @@ func (s *Service) start(ctx context.Context, p person, shown, rehashed string) (
 	ctx = audit.WithActor(ctx, p.actor(ctx))
 	err = s.change(ctx, rbac.Op{Action: "sessions.create", Open: true}, p.ID, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		out = SignedIn{User: p.User}
+		if _, err := s.rule(ctx, tx, p); err != nil {
+			return audit.Change{}, err
+		}
 		in := orgs.NewSession{UserID: p.ID, Methods: []string{"pwd"}, Lifetime: s.opt.Lifetime}
 		if in.Pending = p.auth.Factor.IsSet(); in.Pending {
 			in.Lifetime = min(pendingFor, s.opt.Lifetime)
@@ -201,4 +204,22 @@ func (s *Service) start(ctx context.Context, p person, shown, rehashed string) (
 		return SignedIn{}, err
 	}
 	return out, nil
+}
+
+// rule refuses who has to sign in by the identity provider of an organization, and who may not do without a second factor.
+func (s *Service) rule(ctx context.Context, tx *store.Tx, p person) (orgs.PasswordRule, error) {
+	r, err := s.m.PasswordRuleOf(ctx, tx, p.ID)
+	switch {
+	case err != nil:
+		return r, err
+	case r.RefusedBy != "":
+		return r, refused("sso_required", "organization:"+r.RefusedBy, "sign in by the identity provider of the organization")
+	case len(r.BreakGlass) > 0 && !p.auth.Factor.IsSet():
+		return r, refused("mfa_required", "organization:"+r.BreakGlass[0], "have a second factor, or sign in by the identity provider of the organization")
+	}
+	return r, nil
+}
+
+func refused(code, resource, remedy string) error {
+	return &rbac.Denied{Code: code, Action: "sessions.create", Resource: resource, Decision: rbac.Decision{Remedy: []string{remedy}}}
 }

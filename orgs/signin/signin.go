@@ -105,8 +105,8 @@ const pendingFor = 10 * time.Minute
 
 // The types of the events of this package, beside those of package orgs.
 const (
-	LoginType          = "authentication.login"
-	FailedType         = "authentication.failed"
+	LoginType          = orgs.LoginType
+	FailedType         = orgs.LoginFailedType
 	MFAType            = "authentication.mfa"
 	EnrolledType       = "user.mfa_enrolled"
 	MFARemovedType     = "user.mfa_removed"

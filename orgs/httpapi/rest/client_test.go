@@ -70,7 +70,7 @@ func newClient(t *testing.T, s *store.Store) *client {
 	m, err := orgs.New(s, &orgs.Options{Catalogue: models, Seal: sealer, URLs: guard, Notifier: deaf{}, Options: rbac.Options{Actions: []string{"deployments.manage"},
 		Audit: audit.Options{Signers: []note.Signer{key}, Verifiers: []string{verifier}, Seal: sealer}}})
 	require.NoError(t, err)
-	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, SSOURL: "https://gateway.example/sso", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	require.NoError(t, err)
 	return &client{t: t, handler: h, gate: gate.New(m), audit: m.Audit(), token: adminKey}
 }

@@ -87,6 +87,8 @@ func init() {
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/rotate"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
 	doings["PUT /v1/organizations/{org}/provisioning"] = done{body: `{"scim_enabled": true, "role_mapping": {"Engineering": "member"}}`}
+	doings["PUT /v1/organizations/{org}/sso"] = done{body: `{"provider": "okta", "enabled": false, "settings": {"role_mapping": {"Engineering": "member"}}}`}
+	doings["DELETE /v1/organizations/{org}/sso"] = done{}
 	doings["POST /v1/organizations/{org}/provisioning/tokens"] = done{body: `{"name": "new"}`}
 	doings["DELETE /v1/organizations/{org}/provisioning/tokens/{scim_token}"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/failures/{failure}/retry"] = done{}
@@ -171,6 +173,7 @@ func newSettled(t *testing.T) *settled {
 	w.ids["raise"] = asks.post("/v1/teams/"+w.ids["team"]+"/budget/raises", `{"amount": 5}`)["id"].(string)
 	w.ids["limit"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/limits", `{"scope": "org", "requests_per_minute": 100}`)["id"].(string)
 	made("scim_token", "/v1/organizations/{org}/provisioning/tokens", `{"name": "t"}`)
+	w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/sso", `{"provider": "okta", "enabled": false}`)
 	made("webhook", "/v1/organizations/{org}/webhooks", `{"url": "https://hooks.acme.com/"}`)
 	w.ids["failure"], _ = undelivered(t, s, w.ids["org"], w.ids["webhook"])
 	config := w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/audit", `{"export_destinations": [{"type": "siem", "endpoint": "https://siem.acme.com/"}]}`)

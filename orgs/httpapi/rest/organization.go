@@ -23,18 +23,17 @@ type organizationView struct {
 	Customizations json.RawMessage  `json:"customizations"`
 	Status         rbac.State       `json:"status"` // with that of the organizations above
 	DeletedAt      *string          `json:"deleted_at"`
-	SSOStatus      string           `json:"sso_status"`
+	SSOStatus      orgs.SSOStatus   `json:"sso_status"`
 	MembersCount   int              `json:"members_count"`
 	TeamsCount     int              `json:"teams_count"`
 }
 
-// renderOrganization says of single sign-on what is true: it is not configured yet, and so not in
-// force (F323).
+// renderOrganization says of single sign-on how far it is in force (F323).
 func (a *api) renderOrganization(ctx context.Context, o orgs.Organization) (organizationView, error) {
 	f, err := a.OrganizationFigures(ctx, o.ID)
 	return organizationView{Base: baseOf(o.Meta), ParentID: optional(o.ParentID), RootID: f.RootID, Name: o.Name, Slug: o.Slug,
 		Description: o.Description, Settings: o.Settings.Masked(), Metadata: o.Metadata, Tags: filled(o.Tags), Customizations: o.Customizations,
-		Status: f.State, DeletedAt: httpapi.StampOf(o.DeletedAt), SSOStatus: "not_configured", MembersCount: f.Members, TeamsCount: f.Teams}, err
+		Status: f.State, DeletedAt: httpapi.StampOf(o.DeletedAt), SSOStatus: f.SSO, MembersCount: f.Members, TeamsCount: f.Teams}, err
 }
 
 func (a *api) organization(ctx context.Context, o orgs.Organization, err error) (*answer[organizationView], error) {

@@ -29,3 +29,23 @@ type ServerWrittenOfDestination struct {
 	SecretAccessKeySet       any `json:"secret_access_key_set,omitempty" readOnly:"true"`
 	SecretAccessKeyUpdatedAt any `json:"secret_access_key_updated_at,omitempty" readOnly:"true"`
 }
+
+// ServerWrittenOfSSO are such fields of a configuration of single sign-on.
+type ServerWrittenOfSSO struct {
+	Status   any `json:"status,omitempty" readOnly:"true"`
+	ProvedAt any `json:"proved_at,omitempty" readOnly:"true"`
+	SP       any `json:"sp,omitempty" readOnly:"true"`
+}
+
+// ServerWrittenOfSSOSettings are those of its settings.
+type ServerWrittenOfSSOSettings struct {
+	Certificates          any `json:"certificates,omitempty" readOnly:"true"`
+	ClientSecretSet       any `json:"client_secret_set,omitempty" readOnly:"true"`
+	ClientSecretUpdatedAt any `json:"client_secret_updated_at,omitempty" readOnly:"true"`
+}
+
+// ServerWrittenOfSCIMToken are those of its token for SCIM.
+type ServerWrittenOfSCIMToken struct {
+	TokenSet       any `json:"scim_bearer_token_set,omitempty" readOnly:"true"`
+	TokenUpdatedAt any `json:"scim_bearer_token_updated_at,omitempty" readOnly:"true"`
+}

@@ -87,6 +87,8 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 			body = `{"scope": "org", "limit": 5}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/provisioning"):
 			body = `{"scim_enabled": true}`
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/sso"):
+			body = `{"provider": "okta", "enabled": false}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/billing"):
 			body = `{"payment_methods": []}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/limits"):
@@ -146,6 +148,7 @@ func existing(c *client, org, team string) *strings.Replacer {
 	raise := their.post(teamPath+"/budget/raises", `{"amount": 5}`)["id"].(string)
 	limit := c.call(200, "PUT", orgPath+"/limits", `{"scope": "org", "requests_per_day": 1000}`)["id"].(string)
 	provider := c.post(orgPath+"/provisioning/tokens", `{"name": "existing"}`)["id"].(string)
+	c.call(200, "PUT", orgPath+"/sso", `{"provider": "okta", "enabled": false}`)
 	return strings.NewReplacer("{scim_token}", provider, "{approval}", approval, "{limit}", limit, "{budget}", budget, "{raise}", raise, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
 		"{sequence}", "0", "/consistency", "/consistency?from=1&to=2",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],

@@ -14,7 +14,7 @@ import (
 // The cookies. Their prefix makes browsers take them over TLS alone, for the whole host and none of its subdomains (RFC
 // 6265bis §4.1.3.2).
 const (
-	SessionCookie = "__Host-orgkit_session"
+	SessionCookie = httpapi.SessionCookie
 	DeviceCookie  = "__Host-orgkit_device"
 )
 
@@ -90,11 +90,7 @@ func (a *api) bySession(r *http.Request) (audit.Actor, error) {
 
 // keep gives a browser a cookie, or takes it away where there is no value.
 func keep(w http.ResponseWriter, name, value string, d time.Duration) {
-	c := &http.Cookie{Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(d / time.Second)}
-	if value == "" {
-		c.MaxAge = -1
-	}
-	http.SetCookie(w, c)
+	httpapi.KeepCookie(w, name, value, d, http.SameSiteLaxMode)
 }
 
 // device is the secret of the device: of the body, else of the cookie.

@@ -54,11 +54,28 @@ CREATE TABLE sessions (
 	user_agent TEXT NOT NULL,
 	ended_at TIMESTAMP,
 	ended_because TEXT NOT NULL,
+	signed_in_by TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE kept_answers (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	digest TEXT NOT NULL,
+	print TEXT NOT NULL,
+	status INTEGER NOT NULL,
+	header TEXT,
+	body TEXT NOT NULL,
+	expires_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX kept_answers_digest_key ON kept_answers (digest);
+CREATE INDEX kept_answers_expires_at_idx ON kept_answers (expires_at, id);
 
 CREATE TABLE authenticators (
 	id TEXT NOT NULL,
@@ -327,10 +344,65 @@ CREATE TABLE scim_tokens (
 	hint TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	expires_at TIMESTAMP,
+	of_sso BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX scim_tokens_hash_key ON scim_tokens (hash);
 CREATE INDEX scim_tokens_org_id_created_at_idx ON scim_tokens (org_id, created_at, id);
+
+CREATE TABLE sso_configs (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	provider TEXT NOT NULL,
+	protocol TEXT NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	url TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	certs TEXT,
+	client_id TEXT NOT NULL,
+	secret TEXT NOT NULL,
+	secret_at TIMESTAMP,
+	scopes TEXT,
+	algs TEXT,
+	attributes TEXT NOT NULL,
+	mfa_contexts TEXT,
+	force_authn BOOLEAN NOT NULL,
+	unsolicited BOOLEAN NOT NULL,
+	skew_seconds INTEGER NOT NULL,
+	break_glass TEXT,
+	proved_at TIMESTAMP,
+	warned INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE sso_links (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	org_id TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	made BOOLEAN NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX sso_links_org_id_issuer_subject_key ON sso_links (org_id, issuer, subject);
+CREATE UNIQUE INDEX sso_links_org_id_issuer_user_id_key ON sso_links (org_id, issuer, user_id);
+CREATE INDEX sso_links_user_id_idx ON sso_links (user_id, id);
+CREATE INDEX sso_links_org_id_idx ON sso_links (org_id, id);
+
+CREATE TABLE sso_seen (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	forget_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX sso_seen_forget_at_idx ON sso_seen (forget_at, id);
 
 CREATE TABLE provisioned_users (
 	id TEXT NOT NULL,
