@@ -80,6 +80,7 @@ var rooms = map[string]room{
 	"orgs/signin":                 {5, []string{crypto}},
 	"orgs/httpapi":                {5, nil},
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
+	"orgs/httpapi/litellm":        {6, []string{decimal}},
 	"orgs/httpapi/sessions":       {6, nil},
 	"orgs/httpapi/locktera":       {6, nil},
 	"orgs/httpapi/opengatellm":    {6, []string{decimal}},

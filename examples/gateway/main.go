@@ -45,6 +45,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/pages"
@@ -213,7 +214,8 @@ type parts struct {
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
 // logs. Secrets of organizations are taken where there is a key to seal them with.
 func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
-	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
+	// Clients of LiteLLM have administrators put people into their organization.
+	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}, Enlisting: true}
 	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
 		return p, err
 	}
@@ -320,8 +322,18 @@ func mountDialects(mux *http.ServeMux, p parts, o options, trusted []netip.Prefi
 		}
 	}
 	admin, err := opengatellm.New(p.Manager, flat)
+	if err != nil {
+		return err
+	}
 	mux.Handle("/v1/admin/", admin)
-	return err
+	compatible, err := litellm.New(p.Manager, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range litellm.Paths() {
+		mux.Handle(path, compatible)
+	}
+	return nil
 }
 
 // handler mounts what there is.
