@@ -42,6 +42,9 @@ const (
 	minio   = "github.com/minio/minio-go/v7"
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
+	goOIDC  = "github.com/coreos/go-oidc/v3"
+	jose    = "github.com/go-jose/go-jose/v4"
+	oauth2  = "golang.org/x/oauth2"
 )
 
 // rooms are all of them: a package that is missing here fails the test.
@@ -74,6 +77,8 @@ var rooms = map[string]room{
 	"orgs/httpapi":                {5, nil},
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
 	"orgs/httpapi/sessions":       {6, nil},
+	"orgs/sso":                    {6, nil},
+	"orgs/sso/oidc":               {6, []string{goOIDC, jose, oauth2}},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
 	"examples/auditverify":        {8, []string{xmod}},
@@ -282,6 +287,14 @@ func TestFloorPlanOfAHostWithItsOwnSignIn(t *testing.T) {
 	}
 	require.Contains(t, pulled(pkgs, "orgs/httpapi/sessions", of...), crypto+"/argon2")
 	require.Empty(t, pulled(pkgs, "orgs/httpapi/sessions", otp), "nor does who signs people in link what codes are tested against")
+}
+
+// TestFloorPlanOfProtocols: who serves browsers links no protocol that the host does not offer.
+func TestFloorPlanOfProtocols(t *testing.T) {
+	pkgs := list(t)
+	for _, dir := range []string{"orgs/sso", "orgs/signin", "scim", "orgs/httpapi/rest"} {
+		require.Empty(t, pulled(pkgs, dir, goOIDC, jose, oauth2), "%s links no OpenID Connect", dir)
+	}
 }
 
 func TestFloorPlanOfTheTop(t *testing.T) {
