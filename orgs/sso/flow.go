@@ -3,8 +3,8 @@ package sso
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"net/http"
+	"strconv"
 
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
@@ -13,10 +13,14 @@ import (
 // flowField is what the cookie of a flow is sealed for.
 const flowField = "sso.flow"
 
-// flowCookie is the cookie of a flow. Each has one of its own, so that people may sign in in several tabs.
+// flowCookies is how many sign-ins of one browser can be under way, such as in several tabs. More take the place of older
+// ones, so that no page can fill the headers of somebody by beginning for them.
+const flowCookies = 8
+
+// flowCookie is the cookie of a flow.
 func flowCookie(handle string) string {
 	sum := sha256.Sum256([]byte(handle))
-	return "__Host-orgkit_sso_" + hex.EncodeToString(sum[:8])
+	return "__Host-orgkit_sso_" + strconv.Itoa(int(sum[0])%flowCookies)
 }
 
 // keepFlow gives the browser what it has to bring along. An answer that is posted comes from the page of the provider, with
@@ -34,24 +38,22 @@ func (h *handler) keepFlow(w http.ResponseWriter, orgID string, p Protocol, f or
 	return nil
 }
 
-// takeFlow is the flow that an answer belongs to, and takes it from the browser. Without a handle it is one that nobody has
-// begun, where the configuration allows that.
+// takeFlow is the flow that an answer belongs to, and takes it from the browser. An answer that belongs to none of the
+// browser's is one that nobody has begun, where the configuration allows that: what a provider then sends as a handle is its
+// own matter.
 func (h *handler) takeFlow(w http.ResponseWriter, r *http.Request, c orgs.SSOConnection, handle string) (f orgs.SSOFlow, err error) {
-	now := h.m.Store().Now()
-	if handle == "" && c.Unsolicited {
-		return orgs.SSOFlow{StartedAt: now, ReturnTo: h.opt.Home}, nil
-	}
-	name := flowCookie(handle)
+	now, name := h.m.Store().Now(), flowCookie(handle)
 	cookie, err := r.Cookie(name)
-	if err != nil || handle == "" {
-		return f, refused("unknown_flow")
-	}
-	httpapi.KeepCookie(w, name, "", 0, http.SameSiteLaxMode)
 	switch {
-	case !h.open(c.ID, flowField, cookie.Value, &f), subtle.ConstantTimeCompare([]byte(f.Handle), []byte(handle)) != 1:
-		return f, refused("unknown_flow")
-	case now.Sub(f.StartedAt) >= orgs.SSOFlowFor, !local(f.ReturnTo):
-		return f, refused("flow_expired")
+	case err == nil && h.open(c.ID, flowField, cookie.Value, &f) && f.Handle != "" && subtle.ConstantTimeCompare([]byte(f.Handle), []byte(handle)) == 1:
+		httpapi.KeepCookie(w, name, "", 0, http.SameSiteLaxMode)
+	case c.Unsolicited:
+		return orgs.SSOFlow{StartedAt: now, ReturnTo: h.opt.Home}, nil
+	default:
+		return orgs.SSOFlow{}, refused("unknown_flow")
+	}
+	if now.Sub(f.StartedAt) >= orgs.SSOFlowFor || !local(f.ReturnTo) {
+		return orgs.SSOFlow{}, refused("flow_expired")
 	}
 	return f, nil
 }

@@ -40,6 +40,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -57,19 +58,29 @@ type Protocol interface {
 	// Answer is how the provider answers: the method, the path below the organization, such as /oidc/callback, and the
 	// parameter that brings the handle of the flow back.
 	Answer() (method, path, handle string)
-	// Start returns the URL to which the browser is sent. An error that is no *orgs.SSORefused is one of the host's.
+	// Start returns the URL to which the browser is sent, or "" where it posts a form: see [Poster]. An error that is no *orgs.SSORefused is one of the host's.
 	Start(ctx context.Context, c orgs.SSOConnection, f orgs.SSOFlow) (string, error)
 	// Finish verifies the answer to a flow. f.Handle is "" for an answer that nobody has asked for, where the configuration
 	// allows that. What is refused is an *orgs.SSORefused.
 	Finish(ctx context.Context, c orgs.SSOConnection, f orgs.SSOFlow, answer url.Values) (orgs.Asserted, error)
 }
 
-// Describer is a protocol that publishes something of an organization's side of it, such as the metadata of SAML.
+// Poster is a protocol that may begin by a form, which the browser posts to the identity provider.
+type Poster interface {
+	Protocol
+	// Form returns the fields of the form, and the URL that they are posted to.
+	Form(ctx context.Context, c orgs.SSOConnection, f orgs.SSOFlow) (action string, fields url.Values, err error)
+}
+
+// Describer is a protocol that publishes something of an organization's side of it, such as the metadata of SAML. It is
+// there before a configuration is: the provider has to be set up first. So it is of the id of the organization alone, and
+// nothing is looked up for it.
 type Describer interface {
 	Protocol
-	// Describe returns a document for GET of the path below the organization.
-	Describe(c orgs.SSOConnection, base string) (contentType string, document []byte, err error)
+	// DescribePath is the path of the document below the organization.
 	DescribePath() string
+	// Describe returns the document; base is the URL of the organization's routes.
+	Describe(base string) (contentType string, document []byte, err error)
 }
 
 // Options of the handler.
@@ -144,7 +155,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 			h.route("GET", "/{org}"+d.DescribePath(), h.described(d))
 		}
 	}
-	return httpapi.Fallback(h.mux), nil
+	return httpapi.Fallback(h.mux, h.edge), nil
 }
 
 // route serves whoever calls.
@@ -206,6 +217,9 @@ func (h *handler) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := h.keepFlow(w, c.ID, p, f); err != nil {
 		return err
+	}
+	if poster, ok := p.(Poster); ok && to == "" {
+		return posted(w, r, poster, c, f)
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
@@ -277,13 +291,16 @@ func (h *handler) failed(r *http.Request, orgID string, err error) error {
 	return err
 }
 
+// orgID is what the id of an organization looks like.
+var orgID = regexp.MustCompile(`^org_[A-Za-z0-9]{1,60}$`)
+
 func (h *handler) described(d Describer) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		c, _, base, err := h.connection(r, d.Name())
-		if err != nil {
-			return err
+		org := r.PathValue("org")
+		if !orgID.MatchString(org) {
+			return store.ErrNotFound
 		}
-		contentType, document, err := d.Describe(c, base)
+		contentType, document, err := d.Describe(h.opt.URL + "/" + org)
 		if err != nil {
 			return err
 		}
