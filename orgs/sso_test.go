@@ -379,7 +379,7 @@ func TestWhatWasSeenCountsOnce(t *testing.T) { // SAML-18, A5
 		f.clock.Advance(6 * time.Minute)
 		swept, err := f.Sweep(f.Platform())
 		require.NoError(t, err)
-		require.Equal(t, 2, swept.Answers)
+		require.Equal(t, 2, swept.ProviderAnswers)
 	})
 }
 
