@@ -10,7 +10,7 @@
 // secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
 // OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Identity providers reach SCIM at
-// /scim/v2 below -url. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// /scim/v2 below -url, and browsers sign in by them at /sso where there is a key that seals. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
 // X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT: calls that run have 20 seconds, streams that run longer are cut, and
 // what all of them have used is settled. With -pprof it serves profiles at another address.
@@ -53,9 +53,13 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/orgs/signin"
+	"github.com/orgkit/orgkit/orgs/sso"
+	"github.com/orgkit/orgkit/orgs/sso/oidc"
+	"github.com/orgkit/orgkit/orgs/sso/saml"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -209,6 +213,7 @@ type parts struct {
 	sealer   *seal.Sealer // nil where there is no key
 	notifier *notify.Notifier
 	exporter *export.Exporter
+	guard    *outbound.Guard
 }
 
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
@@ -247,7 +252,7 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 	if err != nil {
 		return p, err
 	}
-	o.URLs = guard
+	o.URLs, p.guard = guard, guard
 	if p.notifier, err = flags.mail.notifier(o.Seal, guard); err != nil {
 		return p, err
 	}
@@ -288,7 +293,7 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	}
 	options := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
 	if p.sealer.Ready() {
-		options.Others = sessions.Operations()
+		options.Others, options.SSOURL = sessions.Operations(), o.url+"/sso"
 	}
 	native, err := rest.New(p.Manager, options)
 	if err != nil || !p.sealer.Ready() {
@@ -336,6 +341,20 @@ func mountDialects(mux *http.ServeMux, p parts, o options, trusted []netip.Prefi
 	return nil
 }
 
+// singleSignOn serves browsers that sign in by the identity provider of an organization.
+func singleSignOn(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
+	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
+	if err != nil {
+		return nil, err
+	}
+	assertions, err := saml.New(p.Store().Now, nil)
+	if err != nil {
+		return nil, err
+	}
+	return sso.New(p.Manager, &sso.Options{URL: o.url + "/sso", Seal: p.sealer, Protocols: []sso.Protocol{assertions, oidc.New(p.Store().Now, p.guard)},
+		Authenticate: auth, TrustedProxies: trusted, Logger: log})
+}
+
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -351,6 +370,13 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle("/scim/v2/", http.StripPrefix("/scim/v2", directory))
+	if p.sealer.Ready() {
+		browsers, err := singleSignOn(p, o, trusted, log)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle("/sso/", browsers)
+	}
 	if o.upstream != nil && len(o.upstream.list) > 0 {
 		edge := httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 			log.ErrorContext(r.Context(), "call failed", "request_id", httpapi.RequestID(r.Context()), "error", err)
