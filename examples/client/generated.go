@@ -2009,6 +2009,7 @@ type UsageEvent struct {
 type UserBody struct {
 	Email         string  `json:"email"`
 	EmailVerified *bool   `json:"email_verified,omitempty"`
+	ExpiresAt     *string `json:"expires_at,omitempty"` // in the future; null is never
 	Name          *string `json:"name,omitempty"`
 	Status        *string `json:"status,omitempty"`
 }
@@ -2019,6 +2020,7 @@ type UserView struct {
 	Email         string  `json:"email"`
 	EmailVerified bool    `json:"email_verified"`
 	ETag          string  `json:"etag"`
+	ExpiresAt     *string `json:"expires_at"` // from then on no credential of theirs is good
 	ExternalID    *string `json:"external_id"`
 	ID            string  `json:"id"`
 	Name          string  `json:"name"`
