@@ -39,8 +39,8 @@ type Session struct {
 type SessionIdP struct {
 	OrgID           string     `json:"organization_id"` // whose provider it is
 	AuthenticatedAt *time.Time `json:"authenticated_at"`
-	Context         string     `json:"context"` // acr, or the class of the SAML context
-	Index           string     `json:"-"`       // of the provider's own session
+	Context         string     `json:"context"`       // acr, or the class of the SAML context
+	Index           string     `json:"session_index"` // of the provider's own session
 }
 
 var sessions = store.Define[Session]("sessions", "ses",
