@@ -43,6 +43,9 @@ const (
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
 
+	goOIDC    = "github.com/coreos/go-oidc/v3"
+	goJOSE    = "github.com/go-jose/go-jose/v4"
+	oauth2    = "golang.org/x/oauth2"
 	saml      = "github.com/crewjam/saml"             // messages and metadata
 	xmldsig   = "github.com/russellhaering/goxmldsig" // signatures
 	etree     = "github.com/beevik/etree"
@@ -79,6 +82,8 @@ var rooms = map[string]room{
 	"orgs/httpapi":                {5, nil},
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
 	"orgs/httpapi/sessions":       {6, nil},
+	"orgs/sso":                    {6, nil},
+	"orgs/sso/oidc":               {6, []string{goOIDC, goJOSE, oauth2}},
 	"orgs/sso/saml":               {6, []string{saml, xmldsig, etree, roundtrip}},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},

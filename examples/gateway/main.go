@@ -7,7 +7,7 @@
 //
 // It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
-// secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
+// secrets are refused, and nobody can sign in by a password, or at /sso by the identity provider of an organization. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
 // OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Identity providers reach SCIM at
 // /scim/v2 below -url. Mails, webhooks and what has to be done from time to time are the work of the same process. It
@@ -52,6 +52,7 @@ import (
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -199,6 +200,7 @@ func profile(ctx context.Context, addr string) (*http.Server, error) {
 type parts struct {
 	*orgs.Manager
 	sealer   *seal.Sealer // nil where there is no key
+	guard    *outbound.Guard
 	notifier *notify.Notifier
 	exporter *export.Exporter
 }
@@ -238,7 +240,7 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 	if err != nil {
 		return p, err
 	}
-	o.URLs = guard
+	o.URLs, p.guard = guard, guard
 	if p.notifier, err = flags.mail.notifier(o.Seal, guard); err != nil {
 		return p, err
 	}
@@ -269,12 +271,12 @@ func (o *options) openJournal() (*billing.Journal, error) {
 
 // nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
 // factors are sealed with.
-func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
-	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
-	if err != nil {
-		return nil, err
+func nativeHandler(p parts, o options, auth httpapi.Authenticate, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
+	opt := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	if p.sealer.Ready() {
+		opt.SSOURL = o.url + ssoPath
 	}
-	native, err := rest.New(p.Manager, &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	native, err := rest.New(p.Manager, opt)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
@@ -288,11 +290,22 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	native, err := nativeHandler(p, o, trusted, log)
+	auth, err := sessions.Cookie(m, httpapi.Bearer(m, o.adminKey))
+	if err != nil {
+		return nil, err
+	}
+	native, err := nativeHandler(p, o, auth, trusted, log)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	if p.sealer.Ready() {
+		browsers, err := ssoHandler(p, o, auth, trusted, log)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle(ssoPath+"/", browsers)
+	}
 	directory, err := scim.New(m, o.url+"/scim/v2", &scim.Options{HTTP: &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 		log.ErrorContext(r.Context(), "provisioning failed", "error", err)
 	}}})
