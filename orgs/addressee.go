@@ -80,7 +80,7 @@ func (to addressees) addSettings(ctx context.Context, tx *store.Tx, at Place, n 
 		return to.addOfTeam(ctx, tx, at, func(s *NotificationSettings) []string { return s.UsageAlerts })
 	case InvoiceFinalized:
 		return to.addBilling(ctx, tx, at, true)
-	case BreakGlass:
+	case BreakGlass, CertificateExpiring:
 		return to.addNamed(ctx, tx, Place{OrgID: at.OrgID}, []string{rbac.OwnerRole})
 	}
 	return nil

@@ -21,6 +21,7 @@ type chore struct {
 
 var chores = []chore{
 	{"orgs.sweep", "*/5 * * * *", func(m *Manager, ctx context.Context) error { _, err := m.Sweep(ctx); return err }},
+	{"orgs.certificates", "41 4 * * *", func(m *Manager, ctx context.Context) error { _, err := m.WarnOfCertificates(ctx); return err }},
 	{"orgs.retention", "17 3 * * *", func(m *Manager, ctx context.Context) error { _, err := m.EnforceAuditRetention(ctx); return err }},
 }
 
@@ -28,7 +29,8 @@ var chores = []chore{
 const choreTimeout = time.Hour
 
 // Maintain lets a worker do what has to be done for all organizations from time to time: what is over is expired every five
-// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]). It is
+// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]), and owners are
+// warned of certificates every day ([Manager.WarnOfCertificates]). It is
 // called before the worker runs, in every process, and lets it tell of alerts as well: the schedules, which belong to no organization, are made once, and each
 // slot runs once. A schedule that is there stays as it is, so a host can pause it or have it at another time.
 func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {

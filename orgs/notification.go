@@ -22,7 +22,8 @@ type Notification struct {
 }
 
 // About is what a notification tells of, as JSON without secrets: [InvitationOffer], [ApprovalStep], [BudgetAlert],
-// [BillingAlert], [InvoiceFinalized], [BreakGlass], [PasswordReset] or [WebhookTest].
+// [BillingAlert], [InvoiceFinalized], [BreakGlass],
+// [CertificateExpiring], [PasswordReset] or [WebhookTest].
 type About interface{ about() }
 
 // InvitationOffer invites somebody. Notifiers that mail put the token into the mail alone and keep it sealed until then.
@@ -86,6 +87,14 @@ type BreakGlass struct {
 	IP     string    `json:"ip"` // "" where it is unknown
 }
 
+// CertificateExpiring says that the last certificate by which the identity provider of an organization signs will expire,
+// of which every owner hears: then nobody signs in by it.
+type CertificateExpiring struct {
+	Provider string    `json:"provider"`
+	NotAfter time.Time `json:"not_after"`
+	Days     int       `json:"days"` // that are left at most
+}
+
 // PasswordReset is a link that sets the password of somebody, for them alone: no organization is told. Notifiers put the
 // token into the mail alone and keep it sealed until then.
 type PasswordReset struct {
@@ -99,14 +108,15 @@ type WebhookTest struct {
 	WebhookID string `json:"webhook_id"`
 }
 
-func (InvitationOffer) about()  {}
-func (ApprovalStep) about()     {}
-func (BudgetAlert) about()      {}
-func (BillingAlert) about()     {}
-func (InvoiceFinalized) about() {}
-func (BreakGlass) about()       {}
-func (PasswordReset) about()    {}
-func (WebhookTest) about()      {}
+func (InvitationOffer) about()     {}
+func (ApprovalStep) about()        {}
+func (BudgetAlert) about()         {}
+func (BillingAlert) about()        {}
+func (InvoiceFinalized) about()    {}
+func (BreakGlass) about()          {}
+func (CertificateExpiring) about() {}
+func (PasswordReset) about()       {}
+func (WebhookTest) about()         {}
 
 // Kinds of notifications; those of steps of a request are the types of their events.
 const (
@@ -116,6 +126,7 @@ const (
 	KindBillingAlert     = "billing.alert"
 	KindInvoice          = "invoice.finalized"
 	KindBreakGlass       = "security.break_glass"
+	KindCertificate      = "sso.certificate_expiring"
 	KindWebhookTest      = "webhook.test"
 	KindPasswordReset    = "user.password_reset"
 )
@@ -123,7 +134,7 @@ const (
 // NotificationKinds are all that an organization is told, sorted. A test of a webhook is none: whom it goes to is asked for.
 // What one person alone is told is none either.
 func NotificationKinds() []string {
-	kinds := []string{KindInvited, KindInvitationResent, KindBudgetAlert, KindBillingAlert, KindInvoice, KindBreakGlass,
+	kinds := []string{KindInvited, KindInvitationResent, KindBudgetAlert, KindBillingAlert, KindInvoice, KindBreakGlass, KindCertificate,
 		"approval.requested", "approval.partly_approved", "approval.approved", "approval.denied", "approval.expired", "approval.withdrawn"}
 	slices.Sort(kinds)
 	return kinds

@@ -412,3 +412,27 @@ func TestCertificatesAreLookedAtWhenTheyAreWritten(t *testing.T) { // F179, F462
 	f.in.Certificates, f.in.Enabled = nil, false
 	require.Equal(t, orgs.SSODisabled, f.set().Status)
 }
+
+func TestOwnersAreWarnedOfACertificate(t *testing.T) { // F323, SSO-24
+	eachSignOn(t, func(t *testing.T, f *signOn) {
+		day := 24 * time.Hour
+		now := f.clock.Now()
+		f.in.Certificates = []string{certificate(t, ecKey(t, elliptic.P256()), now.Add(-day), now.Add(2*day)), certificate(t, ecKey(t, elliptic.P256()), now.Add(-day), now.Add(40*day))}
+		f.set()
+		f.told.Take()
+		var days []int
+		for range 41 {
+			_, err := f.WarnOfCertificates(f.Platform())
+			require.NoError(t, err)
+			for _, n := range f.told.Take() {
+				require.Equal(t, []string{f.owner.Email}, n.To)
+				days = append(days, n.About.(orgs.CertificateExpiring).Days)
+			}
+			f.clock.Advance(day)
+		}
+		require.Equal(t, []int{30, 7, 1}, days, "of the last one, and once each")
+		require.Contains(t, f.logged(orgs.KindCertificate), "not_after")
+		_, err := f.WarnOfCertificates(f.As(f.owner))
+		require.ErrorIs(t, err, rbac.ErrDenied)
+	})
+}

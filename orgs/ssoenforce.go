@@ -11,9 +11,6 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// BreakGlassType is the event of an owner who signs in by password while single sign-on is in force.
-const BreakGlassType = "security.break_glass"
-
 // owners are the active owners of an organization, in the order in which they became members.
 func owners(ctx context.Context, tx *store.Tx, orgID string) (ids []string, err error) {
 	owner, err := rbac.FindRole(ctx, tx, orgID, rbac.OwnerRole)
@@ -121,7 +118,7 @@ func (m *Manager) PasswordRuleOf(ctx context.Context, tx *store.Tx, userID strin
 func (m *Manager) BrokeGlass(ctx context.Context, tx *store.Tx, s Session, orgIDs []string) error {
 	for _, id := range orgIDs {
 		about := BreakGlass{User: s.UserID, Reason: "signed in by password while single sign-on is in force", At: tx.Now(), IP: s.IP}
-		c := audit.Created(&s).As(BreakGlassType)
+		c := audit.Created(&s).As(KindBreakGlass)
 		if _, err := m.Audit().Append(ctx, tx, id, "sessions.create", c); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ var categoryNames = map[int]string{1: "System Activity", 2: "Findings", 3: "Iden
 const other = 99
 
 // alerts are the types that somebody should look at.
-var alerts = map[string]bool{"budget.exceeded": true, "budget.alert": true, "budget.soft_limit_reached": true, "billing.alert": true, "security.anomaly": true}
+var alerts = map[string]bool{"budget.exceeded": true, "budget.alert": true, "budget.soft_limit_reached": true, "billing.alert": true, "security.anomaly": true, "sso.certificate_expiring": true}
 
 // ocsf18 are the classes of OCSF 1.8 by the type of the event.
 var ocsf18 = map[string]ocsfClass{
@@ -73,11 +73,12 @@ var ocsf18 = map[string]ocsfClass{
 	"rate_limit.created": {entityManagement, 1}, "rate_limit.updated": {entityManagement, 3}, "rate_limit.deleted": {entityManagement, 4},
 	"webhook.created": {entityManagement, 1}, "webhook.updated": {entityManagement, 3}, "webhook.deleted": {entityManagement, 4}, "webhook.rotated": {entityManagement, 3},
 	"webhook.tested": {entityManagement, other}, "webhook.retried": {entityManagement, other}, "webhook.disabled": {entityManagement, 9}, "webhook.enabled": {entityManagement, 8},
-	"sso.updated": {entityManagement, 3}, "sso.deleted": {entityManagement, 4}, "scim.updated": {entityManagement, 3},
+	"sso.updated": {entityManagement, 3}, "sso.deleted": {entityManagement, 4}, "sso.proved": {entityManagement, 3}, "sso.tested": {entityManagement, 3}, "scim.updated": {entityManagement, 3},
 	"scim.token_created": {entityManagement, 1}, "scim.token_revoked": {entityManagement, 4},
 	"scim.group_created": {groupManagement, 6}, "scim.group_updated": {groupManagement, 9}, "scim.group_deleted": {groupManagement, 5},
 
 	"budget.exceeded": {detectionFinding, 1}, "budget.soft_limit_reached": {detectionFinding, 1}, "budget.alert": {detectionFinding, 1}, "billing.alert": {detectionFinding, 1}, "security.anomaly": {detectionFinding, 1},
+	"sso.certificate_expiring":   {detectionFinding, 1},
 	"budget.cost_limit_exceeded": {detectionFinding, 1},
 
 	"authorization.denied": {apiActivity, other}, "authorization.allowed": {apiActivity, other}, "api_key.denied": {apiActivity, other}, "security.ip_denied": {apiActivity, other},

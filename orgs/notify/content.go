@@ -53,6 +53,9 @@ func (l letter) content(w *words) content {
 		c.fact("person", l.person(a.UserID))
 		c.fact("until", l.moment(a.ExpiresAt))
 		c.link = "/password#token=" + url.QueryEscape(l.token.Reveal()) // as acceptLink
+	case orgs.CertificateExpiring:
+		c.fact("provider", line(a.Provider))
+		c.fact("expires_at", l.moment(a.NotAfter))
 	case orgs.BreakGlass:
 		c.vars["person"] = l.person(a.User)
 		c.fact("person", l.person(a.User))

@@ -185,6 +185,7 @@ var abouts = map[string]func(json.RawMessage) (orgs.About, error){
 	orgs.KindBillingAlert:      decoded[orgs.BillingAlert],
 	orgs.KindInvoice:           decoded[orgs.InvoiceFinalized],
 	orgs.KindBreakGlass:        decoded[orgs.BreakGlass],
+	orgs.KindCertificate:       decoded[orgs.CertificateExpiring],
 	orgs.KindPasswordReset:     decoded[orgs.PasswordReset],
 }
 

@@ -79,8 +79,9 @@ func specimens(w *world, team orgs.Team, dev, lead orgs.User) map[string]orgs.No
 			Spent: usd("812345.5"), Limit: usd("1000000"), Threshold: usd("0.805"), PeriodStart: march, PeriodEnd: april}},
 		"budget.alert.amount": {Kind: orgs.KindBudgetAlert, TeamID: team.ID, About: orgs.BudgetAlert{BudgetID: "bud_1", Scope: billing.ScopeTeam, ScopeID: team.ID,
 			Spent: usd("812345.5"), Limit: usd("1000000"), Threshold: usd("0.75"), Amount: &amount, PeriodStart: march, PeriodEnd: april}},
-		"invoice.finalized":    {Kind: orgs.KindInvoice, About: orgs.InvoiceFinalized{InvoiceID: "inv_1", Number: "2024-0042", Total: usd("99"), PeriodStart: march, PeriodEnd: april, DueAt: &due}},
-		"security.break_glass": {Kind: orgs.KindBreakGlass, About: orgs.BreakGlass{User: lead.ID, Reason: "The identity provider is down.", At: march, IP: "198.51.100.7"}},
+		"invoice.finalized":        {Kind: orgs.KindInvoice, About: orgs.InvoiceFinalized{InvoiceID: "inv_1", Number: "2024-0042", Total: usd("99"), PeriodStart: march, PeriodEnd: april, DueAt: &due}},
+		"sso.certificate_expiring": {Kind: orgs.KindCertificate, About: orgs.CertificateExpiring{Provider: "okta", NotAfter: april, Days: 7}},
+		"security.break_glass":     {Kind: orgs.KindBreakGlass, About: orgs.BreakGlass{User: lead.ID, Reason: "The identity provider is down.", At: march, IP: "198.51.100.7"}},
 	}
 }
 

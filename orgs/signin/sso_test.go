@@ -117,7 +117,7 @@ func TestPasswordsAreRefusedOnceSingleSignOnIsInForce(t *testing.T) { // F028, F
 		require.Len(t, told, 1)
 		require.Equal(t, orgs.KindBreakGlass, told[0].Kind)
 		require.Equal(t, []string{w.owner.Email}, told[0].To)
-		page, err := w.AuditLog(w.Platform(), w.org.ID, audit.Filter{Types: []string{orgs.BreakGlassType}})
+		page, err := w.AuditLog(w.Platform(), w.org.ID, audit.Filter{Types: []string{orgs.KindBreakGlass}})
 		require.NoError(t, err)
 		require.Len(t, page.Items, 1)
 
