@@ -94,6 +94,9 @@ type Options struct {
 	Protocols []Protocol
 	// Lifetime is how long a session lasts at most; 0 is 24 hours.
 	Lifetime time.Duration
+	// RequestsPerSecond and Burst are how often one address may begin or answer at one organization, a sign-in being one of
+	// each; 0 is 10 and 100. The limit is of this process.
+	RequestsPerSecond, Burst int
 	// Home is the path to which browsers go that were not told where; "" is "/".
 	Home string
 	// Authenticate returns who begins a dry run; nil is httpapi.Bearer without an admin key.
@@ -111,6 +114,8 @@ type handler struct {
 	prefix string
 	mux    *http.ServeMux
 	by     map[string]Protocol
+
+	limiter httpapi.Limiter
 }
 
 // New returns the handler, which is mounted at the path of Options.URL without stripping it.
@@ -126,13 +131,19 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	switch {
 	case !o.Seal.Ready():
 		return nil, errors.New("sso: a Sealer is required: browsers keep what is under way")
-	case len(o.Protocols) == 0 || o.Lifetime < 0:
-		return nil, errors.New("sso: protocols are required, and a lifetime that is none is not one")
+	case len(o.Protocols) == 0 || o.Lifetime < 0 || o.RequestsPerSecond < 0 || o.Burst < 0:
+		return nil, errors.New("sso: protocols are required, and no option is below 0")
 	case o.Home != "" && !local(o.Home):
 		return nil, fmt.Errorf("sso: Home %q must be a path", o.Home)
 	}
 	if h.opt.Lifetime == 0 {
 		h.opt.Lifetime = 24 * time.Hour
+	}
+	if h.opt.RequestsPerSecond == 0 {
+		h.opt.RequestsPerSecond = 10
+	}
+	if h.opt.Burst == 0 {
+		h.opt.Burst = 100
 	}
 	if h.opt.Home == "" {
 		h.opt.Home = "/"
@@ -187,7 +198,7 @@ func (h *handler) connection(r *http.Request, protocol string) (c orgs.SSOConnec
 	if p = h.by[c.Protocol]; p == nil || protocol != "" && c.Protocol != protocol {
 		return c, nil, "", store.ErrNotFound
 	}
-	return c, p, h.opt.URL + "/" + c.ID, nil
+	return c, p, h.opt.URL + "/" + c.ID, h.slow(r, c.ID)
 }
 
 func (h *handler) login(w http.ResponseWriter, r *http.Request) error {

@@ -480,3 +480,30 @@ func TestSignInEndsWithTheMembership(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, w.browser().signIn().StatusCode)
 	})
 }
+
+// TestSignInTooOften: whoever begins or answers too often has to wait, at this organization and from this address
+// (SSO-24).
+func TestSignInTooOften(t *testing.T) {
+	w := onMemory(t, nil)
+	b := w.browser()
+	f := b.prove(b.begin(""))
+	other, _ := w.Org("other")
+	config := w.config
+	config.Provisioning, config.RoleMapping = nil, nil
+	_, _, err := w.SetSSO(w.Platform(), other.ID, config)
+	require.NoError(t, err)
+	for range 99 {
+		res, _ := b.answer(b.PostForm(w.acs(), url.Values{}))
+		require.Equal(t, http.StatusForbidden, res.StatusCode)
+	}
+	res, body := b.answer(b.PostForm(w.acs(), f))
+	require.Equal(t, http.StatusTooManyRequests, res.StatusCode)
+	require.Equal(t, "1", res.Header.Get("Retry-After"))
+	require.NotContains(t, body, "ann")
+	status, _ := b.get(w.host.URL + "/sso/acme/login")
+	require.Equal(t, http.StatusTooManyRequests, status)
+	status, _ = b.get(w.host.URL + "/sso/other/login")
+	require.Equal(t, http.StatusSeeOther, status, "another organization is not to blame")
+	w.clock.Advance(time.Second)
+	require.Equal(t, http.StatusSeeOther, b.bring(f).StatusCode)
+}
