@@ -42,10 +42,10 @@ const (
 	minio   = "github.com/minio/minio-go/v7"
 	crypto  = "golang.org/x/crypto" // hashes of passwords
 	otp     = "github.com/pquerna/otp"
+	goOIDC  = "github.com/coreos/go-oidc/v3"
+	jose    = "github.com/go-jose/go-jose/v4"
+	oauth2  = "golang.org/x/oauth2"
 
-	goOIDC    = "github.com/coreos/go-oidc/v3"
-	goJOSE    = "github.com/go-jose/go-jose/v4"
-	oauth2    = "golang.org/x/oauth2"
 	saml      = "github.com/crewjam/saml"             // messages and metadata
 	xmldsig   = "github.com/russellhaering/goxmldsig" // signatures
 	etree     = "github.com/beevik/etree"
@@ -83,7 +83,7 @@ var rooms = map[string]room{
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
 	"orgs/httpapi/sessions":       {6, nil},
 	"orgs/sso":                    {6, nil},
-	"orgs/sso/oidc":               {6, []string{goOIDC, goJOSE, oauth2}},
+	"orgs/sso/oidc":               {6, []string{goOIDC, jose, oauth2}},
 	"orgs/sso/saml":               {6, []string{saml, xmldsig, etree, roundtrip}},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
@@ -295,14 +295,15 @@ func TestFloorPlanOfAHostWithItsOwnSignIn(t *testing.T) {
 	require.Empty(t, pulled(pkgs, "orgs/httpapi/sessions", otp), "nor does who signs people in link what codes are tested against")
 }
 
-// TestFloorPlanOfIdentityProviders: what tests sign in by is in nobody's build.
-func TestFloorPlanOfIdentityProviders(t *testing.T) {
-	for _, p := range list(t) {
-		_, is := ours(p.ImportPath)
-		for _, imp := range p.Imports {
-			require.False(t, is && within(imp, []string{saml + "/samlidp", saml + "/samlsp"}), "%s imports %s", p.ImportPath, imp)
-		}
+// TestFloorPlanOfProtocols: who serves browsers links no protocol that the host does not offer.
+func TestFloorPlanOfProtocols(t *testing.T) {
+	pkgs := list(t)
+	for _, dir := range []string{"orgs/sso", "orgs/signin", "scim", "orgs/httpapi/rest"} {
+		require.Empty(t, pulled(pkgs, dir, goOIDC, jose, oauth2), "%s links no OpenID Connect", dir)
+		require.Empty(t, pulled(pkgs, dir, saml, xmldsig, etree, roundtrip), "%s links no SAML", dir)
 	}
+	// What tests sign in by is in nobody's build.
+	require.Empty(t, pulled(pkgs, "examples/gateway", saml+"/samlidp", saml+"/samlsp", goOIDC+"/oidc/oidctest"))
 }
 
 func TestFloorPlanOfTheTop(t *testing.T) {

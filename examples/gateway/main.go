@@ -7,10 +7,10 @@
 //
 // It delivers audit logs to the destinations of organizations; -allow opens some that are not public, for tests.
 // The key that seals secrets of organizations, as from openssl rand -base64 32, is in ORGKIT_SEAL_KEY; without one such
-// secrets are refused, and nobody can sign in by a password, or at /sso by the identity provider of an organization. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
+// secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
 // OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Identity providers reach SCIM at
-// /scim/v2 below -url. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// /scim/v2 below -url, and browsers sign in by them at /sso where there is a key that seals. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
 // X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT: calls that run have 20 seconds, streams that run longer are cut, and
 // what all of them have used is settled. With -pprof it serves profiles at another address.
@@ -49,6 +49,9 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/orgs/signin"
+	"github.com/orgkit/orgkit/orgs/sso"
+	"github.com/orgkit/orgkit/orgs/sso/oidc"
+	"github.com/orgkit/orgkit/orgs/sso/saml"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/store"
@@ -200,9 +203,9 @@ func profile(ctx context.Context, addr string) (*http.Server, error) {
 type parts struct {
 	*orgs.Manager
 	sealer   *seal.Sealer // nil where there is no key
-	guard    *outbound.Guard
 	notifier *notify.Notifier
 	exporter *export.Exporter
+	guard    *outbound.Guard
 }
 
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
@@ -271,12 +274,16 @@ func (o *options) openJournal() (*billing.Journal, error) {
 
 // nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
 // factors are sealed with.
-func nativeHandler(p parts, o options, auth httpapi.Authenticate, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
-	opt := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
-	if p.sealer.Ready() {
-		opt.SSOURL = o.url + ssoPath
+func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
+	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
+	if err != nil {
+		return nil, err
 	}
-	native, err := rest.New(p.Manager, opt)
+	offered := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	if p.sealer.Ready() {
+		offered.SSOURL = o.url + "/sso"
+	}
+	native, err := rest.New(p.Manager, offered)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
@@ -287,25 +294,28 @@ func nativeHandler(p parts, o options, auth httpapi.Authenticate, trusted []neti
 	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
 }
 
-// handler mounts what there is.
-func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
-	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	auth, err := sessions.Cookie(m, httpapi.Bearer(m, o.adminKey))
+// singleSignOn serves browsers that sign in by the identity provider of an organization.
+func singleSignOn(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
+	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
 	if err != nil {
 		return nil, err
 	}
-	native, err := nativeHandler(p, o, auth, trusted, log)
+	bySAML, err := saml.New(p.Store().Now, nil)
+	if err != nil {
+		return nil, err
+	}
+	return sso.New(p.Manager, &sso.Options{URL: o.url + "/sso", Seal: p.sealer, Protocols: []sso.Protocol{bySAML, oidc.New(p.Store().Now, p.guard)},
+		Authenticate: auth, TrustedProxies: trusted, Logger: log})
+}
+
+// handler mounts what there is.
+func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
+	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	native, err := nativeHandler(p, o, trusted, log)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	if p.sealer.Ready() {
-		browsers, err := ssoHandler(p, o, auth, trusted, log)
-		if err != nil {
-			return nil, err
-		}
-		mux.Handle(ssoPath+"/", browsers)
-	}
 	directory, err := scim.New(m, o.url+"/scim/v2", &scim.Options{HTTP: &httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 		log.ErrorContext(r.Context(), "provisioning failed", "error", err)
 	}}})
@@ -313,6 +323,13 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle("/scim/v2/", http.StripPrefix("/scim/v2", directory))
+	if p.sealer.Ready() {
+		browsers, err := singleSignOn(p, o, trusted, log)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle("/sso/", browsers)
+	}
 	if o.upstream != nil && len(o.upstream.list) > 0 {
 		edge := httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 			log.ErrorContext(r.Context(), "call failed", "request_id", httpapi.RequestID(r.Context()), "error", err)
