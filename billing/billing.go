@@ -67,6 +67,11 @@
 // [Metering.Analytics] answers from the sums and is what the events say, to the last digit; [Metering.Check] counts them
 // anew, and [Metering.Unaccounted] holds budgets against them.
 //
+// # OpenTelemetry
+//
+// Where store.Options.Telemetry says so each write of what was spent and leased is a span orgkit.billing.flush, and counts in the
+// histogram orgkit.billing.flush.duration (seconds).
+//
 // # Alerts
 //
 // What is spent of a budget is told once per period where it crosses a [Threshold], in the unit that has written it: there is

@@ -16,6 +16,8 @@ type engine struct {
 	store  *store.Store
 	opt    Options
 
+	writes *store.Work // as OpenTelemetry hears of them
+
 	name atomic.Pointer[string] // id of the node
 	live atomic.Int64           // nodes, as last counted
 
@@ -70,7 +72,7 @@ type round struct {
 }
 
 func newEngine(l *Ledger, o Options) *engine {
-	e := &engine{ledger: l, store: l.store, opt: o, journal: o.Journal, tills: map[tillKey]*till{}, grounds: map[string]*ground{}, beds: maxAsleep, purses: map[Path]*Purse{},
+	e := &engine{ledger: l, store: l.store, writes: l.store.Telemetry().Work("orgkit.billing.flush", "How long a write of what was spent and leased took"), opt: o, journal: o.Journal, tills: map[tillKey]*till{}, grounds: map[string]*ground{}, beds: maxAsleep, purses: map[Path]*Purse{},
 		wants: map[*till]want{}, seen: map[string]sighting{}, round: newRound(), born: time.Now(), wake: make(chan struct{}, 1)}
 	e.live.Store(1)
 	e.rename()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	otel "go.opentelemetry.io/otel/attribute"
+
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -169,7 +171,17 @@ func unavailable(err error) error {
 }
 
 // commit writes a batch. It leaves the lines as the database knows them.
-func (e *engine) commit(ctx context.Context, b *batch) error {
+func (e *engine) commit(ctx context.Context, b *batch) (err error) {
+	ctx, piece := e.writes.Begin(ctx)
+	piece.Note(otel.Int("orgkit.accounts", len(b.lines)))
+	defer func() {
+		if errors.Is(err, errFenced) { // which is no failure: see startAnew
+			piece.Note(otel.Bool("orgkit.fenced", true))
+			piece.End(nil)
+			return
+		}
+		piece.End(err)
+	}()
 	for try := 1; ; try++ {
 		var n node
 		err := e.store.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {

@@ -34,6 +34,7 @@ const (
 	pgx     = "github.com/jackc/pgx/v5"
 	btree   = "github.com/tidwall/btree"
 	cron    = "github.com/robfig/cron/v3"
+	gjson   = "github.com/tidwall/gjson"
 	huma    = "github.com/danielgtaylor/huma/v2"
 	testify = "github.com/stretchr/testify"
 	xmod    = "golang.org/x/mod"
@@ -45,6 +46,7 @@ const (
 	goOIDC  = "github.com/coreos/go-oidc/v3"
 	jose    = "github.com/go-jose/go-jose/v4"
 	oauth2  = "golang.org/x/oauth2"
+	otel    = "go.opentelemetry.io/otel"
 
 	saml      = "github.com/crewjam/saml"             // messages and metadata
 	xmldsig   = "github.com/russellhaering/goxmldsig" // signatures
@@ -54,28 +56,28 @@ const (
 
 // rooms are all of them: a package that is missing here fails the test.
 var rooms = map[string]room{
-	"store":                       {0, nil},
+	"store":                       {0, []string{otel}},
 	"store/jobs/outbound":         {0, nil},
 	"store/seal":                  {0, nil},
 	"store/memory":                {1, []string{btree}},
 	"store/internal/bunstore":     {1, []string{bun}},
 	"store/sqlite":                {2, []string{bun, sqlite}},
 	"store/postgres":              {2, []string{bun, pgx}},
-	"store/jobs":                  {1, []string{cron}},
+	"store/jobs":                  {1, []string{cron, otel}},
 	"store/storetest":             {3, []string{decimal, pgx, testify}},
 	"audit":                       {1, []string{xmod}},
 	"audit/export":                {2, []string{minio}},
 	"audit/export/exporttest":     {2, []string{testify}},
-	"rbac":                        {2, []string{casbin, decimal}},
-	"billing":                     {3, []string{decimal}},
+	"rbac":                        {2, []string{casbin, decimal, otel}},
+	"billing":                     {3, []string{decimal, otel}},
 	"orgs":                        {4, []string{decimal}},
 	"scim/schema":                 {0, []string{xtext}},
 	"scim/filter":                 {1, nil},
 	"scim/filter/filtertest":      {1, nil},
 	"scim/patch":                  {2, nil},
 	"scim":                        {6, nil},
-	"orgs/gate":                   {5, []string{decimal}},
-	"orgs/gate/proxy":             {6, nil},
+	"orgs/gate":                   {5, []string{decimal, otel}},
+	"orgs/gate/proxy":             {6, []string{gjson}},
 	"orgs/orgstest":               {5, []string{testify}},
 	"orgs/notify":                 {5, []string{decimal, gomail}},
 	"orgs/signin":                 {5, []string{crypto}},
@@ -84,7 +86,10 @@ var rooms = map[string]room{
 	"orgs/httpapi/sessions":       {6, nil},
 	"orgs/sso":                    {6, nil},
 	"orgs/sso/oidc":               {6, []string{goOIDC, jose, oauth2}},
+	"orgs/httpapi/pages":          {6, nil},
 	"orgs/sso/saml":               {6, []string{saml, xmldsig, etree, roundtrip}},
+	"orgs/httpapi/locktera":       {6, nil},
+	"orgs/httpapi/opengatellm":    {6, nil},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
 	"examples/auditverify":        {8, []string{xmod}},
@@ -111,9 +116,10 @@ var drivers = map[string][]string{
 var light = []string{
 	casbin, "github.com/casbin/govaluate", "github.com/bmatcuk/doublestar/v4", "github.com/google/uuid", // the latter three by casbin
 	decimal,
-	"golang.org/x/mod",         // the tamper-evident log
-	cron,                       // schedules
-	"go.opentelemetry.io/otel", // its API
+	"golang.org/x/mod",             // the tamper-evident log
+	cron,                           // schedules
+	otel,                           // its API
+	"github.com/cespare/xxhash/v2", // by it
 }
 
 // heavy are packages of the standard library that a host which only embeds orgs need not link.

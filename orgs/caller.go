@@ -34,8 +34,12 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		c.Actor = c.Key.named()
 		return c, err
 	}
-	if c.Actor, err = c.Key.actor(ctx, tx); err != nil {
+	var ends *time.Time
+	if c.Actor, ends, err = c.Key.actor(ctx, tx); err != nil {
 		return c, err
+	}
+	if ends != nil && (c.Until.IsZero() || ends.Before(c.Until)) {
+		c.Until = *ends
 	}
 	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
 	if err != nil {

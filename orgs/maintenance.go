@@ -54,22 +54,24 @@ func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
 }
 
 // Swept says what was expired.
-type Swept struct{ Invitations, Approvals, RateWindows, Sessions, Budgets, Answers int }
+type Swept struct{ Invitations, Approvals, RateWindows, Sessions, Budgets, Answers, ProviderAnswers int }
 
 // Sweep notes on invitations, requests for approvals and grants that their time is over, each with one event; those who
-// asked for an approval are told; and on budgets that alerts have suspended. Windows of rate limits that are over, and sessions
-// that ended long ago, are forgotten, with what identity providers have answered, and alerts fired that nobody has ([Manager.FireAlerts]). Nothing depends on it: what has
+// asked for an approval are told; and on budgets that alerts have suspended. Windows of rate limits that are over, sessions
+// that ended long ago, answers to requests that can no longer be repeated, and what identity providers have answered, are
+// forgotten, and alerts fired that nobody has ([Manager.FireAlerts]). Nothing depends on it: what has
 // ended has ended, noted or not. What fails does not keep the rest waiting. It is the platform's, to be called now and then;
 // see [Manager.Maintain].
 func (m *Manager) Sweep(ctx context.Context) (swept Swept, err error) {
-	var failed [7]error
+	var failed [8]error
 	swept.Invitations, failed[0] = m.ExpireInvitations(ctx)
 	swept.Approvals, failed[1] = m.ExpireApprovals(ctx)
 	swept.RateWindows, failed[2] = m.PruneRateWindows(ctx)
 	swept.Sessions, failed[3] = m.PruneSessions(ctx)
 	swept.Budgets, failed[4] = m.ResumeDue(ctx)
-	failed[5] = m.FireAlerts(ctx)
-	swept.Answers, failed[6] = m.pruneSeen(ctx)
+	swept.Answers, failed[5] = m.PruneAnswers(ctx)
+	swept.ProviderAnswers, failed[6] = m.pruneSeen(ctx)
+	failed[7] = m.FireAlerts(ctx)
 	return swept, errors.Join(failed[:]...)
 }
 

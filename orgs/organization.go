@@ -82,7 +82,7 @@ func (o *Organization) validate() (err error) {
 	if err := checkTags("tags", o.Tags); err != nil {
 		return err
 	}
-	if err := checkObject("customizations", &o.Customizations); err != nil {
+	if err := checkCustomizations(&o.Customizations); err != nil {
 		return err
 	}
 	return checkObject("metadata", &o.Metadata)

@@ -405,10 +405,10 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // Kinds are all kinds of record that a store for this library keeps: what a driver of a host's own
 // needs a table for.
 func Kinds() []*store.Kind {
-	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), teams.Kind(),
+	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), teams.Kind(),
 		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
-		provisionedGroups.Kind(), provisionedMembers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}
+		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)

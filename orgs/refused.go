@@ -19,7 +19,10 @@ const (
 	SuspendedType = "security.suspended" // the organization is, or the person
 )
 
-const whyUserSuspended = "user_suspended"
+const (
+	whyUserSuspended = "user_suspended"
+	whyUserExpired   = "user_expired"
+)
 
 // ErrKeyAddress: the key itself may not be used from there. Whoever refuses a call for it tells [Manager.Refused] so.
 var ErrKeyAddress = errors.New("the key is not allowed from this address")

@@ -135,6 +135,8 @@ func tokenActor(ctx context.Context, tx *store.Tx, secret string) (t Token, a au
 		return t, a, &AuthError{"invalid_api_key", "user_deleted"}
 	case u.State != rbac.Active:
 		return t, a, &AuthError{"invalid_api_key", whyUserSuspended}
+	case u.Expired(tx.Now()):
+		return t, a, &AuthError{"expired_api_key", whyUserExpired}
 	}
 	return t, a, nil
 }
@@ -172,23 +174,25 @@ func keyBySecret(ctx context.Context, tx *store.Tx, h KeyHash) (k APIKey, until 
 	return k, until, &AuthError{"invalid_api_key", string(status)}
 }
 
-// actor is the key as an actor, with the person bound to it.
-func (k APIKey) actor(ctx context.Context, tx *store.Tx) (audit.Actor, error) {
-	a := k.named()
+// actor is the key as an actor, with the person bound to it, and when that person expires, if they do.
+func (k APIKey) actor(ctx context.Context, tx *store.Tx) (a audit.Actor, until *time.Time, err error) {
+	a = k.named()
 	if k.UserID == "" {
-		return a, nil
+		return a, nil, nil
 	}
 	u, err := users.Get(ctx, tx, k.UserID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return a, &AuthError{"invalid_api_key", "user_deleted"}
+		return a, nil, &AuthError{"invalid_api_key", "user_deleted"}
 	case err != nil:
-		return a, err
+		return a, nil, err
 	case u.State != rbac.Active:
-		return a, &AuthError{"invalid_api_key", whyUserSuspended}
+		return a, nil, &AuthError{"invalid_api_key", whyUserSuspended}
+	case u.Expired(tx.Now()):
+		return a, nil, &AuthError{"expired_api_key", whyUserExpired}
 	}
 	a.MFAAt, err = lastMFA(ctx, tx, k.UserID)
-	return a, err
+	return a, u.ExpiresAt, err
 }
 
 // lastMFA is when a person last proved a second factor by any credential of theirs (F455).

@@ -19,9 +19,9 @@ type NewSession struct {
 	By            *SessionIdP   // nil where no identity provider is behind it
 }
 
-// StartSession starts a session of an active user and returns its token, which is kept nowhere. It asks nobody: it is for
-// who signs people in, such as package orgs/signin, inside the unit that says so to the log. store.ErrNotFound: there is
-// no active user of that id.
+// StartSession starts a session of an active user who has not expired, and returns its token, which is kept nowhere. It asks
+// nobody: it is for who signs people in, such as package orgs/signin, inside the unit that says so to the log.
+// store.ErrNotFound: there is no such user of that id.
 func StartSession(ctx context.Context, tx *store.Tx, in NewSession) (s Session, token string, err error) {
 	if in.MFAVerifiedAt != nil {
 		if err := proved(ctx, tx, in.UserID, in.MFAVerifiedAt); err != nil {
@@ -29,7 +29,7 @@ func StartSession(ctx context.Context, tx *store.Tx, in NewSession) (s Session, 
 		}
 	}
 	u, err := users.Lock(ctx, tx, in.UserID) // so that who is suspended at this moment has no session that outlives it
-	if err == nil && u.State != rbac.Active {
+	if err == nil && (u.State != rbac.Active || u.Expired(tx.Now())) {
 		err = store.ErrNotFound
 	}
 	if err != nil {

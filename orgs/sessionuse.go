@@ -63,7 +63,7 @@ func sessionActor(ctx context.Context, tx *store.Tx, secret string) (s Session, 
 	}
 	a = audit.Actor{Type: audit.User, ID: s.UserID, Session: true, SessionID: s.ID, MFAAt: s.MFAVerifiedAt}
 	u, err := users.Get(ctx, tx, s.UserID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && u.State != rbac.Active {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (u.State != rbac.Active || u.Expired(tx.Now())) {
 		return s, a, 0, &AuthError{"session_expired", whyEnded}
 	} else if err != nil {
 		return s, a, 0, err

@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
@@ -21,10 +22,15 @@ type User struct {
 	Name          string     `json:"name"`
 	EmailVerified bool       `json:"email_verified"`
 	State         rbac.State `json:"status"` // active or suspended
+
+	ExpiresAt      *time.Time `json:"expires_at,omitempty"`       // from then on no credential of theirs is good; nil: never
+	HomeID         string     `json:"home_id,omitempty"`          // which of their organizations is shown where one is; "" is the oldest
+	PlatformRoleID string     `json:"platform_role_id,omitempty"` // see [PlatformRole]; "" is none
+	Priority       int64      `json:"priority,omitempty"`         // of their calls, where the host has a queue: the higher go first
 }
 
 var users = store.Define[User]("users", "usr",
-	store.Unique("email_key"), store.Index("created_at"))
+	store.Unique("email_key"), store.Index("created_at"), store.Index("platform_role_id"))
 
 // AuditResource is how the log names the user.
 func (u User) AuditResource() audit.Resource { return audit.Resource{Type: "user", ID: u.ID} }
@@ -120,10 +126,54 @@ type UserUpdate struct {
 	Email         *string     // the platform only
 	EmailVerified *bool       // the platform only
 	Status        *rbac.State // active or suspended; the platform only
+
+	// The platform only.
+	ExpiresAt    *time.Time // in the future; zero: never
+	Home         *string    // id of an organization of theirs; "": the oldest
+	PlatformRole *string    // id
+	Priority     *int64
 }
 
+// platformOnly says whether the update has what only the platform changes.
+func (in UserUpdate) platformOnly() bool {
+	in.Name = nil
+	return in != UserUpdate{}
+}
+
+// account changes what systems keep of a person that manage people over all organizations.
+func (in UserUpdate) account(ctx context.Context, tx *store.Tx, u *User) error {
+	if in.ExpiresAt != nil {
+		if u.ExpiresAt = nil; !in.ExpiresAt.IsZero() {
+			u.ExpiresAt = micros(in.ExpiresAt)
+		}
+		if err := inFuture("expires_at", u.ExpiresAt, tx.Now()); err != nil {
+			return err
+		}
+	}
+	if in.Home != nil && *in.Home != "" {
+		if _, err := rbac.Assignments.Find(ctx, tx, store.Eq("subject", u.ID), store.Eq("org_id", *in.Home), store.Eq("team_id", "")); err != nil {
+			return err
+		}
+	}
+	if in.PlatformRole != nil && *in.PlatformRole != "" {
+		if _, err := PlatformRoles.Lock(ctx, tx, *in.PlatformRole); err != nil { // so that it is not deleted at this moment
+			return err
+		}
+	}
+	if in.Priority != nil && *in.Priority < 0 {
+		return store.Invalid("priority", "range", "must not be negative")
+	}
+	set(&u.HomeID, in.Home)
+	set(&u.PlatformRoleID, in.PlatformRole)
+	set(&u.Priority, in.Priority)
+	return nil
+}
+
+// Expired says whether the account has ended by that time.
+func (u User) Expired(now time.Time) bool { return u.ExpiresAt != nil && !now.Before(*u.ExpiresAt) }
+
 // UpdateUser changes a user: the platform anything, people their own name. A suspended user's tokens and
-// keys are refused from the next request on, and sessions end for good. The last owner of an organization cannot be suspended, nor
+// keys are refused from the next request on, as are those of one who has expired, and sessions end for good. The last owner of an organization cannot be suspended, nor
 // their address become unverified: *store.ConflictError last_owner.
 func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.update", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
@@ -134,7 +184,7 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 		if !by.Sovereign() && (by.Type != audit.User || by.ID != u.ID) {
 			return audit.Change{}, store.ErrNotFound
 		}
-		if !by.Sovereign() && (in.Email != nil || in.EmailVerified != nil || in.Status != nil) {
+		if !by.Sovereign() && in.platformOnly() {
 			return audit.Change{}, &rbac.Denied{Code: "permission_denied", Action: "users.update", Resource: "user:" + u.ID,
 				Decision: rbac.Decision{MissingPermission: "users.update", Remedy: []string{"ask the operator of the platform"}}}
 		}
@@ -157,12 +207,15 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 		if err := oneOf("status", string(u.State), string(rbac.Active), string(rbac.Suspended)); err != nil {
 			return audit.Change{}, err
 		}
+		if err := in.account(ctx, tx, &u); err != nil {
+			return audit.Change{}, err
+		}
 		if was, is := before.counts(), u.counts(); was && !is {
 			if err := m.keepOwners(ctx, tx, u.ID); err != nil {
 				return audit.Change{}, err
 			}
 		}
-		if u.State != before.State {
+		if u.State != before.State || in.ExpiresAt != nil {
 			if err := stir(ctx, tx, u.ID); err != nil {
 				return audit.Change{}, err
 			}

@@ -76,6 +76,7 @@ func (g *Guard) explain(ctx context.Context, w world, st standing, b *bound, sub
 		st.trace(&d, r.TeamID, g.vocabulary.Name(a.action))
 	}
 	d.ID, d.Revision = g.store.NewID("dec"), revisionOf(st.chain)
+	g.tell(ctx, r, &d)
 	return d, a.failed
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
 )
@@ -21,7 +23,8 @@ type Guard struct {
 	opt        Options
 	memory     memory
 	live       freshness
-	matters    sync.Map // action to Matter
+	matters    sync.Map            // action to Matter
+	decisions  metric.Int64Counter // nil: nobody counts them
 
 	asTeam  actionSet // what a key may do as its team
 	editing actionSet // what no policy takes from an owner
@@ -61,6 +64,9 @@ func NewGuard(s *store.Store, o *Options) (*Guard, error) {
 	}
 	g := &Guard{store: s, log: audit.New(s, &o.Audit), vocabulary: v, opt: *o, editing: v.set(isPolicyEditing),
 		asTeam: v.set(func(action string) bool { return slices.Contains(teamActions, action) })}
+	if m := s.Telemetry().Meter(); m != nil {
+		g.decisions, _ = m.Int64Counter("orgkit.rbac.decisions", metric.WithUnit("{decision}"), metric.WithDescription("Decisions with their reasons, by how they ended"))
+	}
 	g.opt.Memory = o.Memory.orDefaults()
 	g.memory = memory{vocabulary: v, compile: RulesetOptions{Resolve: o.Resolve, Alarm: o.Alarm},
 		limit: g.opt.Memory.Organizations, loading: map[string]*loading{}, pinned: map[string]int{}}
@@ -342,7 +348,7 @@ func (g *Guard) authorize(ctx context.Context, tx *store.Tx, by audit.Actor, op 
 			return Decision{}, store.ErrNotFound
 		}
 	}
-	if by.Sovereign() || !locked && answers(ctx, op.Answer) {
+	if by.Sovereign() || !locked && answers(ctx, tx, op.Answer) {
 		return Decision{}, nil
 	}
 	st, err := g.stand(ctx, tx, chain, by.ID, locked)

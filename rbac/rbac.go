@@ -36,6 +36,12 @@
 // only if it grants nothing new. [Guard.Lint] finds what cannot do what it looks like. All of them ask the
 // rulesets that decide, and none has an opinion of its own.
 //
+// # OpenTelemetry
+//
+// Where store.Options.Telemetry says so each decision that has its reasons counts in orgkit.rbac.decisions, by orgkit.code
+// (allowed, or the code of the refusal), and is an event orgkit.decision of the span of its context. Answers from memory that
+// have none, as of [Principal.Allows], are not counted: the admissions of a gate are, by the gate.
+//
 // # Casbin
 //
 // Casbin evaluates; everything it is fed is compiled by this package. Its model has one matcher,

@@ -60,6 +60,14 @@ type Receipt struct {
 	mu      sync.Mutex
 	rev     Revision
 	changed map[string]bool // ids of what was changed
+	unit    pending
+}
+
+// pending is what a unit that runs has noted up to now: it counts inside of it.
+type pending struct {
+	tx      *store.Tx
+	rev     Revision
+	changed map[string]bool
 }
 
 type receiptKey struct{}
@@ -77,6 +85,29 @@ func (r *Receipt) Revision() Revision {
 	return maps.Clone(r.rev)
 }
 
+// Within is what the revision will be when the unit of tx is committed; empty if it has changed nothing.
+func (r *Receipt) Within(tx *store.Tx) Revision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rev := maps.Clone(r.rev)
+	if r.unit.tx == tx {
+		for orgID, revision := range r.unit.rev {
+			rev[orgID] = max(revision, rev[orgID])
+		}
+	}
+	return rev
+}
+
+func (r *Receipt) noteWithin(tx *store.Tx, orgID string, revision int64, resource string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unit.tx != tx {
+		r.unit = pending{tx, Revision{}, map[string]bool{}}
+	}
+	r.unit.rev[orgID] = max(revision, r.unit.rev[orgID])
+	r.unit.changed[resource] = true
+}
+
 func (r *Receipt) note(orgID string, revision int64, resource string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,15 +115,15 @@ func (r *Receipt) note(orgID string, revision int64, resource string) {
 	r.changed[resource] = true
 }
 
-// answers says whether the context is that of a change of the resource, which was committed.
-func answers(ctx context.Context, resource string) bool {
+// answers says whether the context is that of a change of the resource, which was committed or is a part of the unit.
+func answers(ctx context.Context, tx *store.Tx, resource string) bool {
 	r, ok := ctx.Value(receiptKey{}).(*Receipt)
 	if !ok || resource == "" {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.changed[resource]
+	return r.changed[resource] || r.unit.tx == tx && r.unit.changed[resource]
 }
 
 // bump re-reads the scope, since fn may have written it.
@@ -132,6 +163,7 @@ func Stir(ctx context.Context, tx *store.Tx, subject string) (orgIDs []string, e
 // announce notes the new revision for whoever asked to know, and tells all processes.
 func announce(ctx context.Context, tx *store.Tx, orgID string, revision int64, e audit.Event) {
 	if r, ok := ctx.Value(receiptKey{}).(*Receipt); ok {
+		r.noteWithin(tx, orgID, revision, e.ResourceID)
 		tx.AfterCommit(func() { r.note(orgID, revision, e.ResourceID) })
 	}
 	tx.Notify(Changed{OrgID: orgID, Revision: revision, Resource: e.ResourceType, ID: e.ResourceID}.word())

@@ -53,6 +53,7 @@ type Store struct {
 	feed   feed
 
 	sequential bool
+	telemetry  Telemetry
 }
 
 // Options of a [Store]. The zero value, and nil, are ready for production.
@@ -66,6 +67,9 @@ type Options struct {
 	Tries int
 	// Wrap puts something around the driver: a recorder, or a fault for tests. Nil is nothing.
 	Wrap func(Driver) Driver
+	// Telemetry is told what the rooms over the store do, as by otel.GetTracerProvider() and otel.GetMeterProvider();
+	// the zero one tells nobody. See docs of the rooms for what there is: gate, billing, rbac, jobs.
+	Telemetry Telemetry
 }
 
 // New returns a store over a driver. The store owns the driver and closes it.
@@ -91,6 +95,7 @@ func New(d Driver, o *Options) *Store {
 	if o.Wrap != nil {
 		s.driver = o.Wrap(d)
 	}
+	s.telemetry = o.Telemetry
 	return s
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/memory"
 )
 
@@ -37,14 +38,14 @@ type door struct {
 
 const gateModel = "gpt-4o"
 
-func newDoor(ctx context.Context, o billing.MeteringOptions) (d *door, err error) {
+func newDoor(ctx context.Context, s *store.Store, o billing.MeteringOptions) (d *door, err error) {
 	models, err := billing.NewCatalogue(billing.Model{ID: gateModel, Aliases: []string{"gpt"}, Provider: "openai", MaxOutputTokens: 4096,
 		Price: &billing.Price{InputPerMillion: decimal.RequireFromString("2.5"), OutputPerMillion: decimal.RequireFromString("10")}})
 	if err != nil {
 		return nil, err
 	}
 	d = &door{as: audit.WithActor(ctx, audit.PlatformAdmin())}
-	if d.m, err = orgs.New(memory.New(nil), &orgs.Options{Catalogue: models, Metering: o}); err != nil {
+	if d.m, err = orgs.New(s, &orgs.Options{Catalogue: models, Metering: o}); err != nil {
 		return nil, err
 	}
 	d.gate = gate.New(d.m)
@@ -99,7 +100,7 @@ func (d *door) key(limits bool) (secret string, err error) {
 
 func benchGate(ctx context.Context, b *bench) error {
 	b.begin("gate: admissions")
-	d, err := newDoor(ctx, billing.MeteringOptions{Off: true})
+	d, err := newDoor(ctx, memory.New(nil), billing.MeteringOptions{Off: true})
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func benchGate(ctx context.Context, b *bench) error {
 
 // benchMetered is the same where an event is kept of each call. More calls than the database takes events would wait for it.
 func benchMetered(ctx context.Context, b *bench, call gate.Call, used billing.Usage) error {
-	d, err := newDoor(ctx, billing.MeteringOptions{Flush: time.Hour})
+	d, err := newDoor(ctx, memory.New(nil), billing.MeteringOptions{Flush: time.Hour})
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
+	"github.com/orgkit/orgkit/orgs/httpapi/pages"
 	"github.com/orgkit/orgkit/orgs/httpapi/rest"
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
@@ -70,6 +73,7 @@ func main() {
 	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
 		"empty: beside an SQLite database, and none for others")
 	flag.StringVar(&o.pprof, "pprof", "", "address for net/http/pprof, which is for nobody else: as 127.0.0.1:6060")
+	flag.BoolVar(&o.logRequests, "log-requests", false, "log every request, by its id")
 	flag.Parse()
 	if *auditKey == "new" {
 		secret, public, err := audit.NewKey("orgkit-gateway")
@@ -92,7 +96,7 @@ func main() {
 // options are the flags.
 type options struct {
 	addr, db, adminKey, auditKey, pprof, journal, url string
-	demo                                              bool
+	demo, logRequests                                 bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -150,6 +154,9 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 			return err
 		}
 		defer profiles.Close()
+	}
+	if o.logRequests {
+		h = logRequests(log, h)
 	}
 	var running sync.WaitGroup
 	server := &http.Server{Handler: inFlight(&running, h), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
@@ -272,8 +279,8 @@ func (o *options) openJournal() (*billing.Journal, error) {
 	return j, err
 }
 
-// nativeHandler is the native dialect, with the paths by which people sign in before it where there is a key that second
-// factors are sealed with.
+// nativeHandler is the native dialect. Where there is a key that second factors are sealed with, the paths by which people
+// sign in are before it, and the pages that mailed links lead to.
 func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
 	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
 	if err != nil {
@@ -281,7 +288,7 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	}
 	offered := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
 	if p.sealer.Ready() {
-		offered.SSOURL = o.url + "/sso"
+		offered.SSOURL, offered.Others = o.url+"/sso", sessions.Operations()
 	}
 	native, err := rest.New(p.Manager, offered)
 	if err != nil || !p.sealer.Ready() {
@@ -291,7 +298,25 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	entrance, err := sessions.New(service, native, &sessions.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted})
+	if err != nil {
+		return nil, err
+	}
+	return pages.New(entrance, nil)
+}
+
+// mountDialects mounts those of other systems, each at its own paths.
+func mountDialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
+	tree, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
+		mux.Handle(path, tree)
+	}
+	flat, err := opengatellm.New(m, &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	mux.Handle("/v1/admin/", flat)
+	return err
 }
 
 // singleSignOn serves browsers that sign in by the identity provider of an organization.
@@ -341,6 +366,9 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		for _, path := range proxy.Paths() {
 			mux.Handle("/v1/"+path, plane)
 		}
+	}
+	if err := mountDialects(mux, m, o, trusted, log); err != nil {
+		return nil, err
 	}
 	mux.Handle("/", native)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

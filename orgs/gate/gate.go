@@ -40,6 +40,12 @@
 // the database cannot be reached. After each change of an organization its keys are read again when they are used next, and
 // each key once a minute anyway. Budgets are never overspent, however late a process hears of anything: see billing.
 //
+// # OpenTelemetry
+//
+// Where store.Options.Telemetry says so each admission is a span orgkit.gate.admit within that of the context, and counts in
+// the histogram orgkit.gate.admit.duration (seconds), by orgkit.code: admitted, or the code of the [Denied]. The span names the
+// model, the decision, the organization, team and key by their ids, and never a secret.
+//
 // # In front of a proxy
 //
 // Package orgs/gate/proxy does all of this for an HTTP handler that forwards requests to an AI vendor: it reads what is asked
@@ -67,13 +73,16 @@ type Gate struct {
 	keys keys
 
 	useKey, use rbac.Action
+
+	work *store.Work // admissions, as OpenTelemetry hears of them; nil: it does not
 }
 
 const useModels = "models.use"
 
 // New returns a gate over the manager's organizations and model catalogue.
 func New(m *orgs.Manager) *Gate {
-	return &Gate{m: m, useKey: m.Action("api_keys.use"), use: m.Action(useModels)}
+	return &Gate{m: m, useKey: m.Action("api_keys.use"), use: m.Action(useModels),
+		work: m.Store().Telemetry().Work("orgkit.gate.admit", "How long it took to admit or refuse a call")}
 }
 
 // Call is an AI request before it is made.
@@ -113,6 +122,13 @@ func (g *Gate) Admit(ctx context.Context, c Call) (*Admission, error) {
 }
 
 func (g *Gate) admit(ctx context.Context, c *Call, a *Admission) (*Admission, error) {
+	if g.work != nil {
+		return g.admitTold(ctx, c, a)
+	}
+	return g.answer(ctx, c, a)
+}
+
+func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, error) {
 	if err := ctx.Err(); err != nil { // nobody waits for the answer
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 
 // Fallback serves a mux and answers for what it does not serve: an unknown path is 404 and a wrong
 // method 405 with Allow, as problems instead of plain text.
-func Fallback(mux *http.ServeMux) http.Handler {
+func Fallback(mux *http.ServeMux, o *Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
@@ -18,9 +18,9 @@ func Fallback(mux *http.ServeMux) http.Handler {
 		switch probe.status {
 		case http.StatusMethodNotAllowed:
 			w.Header()["Allow"] = probe.header["Allow"]
-			Write(w, r, NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path has other methods"))
+			o.write(w, r, NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path has other methods"))
 		case http.StatusNotFound:
-			Write(w, r, NewProblem(http.StatusNotFound, "not_found", "there is no such path"))
+			o.write(w, r, NewProblem(http.StatusNotFound, "not_found", "there is no such path"))
 		default: // a redirect to the clean path
 			h.ServeHTTP(w, r)
 		}

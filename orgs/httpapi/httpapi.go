@@ -53,6 +53,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Fail is told of every error that the caller is not: those of the database and of the program.
 	Fail func(r *http.Request, err error)
+	// Render writes a problem in the shape of a dialect; nil is [Write].
+	Render func(w http.ResponseWriter, r *http.Request, p Problem)
 	// NativeURL is where clients reach the native dialect, without its /v1: the links of problems begin with it. "" leaves
 	// their paths.
 	NativeURL string
@@ -62,6 +64,15 @@ func (o *Options) fail(r *http.Request, err error) {
 	if o != nil && o.Fail != nil {
 		o.Fail(r, err)
 	}
+}
+
+// write renders a problem.
+func (o *Options) write(w http.ResponseWriter, r *http.Request, p Problem) {
+	if o != nil && o.Render != nil {
+		o.Render(w, r, p)
+		return
+	}
+	Write(w, r, p)
 }
 
 // Actor authenticates every request before anything is looked up, and puts the actor into its
@@ -108,8 +119,10 @@ func requestID(r *http.Request) string {
 	}
 	var b [15]byte
 	rand.Read(b[:])
-	return "req_" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	return string(lowerBase32.AppendEncode([]byte("req_"), b[:]))
 }
+
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
 
 // ClientIP is the address of the client: the peer's, or, when the peer is a trusted proxy, the
 // rightmost address of X-Forwarded-For that is none. What cannot be read is the zero Addr.
@@ -125,6 +138,9 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	proxy := func(a netip.Addr) bool {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	if !proxy(ip) {
+		return ip
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && proxy(ip); i-- {

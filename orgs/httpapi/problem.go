@@ -158,6 +158,8 @@ func Classify(err error) Problem {
 			status = http.StatusGone
 		case conflict.Code == "version_mismatch":
 			status = http.StatusPreconditionFailed
+		case conflict.Code == "idempotency_mismatch":
+			status = http.StatusUnprocessableEntity
 		}
 		p := NewProblem(status, conflict.Code, conflict.Message)
 		p.ExistingID = conflict.ID
@@ -286,7 +288,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error, o *Options) {
 	if o != nil {
 		p = p.LinkedTo(o.NativeURL)
 	}
-	Write(w, r, p)
+	o.write(w, r, p)
 }
 
 // Internal says whether the host should hear of the error behind the problem.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,16 +15,19 @@ func RateHeaders(h http.Header, r billing.Rate) {
 	if r.Window == 0 {
 		return
 	}
-	bucket, after, window := r.LimitID+"."+string(r.Measure), Seconds(r.Reset), Seconds(r.Window)
-	h.Set("X-RateLimit-Limit", strconv.FormatInt(r.Limit, 10))
-	h.Set("X-RateLimit-Remaining", strconv.FormatInt(r.Remaining, 10))
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(r.ResetAt.Unix(), 10))
-	h.Set("X-RateLimit-Reset-After", strconv.FormatInt(after, 10))
-	h.Set("X-RateLimit-Bucket", bucket)
-	h.Set("X-RateLimit-Policy", fmt.Sprintf("%d;w=%d", r.Limit, window))
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", bucket, r.Limit, window))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", bucket, r.Remaining, after))
+	bucket, after, window := r.LimitID+"."+string(r.Measure), Seconds(r.Reset), strconv.FormatInt(Seconds(r.Window), 10)
+	limit, left, reset := strconv.FormatInt(r.Limit, 10), strconv.FormatInt(r.Remaining, 10), strconv.FormatInt(after, 10)
+	quoted := strconv.Quote(bucket)
+	values := [...]string{limit, left, strconv.FormatInt(r.ResetAt.Unix(), 10), reset, bucket, limit + ";w=" + window,
+		quoted + ";q=" + limit + ";w=" + window, quoted + ";r=" + left + ";t=" + reset}
+	for i, name := range rateHeaders {
+		h[name] = values[i : i+1 : i+1]
+	}
 }
+
+// rateHeaders are in the form in which a [http.Header] has them.
+var rateHeaders = [...]string{"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "X-Ratelimit-Reset-After", "X-Ratelimit-Bucket", "X-Ratelimit-Policy",
+	"Ratelimit-Policy", "Ratelimit"}
 
 // Seconds are whole seconds, rounded up, as Retry-After has them (RFC 9110, 10.2.3).
 func Seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

@@ -68,7 +68,7 @@ func (s *Service) signIn(ctx context.Context, in Credentials) (out SignedIn, err
 	if err != nil {
 		return out, err
 	}
-	if why := p.refuses(is); why != "" {
+	if why := p.refuses(is, s.store.Now()); why != "" {
 		s.failed(ctx, p, "sessions.create", why)
 		return out, errWrong
 	}
@@ -86,7 +86,7 @@ func (s *Service) signIn(ctx context.Context, in Credentials) (out SignedIn, err
 }
 
 // refuses says in a word why somebody is not let in, "" for not at all.
-func (p person) refuses(right bool) string {
+func (p person) refuses(right bool, now time.Time) string {
 	switch {
 	case !p.known:
 		return "unknown_address"
@@ -96,6 +96,8 @@ func (p person) refuses(right bool) string {
 		return "wrong_password"
 	case p.State != rbac.Active:
 		return "user_suspended"
+	case p.Expired(now):
+		return "user_expired"
 	}
 	return ""
 }

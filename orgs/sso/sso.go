@@ -166,7 +166,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 			h.route("GET", "/{org}"+d.DescribePath(), h.described(d))
 		}
 	}
-	return httpapi.Fallback(h.mux), nil
+	return httpapi.Fallback(h.mux, h.edge), nil
 }
 
 // route serves whoever calls.

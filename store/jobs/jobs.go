@@ -40,6 +40,11 @@
 // A job belongs to an organization, or to none (""). What reads or changes dead letters and schedules
 // takes the organization, and finds nothing of another one.
 //
+// # OpenTelemetry
+//
+// Where store.Options.Telemetry says so each attempt is a span orgkit.jobs.attempt, which the handler's context carries, and
+// counts in the histogram orgkit.jobs.attempt.duration (seconds), by orgkit.job.kind and, where it failed, error.type.
+//
 // # Rejected
 //
 // An external queue: it knows nothing of the unit that enqueues. A state column: a waiting job and a

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -21,6 +23,8 @@ type Worker struct {
 	lease       time.Duration
 	poll        time.Duration
 	grace       time.Duration
+
+	attempts *store.Work // as OpenTelemetry hears of them
 
 	kinds []*kind
 	mu    sync.Mutex
@@ -48,7 +52,7 @@ func NewWorker(s *store.Store, o *Options) *Worker {
 	if o == nil {
 		o = &Options{}
 	}
-	w := &Worker{store: s, log: o.Log, concurrency: o.Concurrency, lease: o.Lease, poll: o.Poll, grace: o.Grace}
+	w := &Worker{store: s, attempts: s.Telemetry().Work("orgkit.jobs.attempt", "How long an attempt at a job took"), log: o.Log, concurrency: o.Concurrency, lease: o.Lease, poll: o.Poll, grace: o.Grace}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
@@ -225,8 +229,11 @@ func (w *Worker) look(ctx context.Context) (v view, err error) {
 
 // attempt runs a job that was claimed and settles it. The error is that of the handler, or of the store.
 // With extend the lease is extended meanwhile, by another goroutine.
-func (w *Worker) attempt(ctx context.Context, h *held, extend bool) error {
+func (w *Worker) attempt(ctx context.Context, h *held, extend bool) (err error) {
 	job := h.row.job()
+	ctx, piece := w.attempts.Begin(ctx)
+	piece.Note(attribute.String("orgkit.job.id", h.row.ID), attribute.String("orgkit.organization_id", h.row.OrgID), attribute.Int64("orgkit.job.attempt", h.row.Attempt))
+	defer func() { piece.End(err, attribute.String("orgkit.job.kind", h.row.Kind)) }()
 	job.held = h
 	within, end := context.WithCancelCause(ctx)
 	defer end(nil)

@@ -33,27 +33,32 @@ var (
 // ORGKIT_REQUIRE_POSTGRES set, fails.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	server(t)
+	return database(t, "")
+}
+
+const serverVariable = "ORGKIT_POSTGRES"
+
+// server finds or starts the server.
+func server(t testing.TB) {
+	t.Helper()
 	serverOnce.Do(func() {
-		if serverDSN = os.Getenv("ORGKIT_POSTGRES"); serverDSN == "" {
+		if serverDSN = os.Getenv(serverVariable); serverDSN == "" {
 			serverDSN, serverErr = startServer()
 		}
 	})
 	if serverErr != nil {
 		without(t, serverErr)
 	}
+}
+
+// database returns the DSN of a database that is made in this way, and dropped with the test.
+func database(t testing.TB, how string) string {
+	t.Helper()
 	name := fmt.Sprintf("orgkit_test_%d_%d", os.Getpid(), databases.Add(1))
-	admin, err := sql.Open("pgx", serverDSN)
-	require.NoError(t, err)
-	defer admin.Close()
-	_, err = admin.Exec("CREATE DATABASE " + name)
-	require.NoError(t, err)
+	require.NoError(t, execute("CREATE DATABASE "+name+how))
 	t.Cleanup(func() {
-		admin, err := sql.Open("pgx", serverDSN)
-		if err == nil {
-			defer admin.Close()
-			_, err = admin.Exec("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)")
-		}
-		if err != nil {
+		if err := execute("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("drop test database: %v", err)
 		}
 	})
@@ -61,6 +66,17 @@ func Postgres(t testing.TB) string {
 	require.NoError(t, err)
 	u.Path = "/" + name
 	return u.String()
+}
+
+// execute has the server execute a statement outside of the databases of tests.
+func execute(statement string) error {
+	admin, err := sql.Open("pgx", serverDSN)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	_, err = admin.Exec(statement)
+	return err
 }
 
 // without ends a test for which there is no server.
@@ -90,7 +106,8 @@ func binDir() (string, error) {
 
 // startServer starts a server that ends with this process.
 func startServer() (string, error) {
-	s, err := newServer("fsync=off", "full_page_writes=off") // it has to outlive programs that write to it, not the machine
+	// It has to outlive programs that write to it, not the machine.
+	s, err := newServer("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "autovacuum=off")
 	if err != nil {
 		return "", err
 	}

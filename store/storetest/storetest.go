@@ -8,7 +8,6 @@ package storetest
 import (
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -95,11 +94,9 @@ func Open(t testing.TB, name string, o store.Options) *store.Store {
 		o.Wrap = Twice
 		s = memory.New(&memory.Options{Store: o, WriterTimeout: writerTimeout})
 	case "sqlite":
-		s, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), &sqlite.Options{
-			Store: o, WriterTimeout: writerTimeout, Migrations: map[string]fs.FS{"storetest": schema(sqliteSchema)}})
+		s, err = sqlite.Open(t.Context(), copySQLite(t), &sqlite.Options{Store: o, WriterTimeout: writerTimeout, Migrations: sqliteTables()})
 	case "postgres":
-		s, err = postgres.Open(t.Context(), Postgres(t), &postgres.Options{
-			Store: o, Migrations: map[string]fs.FS{"storetest": schema(postgresSchema)}})
+		s, err = postgres.Open(t.Context(), copyPostgres(t), &postgres.Options{Store: o, Migrations: postgresTables()})
 	default:
 		t.Fatalf("no store is named %q", name)
 	}

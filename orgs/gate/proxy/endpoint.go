@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/orgkit/orgkit/billing"
@@ -44,9 +44,9 @@ func (q *question) features(e *endpoint) (list []string, images int64) {
 	if e.feature != "" {
 		list = append(list, e.feature)
 	}
-	searches, calls := set(q.fields["web_search_options"]), set(q.fields["functions"])
+	searches, calls := set(q.fields.get("web_search_options")), set(q.fields.get("functions"))
 	for _, field := range []string{"tools", "plugins"} {
-		raw := q.fields[field]
+		raw := q.fields.get(field)
 		if !set(raw) {
 			continue
 		}
@@ -62,8 +62,8 @@ func (q *question) features(e *endpoint) (list []string, images int64) {
 		list = append(list, searchFeature)
 	}
 	for _, field := range []string{"messages", "system"} {
-		raw := q.fields[field]
-		if !bytes.Contains(raw, []byte("image")) && !bytes.Contains(raw, []byte(`\u`)) {
+		raw := q.fields.get(field)
+		if !strings.Contains(raw, "image") && !strings.Contains(raw, `\u`) {
 			continue // no part of it can be one
 		}
 		for _, t := range texts(raw, "type") {
@@ -79,14 +79,14 @@ func (q *question) features(e *endpoint) (list []string, images int64) {
 }
 
 // set says whether a value says anything.
-func set(raw json.RawMessage) bool {
-	return len(raw) > 0 && !slices.Contains([]string{"null", "[]", "{}", "false", `""`}, string(raw))
+func set(raw string) bool {
+	return len(raw) > 0 && !slices.Contains([]string{"null", "[]", "{}", "false", `""`}, raw)
 }
 
 // onlySearches says whether all tools of the list are those of the vendor for searching the web.
-func onlySearches(raw json.RawMessage) bool {
+func onlySearches(raw string) bool {
 	var tools []map[string]json.RawMessage
-	if json.Unmarshal(raw, &tools) != nil {
+	if json.Unmarshal([]byte(raw), &tools) != nil {
 		return false
 	}
 	for _, t := range tools {
@@ -100,8 +100,8 @@ func onlySearches(raw json.RawMessage) bool {
 
 // texts are those of all members of these names, however deep they are and how often they come: which of two the
 // upstream takes is not known.
-func texts(raw json.RawMessage, names ...string) (found []string) {
-	d := json.NewDecoder(bytes.NewReader(raw))
+func texts(raw string, names ...string) (found []string) {
+	d := json.NewDecoder(strings.NewReader(raw))
 	type level struct {
 		object, value bool // value: what follows is one
 		name          string
@@ -141,25 +141,25 @@ func texts(raw json.RawMessage, names ...string) (found []string) {
 
 // number reads a whole number that may be missing.
 func (q *question) number(field string) (int64, error) {
-	raw := q.fields[field]
-	if len(raw) == 0 || string(raw) == "null" {
+	raw := q.fields.get(field)
+	if raw == "" || raw == "null" {
 		return 0, nil
 	}
-	var n int64
-	if json.Unmarshal(raw, &n) != nil || n < 0 {
+	n, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil || n < 0 {
 		return 0, store.Invalid(field, "type", "must be a whole number that is not negative")
 	}
 	return n, nil
 }
 
 // flag reads a truth that may be missing.
-func (q *question) flag(field string) (is bool, err error) {
-	raw := q.fields[field]
-	if len(raw) == 0 || string(raw) == "null" {
+func (q *question) flag(field string) (bool, error) {
+	raw := q.fields.get(field)
+	switch raw {
+	case "", "null", "false":
 		return false, nil
+	case "true":
+		return true, nil
 	}
-	if json.Unmarshal(raw, &is) != nil {
-		return false, store.Invalid(field, "type", "must be true or false")
-	}
-	return is, nil
+	return false, store.Invalid(field, "type", "must be true or false")
 }

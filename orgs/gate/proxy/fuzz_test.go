@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,7 +30,7 @@ func FuzzRead(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			out := q.forward(r, &gate.Admission{Model: &billing.Model{ID: "resolved"}, MaxOutputTokens: 7})
+			out := q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "resolved"}, MaxOutputTokens: 7})
 			sent, err := io.ReadAll(out.Body)
 			require.NoError(t, err)
 			require.EqualValues(t, len(sent), out.ContentLength)
@@ -47,10 +48,47 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// TestADeepBodyIsRefused has what goes down a level for each bracket not go down for ever.
+func TestADeepBodyIsRefused(t *testing.T) {
+	for _, body := range []string{strings.Repeat(`{"a":`, 10_001) + "1" + strings.Repeat("}", 10_001), strings.Repeat("[", 32<<20), `{"a":"` + strings.Repeat("[", 20_000)} {
+		_, is := readFields(body)
+		require.False(t, is)
+	}
+	list, is := readFields(`{"a":"` + strings.Repeat("[{", 20_000) + `","b":[]}`)
+	require.True(t, is, "of brackets in a text there may be any number")
+	require.Equal(t, "[]", list.get("b"))
+}
+
+// FuzzFields holds that an object is read as encoding/json reads it.
+func FuzzFields(f *testing.F) {
+	for _, seed := range []string{`{"a":1,"b":[{"a":2}],"a":"\u00e4\ud800"}`, ` {"\u0061" : null , "" : -0.1e+5 } `, `[1]`, `{"a":01}`, `{"a":"\x"}`, "{\"a\":\"\n\"}", `{"a":1}x`, `{`, "{\"\xff\":1}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var want map[string]json.RawMessage
+		err := json.Unmarshal([]byte(text), &want)
+		got, is := readFields(text)
+		require.Equal(t, err == nil && want != nil && utf8.ValidString(text), is, text)
+		if !is {
+			return
+		}
+		require.Len(t, got, len(want))
+		for name, raw := range want {
+			require.Equal(t, string(raw), got.get(name))
+			var word string
+			if raw[0] == '"' {
+				require.NoError(t, json.Unmarshal(raw, &word))
+			}
+			require.Equal(t, word, got.text(name))
+		}
+	})
+}
+
 // FuzzStream holds that how a stream is cut into pieces makes no difference.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n"), uint8(3))
 	f.Add([]byte("event: a\r\ndata: {\"type\":\"message_delta\",\ndata: \"usage\":{\"output_tokens\":2}}\r\n\r\nx"), uint8(1))
+	f.Add([]byte("data: {\"choices\":[{}]}\r\n\r\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\r\n\r\n"), uint8(0))
 	f.Fuzz(func(t *testing.T, text []byte, size uint8) {
 		for _, read := range []func(*metered, []byte) bool{chunkOpenAI, chunkAnthropic} {
 			run := func(size int) (string, metered) {

@@ -80,15 +80,16 @@ func (m *meter) release(mode int) {
 
 // private says of a header of the upstream that it is about the account of the host, or would contradict what is said here.
 func private(name string) bool {
-	name = strings.ToLower(name)
-	for _, prefix := range []string{"x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "anthropic-organization-id", "openai-organization", "openai-project",
-		"set-cookie", "x-request-id", "www-authenticate", "retry-after-ms", "connection", "transfer-encoding", "strict-transport-security", "alt-svc"} {
-		if strings.HasPrefix(name, prefix) {
+	for _, prefix := range hostly {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
 	return false
 }
+
+var hostly = []string{"X-Ratelimit-", "Ratelimit", "Anthropic-Ratelimit-", "Anthropic-Organization-Id", "Openai-Organization", "Openai-Project",
+	"Set-Cookie", "X-Request-Id", "Www-Authenticate", "Retry-After-Ms", "Connection", "Transfer-Encoding", "Strict-Transport-Security", "Alt-Svc"}
 
 // Write implements http.ResponseWriter.
 func (m *meter) Write(b []byte) (int, error) {

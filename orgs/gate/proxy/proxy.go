@@ -191,7 +191,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 	}
 	defer cancel()
 	m.patience()
-	h.next.ServeHTTP(m, q.forward(r.WithContext(context.WithValue(ctx, callKey{}, &Call{adm, name, q.stream})), adm))
+	h.next.ServeHTTP(m, q.forward(context.WithValue(ctx, callKey{}, &Call{adm, name, q.stream}), r, adm))
 	m.ended = true
 }
 

@@ -1,10 +1,9 @@
 package proxy
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ import (
 type question struct {
 	endpoint *endpoint
 	call     gate.Call
-	fields   map[string]json.RawMessage // of the body: of two of one name the last one, and so is the upstream told
+	fields   fields // of the body
 	stream   bool
 	asked    bool   // the client wants to be told what its stream has used
 	longest  string // the field that says how long an answer may be
@@ -36,15 +35,17 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 		return nil, err
 	}
 	q := &question{endpoint: e}
-	if err := json.Unmarshal(body, &q.fields); err != nil || q.fields == nil {
+	var is bool
+	if q.fields, is = readFields(string(body)); !is {
 		return nil, store.Invalid("body", "syntax", "must be a JSON object")
 	}
-	for name := range q.fields {
+	for i := range q.fields {
+		name := q.fields[i].name
 		if lower := strings.ToLower(name); lower != name && slices.Contains(meant, lower) {
 			return nil, store.Invalid(lower, "pattern", "must be written in lower case")
 		}
 	}
-	if json.Unmarshal(q.fields["model"], &q.call.Model) != nil || q.call.Model == "" {
+	if q.call.Model = q.fields.text("model"); q.call.Model == "" {
 		return nil, store.Invalid("model", "required", "must be the name of a model")
 	}
 	if q.stream, err = q.flag("stream"); err != nil {
@@ -92,59 +93,44 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 }
 
 // forward is the request that the next handler gets.
-func (q *question) forward(r *http.Request, adm *gate.Admission) *http.Request {
-	q.put("model", adm.Model.ID)
+func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admission) *http.Request {
+	q.fields.put("model", adm.Model.ID)
 	if q.longest != "" {
 		for _, field := range q.endpoint.longest {
-			delete(q.fields, field)
+			q.fields.remove(field)
 		}
 		if adm.MaxOutputTokens > 0 {
-			q.put(q.longest, adm.MaxOutputTokens)
+			q.fields.put(q.longest, adm.MaxOutputTokens)
 		}
 	}
 	if q.stream && q.endpoint.ask {
 		var options map[string]json.RawMessage
-		_ = json.Unmarshal(q.fields["stream_options"], &options) // what is none is replaced
+		_ = json.Unmarshal([]byte(q.fields.get("stream_options")), &options) // what is none is replaced
 		q.asked = string(options["include_usage"]) == "true"
 		if options == nil {
 			options = map[string]json.RawMessage{}
 		}
 		options["include_usage"] = json.RawMessage("true")
-		q.put("stream_options", options)
+		q.fields.put("stream_options", options)
 	}
-	body := q.body()
-	out := r.Clone(r.Context())
-	for _, name := range []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Content-Encoding",
-		"Openai-Organization", "Openai-Project"} {
-		out.Header.Del(name)
+	body := q.fields.object()
+	out, url := r.WithContext(ctx), *r.URL
+	url.RawQuery = "" // it says nothing that was looked at
+	out.URL, out.Header = &url, make(http.Header, len(r.Header)+1)
+	for name, values := range r.Header {
+		if !slices.Contains(withheld, name) {
+			out.Header[name] = slices.Clone(values)
+		}
 	}
-	out.URL.RawQuery = ""                         // it says nothing that was looked at
-	out.Header.Set("Accept-Encoding", "identity") // what was used is read in the answer
-	out.Header.Set("Content-Type", "application/json")
-	out.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	out.ContentLength, out.TransferEncoding = int64(len(body)), nil
-	out.Body = io.NopCloser(bytes.NewReader(body))
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	set := [...]string{"identity", "application/json", strconv.Itoa(len(body))}
+	out.Header["Accept-Encoding"] = set[0:1:1] // what was used is read in the answer
+	out.Header["Content-Type"], out.Header["Content-Length"] = set[1:2:2], set[2:3:3]
+	out.ContentLength, out.TransferEncoding, out.Trailer = int64(len(body)), nil, nil
+	out.Body = io.NopCloser(strings.NewReader(body))
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 	return out
 }
 
-func (q *question) put(field string, value any) {
-	q.fields[field], _ = json.Marshal(value) // a text, a number, or what was read as JSON
-}
-
-// body is the object of the fields, each once, whose values are as they were sent.
-func (q *question) body() []byte {
-	size := 2
-	for name, raw := range q.fields {
-		size += len(name) + len(raw) + 4
-	}
-	b := append(make([]byte, 0, size), '{')
-	for i, name := range slices.Sorted(maps.Keys(q.fields)) {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		quoted, _ := json.Marshal(name)
-		b = append(append(append(b, quoted...), ':'), q.fields[name]...)
-	}
-	return append(b, '}')
-}
+// withheld are the headers of the client that are not passed on.
+var withheld = []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded",
+	"Content-Encoding", "Content-Length", "Content-Type", "Openai-Organization", "Openai-Project"}

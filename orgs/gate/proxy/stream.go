@@ -14,6 +14,7 @@ type metered struct {
 
 	event []byte // as far as it has come
 	long  bool   // it is too long to be read, and passes as it comes
+	begun bool   // its last line has something in it, as far as that has come
 
 	usage  billing.Usage
 	told   bool  // usage is all that there is to tell
@@ -35,17 +36,23 @@ func (s *metered) Write(b []byte) (int, error) {
 			line = b[:len(line)+1]
 		}
 		b = rest
+		if len(bytes.TrimRight(line, "\r\n")) > 0 {
+			s.begun = true
+		}
+		last := whole && !s.begun // an empty line ends the event
+		if whole {
+			s.begun = false
+		}
 		if s.long {
 			if _, err := s.to.Write(line); err != nil {
 				return 0, err
 			}
-			s.long = !(whole && len(bytes.TrimRight(line, "\r\n")) == 0)
+			s.long = !last
 			continue
 		}
-		begin := len(s.event) == 0 || s.event[len(s.event)-1] == '\n'
 		s.event = append(s.event, line...)
 		switch {
-		case whole && begin && len(bytes.TrimRight(line, "\r\n")) == 0:
+		case last:
 			if err := s.pass(); err != nil {
 				return 0, err
 			}

@@ -3,6 +3,9 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/orgkit/orgkit/billing"
 )
@@ -30,13 +33,21 @@ func sane(u billing.Usage) (billing.Usage, bool) {
 }
 
 func usedOpenAI(answer []byte) (billing.Usage, bool) {
-	var a struct {
-		Usage *openAI `json:"usage"`
-	}
-	if json.Unmarshal(answer, &a) != nil {
+	var u *openAI
+	if !usageOf(answer, &u) {
 		return billing.Usage{}, false
 	}
-	return a.Usage.usage()
+	return u.usage()
+}
+
+// usageOf reads that member of a whole answer, and nothing of the rest of it but that it is JSON.
+func usageOf(answer []byte, usage any) bool {
+	text := unsafe.String(unsafe.SliceData(answer), len(answer)) // which nobody changes or keeps
+	if !valid(text) {
+		return false
+	}
+	member := gjson.Get(text, "usage")
+	return member.Exists() && json.Unmarshal([]byte(member.Raw), usage) == nil
 }
 
 // usedImages counts the images that came, and the tokens of models that are paid by those.
@@ -73,13 +84,11 @@ func (u *anthropic) usage() (billing.Usage, bool) {
 }
 
 func usedAnthropic(answer []byte) (billing.Usage, bool) {
-	var a struct {
-		Usage *anthropic `json:"usage"`
-	}
-	if json.Unmarshal(answer, &a) != nil {
+	var u *anthropic
+	if !usageOf(answer, &u) {
 		return billing.Usage{}, false
 	}
-	return a.Usage.usage()
+	return u.usage()
 }
 
 // chunkOpenAI reads a chunk of a chat completion. What was used comes in the last one, which has nothing else.

@@ -29,7 +29,7 @@ type apiKeyView struct {
 	ExpiresAt      *string              `json:"expires_at"`
 	LastUsedAt     *string              `json:"last_used_at"` // to the minute
 	Rotation       rotationView         `json:"rotation"`
-	Key            string               `json:"key,omitempty"` // the secret, in the answer that made it
+	Key            *shownOnce           `json:"key,omitempty"`
 }
 
 type rotationView struct {
@@ -82,7 +82,7 @@ func (a *api) apiKey(ctx context.Context, k orgs.APIKey, err error) (*answer[api
 // withSecret is a key in the answer that made its secret.
 func (a *api) withSecret(k orgs.CreatedAPIKey) apiKeyView {
 	v := a.renderKey(k.Key)
-	v.Key = k.Secret
+	v.Key = once(k.Secret)
 	return v
 }
 
@@ -221,7 +221,7 @@ func (a *api) keyStates(path string) {
 		k, secret, err := a.RotateAPIKey(ctx, param(ctx, "key"), time.Duration(in.OverlapMinutes)*time.Minute)
 		out, err := a.apiKey(ctx, k, err)
 		if err == nil {
-			out.Body.Key = secret
+			out.Body.Key = once(secret)
 		}
 		return out, err
 	})

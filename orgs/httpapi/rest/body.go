@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -72,10 +70,8 @@ func faulty(location, code, message string) error {
 // unless nulls says that they mean something. Errors name the field and repeat no value.
 func read[B any](ctx context.Context, a *api, nulls bool) (b B, err error) {
 	r := request(ctx)
-	if ct := r.Header.Get("Content-Type"); ct != "" {
-		if media, _, err := mime.ParseMediaType(ct); err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
-			return b, httpapi.ErrMediaType
-		}
+	if err := httpapi.CheckMediaType(r.Request); err != nil {
+		return b, err
 	}
 	raw := r.body
 	if r.err != nil {
@@ -93,7 +89,7 @@ func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return b, faulty("body", "json", "is not valid JSON")
 	}
-	if hasNUL(parsed) {
+	if httpapi.HasNUL(parsed) {
 		return b, faulty("body", "pattern", "has a NUL character, which no text here may have")
 	}
 	written := raw
@@ -116,23 +112,6 @@ func decode[B any](a *api, raw []byte, nulls bool) (b B, err error) {
 		n.nulls(has)
 	}
 	return b, nil
-}
-
-// hasNUL looks into all texts: databases cannot keep it.
-func hasNUL(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return strings.ContainsRune(v, 0)
-	case []any:
-		return slices.ContainsFunc(v, hasNUL)
-	case map[string]any:
-		for name, value := range v {
-			if strings.ContainsRune(name, 0) || hasNUL(value) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // nullable is a body in which null means something else than an absent field.

@@ -1,12 +1,15 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/store"
 )
 
 // many is the body of a call for many.
@@ -50,20 +53,115 @@ func bulk[B, In, Out, View any](ctx context.Context, a *api, input func(B) In, d
 		}
 		out.Results[i] = a.failedRow(ctx, err)
 	}
-	if len(rows) > 0 {
+	run := func(ctx context.Context, rows []In) ([]rowView, error) {
 		done, err := do(ctx, rows, body.Atomic)
 		if err != nil {
 			return nil, err
 		}
+		views := make([]rowView, len(done))
 		for j, r := range done {
 			if r.Err != nil {
-				out.Results[at[j]] = a.failedRow(ctx, r.Err)
+				failed(ctx, r.Err)
+				views[j] = a.failedRow(ctx, r.Err)
 			} else {
-				out.Results[at[j]] = rowView{http.StatusCreated, render(r.Value)}
+				views[j] = rowView{http.StatusCreated, render(r.Value)}
 			}
+		}
+		return views, nil
+	}
+	if request(ctx).attempt != nil {
+		run = repeatedRows(a, *request(ctx).attempt, body.Atomic, run)
+	}
+	if len(rows) > 0 {
+		views, err := run(ctx, rows)
+		if err != nil {
+			return nil, err
+		}
+		for j, v := range views {
+			out.Results[at[j]] = v
 		}
 	}
 	return &answer[rowsView]{Status: http.StatusMultiStatus, Body: out}, nil
+}
+
+// repeatedRows does each row, or all that belong together, in a unit in which its answer is kept: a request that was cut off
+// goes on where it was.
+func repeatedRows[In any](a *api, at orgs.Attempt, atomic bool, run func(ctx context.Context, rows []In) ([]rowView, error)) func(ctx context.Context, rows []In) ([]rowView, error) {
+	part := func(ctx context.Context, name string, rows []In) (views []rowView, err error) {
+		at := at
+		at.Part = name
+		kept, later, err := a.Once(ctx, at, func(ctx context.Context, _ *store.Tx) (orgs.Answer, error) {
+			var failure error
+			if views, err = run(context.WithValue(ctx, failureKey{}, &failure), rows); err == nil {
+				err = failure
+			}
+			if err != nil {
+				return orgs.Answer{}, err
+			}
+			return a.keptRows(views)
+		})
+		if err == nil && later {
+			views, err = rowsOf(kept)
+		}
+		return views, err
+	}
+	if atomic {
+		return func(ctx context.Context, rows []In) ([]rowView, error) { return part(ctx, "all", rows) }
+	}
+	return func(ctx context.Context, rows []In) ([]rowView, error) {
+		views := make([]rowView, len(rows))
+		for i := range rows {
+			name := strconv.Itoa(i)
+			done, err := part(ctx, name, rows[i:i+1])
+			if err != nil {
+				done, err = a.keptFailure(ctx, at, name, err)
+			}
+			if err != nil {
+				return nil, err
+			}
+			views[i] = done[0]
+		}
+		return views, ctx.Err()
+	}
+}
+
+// keptFailure keeps how a row has failed, unless that may pass; another attempt may have been faster.
+func (a *api) keptFailure(ctx context.Context, at orgs.Attempt, name string, failure error) (views []rowView, err error) {
+	at.Part = name
+	views = []rowView{a.failedRow(ctx, failure)}
+	if views[0].Status >= 500 || ctx.Err() != nil {
+		request(ctx).unsettled = true
+		return views, ctx.Err()
+	}
+	kept, later, err := a.Once(ctx, at, func(context.Context, *store.Tx) (orgs.Answer, error) { return a.keptRows(views) })
+	if err == nil && later {
+		views, err = rowsOf(kept)
+	}
+	return views, err
+}
+
+// rowsOf are rows that were kept, letter by letter.
+func rowsOf(kept orgs.Answer) ([]rowView, error) {
+	var rows []struct {
+		Status int
+		Body   json.RawMessage
+	}
+	err := json.Unmarshal(kept.Body, &rows)
+	views := make([]rowView, len(rows))
+	for i, r := range rows {
+		views[i] = rowView{r.Status, r.Body}
+	}
+	return views, err
+}
+
+// keptRows are rows as they are kept: without what is shown once.
+func (a *api) keptRows(views []rowView) (orgs.Answer, error) {
+	var b bytes.Buffer
+	hidden, err := a.withoutSecrets(&b, views)
+	if err == nil && !hidden {
+		err = a.huma.Marshal(&b, "application/json", views)
+	}
+	return orgs.Answer{Status: http.StatusMultiStatus, Body: b.Bytes()}, err
 }
 
 func (a *api) failedRow(ctx context.Context, err error) rowView {

@@ -67,11 +67,11 @@ func (a *api) rehearsable(op *huma.Operation) {
 	if op.Method == http.MethodGet || !inPlace || slices.ContainsFunc(notRehearsed, func(end string) bool { return strings.HasSuffix(op.Path, end) }) {
 		return
 	}
-	for name, doc := range map[string]string{
-		dryRunParam:    "answer what the change would do to who may do what, and take it back",
-		narrowingParam: "make the change only if it grants nothing new",
+	for _, p := range [][2]string{
+		{dryRunParam, "answer what the change would do to who may do what, and take it back"},
+		{narrowingParam, "make the change only if it grants nothing new"},
 	} {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean}, Description: doc})
+		op.Parameters = append(op.Parameters, &huma.Param{Name: p[0], In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean}, Description: p[1]})
 	}
 	op.Middlewares = append(op.Middlewares, a.rehearse)
 }

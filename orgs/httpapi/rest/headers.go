@@ -91,7 +91,7 @@ func (a *api) conditional(next http.Handler) http.Handler {
 				ctx = context.WithValue(rbac.WithPrecondition(ctx, versions...), matchKey{}, &versions)
 			}
 		}
-		next.ServeHTTP(out, r.WithContext(ctx))
+		next.ServeHTTP(out, r.WithContext(context.WithValue(ctx, answeringKey{}, out)))
 	})
 }
 
@@ -131,7 +131,10 @@ type answering struct {
 	http.ResponseWriter
 	receipt *rbac.Receipt
 	begun   bool
+	exact   bool // its status is not Huma's
 }
+
+type answeringKey struct{}
 
 // WriteHeader begins the answer.
 func (w *answering) WriteHeader(status int) {
@@ -143,7 +146,7 @@ func (w *answering) WriteHeader(status int) {
 			}
 		}
 	}
-	if status == http.StatusUnprocessableEntity {
+	if status == http.StatusUnprocessableEntity && !w.exact {
 		status = http.StatusBadRequest
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -21,7 +21,7 @@ type invitationView struct {
 	ExpiresAt      string                `json:"expires_at"`
 	EmailSent      bool                  `json:"email_sent"`
 	InvitedBy      string                `json:"invited_by"`
-	Token          string                `json:"token,omitempty"` // once, when no mail carries it
+	Token          *shownOnce            `json:"token,omitempty"` // when no mail carries it
 }
 
 func (a *api) renderInvitation(i orgs.Invitation) invitationView {
@@ -43,7 +43,7 @@ func partOf(at orgs.Place) (team, project *string) {
 // renderInvited is an invitation with its token.
 func (a *api) renderInvited(i orgs.Invited) invitationView {
 	view := a.renderInvitation(i.Invitation)
-	view.Token = i.Token
+	view.Token = once(i.Token)
 	return view
 }
 

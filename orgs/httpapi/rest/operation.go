@@ -6,14 +6,11 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
-	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/orgkit/orgkit/orgs"
-	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 type exchangeKey struct{}
@@ -23,6 +20,10 @@ type exchange struct {
 	*http.Request
 	body []byte
 	err  error // of reading the body
+
+	attempt   *orgs.Attempt // of a call for many, whose rows are kept one by one; nil: nothing is kept
+	kept      []byte        // the body of the answer as it is kept; nil: as it is shown
+	unsettled bool          // something failed that may pass: the answer is not kept
 }
 
 // keepRequest lets handlers read the body by themselves, once they know that the caller may.
@@ -77,11 +78,17 @@ func create[B, Out any](a *api, path, summary string, fn func(ctx context.Contex
 
 func register[Q, Out any](a *api, op huma.Operation, fn func(ctx context.Context, q *Q) (*answer[Out], error)) {
 	a.rehearsable(&op)
+	a.repeatable(&op)
 	huma.Register(a.huma, op, func(ctx context.Context, q *Q) (*answer[Out], error) {
 		out, err := fn(ctx, q)
 		if err != nil {
 			failed(ctx, err)
 			return nil, a.problem(ctx, err)
+		}
+		if op.Method == http.MethodPost {
+			if err := a.remember(request(ctx), out.Body); err != nil {
+				return nil, a.problem(ctx, err)
+			}
 		}
 		return out, nil
 	})
@@ -91,15 +98,7 @@ func register[Q, Out any](a *api, op huma.Operation, fn func(ctx context.Context
 func describe[B any](a *api, method, path, summary string, status int) huma.Operation {
 	schemas := a.huma.OpenAPI().Components.Schemas
 	op := huma.Operation{Method: method, Path: path, Summary: summary, OperationID: operationID(method, path), DefaultStatus: status,
-		Responses: map[string]*huma.Response{}}
-	problem := map[string]*huma.MediaType{"application/problem+json": {Schema: schemas.Schema(reflect.TypeFor[httpapi.Problem](), true, "")}}
-	for _, code := range []int{400, 401, 403, 404, 409, 410, 412, 413, 415, 500, 503} {
-		op.Responses[strconv.Itoa(code)] = &huma.Response{Description: http.StatusText(code), Content: problem}
-	}
-	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true,
-			Schema: &huma.Schema{Type: huma.TypeString}, Description: pathParams[m[1]]})
-	}
+		Parameters: pathParameters(path), Responses: failureResponses(method, path)}
 	t := reflect.TypeFor[B]()
 	if t == reflect.TypeFor[none]() {
 		return op
@@ -123,7 +122,7 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 var pathParams = map[string]string{
 	"org": "id or slug, also one that the organization had not long ago", "team": "id, or a slug that one visible team has",
 	"project": "id or slug", "role": "id or slug", "user": "id, e-mail address or me", "invitation": "id", "policy": "id",
-	"key": "id", "token": "id", "approval": "id", "webhook": "id", "failure": "id", "limit": "id", "budget": "id", "raise": "id",
+	"key": "id", "token": "id", "approval": "id", "webhook": "id", "failure": "id", "limit": "id", "budget": "id", "raise": "id", "session": "id, or current",
 }
 
 // param returns what stands in the path of the request.
@@ -169,17 +168,4 @@ func (a *api) problem(ctx context.Context, err error) *problemError {
 		a.fail(request(ctx).Request, err)
 	}
 	return p
-}
-
-// operationID is made of the method and the fixed parts of the path.
-func operationID(method, path string) string {
-	parts := []string{strings.ToLower(method)}
-	for _, p := range strings.Split(strings.TrimPrefix(path, "/v1/"), "/") {
-		if !strings.HasPrefix(p, "{") {
-			parts = append(parts, p)
-		} else {
-			parts = append(parts, "by", strings.Trim(p, "{}"))
-		}
-	}
-	return strings.Join(parts, "-")
 }

@@ -1,13 +1,13 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
 
+	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -93,7 +93,7 @@ func merged[B any](a *api, view any, body B, changes json.RawMessage) (b B, has 
 	if err != nil {
 		return b, nil, err
 	}
-	whole, err := merge(present, changes)
+	whole, err := httpapi.MergePatch(present, changes)
 	if err != nil {
 		return b, nil, err
 	}
@@ -126,41 +126,4 @@ func names(t reflect.Type) map[string]bool {
 func equal(a, b json.RawMessage) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
-}
-
-// merge applies RFC 7396. Numbers keep their digits.
-func merge(target, patch json.RawMessage) (json.RawMessage, error) {
-	read := func(b []byte) (v any, err error) {
-		dec := json.NewDecoder(bytes.NewReader(b))
-		dec.UseNumber()
-		return v, dec.Decode(&v)
-	}
-	t, err := read(target)
-	if err != nil {
-		return nil, err
-	}
-	p, err := read(patch)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(mergeValue(t, p))
-}
-
-func mergeValue(target, patch any) any {
-	p, isObject := patch.(map[string]any)
-	if !isObject {
-		return patch
-	}
-	t, isObject := target.(map[string]any)
-	if !isObject {
-		t = map[string]any{}
-	}
-	for name, value := range p {
-		if value == nil {
-			delete(t, name)
-		} else {
-			t[name] = mergeValue(t[name], value)
-		}
-	}
-	return t
 }

@@ -57,12 +57,12 @@ type provisioningBody struct {
 
 type scimTokenView struct {
 	Base
-	OrganizationID string  `json:"organization_id"`
-	Name           string  `json:"name"`
-	Hint           *string `json:"hint"` // how it begins, of one that was made here
-	ExpiresAt      *string `json:"expires_at"`
-	LastUsedAt     *string `json:"last_used_at"`
-	Token          string  `json:"token,omitempty"` // once, in the answer that made it
+	OrganizationID string     `json:"organization_id"`
+	Name           string     `json:"name"`
+	Hint           *string    `json:"hint"` // how it begins, of one that was made here
+	ExpiresAt      *string    `json:"expires_at"`
+	LastUsedAt     *string    `json:"last_used_at"`
+	Token          *shownOnce `json:"token,omitempty"`
 }
 
 func renderSCIMToken(t orgs.SCIMToken, used map[string]time.Time) scimTokenView {
@@ -108,7 +108,7 @@ func (a *api) provisioning() {
 		}
 		t, secret, err := a.CreateSCIMToken(ctx, at.OrgID, token)
 		view := renderSCIMToken(t, nil)
-		view.Token = secret
+		view.Token = once(secret)
 		return made(a, pathOf(at)+"/provisioning/tokens/"+t.ID, t.Version, view, err)
 	})
 	add[paging, none](a, http.MethodGet, path+"/tokens", "List the tokens of the identity provider", func(ctx context.Context, q *paging) (*answer[list[scimTokenView]], error) {

@@ -1,5 +1,6 @@
 // Package rest is the native HTTP dialect: /v1/organizations and what belongs to it, with an OpenAPI
-// 3.1 document at /openapi.json.
+// 3.1 document at /openapi.json, and the same for people at /reference. The file openapi.json is that document as it is
+// with the calls of package sessions.
 //
 //	handler, err := rest.New(m, &rest.Options{AdminKey: key})
 //	mux.Handle("/", handler)
@@ -7,6 +8,9 @@
 // Every faulty request is 400 and names the field; every success is 200 or 201 with a JSON body;
 // every error is a problem (RFC 9457) with the vendor's error object inside. Another tenant's id is
 // 404, like one that does not exist.
+//
+// A POST with an Idempotency-Key is done once: its answer is kept in the unit of its change, by caller and route, for 24 hours
+// (orgs.Manager.Once), and is answered again with Idempotency-Replayed, secrets in it as null. What failed is not kept.
 //
 // Huma describes and routes. Bodies are validated against their schemas only after the caller has
 // been found to belong to the tenant, so that a stranger learns nothing from the answer.
@@ -20,6 +24,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,6 +50,9 @@ type Options struct {
 	AdminKey string
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
 	TrustedProxies []netip.Prefix
+	// Others are calls that other handlers serve in front of this one, such as sessions.Operations: they are in its description.
+	// Their types must not have the names of those that are described already.
+	Others []httpapi.Operation
 	// SSOURL is where browsers reach the handler of package orgs/sso, such as "https://gateway.example/sso": what organizations
 	// tell their identity providers begins with it. "" says nothing of it.
 	SSOURL string
@@ -80,6 +88,14 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.fail}
 
 	mux := http.NewServeMux()
+	if err := a.serve(mux); err != nil {
+		return nil, err
+	}
+	return a.open(mux), nil
+}
+
+// serve has all operations served by the mux, and described.
+func (a *api) serve(mux humago.Mux) error {
 	a.huma = humago.NewWithPrefix(mux, a.opt.Prefix, a.config())
 	a.huma.UseMiddleware(keepRequest)
 	a.users()
@@ -105,16 +121,16 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	a.analytics()
 	a.usage()
 	a.billing()
-	return a.open(mux), nil
+	return a.describeAll(mux)
 }
 
 // open serves the description to everybody and everything else to actors.
 func (a *api) open(mux *http.ServeMux) http.Handler {
-	served := httpapi.Fallback(mux)
+	served := httpapi.Fallback(mux, a.edge)
 	guarded := httpapi.Actor(a.opt.Authenticate, a.edge, a.readable(a.conditional(served)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
-		if path := strings.TrimPrefix(r.URL.Path, a.opt.Prefix); path == "/openapi.json" || path == "/openapi.yaml" {
+		if slices.Contains(openPaths, strings.TrimPrefix(r.URL.Path, a.opt.Prefix)) {
 			served.ServeHTTP(w, r)
 			return
 		}
@@ -131,6 +147,7 @@ func (a *api) fail(r *http.Request, err error) {
 
 func (a *api) config() huma.Config {
 	c := huma.DefaultConfig("orgkit", "1")
+	c.Info.Description = about
 	c.DocsPath = ""                       // the page would load scripts from elsewhere
 	c.SchemasPath = ""                    //
 	c.CreateHooks = nil                   // no $schema links

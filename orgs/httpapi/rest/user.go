@@ -43,11 +43,11 @@ type userBody struct {
 
 type tokenView struct {
 	Base
-	Name          string  `json:"name"`
-	ExpiresAt     string  `json:"expires_at"`
-	MFAVerifiedAt *string `json:"mfa_verified_at"`
-	Revoked       bool    `json:"revoked"`
-	Token         string  `json:"token,omitempty"` // in the answer that made it
+	Name          string     `json:"name"`
+	ExpiresAt     string     `json:"expires_at"`
+	MFAVerifiedAt *string    `json:"mfa_verified_at"`
+	Revoked       bool       `json:"revoked"`
+	Token         *shownOnce `json:"token,omitempty"`
 }
 
 func renderToken(t orgs.Token) tokenView {
@@ -119,7 +119,7 @@ func (a *api) tokens(path string) {
 		}
 		t, secret, err := a.CreateToken(ctx, u.ID, orgs.NewToken{Name: in.Name, ExpiresInDays: in.ExpiresInDays, MFAVerifiedAt: in.MFAVerifiedAt})
 		view := renderToken(t)
-		view.Token = secret
+		view.Token = once(secret)
 		return made(a, "/v1/users/"+u.ID+"/tokens/"+t.ID, t.Version, view, err)
 	})
 	add[paging, none](a, http.MethodGet, path, "List personal tokens", func(ctx context.Context, q *paging) (*answer[list[tokenView]], error) {

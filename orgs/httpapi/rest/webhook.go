@@ -23,7 +23,7 @@ type webhookView struct {
 	SucceededAt    *string            `json:"last_success_at"`
 	FailedAt       *string            `json:"last_failure_at"`
 	FailedReason   *string            `json:"last_failure_reason"`
-	Secret         string             `json:"secret,omitempty"` // once, in the answer that made it
+	Secret         *shownOnce         `json:"secret,omitempty"`
 }
 
 func (a *api) renderWebhook(w orgs.Webhook, c orgs.WebhookCalls) webhookView {
@@ -67,7 +67,7 @@ func (a *api) webhooks() {
 		}
 		w, secret, err := a.CreateWebhook(ctx, at.OrgID, orgs.NewWebhook{URL: in.URL, Description: in.Description, Events: in.Events})
 		view := a.renderWebhook(w, orgs.WebhookCalls{})
-		view.Secret = secret
+		view.Secret = once(secret)
 		return made(a, pathOf(at)+"/webhooks/"+w.ID, w.Version, view, err)
 	})
 	add[paging, none](a, http.MethodGet, path, "List webhooks", func(ctx context.Context, q *paging) (*answer[list[webhookView]], error) {
@@ -131,7 +131,7 @@ func (a *api) oneWebhook(path string) {
 		w, secret, err := a.RotateWebhook(ctx, at.OrgID, param(ctx, "webhook"), time.Duration(in.OverlapMinutes)*time.Minute)
 		out, err := a.webhook(ctx, w, err)
 		if err == nil {
-			out.Body.Secret = secret
+			out.Body.Secret = once(secret)
 		}
 		return out, err
 	})

@@ -1,15 +1,10 @@
 package sessions
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,35 +17,17 @@ func faulty(location, code, message string) error {
 	return &httpapi.Faults{List: []httpapi.Fault{{Location: location, Code: code, Message: message}}}
 }
 
-var fieldForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
-
 // read puts the fields of the body where they belong: pointers to strings and bools, by their names. Nulls are absent
 // fields. Errors name the field, and repeat no value: what somebody sends here is secret most of the time.
 func read(r *http.Request, fields map[string]any) error {
-	if ct := r.Header.Get("Content-Type"); ct != "" {
-		if media, _, err := mime.ParseMediaType(ct); err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
-			return httpapi.ErrMediaType
-		}
-	}
-	raw, err := io.ReadAll(r.Body)
+	given, err := httpapi.ReadObject(nil, r, MaxBody)
 	if err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
-			return err
-		}
-		return faulty("body", "json", "cannot be read")
-	}
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = []byte("{}")
-	}
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &given); err != nil || given == nil {
-		return faulty("body", "json", "must be a JSON object")
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		to, known := fields[name]
 		switch {
-		case !known && fieldForm.MatchString(name):
+		case !known && httpapi.IsFieldName(name):
 			return faulty("body."+name, "unknown", "is not known here")
 		case !known:
 			return faulty("body", "unknown", "has a field that is not known here")
@@ -61,9 +38,6 @@ func read(r *http.Request, fields map[string]any) error {
 				kind = "true or false"
 			}
 			return faulty("body."+name, "type", "must be "+kind)
-		}
-		if text, is := to.(*string); is && strings.ContainsRune(*text, 0) {
-			return faulty("body."+name, "pattern", "has a NUL character, which no text here may have")
 		}
 	}
 	return nil

@@ -30,8 +30,8 @@ func (a *api) signIn(w http.ResponseWriter, r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	s, u := out.Session, out.User
-	v := signedInView{sessionView: render(s, audit.Actor{SessionID: s.ID}), MFARequired: out.MFARequired, Token: out.Token, Device: out.Device,
-		User: userView{u.ID, u.Email, u.Name, u.EmailVerified, u.State}}
+	v := signedInView{SessionView: render(s, audit.Actor{SessionID: s.ID}), MFARequired: out.MFARequired, Token: out.Token, Device: out.Device,
+		User: personView{u.ID, u.Email, u.Name, u.EmailVerified, u.State}}
 	if in.cookie {
 		keep(w, SessionCookie, out.Token, 0) // until the browser is closed, or the session ends
 		if v.Token = ""; v.Device != "" {
@@ -72,7 +72,7 @@ func (a *api) sessions(_ http.ResponseWriter, r *http.Request) (int, any, error)
 	if err != nil {
 		return 0, nil, err
 	}
-	v := listView{Data: []sessionView{}, HasMore: found.Next != ""}
+	v := listView{Data: []SessionView{}, HasMore: found.Next != ""}
 	for _, s := range found.Items {
 		v.Data = append(v.Data, render(s, actor(r)))
 	}

@@ -2,7 +2,7 @@
 // sessions over HTTP, for hosts that use package orgs/signin.
 //
 //	auth, err := sessions.Cookie(m, httpapi.Bearer(m, key), "https://console.example.com")
-//	api, err := rest.New(m, &rest.Options{Authenticate: auth})
+//	api, err := rest.New(m, &rest.Options{Authenticate: auth, Others: sessions.Operations()})
 //	handler, err := sessions.New(service, api, &sessions.Options{Authenticate: auth})
 //
 // [New] serves its own paths and hands all others on. A host that knows its people in another way mounts the other
@@ -58,7 +58,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/signin"
@@ -113,61 +112,24 @@ func New(s *signin.Service, next http.Handler, o *Options) (http.Handler, error)
 		}
 	}
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.fail}
-	a.routes()
+	for _, op := range calls {
+		a.add(op.Method, op.Path, op.who(a), op.serve)
+	}
 	if next == nil {
-		next = httpapi.Fallback(http.NewServeMux())
+		next = httpapi.Fallback(http.NewServeMux(), nil)
 	}
 	a.mux.Handle("/", a.others(next))
 	return a.mux, nil
 }
 
-func (a *api) routes() {
-	a.open("POST", "/v1/sessions", a.signIn)
-	a.open("POST", "/v1/password-resets", a.requestReset)
-	a.open("POST", "/v1/password-resets/confirm", a.confirmReset)
-
-	a.pending("GET", "/v1/sessions/current", a.session)
-	a.pending("DELETE", "/v1/sessions/current", a.signOut)
-	a.pending("POST", "/v1/sessions/current/mfa", a.verify)
-
-	a.signedIn("GET", "/v1/sessions", a.sessions)
-	a.signedIn("DELETE", "/v1/sessions", a.signOutEverywhere)
-	a.signedIn("GET", "/v1/sessions/{session}", a.session)
-	a.signedIn("DELETE", "/v1/sessions/{session}", a.signOut)
-	a.signedIn("GET", "/v1/users/{user}/sessions", a.sessions)
-	a.signedIn("DELETE", "/v1/users/{user}/sessions", a.signOutEverywhere)
-	a.signedIn("GET", "/v1/users/{user}/sessions/{session}", a.session)
-	a.signedIn("DELETE", "/v1/users/{user}/sessions/{session}", a.signOut)
-
-	a.signedIn("GET", "/v1/users/{user}/mfa", a.mfa)
-	a.signedIn("POST", "/v1/users/{user}/mfa", a.enrol)
-	a.signedIn("DELETE", "/v1/users/{user}/mfa", a.removeMFA)
-	a.signedIn("POST", "/v1/users/{user}/mfa/confirm", a.confirmMFA)
-	a.signedIn("POST", "/v1/users/{user}/mfa/recovery-codes", a.recoveryCodes)
-
-	a.signedIn("PUT", "/v1/users/{user}/password", a.setPassword)
-	a.signedIn("POST", "/v1/users/{user}/password-resets", a.newReset)
-}
-
 // handler answers a request with a status and an object, or an error.
-type handler func(w http.ResponseWriter, r *http.Request) (int, any, error)
-
-// open serves whoever calls.
-func (a *api) open(method, path string, h handler) {
-	a.add(method, path, func(*http.Request) (audit.Actor, error) { return audit.Actor{}, nil }, h)
-}
-
-// pending serves who has a session, also where its second factor is still to come.
-func (a *api) pending(method, path string, h handler) { a.add(method, path, a.bySession, h) }
-
-// signedIn serves who is somebody.
-func (a *api) signedIn(method, path string, h handler) { a.add(method, path, a.opt.Authenticate, h) }
+type handler func(a *api, w http.ResponseWriter, r *http.Request) (int, any, error)
 
 func (a *api) add(method, path string, auth httpapi.Authenticate, h handler) {
 	a.mux.Handle(method+" "+a.opt.Prefix+path, httpapi.Actor(auth, a.edge, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 		w.Header().Set("Cache-Control", "no-store")
-		status, body, err := h(w, r)
+		status, body, err := h(a, w, r)
 		if err != nil {
 			httpapi.WriteError(w, r, err, a.edge)
 			return

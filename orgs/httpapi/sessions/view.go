@@ -11,7 +11,8 @@ import (
 	"github.com/orgkit/orgkit/rbac"
 )
 
-type sessionView struct {
+// SessionView is a session as it is answered. It is exported for the description of the API, which sees no other embedded types.
+type SessionView struct {
 	ID            string   `json:"id"`
 	CreatedAt     string   `json:"created_at"`
 	UpdatedAt     string   `json:"updated_at"`
@@ -26,8 +27,8 @@ type sessionView struct {
 	Current       bool     `json:"current"`
 }
 
-func render(s orgs.Session, by audit.Actor) sessionView {
-	v := sessionView{ID: s.ID, CreatedAt: httpapi.Stamp(s.CreatedAt), UpdatedAt: httpapi.Stamp(s.UpdatedAt), ETag: fmt.Sprintf(`"%d"`, s.Version), UserID: s.UserID,
+func render(s orgs.Session, by audit.Actor) SessionView {
+	v := SessionView{ID: s.ID, CreatedAt: httpapi.Stamp(s.CreatedAt), UpdatedAt: httpapi.Stamp(s.UpdatedAt), ETag: fmt.Sprintf(`"%d"`, s.Version), UserID: s.UserID,
 		Methods: append([]string{}, s.Methods...), ExpiresAt: httpapi.Stamp(s.ExpiresAt), MFAVerifiedAt: httpapi.StampOf(s.MFAVerifiedAt), MFAPending: s.Pending,
 		UserAgent: s.UserAgent, Current: s.ID == by.SessionID}
 	if s.IP != "" {
@@ -36,7 +37,7 @@ func render(s orgs.Session, by audit.Actor) sessionView {
 	return v
 }
 
-type userView struct {
+type personView struct {
 	ID            string     `json:"id"`
 	Email         string     `json:"email"`
 	Name          string     `json:"name"`
@@ -46,20 +47,20 @@ type userView struct {
 
 // signedInView is the answer to who signs in. Secrets are in it once; those that a cookie carries are not.
 type signedInView struct {
-	sessionView
-	User        userView `json:"user"`
-	MFARequired bool     `json:"mfa_required"`
-	Token       string   `json:"token,omitempty"`
-	Device      string   `json:"device,omitempty"`
+	SessionView
+	User        personView `json:"user"`
+	MFARequired bool       `json:"mfa_required"`
+	Token       string     `json:"token,omitempty"`
+	Device      string     `json:"device,omitempty"`
 }
 
 type verifiedView struct {
-	sessionView
+	SessionView
 	Device string `json:"device,omitempty"`
 }
 
 type listView struct {
-	Data       []sessionView `json:"data"`
+	Data       []SessionView `json:"data"`
 	HasMore    bool          `json:"has_more"`
 	NextCursor *string       `json:"next_cursor"`
 }

@@ -11,8 +11,13 @@ CREATE TABLE users (
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
+	expires_at TIMESTAMPTZ,
+	home_id TEXT NOT NULL,
+	platform_role_id TEXT NOT NULL,
+	priority BIGINT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE INDEX users_platform_role_id_idx ON users (platform_role_id, id);
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
 CREATE INDEX users_created_at_idx ON users (created_at, id);
 
@@ -54,6 +59,22 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE kept_answers (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	digest TEXT NOT NULL,
+	print TEXT NOT NULL,
+	status BIGINT NOT NULL,
+	header JSONB,
+	body TEXT NOT NULL,
+	expires_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX kept_answers_digest_key ON kept_answers (digest);
+CREATE INDEX kept_answers_expires_at_idx ON kept_answers (expires_at, id);
 
 CREATE TABLE authenticators (
 	id TEXT NOT NULL,
@@ -122,6 +143,37 @@ CREATE TABLE org_slugs (
 );
 CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
 CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
+
+CREATE TABLE numbers (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	noun TEXT NOT NULL,
+	number BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX numbers_noun_number_key ON numbers (noun, number);
+
+CREATE TABLE platform_roles (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	name TEXT NOT NULL,
+	permissions JSONB,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
+
+CREATE TABLE numberings (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	last BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,

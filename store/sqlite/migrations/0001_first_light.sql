@@ -12,8 +12,13 @@ CREATE TABLE users (
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
+	expires_at TIMESTAMP,
+	home_id TEXT NOT NULL,
+	platform_role_id TEXT NOT NULL,
+	priority INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE INDEX users_platform_role_id_idx ON users (platform_role_id, id);
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
 CREATE INDEX users_created_at_idx ON users (created_at, id);
 
@@ -55,6 +60,22 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_hash_key ON sessions (hash);
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at, id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
+
+CREATE TABLE kept_answers (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	digest TEXT NOT NULL,
+	print TEXT NOT NULL,
+	status INTEGER NOT NULL,
+	header TEXT,
+	body TEXT NOT NULL,
+	expires_at TIMESTAMP NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX kept_answers_digest_key ON kept_answers (digest);
+CREATE INDEX kept_answers_expires_at_idx ON kept_answers (expires_at, id);
 
 CREATE TABLE authenticators (
 	id TEXT NOT NULL,
@@ -123,6 +144,37 @@ CREATE TABLE org_slugs (
 );
 CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
 CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
+
+CREATE TABLE numbers (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	noun TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX numbers_noun_number_key ON numbers (noun, number);
+
+CREATE TABLE platform_roles (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	name TEXT NOT NULL,
+	permissions TEXT,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
+
+CREATE TABLE numberings (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	last INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE teams (
 	id TEXT NOT NULL,

@@ -1,0 +1,168 @@
+package opengatellm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/store"
+)
+
+// form reads the inputs of a request one by one and remembers all that is wrong. What nobody asks for is ignored.
+type form struct {
+	fields map[string]json.RawMessage
+	query  url.Values
+	faults []fault
+}
+
+// body reads the object of a request.
+func body(r *http.Request) (*form, error) {
+	fields, err := httpapi.ReadObject(nil, r, 0)
+	return &form{fields: fields}, err
+}
+
+// query reads the parameters of a request.
+func query(r *http.Request) (*form, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	f := &form{query: q}
+	if err != nil {
+		return f, &invalid{[]fault{{Type: "value_error", Loc: []any{"query"}, Msg: "Value error, not a well-formed query"}}}
+	}
+	return f, nil
+}
+
+// err is nil, or all that is wrong.
+func (f *form) err() error {
+	if len(f.faults) == 0 {
+		return nil
+	}
+	return &invalid{f.faults}
+}
+
+func (f *form) wrong(where, name, typ, msg string, input any) {
+	f.faults = append(f.faults, fault{Type: typ, Loc: []any{where, name}, Msg: msg, Input: input})
+}
+
+// has says whether the body has something else than null there.
+func (f *form) has(name string) bool {
+	raw, there := f.fields[name]
+	return there && string(bytes.TrimSpace(raw)) != "null"
+}
+
+// required notes where nothing is; null is the wrong type, as the caller of this goes on to see.
+func (f *form) required(name string) {
+	if _, there := f.fields[name]; !there {
+		f.wrong("body", name, "missing", "Field required", nil)
+	}
+}
+
+// alias has the field be known by another name. Both may be there when they say the same.
+func (f *form) alias(name, other string) {
+	one, there := f.fields[name]
+	two, also := f.fields[other]
+	switch {
+	case also && !there:
+		f.fields[name] = two
+	case also && !bytes.Equal(bytes.TrimSpace(one), bytes.TrimSpace(two)):
+		f.wrong("body", other, "value_error", "Value error, "+other+" says something else than "+name+".", nil)
+	}
+}
+
+// text returns a text without spaces around it, of so many characters; nil where there is none.
+func (f *form) text(name string, least, most int) *string {
+	raw, there := f.fields[name]
+	if !there {
+		return nil
+	}
+	var s *string
+	if json.Unmarshal(raw, &s) != nil {
+		f.wrong("body", name, "string_type", "Input should be a valid string", nil)
+		return nil
+	}
+	if s == nil {
+		return nil
+	}
+	*s = strings.TrimSpace(*s)
+	switch n := utf8.RuneCountInString(*s); {
+	case n < least:
+		f.wrong("body", name, "string_too_short", "String should have at least "+characters(least), nil)
+	case n > most:
+		f.wrong("body", name, "string_too_long", "String should have at most "+characters(most), nil)
+	}
+	return s
+}
+
+func characters(n int) string {
+	if n == 1 {
+		return "1 character"
+	}
+	return fmt.Sprintf("%d characters", n)
+}
+
+// notNull notes a field that is there and null, where that is no value.
+func (f *form) notNull(name, typ, msg string) {
+	if _, there := f.fields[name]; there && !f.has(name) {
+		f.wrong("body", name, typ, msg, nil)
+	}
+}
+
+// parameter returns a parameter, or that of its other name, "" for none.
+func (f *form) parameter(name, alias string) (string, bool) {
+	value, there := f.query[name]
+	other, also := f.query[alias]
+	also = also && alias != ""
+	if there && also && !slices.Equal(value, other) {
+		f.wrong("query", alias, "value_error", "Value error, "+alias+" says something else than "+name+".", nil)
+	}
+	if !there {
+		value, there = other, also
+	}
+	if !there {
+		return "", false
+	}
+	return store.PlainText(value[len(value)-1], 300), true
+}
+
+// number returns a parameter that is a whole number; below least, or above most where that is not 0, it is wrong.
+func (f *form) number(name string, otherwise, least, most int64) int64 {
+	text, there := f.parameter(name, "")
+	if !there {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		f.wrong("query", name, "int_parsing", intParsing, text)
+	case n < least:
+		f.wrong("query", name, "greater_than_equal", fmt.Sprintf("Input should be greater than or equal to %d", least), text)
+	case most != 0 && n > most:
+		f.wrong("query", name, "less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", most), text)
+	}
+	return n
+}
+
+const intParsing = "Input should be a valid integer, unable to parse string as an integer"
+
+// oneOf returns a parameter that is one of some words, the first where there is none.
+func (f *form) oneOf(name, alias string, words ...string) string {
+	text, there := f.parameter(name, alias)
+	if !there {
+		return words[0]
+	}
+	if !slices.Contains(words, text) {
+		quoted := make([]string, len(words))
+		for i, word := range words {
+			quoted[i] = "'" + word + "'"
+		}
+		msg := "Input should be " + strings.Join(quoted[:len(quoted)-1], ", ") + " or " + quoted[len(quoted)-1]
+		f.wrong("query", name, "literal_error", msg, text)
+	}
+	return text
+}

@@ -1,0 +1,179 @@
+package opengatellm_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
+	"github.com/orgkit/orgkit/orgs/orgstest"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/storetest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const adminKey = "platform-admin-key-of-the-test"
+
+type object = map[string]any
+
+// world is the dialect over a host that has nothing yet.
+type world struct {
+	*orgstest.World
+	t       *testing.T
+	clock   *storetest.Clock
+	handler http.Handler
+	token   string // of who calls
+}
+
+func each(t *testing.T, fn func(t *testing.T, w *world)) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) { fn(t, newWorld(t, s, clock, nil)) })
+}
+
+func onMemory(t *testing.T, o *opengatellm.Options) *world {
+	clock := storetest.NewClock()
+	return newWorld(t, storetest.Open(t, "memory", store.Options{Now: clock.Now, NewID: storetest.IDs()}), clock, o)
+}
+
+func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *opengatellm.Options) *world {
+	t.Helper()
+	w := &world{t: t, clock: clock, token: adminKey}
+	w.World = orgstest.New(t, s, &orgs.Options{Options: rbac.Options{Audit: audit.Options{NoBackground: true}}})
+	if o == nil {
+		o = &opengatellm.Options{}
+	}
+	o.AdminKey = adminKey
+	var err error
+	w.handler, err = opengatellm.New(w.Manager, o)
+	require.NoError(t, err)
+	return w
+}
+
+// as is the same program with another credential.
+func (w world) as(token string) *world {
+	w.token = token
+	return &w
+}
+
+// of is the same program with a token of that user.
+func (w *world) of(u orgs.User) *world {
+	w.t.Helper()
+	_, secret, err := w.CreateToken(w.Platform(), u.ID, orgs.NewToken{Name: "test"})
+	require.NoError(w.t, err)
+	return w.as(secret)
+}
+
+func (w *world) do(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, bytes.NewBufferString(body))
+	r.Header.Set("X-Request-Id", "req_of_the_test")
+	if w.token != "" {
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer := httptest.NewRecorder()
+	w.handler.ServeHTTP(answer, r)
+	return answer
+}
+
+// call wants a status and returns what the body says.
+func (w *world) call(status int, method, path, body string, headers ...string) (v any) {
+	w.t.Helper()
+	answer := w.do(method, path, body, headers...)
+	require.Equal(w.t, status, answer.Code, "%s %s: %s", method, path, answer.Body)
+	if status == http.StatusNoContent {
+		require.Empty(w.t, answer.Body.String())
+		return nil
+	}
+	require.Equal(w.t, "application/json", answer.Header().Get("Content-Type"))
+	require.NoError(w.t, json.Unmarshal(answer.Body.Bytes(), &v))
+	return v
+}
+
+// get wants an object.
+func (w *world) get(path string) object {
+	w.t.Helper()
+	return w.call(200, "GET", path, "").(object)
+}
+
+// list wants a list and returns one field of all that is in it.
+func (w *world) list(path, field string) (values []any) {
+	w.t.Helper()
+	l := w.get(path)
+	require.Equal(w.t, "list", l["object"])
+	for _, o := range l["data"].([]any) {
+		values = append(values, o.(object)[field])
+	}
+	return values
+}
+
+// create wants a new object and returns its id.
+func (w *world) create(path, body string) int {
+	w.t.Helper()
+	return int(w.call(201, "POST", path, body).(object)["id"].(float64))
+}
+
+// fails wants an error of that status with the text.
+func (w *world) fails(status int, detail, method, path, body string, headers ...string) {
+	w.t.Helper()
+	require.Equal(w.t, object{"detail": detail}, w.call(status, method, path, body, headers...), "%s %s", method, path)
+}
+
+// invalid wants one fault and returns it.
+func (w *world) invalid(method, path, body string, headers ...string) object {
+	w.t.Helper()
+	list := w.call(422, method, path, body, headers...).(object)["detail"].([]any)
+	require.Len(w.t, list, 1, "%v", list)
+	fault := list[0].(object)
+	require.Len(w.t, fault, 4)
+	return fault
+}
+
+var secrets = regexp.MustCompile(`(ok_pat_|sk-)[0-9A-Za-z]{20,}`)
+
+// golden compares a request and its answer with those of the file.
+func (w *world) golden(name, method, path, body string, headers ...string) any {
+	w.t.Helper()
+	answer := w.do(method, path, body, headers...)
+	text := method + " " + path + "\n"
+	for i := 0; i+1 < len(headers); i += 2 {
+		text += headers[i] + ": " + headers[i+1] + "\n"
+	}
+	text += body + "\n\n" + fmt.Sprintln(answer.Code, http.StatusText(answer.Code))
+	for _, h := range []string{"Content-Type", "Retry-After", "Www-Authenticate", "Allow"} {
+		for _, v := range answer.Header().Values(h) {
+			text += h + ": " + v + "\n"
+		}
+	}
+	var v any
+	if answer.Body.Len() > 0 {
+		require.NoError(w.t, json.Unmarshal(answer.Body.Bytes(), &v))
+		var pretty bytes.Buffer
+		require.NoError(w.t, json.Indent(&pretty, answer.Body.Bytes(), "", "  "))
+		text += "\n" + pretty.String()
+	}
+	text = secrets.ReplaceAllString(strings.TrimRight(text, "\n")+"\n", "SECRET")
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		require.NoError(w.t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(w.t, os.WriteFile(file, []byte(text), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(w.t, err)
+	require.Equal(w.t, string(want), text)
+	return v
+}

@@ -1,0 +1,73 @@
+package opengatellm
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// paging is how much of a list is asked for, and in what order.
+type paging struct {
+	offset, limit int64
+	by            string
+	desc          bool
+}
+
+func (f *form) paging() paging {
+	return paging{offset: f.number("offset", 0, 0, 0), limit: f.number("limit", 10, 1, 100),
+		by: f.oneOf("order_by", "sort_by", "id", "name", "created", "updated"), desc: f.oneOf("order_direction", "sort_order", "asc", "desc") == "desc"}
+}
+
+// entry is what lists are sorted by.
+type entry struct {
+	id               int64
+	name             string
+	created, updated int64
+}
+
+// compare orders by the column that is asked for, and then by id.
+func (p paging) compare(a, b entry) int {
+	var c int
+	switch p.by {
+	case "name":
+		c = strings.Compare(a.name, b.name)
+	case "created":
+		c = cmp.Compare(a.created, b.created)
+	case "updated":
+		c = cmp.Compare(a.updated, b.updated)
+	}
+	if c = cmp.Or(c, cmp.Compare(a.id, b.id)); p.desc {
+		return -c
+	}
+	return c
+}
+
+// page sorts all there is and returns the part that is asked for.
+func page[T any](p paging, all []T, by func(T) entry) []T {
+	slices.SortFunc(all, func(a, b T) int { return p.compare(by(a), by(b)) })
+	from := min(p.offset, int64(len(all)))
+	return all[from : from+min(p.limit, int64(len(all))-from)]
+}
+
+// listView is a list.
+type listView struct {
+	Object string `json:"object"`
+	Total  *int64 `json:"total,omitempty"`
+	Offset *int64 `json:"offset,omitempty"`
+	Limit  *int64 `json:"limit,omitempty"`
+	Data   []any  `json:"data"`
+}
+
+// list is the answer with a part of a list of that many.
+func (a *api) list(p paging, total int, data []any) answer {
+	v := listView{Object: "list", Data: data}
+	if data == nil {
+		v.Data = []any{}
+	}
+	if a.opt.Generation == GenerationC {
+		n := int64(total)
+		v.Total, v.Offset, v.Limit = &n, &p.offset, &p.limit
+	}
+	return answer{http.StatusOK, v}
+}

@@ -1,0 +1,225 @@
+// Package opengatellm is the dialect of OpenGateLLM: /v1/admin/organizations, as its clients know it. A client changes its
+// host, and nothing else.
+//
+//	handler, err := opengatellm.New(m, &opengatellm.Options{AdminKey: key})
+//	mux.Handle("/v1/admin/", handler)
+//
+// # Calls
+//
+//	POST   /v1/admin/organizations               {name}
+//	GET    /v1/admin/organizations               offset, limit, order_by, order_direction
+//	GET    /v1/admin/organizations/{id}
+//	PATCH  /v1/admin/organizations/{id}          {name}
+//	DELETE /v1/admin/organizations/{id}          not while users remain
+//
+// They are the platform's: its key is the master key of that system. To everybody else they are 403.
+//
+// # Generations
+//
+// That system has answered in several ways. [GenerationA], the default, answers a new object with its id and a change with
+// 204; [GenerationC] answers with the object, and lists with their total. What is sent in the words of one is understood by
+// the other: sort_by is order_by, and sort_order is order_direction. Fields and parameters that nobody asks for are ignored.
+//
+// # Ids
+//
+// They are integers, from 1 on, and never come twice. What another dialect has made gets its number when it is first looked
+// for here (orgs.NumbersOf), in the order in which it was made: nothing below this package pays for the numbers. The alternative,
+// numbering in the unit that creates, would have all organizations of a host wait for one row with each of their keys.
+// A list reads all there is of its kind, since any of it may sort first.
+//
+// # Errors
+//
+// The body is {"detail": text}, or, with 422, {"detail": [{type, loc, msg, input}]} for each input that is wrong; input is null
+// wherever it might be a secret.
+//
+// # Names
+//
+// Elsewhere names of organizations need not be unique; here one that exists is refused, by exactly its letters.
+package opengatellm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/rbac"
+)
+
+// Generation is in which of its ways that system is spoken.
+type Generation string
+
+// The generations.
+const (
+	GenerationA Generation = "A" // order_by, and 204 for changes
+	GenerationC Generation = "C" // sort_by, and objects for changes
+)
+
+// Options of the handler. Nil serves nobody but who Authenticate says is the platform.
+type Options struct {
+	// Generation is that of answers, statuses and texts; "" is GenerationA.
+	Generation Generation
+	// Prefix is the path under which the host mounts the handler without stripping it, such as "/ai".
+	Prefix string
+	// Authenticate returns the actor of a request; nil is httpapi.Bearer with AdminKey.
+	Authenticate httpapi.Authenticate
+	// AdminKey is the bearer token of the platform's operator; "" for none.
+	AdminKey string
+	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
+	TrustedProxies []netip.Prefix
+	// Logger is told of failures that the caller is not to blame for; nil drops them.
+	Logger *slog.Logger
+}
+
+type api struct {
+	*orgs.Manager
+	opt    Options
+	edge   *httpapi.Options
+	mux    *http.ServeMux
+	badKey int // the status of a key that is not good
+}
+
+// New returns the handler.
+func New(m *orgs.Manager, o *Options) (http.Handler, error) {
+	if m == nil {
+		return nil, errors.New("opengatellm: a manager is required")
+	}
+	a := &api{Manager: m, mux: http.NewServeMux(), badKey: http.StatusForbidden}
+	if o != nil {
+		a.opt = *o
+	}
+	switch a.opt.Generation {
+	case "":
+		a.opt.Generation = GenerationA
+	case GenerationA:
+	case GenerationC:
+		a.badKey = http.StatusUnauthorized
+	default:
+		return nil, fmt.Errorf("opengatellm: there is no generation %q", a.opt.Generation)
+	}
+	if p := a.opt.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
+		return nil, fmt.Errorf("opengatellm: the prefix %q must begin with / and not end with it", p)
+	}
+	if a.opt.Authenticate == nil {
+		a.opt.Authenticate = httpapi.Bearer(m, a.opt.AdminKey)
+	}
+	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.log, Render: a.render}
+	a.routes()
+	return httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge)), nil
+}
+
+func (a *api) routes() {
+	a.admin("POST /v1/admin/organizations", a.createOrganization)
+	a.admin("GET /v1/admin/organizations", a.organizations)
+	a.admin("GET /v1/admin/organizations/{id}", a.organization)
+	a.admin("PATCH /v1/admin/organizations/{id}", a.updateOrganization)
+	a.admin("DELETE /v1/admin/organizations/{id}", a.deleteOrganization)
+}
+
+// answer is a success.
+type answer struct {
+	status int
+	body   any // nil: none
+}
+
+// admin serves the platform alone.
+func (a *api) admin(pattern string, h func(r *http.Request) (answer, error)) {
+	method, path, _ := strings.Cut(pattern, " ")
+	a.mux.HandleFunc(method+" "+a.opt.Prefix+path, func(w http.ResponseWriter, r *http.Request) {
+		var out answer
+		var err error
+		if by, _ := audit.ActorFrom(r.Context()); by.Sovereign() {
+			out, err = h(r)
+		} else {
+			err = &rbac.Denied{Code: "permission_denied"}
+		}
+		switch {
+		case err != nil:
+			a.fail(w, r, err)
+		case out.body == nil:
+			w.WriteHeader(out.status)
+		default:
+			write(w, out.status, out.body)
+		}
+	})
+}
+
+// authenticate tells a header of another scheme from none.
+func (a *api) authenticate(r *http.Request) (audit.Actor, error) {
+	if h := r.Header.Get("Authorization"); h != "" {
+		if scheme, _, _ := strings.Cut(h, " "); !strings.EqualFold(scheme, "Bearer") {
+			return audit.Actor{}, &orgs.AuthError{Code: wrongScheme}
+		}
+	}
+	return a.opt.Authenticate(r)
+}
+
+// text is the text of the generation.
+func (a *api) text(a1, c string) string {
+	if a.opt.Generation == GenerationC {
+		return c
+	}
+	return a1
+}
+
+// created is the answer with a new object: its id, or all of it.
+func (a *api) created(id int64, object func() (any, error)) (answer, error) {
+	if a.opt.Generation == GenerationC {
+		v, err := object()
+		return answer{http.StatusCreated, v}, err
+	}
+	return answer{http.StatusCreated, idView{id}}, nil
+}
+
+// changed is the answer where an object was changed or deleted: nothing, or the object.
+func (a *api) changed(object func() (any, error)) (answer, error) {
+	if a.opt.Generation == GenerationC {
+		v, err := object()
+		return answer{http.StatusOK, v}, err
+	}
+	return answer{status: http.StatusNoContent}, nil
+}
+
+type idView struct {
+	ID int64 `json:"id"`
+}
+
+// pathID is the number in the path; one that no record can have is 0.
+func (a *api) pathID(r *http.Request, noun string) (int64, error) {
+	text := r.PathValue("id")
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, nil
+	case err != nil:
+		return 0, &invalid{[]fault{{Type: "int_parsing", Loc: []any{"path", a.text(noun, noun+"_id")}, Msg: intParsing}}}
+	}
+	return n, nil
+}
+
+// missing is the answer for a record that there is not.
+func (a *api) missing(noun string, id int64) error {
+	return &refusal{http.StatusNotFound, a.text(noun+" not found.", fmt.Sprintf("%s %d not found.", noun, id))}
+}
+
+func (a *api) log(r *http.Request, err error) {
+	if a.opt.Logger != nil {
+		a.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
+			"request_id", httpapi.RequestID(r.Context()), "error", err)
+	}
+}
+
+func write(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // so that texts can be read
+	_ = e.Encode(body)     // a client that is gone hears nothing
+}
