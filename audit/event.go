@@ -126,7 +126,7 @@ func (c Change) complete() Change {
 // itself.
 var families = map[string]string{
 	"session": "authentication", "approval": "authorization", "project": "team", "user": "member",
-	"invitation": "member", "budget": "billing", "rate_limit": "billing", "invoice": "billing", "payment": "billing",
+	"invitation": "member", "budget": "billing", "rate_limit": "billing", "allowance": "billing", "invoice": "billing", "payment": "billing",
 	"organization": "settings", "role": "settings", "policy": "settings", "sso": "settings",
 	"scim": "settings", "webhook": "settings", "token": "api_key", "analytics": "data_access", "report": "data_access",
 	"export": "data_access", "compliance": "data_access",

@@ -83,6 +83,7 @@ var rooms = map[string]room{
 	"orgs/signin":                 {5, []string{crypto}},
 	"orgs/httpapi":                {5, nil},
 	"orgs/httpapi/rest":           {6, []string{decimal, huma}},
+	"orgs/httpapi/litellm":        {6, []string{decimal}},
 	"orgs/httpapi/sessions":       {6, nil},
 	"orgs/sso":                    {6, nil},
 	"orgs/sso/oidc":               {6, []string{goOIDC, jose, oauth2}},

@@ -29,7 +29,7 @@ func (to addressees) add(ctx context.Context, tx *store.Tx, ids ...string) error
 		case errors.Is(err, store.ErrNotFound):
 		case err != nil:
 			return err
-		case u.State == rbac.Active:
+		case u.State == rbac.Active && u.Email != "":
 			to[u.EmailKey] = u.Email
 		}
 	}

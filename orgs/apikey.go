@@ -1,8 +1,10 @@
 package orgs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"time"
 
@@ -101,6 +103,7 @@ type NewAPIKey struct {
 	DefaultTags  map[string]string
 	Metadata     json.RawMessage
 	ExpiresAt    *time.Time
+	Prefix       string // begins the secret; "" is that of the manager
 }
 
 // CreateAPIKey makes a key and returns its secret, which is kept nowhere. It needs api_keys.create
@@ -115,7 +118,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		return k, "", err
 	}
 	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Permissions: in.Permissions,
-		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: m.opt.KeyPrefix}
+		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix)}
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
 	op := rbac.Op{Action: "api_keys.create", OrgID: at.OrgID, TeamID: at.TeamID}
@@ -126,6 +129,9 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		}
 		if err := k.validate(); err != nil {
 			return audit.Change{}, err
+		}
+		if p := in.Prefix; p != "" && (!keyPrefixForm.MatchString(p) || strings.HasPrefix(p, "ok_") && p != m.opt.KeyPrefix) { // which would be another credential
+			return audit.Change{}, store.Invalid("prefix", "pattern", "must be 1 to 20 letters, digits, _ and -, and not begin with ok_")
 		}
 		if err := inFuture("expires_at", k.ExpiresAt, tx.Now()); err != nil {
 			return audit.Change{}, err
@@ -209,6 +215,8 @@ func (k *APIKey) validate() error {
 	}
 	return checkObject("metadata", &k.Metadata)
 }
+
+var keyPrefixForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,20}$`)
 
 func inFuture(field string, at *time.Time, now time.Time) error {
 	if at != nil && !at.After(now) {

@@ -35,7 +35,7 @@ func (m *Manager) keyOp(ctx context.Context, action, id string) (op rbac.Op, err
 		return op, rbac.ErrNoActor
 	}
 	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		k, err := apiKeys.Get(ctx, tx, id)
+		k, err := findKey(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -45,14 +45,22 @@ func (m *Manager) keyOp(ctx context.Context, action, id string) (op rbac.Op, err
 	return op, err
 }
 
-// APIKey returns a key without its secret. It needs api_keys.read in its team.
+// findKey returns a key by its id, or by the hash of its secret in hexadecimal.
+func findKey(ctx context.Context, tx *store.Tx, ref string) (APIKey, error) {
+	if len(ref) == len(KeyHash{}.text()) {
+		return apiKeys.Find(ctx, tx, store.Eq("hash", ref))
+	}
+	return apiKeys.Get(ctx, tx, ref)
+}
+
+// APIKey returns a key, which is named by its id or by the hash of its secret, without its secret. It needs api_keys.read in its team.
 func (m *Manager) APIKey(ctx context.Context, id string) (k APIKey, err error) {
 	op, err := m.keyOp(ctx, "api_keys.read", id)
 	if err != nil {
 		return k, err
 	}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		k, err = apiKeys.Get(ctx, tx, id)
+		k, err = findKey(ctx, tx, id)
 		return err
 	})
 	return k, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -272,12 +273,16 @@ type NewMember struct {
 	User        string // id or e-mail address
 	Role        string // slug or id
 	Permissions Grants
+	// New, at the level of organizations, is who is made where there is no such user: by its address, if it has one,
+	// they are looked for first.
+	New *NewUser
 }
 
 // AddMember makes a member of the organization a member of one of its teams or projects, without an
-// invitation. Into the organization itself only the platform adds people: anybody else has to ask them.
+// invitation. Into the organization itself only the platform adds people, unless Options.Enlisting: anybody else has to ask
+// them.
 func (m *Manager) AddMember(ctx context.Context, at Place, in NewMember) (ms Membership, err error) {
-	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID, Platform: at.TeamID == ""}
+	op := rbac.Op{Action: "members.invite", OrgID: at.OrgID, TeamID: at.TeamID, Platform: at.TeamID == "" && !m.opt.Enlisting}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if in.Role == "" {
 			return audit.Change{}, store.Invalid("role", "required", "is required")
@@ -295,7 +300,7 @@ func (m *Manager) AddMember(ctx context.Context, at Place, in NewMember) (ms Mem
 		if err := m.Ceiling(ctx, tx, at.handout("permissions.remove", in.Permissions.Remove...)); err != nil {
 			return audit.Change{}, err
 		}
-		u, err := findUser(ctx, tx, in.User)
+		u, err := m.newcomer(ctx, tx, at, in)
 		if err != nil {
 			return audit.Change{}, err
 		}
@@ -315,6 +320,27 @@ func (m *Manager) AddMember(ctx context.Context, at Place, in NewMember) (ms Mem
 		return audit.Created(memberEvent(ms)).As("member.joined").In(at.TeamID), err
 	})
 	return ms, err
+}
+
+// newcomer is the user whom a new member is, and may be made for it: that has an event of its own.
+func (m *Manager) newcomer(ctx context.Context, tx *store.Tx, at Place, in NewMember) (u User, err error) {
+	if in.User != "" || in.New == nil {
+		if u, err = findUser(ctx, tx, in.User); !errors.Is(err, store.ErrNotFound) || in.New == nil || at.TeamID != "" {
+			return u, err
+		}
+	}
+	if in.New.Email != "" {
+		if u, err = findUser(ctx, tx, strings.TrimSpace(in.New.Email)); !errors.Is(err, store.ErrNotFound) {
+			return u, err
+		}
+	}
+	err = m.Change(ctx, rbac.Op{Action: "users.create", Open: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		one := *in.New
+		one.EmailVerified = one.EmailVerified && actor(ctx).Sovereign() // nobody else vouches for an address
+		u, err = makeUser(ctx, tx, one)
+		return audit.Created(&u), err
+	})
+	return u, err
 }
 
 // AddMembers adds members, each by itself, or, with atomic, all or none.

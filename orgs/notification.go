@@ -157,7 +157,7 @@ func (m *Manager) Mails() bool { return m.mails() }
 
 // MailReset mails a link that sets the password of a user to their address, inside the unit that makes it.
 func (m *Manager) MailReset(ctx context.Context, tx *store.Tx, u User, r PasswordReset) error {
-	if !m.mails() {
+	if !m.mails() || u.Email == "" {
 		return nil
 	}
 	return m.opt.Notifier.Notify(ctx, tx, Notification{Kind: KindPasswordReset, To: []string{u.Email}, About: r})

@@ -29,11 +29,13 @@ type Organization struct {
 	State          rbac.State      `json:"status"`         // its own; see OrganizationFigures
 	SuspendedBy    audit.ActorType `json:"suspended_by"`   // what only the platform suspends only the platform resumes
 	DeletedAt      *time.Time      `json:"deleted_at"`
-	StateBefore    rbac.State      `json:"-"` // the deletion
+	StateBefore    rbac.State      `json:"-"`            // the deletion
+	AliasID        *string         `json:"alias_id"`     // an id that a client of another system has chosen; unique over all
+	AllowanceID    string          `json:"allowance_id"` // "" for none
 }
 
 var organizations = store.Define[Organization]("organizations", "org",
-	store.Index("created_at"), store.Index("parent_id", "created_at"))
+	store.Unique("alias_id"), store.Index("created_at"), store.Index("parent_id", "created_at"), store.Index("allowance_id", "id"))
 
 // AuditResource is how the log names the organization.
 func (o Organization) AuditResource() audit.Resource {
@@ -60,6 +62,11 @@ type NewOrganization struct {
 	// Owner is the user (id or e-mail address) who will hold org_admin; for the platform only. ""
 	// is the caller, where that is a person and has no rights there by an inherited role.
 	Owner string
+	// AliasID is an id of the client's own choice, under which the organization is found beside its own; for the platform
+	// only. It belongs to the organization until that is deleted.
+	AliasID string
+	// Allowance is the id of the limits that the organization has, for the platform only.
+	Allowance string
 }
 
 // validate checks the fields that a change checks too. The slug is optional.
@@ -145,9 +152,21 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 		return o, &rbac.Denied{Code: "permission_denied", Action: "organizations.create"}
 	}
 	o = Organization{ParentID: parent, Name: in.Name, Slug: in.Slug, Description: in.Description, Settings: in.Settings, Metadata: in.Metadata,
-		Tags: in.Tags, Customizations: in.Customizations, State: rbac.Active}
+		Tags: in.Tags, Customizations: in.Customizations, State: rbac.Active, AllowanceID: in.Allowance}
 	if err := o.validate(); err != nil {
 		return o, err
+	}
+	if in.AliasID != "" {
+		if !by.Sovereign() {
+			return o, store.Invalid("alias_id", "forbidden", "only the platform chooses ids")
+		}
+		if err := checkOrgAlias(ctx, tx, in.AliasID); err != nil {
+			return o, err
+		}
+		o.AliasID = &in.AliasID
+	}
+	if in.Allowance != "" && !by.Sovereign() {
+		return o, store.Invalid("allowance_id", "forbidden", "only the platform gives allowances")
 	}
 	if o.Slug == "" {
 		if o.Slug, err = freeSlug(ctx, tx, o.Name); err != nil {
@@ -163,7 +182,9 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 			return o, errTooDeep
 		}
 	}
-	if err := organizations.Insert(ctx, tx, &o); err != nil {
+	if err := organizations.Insert(ctx, tx, &o); errors.Is(err, store.ErrExists) { // lost the race to another call
+		return o, errOrgAliasTaken
+	} else if err != nil {
 		return o, err
 	}
 	if err := m.takeCard(ctx, tx, &o, true); err != nil {
@@ -215,7 +236,24 @@ func (m *Manager) firstOwner(ctx context.Context, tx *store.Tx, o Organization, 
 
 // restrict writes what the organization's settings forbid to all below it, and to how much they limit that.
 func (m *Manager) restrict(ctx context.Context, tx *store.Tx, o Organization) error {
-	if err := m.ApplyRateLimits(ctx, tx, o.ID, billing.ScopeOrg, o.ID, o.Settings.Models.limits()); err != nil {
+	limits := o.Settings.Models.limits()
+	if o.AllowanceID == "" {
+		if err := m.allow(ctx, tx, o, nil); err != nil {
+			return err
+		}
+	} else {
+		a, err := allowances.Get(ctx, tx, o.AllowanceID)
+		if errors.Is(err, store.ErrNotFound) {
+			return store.Invalid("allowance_id", "unknown", "is no allowance")
+		} else if err != nil {
+			return err
+		}
+		if err := m.allow(ctx, tx, o, &a); err != nil {
+			return err
+		}
+		limits = together(limits, a.rates())
+	}
+	if err := m.ApplyRateLimits(ctx, tx, o.ID, billing.ScopeOrg, o.ID, limits); err != nil {
 		return err
 	}
 	r := TeamSettings{Models: o.Settings.Models}.restriction()
@@ -243,7 +281,8 @@ type OrganizationUpdate struct {
 	Metadata       *json.RawMessage
 	Tags           *[]string
 	Customizations *json.RawMessage
-	Force          bool // even where the caller is shut out by it
+	Allowance      *string // id of the limits that it has, "" for none; the platform only
+	Force          bool    // even where the caller is shut out by it
 }
 
 func (in OrganizationUpdate) apply(o *Organization) {
@@ -254,6 +293,7 @@ func (in OrganizationUpdate) apply(o *Organization) {
 	set(&o.Metadata, in.Metadata)
 	set(&o.Tags, in.Tags)
 	set(&o.Customizations, in.Customizations)
+	set(&o.AllowanceID, in.Allowance)
 }
 
 // set assigns what is given.
@@ -278,6 +318,9 @@ func (m *Manager) UpdateOrganization(ctx context.Context, ref string, in Organiz
 		}
 		before := o
 		in.apply(&o)
+		if o.AllowanceID != before.AllowanceID && !actor(ctx).Sovereign() {
+			return audit.Change{}, store.Invalid("allowance_id", "forbidden", "only the platform gives allowances")
+		}
 		if in.Slug != nil && *in.Slug == "" {
 			return audit.Change{}, store.Invalid("slug", "required", "is required")
 		}

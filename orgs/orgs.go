@@ -50,6 +50,7 @@ type Service interface {
 	Policies
 	Approvals
 	Budgets
+	Allowances
 	RateLimiting
 	Usage
 	Billings
@@ -202,6 +203,16 @@ type Budgets interface {
 	Raises(ctx context.Context, orgID, teamID, budgetID string, f rbac.ApprovalFilter) (store.Page[rbac.Approval], error)
 }
 
+// Allowances are limits that organizations can share. They are the platform's.
+type Allowances interface {
+	CreateAllowance(ctx context.Context, in NewAllowance) (Allowance, error)
+	UpdateAllowance(ctx context.Context, id string, in AllowanceLimits) (Allowance, error)
+	DeleteAllowance(ctx context.Context, id string) (Allowance, error)
+	Allowance(ctx context.Context, id string) (Allowance, error)
+	Allowances(ctx context.Context, limit int, after string) (store.Page[Allowance], error)
+	AllowanceOf(ctx context.Context, org string) (AllowanceState, error)
+}
+
 // RateLimiting limits how many requests and tokens calls take, and how many run at once.
 type RateLimiting interface {
 	SetRateLimit(ctx context.Context, r billing.RateLimit) (billing.RateLimit, error)
@@ -318,6 +329,9 @@ type Options struct {
 	KeyPrefix string
 	// SelfServiceOrgs lets every user create organizations and own them.
 	SelfServiceOrgs bool
+	// Enlisting lets everybody who may invite into an organization put people in without asking them, also such that have no
+	// account yet: for systems whose contract has it.
+	Enlisting bool
 	// Notifier takes what people and webhooks should be told, invitations too; nil: nobody is told anything, and no webhook
 	// is taken.
 	Notifier Notifier
@@ -406,7 +420,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // needs a table for.
 func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), teams.Kind(),
-		projects.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
+		projects.Kind(), allowances.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
 		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)

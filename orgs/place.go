@@ -38,7 +38,7 @@ func (at Place) roleHandout(field string, role rbac.Role, permissions ...string)
 	return h
 }
 
-// TeamPlace resolves a reference to a team, its id or a slug. A slug is taken when exactly one team
+// TeamPlace resolves a reference to a team, its id, its alias id or a slug. A slug is taken when exactly one team
 // that the actor can see has it; several are a *store.ConflictError ambiguous_slug.
 func (m *Manager) TeamPlace(ctx context.Context, ref string) (at Place, err error) {
 	by, ok := audit.ActorFrom(ctx)
@@ -49,6 +49,15 @@ func (m *Manager) TeamPlace(ctx context.Context, ref string) (at Place, err erro
 		q := store.Query{Where: []store.Cond{store.Eq("slug_key", store.SlugKey(ref))}}
 		if strings.HasPrefix(ref, teams.Kind().Prefix+"_") {
 			q.Where = []store.Cond{store.Eq("id", ref)}
+		} else if t, err := teams.Find(ctx, tx, store.Eq("alias_id", ref)); err == nil {
+			if err = m.mustBelong(ctx, tx, by, t.OrgID); err == nil {
+				at = Place{t.OrgID, t.ID}
+				return nil
+			} else if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
 		}
 		at = Place{}
 		for t, err := range teams.All(ctx, tx, q) {

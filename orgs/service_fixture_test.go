@@ -50,6 +50,7 @@ type names struct {
 	Destination     string // of the audit log
 	SCIMToken       string
 	Limit           string // of rates of the team
+	Allowance       string // which no organization has
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -176,6 +177,9 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	hook, _, err := f.CreateWebhook(ctx, f.id.Org, orgs.NewWebhook{URL: "https://hooks.acme.com/"})
 	require.NoError(t, err)
 	f.id.Webhook, f.id.Failure = hook.ID, "job_000000"
+	allowance, err := f.CreateAllowance(ctx, orgs.NewAllowance{})
+	require.NoError(t, err)
+	f.id.Allowance = allowance.ID
 	scim, _, err := f.CreateSCIMToken(ctx, f.id.Org, orgs.NewSCIMToken{Name: "entra"})
 	require.NoError(t, err)
 	f.id.SCIMToken = scim.ID

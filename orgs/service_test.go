@@ -80,7 +80,7 @@ func (a answer) or(other answer) answer {
 // methods is the table.
 func methods() []method {
 	return slices.Concat(userMethods, organizationMethods, treeMethods, teamMethods, projectMethods, memberMethods,
-		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, provisioningMethods, usageMethods, billingMethods, otherMethods)
+		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, provisioningMethods, usageMethods, billingMethods, allowanceMethods, otherMethods)
 }
 
 func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {

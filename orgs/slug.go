@@ -54,6 +54,11 @@ var errSlugTaken = &store.ConflictError{Code: "slug_taken", Message: "an organiz
 
 // claimSlug makes the slug the organization's current one. The unique set decides between two at once.
 func claimSlug(ctx context.Context, tx *store.Tx, orgID, slug string) error {
+	if o, err := organizations.Find(ctx, tx, store.Eq("alias_id", slug)); err == nil && o.ID != orgID {
+		return errSlugTaken // one name leads to one organization
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	had, err := orgSlugs.Find(ctx, tx, store.Eq("slug", slug))
 	if errors.Is(err, store.ErrNotFound) {
 		fresh, err := orgSlugs.InsertNew(ctx, tx, &orgSlug{Slug: slug, OrgID: orgID})
@@ -159,6 +164,11 @@ func freeSlug(ctx context.Context, tx *store.Tx, name string) (string, error) {
 		if slices.Contains(reserved, slug) {
 			continue
 		}
+		if _, err := organizations.Find(ctx, tx, store.Eq("alias_id", slug)); err == nil {
+			continue
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return "", err
+		}
 		had, err := orgSlugs.Find(ctx, tx, store.Eq("slug", slug))
 		if errors.Is(err, store.ErrNotFound) {
 			return slug, nil
@@ -171,10 +181,13 @@ func freeSlug(ctx context.Context, tx *store.Tx, name string) (string, error) {
 	}
 }
 
-// findOrganization returns an organization by its id, its slug, or one that it had before.
+// findOrganization returns an organization by its id, its alias id, its slug, or one that it had before.
 func findOrganization(ctx context.Context, tx *store.Tx, ref string) (Organization, error) {
 	if strings.HasPrefix(ref, organizations.Kind().Prefix+"_") {
 		return organizations.Get(ctx, tx, ref)
+	}
+	if o, err := organizations.Find(ctx, tx, store.Eq("alias_id", ref)); !errors.Is(err, store.ErrNotFound) {
+		return o, err
 	}
 	s, err := orgSlugs.Find(ctx, tx, store.Eq("slug", store.SlugKey(ref)))
 	if err != nil {

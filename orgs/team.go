@@ -20,11 +20,12 @@ type Team struct {
 	SlugKey     string       `json:"-"`
 	Description string       `json:"description"`
 	Settings    TeamSettings `json:"settings"`
-	State       rbac.State   `json:"status"` // active or archived
+	State       rbac.State   `json:"status"`   // active or archived
+	AliasID     *string      `json:"alias_id"` // an id that a client of another system has chosen; unique over all
 }
 
 var teams = store.Define[Team]("teams", "team",
-	store.Unique("org_id", "slug_key"), store.Index("slug_key"))
+	store.Unique("org_id", "slug_key"), store.Unique("alias_id"), store.Index("slug_key"))
 
 // AuditResource is how the log names the team.
 func (t Team) AuditResource() audit.Resource {
@@ -37,6 +38,9 @@ type NewTeam struct {
 	Slug        string // "" takes it from the name
 	Description string
 	Settings    TeamSettings
+	// AliasID is an id of the client's own choice, under which the team is found beside its own; for the platform only, unless
+	// Options.Enlisting.
+	AliasID string
 }
 
 // validate checks what the team is to be.
@@ -95,6 +99,15 @@ func (m *Manager) makeTeam(ctx context.Context, tx *store.Tx, orgID string, in N
 	}
 	if err := t.Settings.Notifications.known(ctx, tx, orgID); err != nil {
 		return t, err
+	}
+	if in.AliasID != "" {
+		if !actor(ctx).Sovereign() && !m.opt.Enlisting {
+			return t, store.Invalid("alias_id", "forbidden", "only the platform chooses ids")
+		}
+		if err := checkTeamAlias(ctx, tx, in.AliasID); err != nil {
+			return t, err
+		}
+		t.AliasID = &in.AliasID
 	}
 	if err := slugTaken(teams.Insert(ctx, tx, &t), "team"); err != nil {
 		return t, err

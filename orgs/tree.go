@@ -39,7 +39,7 @@ func (m *Manager) transition(ctx context.Context, op rbac.Op, event, reason stri
 }
 
 // DeleteOrganization deletes an organization: all of it, with everything below it, is gone at once to
-// everybody but the platform, who can restore it for 30 days. Unless cascade says so, one that has teams,
+// everybody but the platform, who can restore it for 30 days. An alias id is anybody's from then on. Unless cascade says so, one that has teams,
 // keys that work or organizations below it is a *store.ConflictError not_empty.
 func (m *Manager) DeleteOrganization(ctx context.Context, ref string, cascade bool, reason string) (o Organization, err error) {
 	id, err := m.OrgID(ctx, ref)
@@ -54,7 +54,7 @@ func (m *Manager) DeleteOrganization(ctx context.Context, ref string, cascade bo
 			}
 		}
 		now := tx.Now()
-		o.StateBefore, o.State, o.DeletedAt = o.State, rbac.Gone, &now
+		o.StateBefore, o.State, o.DeletedAt, o.AliasID = o.State, rbac.Gone, &now, nil
 		return leaveSlug(ctx, tx, *o, Restorable)
 	})
 }

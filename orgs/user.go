@@ -21,7 +21,8 @@ type User struct {
 	EmailKey      string     `json:"-"`
 	Name          string     `json:"name"`
 	EmailVerified bool       `json:"email_verified"`
-	State         rbac.State `json:"status"` // active or suspended
+	State         rbac.State `json:"status"`   // active or suspended
+	AliasID       *string    `json:"alias_id"` // an id that a client of another system has chosen; unique over all
 
 	ExpiresAt      *time.Time `json:"expires_at,omitempty"`       // from then on no credential of theirs is good; nil: never
 	HomeID         string     `json:"home_id,omitempty"`          // which of their organizations is shown where one is; "" is the oldest
@@ -30,7 +31,7 @@ type User struct {
 }
 
 var users = store.Define[User]("users", "usr",
-	store.Unique("email_key"), store.Index("created_at"), store.Index("platform_role_id"))
+	store.Unique("email_key"), store.Unique("alias_id"), store.Index("created_at"), store.Index("platform_role_id"))
 
 // AuditResource is how the log names the user.
 func (u User) AuditResource() audit.Resource { return audit.Resource{Type: "user", ID: u.ID} }
@@ -40,33 +41,65 @@ type NewUser struct {
 	Email         string
 	Name          string
 	EmailVerified bool // only a verified address can accept invitations
+	// AliasID is an id of the client's own choice, under which the user is found beside their own. With one the address may
+	// be missing. One with @ has to be the address.
+	AliasID string
 }
 
 // CreateUser makes a user; only the platform can. A known e-mail address is a *store.ConflictError
 // with the id of its user.
 func (m *Manager) CreateUser(ctx context.Context, in NewUser) (u User, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "users.create"}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-		email, err := checkEmail("email", in.Email)
-		if err != nil {
-			return audit.Change{}, err
-		}
-		if err := rbac.CheckText("name", in.Name, 0, rbac.MaxName); err != nil {
-			return audit.Change{}, err
-		}
-		known, err := users.Find(ctx, tx, store.Eq("email_key", emailKey(email)))
-		if err == nil {
-			return audit.Change{}, &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists", ID: known.ID}
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return audit.Change{}, err
-		}
-		u = User{Email: email, EmailKey: emailKey(email), Name: strings.TrimSpace(in.Name), EmailVerified: in.EmailVerified, State: rbac.Active}
-		return audit.Created(&u), users.Insert(ctx, tx, &u)
+		u, err = makeUser(ctx, tx, in)
+		return audit.Created(&u), err
 	})
 	if errors.Is(err, store.ErrExists) { // lost the race to another call
 		err = &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists"}
 	}
 	return u, err
 }
+
+// makeUser makes a user for whoever has asked already.
+func makeUser(ctx context.Context, tx *store.Tx, in NewUser) (u User, err error) {
+	u = User{Name: strings.TrimSpace(in.Name), EmailVerified: in.EmailVerified, State: rbac.Active}
+	if in.Email != "" || in.AliasID == "" {
+		if u.Email, err = checkEmail("email", in.Email); err != nil {
+			return u, err
+		}
+	}
+	if err := rbac.CheckText("name", in.Name, 0, rbac.MaxName); err != nil {
+		return u, err
+	}
+	if in.AliasID != "" {
+		if err := checkAlias(in.AliasID, users.Kind().Prefix); err != nil {
+			return u, err
+		}
+		if strings.Contains(in.AliasID, "@") && emailKey(in.AliasID) != emailKey(u.Email) {
+			return u, store.Invalid("alias_id", "range", "must be the address where it looks like one")
+		}
+		if taken, err := users.Find(ctx, tx, store.Eq("alias_id", in.AliasID)); err == nil {
+			return u, &store.ConflictError{Code: errUserAliasTaken.Code, Message: errUserAliasTaken.Message, ID: taken.ID}
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return u, err
+		}
+		u.AliasID = &in.AliasID
+	}
+	if u.Email == "" {
+		u.EmailKey, u.EmailVerified = noAddress+in.AliasID, false
+		return u, users.Insert(ctx, tx, &u)
+	}
+	u.EmailKey = emailKey(u.Email)
+	known, err := users.Find(ctx, tx, store.Eq("email_key", u.EmailKey))
+	if err == nil {
+		return u, &store.ConflictError{Code: "conflict", Message: "a user with this e-mail address exists", ID: known.ID}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return u, err
+	}
+	return u, users.Insert(ctx, tx, &u)
+}
+
+// noAddress begins the keys of users without an address: no address has a blank.
+const noAddress = "alias "
 
 // checkEmail returns the address in the form in which it is kept.
 func checkEmail(field, s string) (string, error) {
@@ -82,7 +115,7 @@ func checkEmail(field, s string) (string, error) {
 // addresses.
 func emailKey(email string) string { return strings.ToLower(email) }
 
-// User returns a user by id, e-mail address or "me". Anybody may read themselves, all others are
+// User returns a user by id, alias id, e-mail address or "me". Anybody may read themselves, all others are
 // for the platform: people are found through their memberships.
 func (m *Manager) User(ctx context.Context, ref string) (u User, err error) {
 	by, ok := audit.ActorFrom(ctx)
@@ -107,8 +140,10 @@ func findUser(ctx context.Context, tx *store.Tx, ref string) (User, error) {
 		return users.Get(ctx, tx, actor(ctx).Person())
 	case strings.Contains(ref, "@"):
 		return users.Find(ctx, tx, store.Eq("email_key", emailKey(ref)))
+	case strings.HasPrefix(ref, users.Kind().Prefix+"_"):
+		return users.Get(ctx, tx, ref)
 	}
-	return users.Get(ctx, tx, ref)
+	return users.Find(ctx, tx, store.Eq("alias_id", ref))
 }
 
 // Users lists all users, newest first; only the platform can.

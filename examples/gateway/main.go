@@ -45,6 +45,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/locktera"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/httpapi/pages"
@@ -218,7 +219,8 @@ type parts struct {
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
 // logs. Secrets of organizations are taken where there is a key to seal them with.
 func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err error) {
-	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}}
+	// Clients of LiteLLM have administrators put people into their organization.
+	o := &orgs.Options{Options: rbac.Options{Actions: []string{"deployments.manage"}}, Enlisting: true}
 	if o.Catalogue, err = flags.upstream.catalogue(); err != nil {
 		return p, err
 	}
@@ -315,8 +317,18 @@ func mountDialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []net
 		mux.Handle(path, tree)
 	}
 	flat, err := opengatellm.New(m, &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
 	mux.Handle("/v1/admin/", flat)
-	return err
+	compatible, err := litellm.New(m, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	if err != nil {
+		return err
+	}
+	for _, path := range litellm.Paths() {
+		mux.Handle(path, compatible)
+	}
+	return nil
 }
 
 // singleSignOn serves browsers that sign in by the identity provider of an organization.

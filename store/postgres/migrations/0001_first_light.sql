@@ -11,6 +11,7 @@ CREATE TABLE users (
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
+	alias_id TEXT,
 	expires_at TIMESTAMPTZ,
 	home_id TEXT NOT NULL,
 	platform_role_id TEXT NOT NULL,
@@ -19,6 +20,7 @@ CREATE TABLE users (
 );
 CREATE INDEX users_platform_role_id_idx ON users (platform_role_id, id);
 CREATE UNIQUE INDEX users_email_key_key ON users (email_key);
+CREATE UNIQUE INDEX users_alias_id_key ON users (alias_id);
 CREATE INDEX users_created_at_idx ON users (created_at, id);
 
 CREATE TABLE tokens (
@@ -126,10 +128,34 @@ CREATE TABLE organizations (
 	suspended_by TEXT NOT NULL,
 	deleted_at TIMESTAMPTZ,
 	state_before TEXT NOT NULL,
+	alias_id TEXT,
+	allowance_id TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX organizations_alias_id_key ON organizations (alias_id);
 CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
 CREATE INDEX organizations_parent_id_created_at_idx ON organizations (parent_id, created_at, id);
+CREATE INDEX organizations_allowance_id_id_idx ON organizations (allowance_id, id);
+
+CREATE TABLE allowances (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	"limit" NUMERIC,
+	soft_limit NUMERIC,
+	"window" TEXT NOT NULL,
+	anchor TIMESTAMPTZ NOT NULL,
+	duration TEXT NOT NULL,
+	tokens_per_minute BIGINT,
+	requests_per_minute BIGINT,
+	max_parallel_requests BIGINT,
+	models JSONB,
+	created_by TEXT NOT NULL,
+	updated_by TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX allowances_created_at_idx ON allowances (created_at, id);
 
 CREATE TABLE org_slugs (
 	id TEXT NOT NULL,
@@ -187,8 +213,10 @@ CREATE TABLE teams (
 	description TEXT NOT NULL,
 	settings JSONB NOT NULL,
 	state TEXT NOT NULL,
+	alias_id TEXT,
 	PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX teams_alias_id_key ON teams (alias_id);
 CREATE UNIQUE INDEX teams_org_id_slug_key_key ON teams (org_id, slug_key);
 CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 

@@ -1,0 +1,314 @@
+package litellm
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+var keyFields = []string{"organization_id", "team_id", "user_id", "key_alias", "max_budget", "soft_budget", "budget_duration", "tpm_limit", "rpm_limit", "max_parallel_requests", "duration",
+	"metadata", "key_type", "blocked", "models", "aliases", "allowed_routes", "budget_id", "key", "tags", "object_permission", "model_max_budget", "project_id"}
+
+// keyPrefix begins every key that is made here.
+const keyPrefix = "sk-"
+
+// What keys may do: those of a person whatever that one may, others call models.
+var (
+	personal = []string{"*"}
+	calling  = []string{"models.use", "models.read", "api_keys.use"}
+)
+
+// keyRow is a key.
+type keyRow struct {
+	TokenID        string   `json:"token_id"`
+	Name           string   `json:"key_name"`
+	Alias          *string  `json:"key_alias"`
+	Models         []string `json:"models"`
+	Spend          usd      `json:"spend"`
+	Expires        *stamp   `json:"expires"`
+	UserID         *string  `json:"user_id"`
+	TeamID         *string  `json:"team_id"`
+	OrganizationID string   `json:"organization_id"`
+	MaxBudget      *usd     `json:"max_budget"`
+	SoftBudget     *usd     `json:"soft_budget"`
+	Duration       *string  `json:"budget_duration"`
+	ResetAt        *stamp   `json:"budget_reset_at"`
+	BudgetID       *string  `json:"budget_id"`
+	Budget         any      `json:"litellm_budget_table"`
+	TPM            *int64   `json:"tpm_limit"`
+	RPM            *int64   `json:"rpm_limit"`
+	MaxParallel    *int64   `json:"max_parallel_requests"`
+	Metadata       raw      `json:"metadata"`
+	Blocked        bool     `json:"blocked"`
+	Status         string   `json:"status"`
+	CreatedAt      stamp    `json:"created_at"`
+	UpdatedAt      stamp    `json:"updated_at"`
+	CreatedBy      string   `json:"created_by"`
+}
+
+// newKeyRow is a key that was just made, with its secret.
+type newKeyRow struct {
+	Key   string `json:"key"`
+	Token string `json:"token"`
+	keyRow
+}
+
+func keyName(alias string) string {
+	if alias == "" {
+		return "key " + shortID()
+	}
+	return alias
+}
+
+// newKey is POST /key/generate.
+func (c *call) newKey() (any, error) {
+	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix}
+	org, team, user, typ := c.in.text("organization_id").v, c.in.text("team_id").v, c.in.text("user_id").v, c.in.text("key_type").v
+	metadata, blocked := c.in.object("metadata"), c.in.boolean("blocked").v
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
+	if metadata.some() {
+		in.Metadata = c.in.given["metadata"]
+	}
+	if err := c.unsupported("models", "aliases", "allowed_routes", "budget_id", "key", "tags", "object_permission", "model_max_budget", "project_id"); err != nil {
+		return nil, err
+	}
+	limits, _, err := c.limits(orgs.AllowanceLimits{})
+	if err != nil {
+		return nil, err
+	}
+	if in.ExpiresAt, err = parseExpiry(c.in.text("duration").v, c.now()); err != nil {
+		return nil, err
+	}
+	switch typ {
+	case "", "default":
+		if in.Permissions = calling; user != "" || c.by.Person() != "" {
+			in.Permissions = personal
+		}
+	case "llm_api":
+		in.Permissions = calling
+	case "read_only":
+		in.Permissions = []string{"*.read"}
+	default:
+		return nil, detail(http.StatusBadRequest, "key_type must be default, llm_api or read_only")
+	}
+	if user != "" || c.admin() {
+		in.User = &user
+	}
+	o, t, err := c.keyPlace(org, team)
+	if err != nil {
+		return nil, err
+	}
+	in.Organization, in.Team, in.InheritTeam = o.ID, t.ID, t.ID != ""
+	var k orgs.APIKey
+	var secret string
+	err = c.svc.Together(c.ctx(), func(ctx context.Context) error {
+		if user != "" {
+			if _, err := c.svc.Member(ctx, orgs.Place{OrgID: o.ID, TeamID: t.ID}, user); err != nil {
+				return as(err, store.ErrNotFound, detail(http.StatusBadRequest, "user_id="+plain(user)+" is no member of the key's organization or team"))
+			}
+		}
+		if k, secret, err = c.svc.CreateAPIKey(ctx, in); err != nil {
+			return err
+		}
+		if limits.Limit != nil || limits.SoftLimit != nil {
+			b := spending(limits)
+			b.OrgID, b.Scope, b.ScopeID = o.ID, billing.ScopeKey, k.ID
+			if _, err := c.svc.SetBudget(ctx, b); err != nil {
+				return err
+			}
+		}
+		if limits.TokensPerMinute != nil || limits.RequestsPerMinute != nil || limits.MaxParallelRequests != nil {
+			if _, err := c.svc.SetRateLimit(ctx, billing.RateLimit{OrgID: o.ID, Scope: billing.ScopeKey, ScopeID: k.ID,
+				TokensPerMinute: limits.TokensPerMinute, RequestsPerMinute: limits.RequestsPerMinute, MaxParallelRequests: limits.MaxParallelRequests}); err != nil {
+				return err
+			}
+		}
+		if blocked {
+			k, err = c.svc.DisableAPIKey(ctx, k.ID, "blocked")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	row, err := c.keyRow(k)
+	row.MaxBudget, row.SoftBudget, row.Duration = dollars(limits.Limit), dollars(limits.SoftLimit), optional(limits.Duration)
+	row.TPM, row.RPM, row.MaxParallel = limits.TokensPerMinute, limits.RequestsPerMinute, limits.MaxParallelRequests
+	return newKeyRow{secret, k.Hash, row}, err
+}
+
+// keyPlace is where a new key belongs: to the team, and so to its organization, to the organization, or to the only one that
+// the caller has.
+func (c *call) keyPlace(org, team string) (o orgs.Organization, t orgs.Team, err error) {
+	if team != "" {
+		if t, o, err = c.team(c.ctx(), team); err != nil {
+			return o, t, as(err, store.ErrNotFound, unknownTeam(team))
+		}
+		if org != "" && !o.Known(org) {
+			return o, t, detail(http.StatusBadRequest, "organization_id is not that of the team")
+		}
+		return o, t, nil
+	}
+	if org == "" {
+		mine, err := c.svc.Organizations(c.ctx(), orgs.OrganizationFilter{Limit: 2})
+		if err != nil {
+			return o, t, err
+		}
+		if c.admin() || len(mine.Items) != 1 {
+			return o, t, detail(http.StatusBadRequest, "organization_id or team_id is required: every key belongs to an organization")
+		}
+		return mine.Items[0], t, nil
+	}
+	o, err = c.organization(c.ctx(), org)
+	return o, t, as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, org))
+}
+
+func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
+	o, err := c.svc.Organization(c.ctx(), k.OrgID)
+	if err != nil {
+		return keyRow{}, err
+	}
+	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: []string{}, Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
+		OrganizationID: o.PublicID(), Metadata: k.Metadata, Blocked: k.Disabled, Status: string(k.StatusAt(c.now())), CreatedAt: stamp(k.CreatedAt), UpdatedAt: stamp(k.UpdatedAt), CreatedBy: masterUser}
+	if k.RevokedAt != nil {
+		row.Status = "deleted"
+	}
+	if k.ExpiresAt != nil {
+		row.Expires = stamped(*k.ExpiresAt)
+	}
+	if k.CreatedBy != "" {
+		row.CreatedBy = k.CreatedBy
+	}
+	if k.UserID != "" {
+		if ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: k.OrgID}, k.UserID); err == nil {
+			id := ms.User.PublicID()
+			row.UserID = &id
+		}
+	}
+	if k.TeamID != "" {
+		if t, err := c.svc.Team(c.ctx(), k.TeamID); err == nil {
+			id := t.PublicID()
+			row.TeamID = &id
+		}
+	}
+	return row, nil
+}
+
+// keyLimits shows what a key may spend, to who may see that.
+func (c *call) keyLimits(k orgs.APIKey, row *keyRow) error {
+	if !c.admin() && !c.ruling(k.OrgID) {
+		return nil
+	}
+	states, err := c.svc.Overview(c.ctx(), k.OrgID)
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		if b := s.Budget; b.Scope == billing.ScopeKey && b.ScopeID == k.ID && b.Name == "" {
+			row.Spend, row.SoftBudget, row.Duration, row.ResetAt, row.BudgetID = usd(s.Spent), dollars(b.SoftLimit), written(b.Window), stamped(s.PeriodEnd), &b.ID
+			if b.Hard {
+				row.MaxBudget = dollars(&b.Limit)
+			}
+			row.Budget = budgetRow{ID: b.ID, MaxBudget: row.MaxBudget, SoftBudget: row.SoftBudget, Duration: row.Duration, ResetAt: row.ResetAt}
+		}
+	}
+	for after := ""; ; {
+		page, err := c.svc.RateLimits(c.ctx(), k.OrgID, 0, after)
+		if err != nil {
+			return err
+		}
+		for _, s := range page.Items {
+			if r := s.RateLimit; r.Scope == billing.ScopeKey && r.ScopeID == k.ID && r.Name == "" && r.Model == "*" {
+				row.TPM, row.RPM, row.MaxParallel = r.TokensPerMinute, r.RequestsPerMinute, r.MaxParallelRequests
+			}
+		}
+		if after = page.Next; after == "" {
+			return nil
+		}
+	}
+}
+
+// findKey returns a key by its secret or the hash of that, or store.ErrNotFound, also to who may not see it.
+func (c *call) findKey(ctx context.Context, ref string) (orgs.APIKey, error) {
+	if strings.HasPrefix(ref, keyPrefix) {
+		h := orgs.HashKey(ref)
+		ref = hex.EncodeToString(h[:])
+	}
+	k, err := c.svc.APIKey(ctx, ref)
+	return k, as(err, rbac.ErrDenied, store.ErrNotFound)
+}
+
+// keyInfoRow is a key, under the name by which it was asked for.
+type keyInfoRow struct {
+	Key  string `json:"key"`
+	Info keyRow `json:"info"`
+}
+
+// infoKey is GET /key/info.
+func (c *call) infoKey() (any, error) {
+	ref := c.in.text("key").v
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
+	if ref == "" && c.by.ID != "" && strings.HasPrefix(c.by.ID, "key_") {
+		ref = c.by.ID
+	}
+	k, err := c.findKey(c.ctx(), ref)
+	if err != nil {
+		return nil, as(err, store.ErrNotFound, detail(http.StatusNotFound, "Key not found in database"))
+	}
+	if strings.HasPrefix(ref, "key_") {
+		ref = k.Hash
+	}
+	row, err := c.keyRow(k)
+	if err == nil {
+		err = c.keyLimits(k, &row)
+	}
+	return keyInfoRow{ref, row}, err
+}
+
+// deleteKeys is POST /key/delete: all of them, or none.
+func (c *call) deleteKeys() (any, error) {
+	keys := c.in.texts("keys")
+	if err := c.unsupported("key_aliases"); err != nil {
+		return nil, err
+	}
+	if len(keys.v) == 0 {
+		c.in.fault("missing", "Field required", "keys")
+	}
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
+	if len(keys.v) > maxIDs {
+		return nil, detail(http.StatusBadRequest, "at most 1000 keys")
+	}
+	err := c.svc.Together(c.ctx(), func(ctx context.Context) error {
+		for _, ref := range keys.v {
+			k, err := c.findKey(ctx, ref)
+			if err == nil && k.RevokedAt != nil {
+				err = store.ErrNotFound
+			}
+			if err != nil {
+				return as(err, store.ErrNotFound, detail(http.StatusNotFound, "Keys not found"))
+			}
+			if _, err := c.svc.RevokeAPIKey(ctx, k.ID, ""); err != nil {
+				var denied *rbac.Denied
+				if errors.As(err, &denied) {
+					return because(wrapped(http.StatusForbidden, "auth_error", none, "You are not authorized to delete this key"), err)
+				}
+				return err
+			}
+		}
+		return nil
+	})
+	return map[string][]string{"deleted_keys": keys.v}, err
+}

@@ -1,0 +1,172 @@
+package litellm
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// none is what param says of an error of no parameter.
+const none = "None"
+
+// problem is an error in the form in which it goes out.
+type problem struct {
+	status  int
+	message string
+	typ     string // of shape B; "" for the others
+	param   string
+	bare    bool // a text, where other rules have an object
+	faults  []fault
+	cause   error // of the service: a refusal among it leaves its event all the same
+}
+
+func (p *problem) Error() string { return p.message }
+
+// Unwrap returns the error that the rule stands for.
+func (p *problem) Unwrap() error { return p.cause }
+
+// fault is one field that does not fit.
+type fault struct {
+	Type  string   `json:"type"`
+	Loc   []string `json:"loc"`
+	Msg   string   `json:"msg"`
+	Input any      `json:"input"` // always null: it may be secret
+}
+
+// detail is a rule that was broken: shape A.
+func detail(status int, message string) error { return &problem{status: status, message: message} }
+
+// bare is shape A with a text alone.
+func bare(status int, message string) error {
+	return &problem{status: status, message: message, bare: true}
+}
+
+// wrapped is shape B.
+func wrapped(status int, typ, param, message string) error {
+	return &problem{status: status, message: message, typ: typ, param: param}
+}
+
+// invalid is shape C.
+func invalid(faults ...fault) error {
+	return &problem{status: http.StatusUnprocessableEntity, message: "the body does not fit", faults: faults}
+}
+
+// body is what the client reads.
+func (p *problem) body(shape byte) any {
+	type object = map[string]any
+	switch {
+	case p.faults != nil:
+		return object{"detail": p.faults}
+	case p.typ != "" || shape == 'B':
+		typ, param := p.typ, p.param
+		if typ == "" {
+			typ, param = vendorType(p.status), none
+		}
+		return object{"error": object{"message": p.message, "type": typ, "param": param, "code": strconv.Itoa(p.status)}}
+	case p.bare:
+		return object{"detail": p.message}
+	}
+	return object{"detail": object{"error": p.message}}
+}
+
+func vendorType(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "not_found_error"
+	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
+		return "bad_request_error"
+	}
+	return "auth_error"
+}
+
+// refusals are the codes of who is known and may not.
+var refusals = map[string]bool{"permission_denied": true, "grant_ceiling": true, "system_role": true, "policy_denied": true, "ip_denied": true,
+	"mfa_required": true, "sso_required": true, "user_suspended": true}
+
+// fail writes an error. Those of the service are told here what they are in this dialect.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, to route, err error) {
+	var own *problem
+	if errors.As(err, &own) {
+		write(w, own.status, own.body(to.shape))
+		return
+	}
+	is := httpapi.Classify(err)
+	p := &problem{status: is.Status, message: is.Detail}
+	var field *store.FieldError
+	var denied *rbac.Denied
+	switch {
+	case errors.Is(err, httpapi.ErrJSON):
+		p = invalid(fault{Type: "json_invalid", Loc: []string{"body"}, Msg: "JSON decode error"}).(*problem)
+	case is.Status == http.StatusUnsupportedMediaType:
+		p = invalid(fault{Type: "dict_type", Loc: []string{"body"}, Msg: "Input should be a valid dictionary"}).(*problem)
+	case errors.As(err, &field):
+		p.status = http.StatusBadRequest
+	case is.Code == "org_suspended":
+		p.status, p.typ, p.param = http.StatusUnauthorized, "auth_error", "organization_id"
+		p.message = "Authentication Error, Organization is blocked. Update via `/organization/update` if you're an admin."
+	case refusals[is.Code] || errors.As(err, &denied):
+		p.status, p.typ, p.param = http.StatusUnauthorized, "auth_error", none
+		if h.opt.Strict {
+			p.status = http.StatusForbidden
+		}
+		p.message = "Authentication Error, " + is.Detail
+	case is.Internal():
+		if h.opt.Logger != nil {
+			h.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "request_id", httpapi.RequestID(r.Context()), "error", err)
+		}
+		if is.Status == http.StatusInternalServerError { // shape D
+			write(w, is.Status, map[string]any{"error": map[string]string{"message": "Internal server error", "type": "internal_server_error"}})
+			return
+		}
+	}
+	write(w, p.status, p.body(to.shape))
+}
+
+// as turns an error of the service into that of a rule; others stay what they are.
+func as(err, target, rule error) error {
+	if errors.Is(err, target) {
+		return because(rule, err)
+	}
+	return err
+}
+
+// coded turns a conflict of a code into that of a rule.
+func coded(err error, code string, rule error) error {
+	var c *store.ConflictError
+	if errors.As(err, &c) && c.Code == code {
+		return because(rule, err)
+	}
+	return err
+}
+
+// because is a rule with what is behind it.
+func because(rule, cause error) error {
+	p, is := rule.(*problem)
+	if !is {
+		return errors.Join(rule, cause)
+	}
+	with := *p
+	with.cause = cause
+	return &with
+}
+
+// unsupported refuses fields that say something that would not take effect.
+func (c *call) unsupported(names ...string) error {
+	for _, name := range names {
+		switch is := strings.Join(strings.Fields(string(c.in.given[name])), ""); is {
+		case "", "null", `""`, "[]", "{}", "false":
+		default:
+			return detail(http.StatusBadRequest, name+" is not supported by this gateway")
+		}
+	}
+	return nil
+}
+
+// raw is what a client wrote, as JSON.
+type raw = json.RawMessage

@@ -1,0 +1,183 @@
+package litellm
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store"
+)
+
+// userRow is a person. What belongs to other organizations is said to nobody here.
+type userRow struct {
+	ID              string         `json:"user_id"`
+	Alias           *string        `json:"user_alias"`
+	TeamID          *string        `json:"team_id"`
+	SSOUserID       *string        `json:"sso_user_id"`
+	OrganizationID  *string        `json:"organization_id"`
+	Teams           []string       `json:"teams"`
+	Role            string         `json:"user_role"`
+	MaxBudget       *usd           `json:"max_budget"`
+	Spend           usd            `json:"spend"`
+	Email           *string        `json:"user_email"`
+	Models          []string       `json:"models"`
+	Metadata        raw            `json:"metadata"`
+	MaxParallel     *int64         `json:"max_parallel_requests"`
+	TPM             *int64         `json:"tpm_limit"`
+	RPM             *int64         `json:"rpm_limit"`
+	Duration        *string        `json:"budget_duration"`
+	ResetAt         *stamp         `json:"budget_reset_at"`
+	CacheControls   []string       `json:"allowed_cache_controls"`
+	Policies        []string       `json:"policies"`
+	ModelSpend      map[string]usd `json:"model_spend"`
+	ModelMaxBudget  map[string]any `json:"model_max_budget"`
+	CreatedAt       stamp          `json:"created_at"`
+	UpdatedAt       stamp          `json:"updated_at"`
+	Memberships     []memberRow    `json:"organization_memberships"`
+	Permission      any            `json:"object_permission"`
+	PermissionID    *string        `json:"object_permission_id"`
+	AccessGroupsIDs []string       `json:"access_group_ids"`
+}
+
+func (c *call) userRow(u orgs.User) userRow {
+	return userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: roleUser, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
+		CacheControls: []string{}, Policies: []string{}, ModelSpend: map[string]usd{}, ModelMaxBudget: map[string]any{}, AccessGroupsIDs: []string{},
+		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}
+}
+
+var userFields = []string{"user_id", "user_email", "user_alias", "user_role", "teams", "organizations", "auto_create_key", "key_alias", "duration", "max_budget", "budget_duration", "models",
+	"tpm_limit", "rpm_limit", "max_parallel_requests", "model_max_budget", "metadata", "aliases", "sso_user_id", "object_permission"}
+
+// newUserRow is a user who was just made.
+type newUserRow struct {
+	userRow
+	Key     string `json:"key"` // "" where there is none
+	Expires *stamp `json:"expires"`
+}
+
+// newUser is POST /user/new. The key that it makes is of the first organization of the user; without one there is none.
+func (c *call) newUser() (any, error) {
+	id, email, name, role := c.in.text("user_id").v, strings.TrimSpace(c.in.text("user_email").v), c.in.text("user_alias").v, c.in.text("user_role")
+	organizations, teams, withKey := c.in.texts("organizations").v, c.in.texts("teams").v, c.in.boolean("auto_create_key")
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
+	switch {
+	case strings.HasPrefix(role.v, "proxy_admin"):
+		return nil, detail(http.StatusBadRequest, "user_role "+plain(role.v)+" is not supported: the proxy admin is whoever holds the master key")
+	case role.some() && role.v != roleUser && role.v != roleViewer:
+		c.in.fault("literal_error", "Input should be 'internal_user' or 'internal_user_viewer'", "user_role")
+		return nil, c.in.err()
+	}
+	if err := c.unsupported("max_budget", "budget_duration", "models", "tpm_limit", "rpm_limit", "max_parallel_requests", "model_max_budget", "metadata", "aliases", "sso_user_id", "object_permission"); err != nil {
+		return nil, err
+	}
+	if strings.Contains(id, "@") && email == "" {
+		email = id
+	}
+	if id == "" && email == "" {
+		id = shortID() + shortID() + shortID()
+	}
+	var u orgs.User
+	var row newUserRow
+	err := c.svc.Together(c.ctx(), func(ctx context.Context) (err error) {
+		if u, err = c.svc.CreateUser(ctx, orgs.NewUser{AliasID: id, Email: email, Name: name, EmailVerified: email != ""}); err != nil {
+			err = coded(err, "alias_taken", detail(http.StatusConflict, "User with id "+plain(id)+" already exists"))
+			return coded(err, "conflict", detail(http.StatusConflict, "User with email "+plain(email)+" already exists"))
+		}
+		row = newUserRow{userRow: c.userRow(u)}
+		for _, ref := range organizations {
+			o, err := c.organization(ctx, ref)
+			if err != nil {
+				return as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, ref))
+			}
+			if _, err := c.enlist(ctx, o, wanted{id: u.ID, role: roleUser}); err != nil {
+				return err
+			}
+		}
+		for _, ref := range teams {
+			t, o, err := c.team(ctx, ref)
+			if err != nil {
+				return as(err, store.ErrNotFound, unknownTeam(ref))
+			}
+			if _, err := c.joinTeam(ctx, o, t, wanted{id: u.ID, role: "user"}); err != nil {
+				return err
+			}
+			row.Teams = append(row.Teams, t.PublicID())
+		}
+		if len(organizations) == 0 || withKey.some() && !withKey.v {
+			return nil
+		}
+		expires, err := parseExpiry(c.in.text("duration").v, c.now())
+		if err != nil {
+			return err
+		}
+		o, err := c.organization(ctx, organizations[0])
+		if err != nil {
+			return err
+		}
+		k, secret, err := c.svc.CreateAPIKey(ctx, orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Organization: o.ID, User: &u.ID, Permissions: personal, ExpiresAt: expires, Prefix: keyPrefix})
+		if err != nil {
+			return err
+		}
+		if row.Key = secret; k.ExpiresAt != nil {
+			row.Expires = stamped(*k.ExpiresAt)
+		}
+		return nil
+	})
+	return row, err
+}
+
+// userInfoRow is a user with what is theirs.
+type userInfoRow struct {
+	ID    string  `json:"user_id"`
+	Info  userRow `json:"user_info"`
+	Keys  []any   `json:"keys"`
+	Teams []any   `json:"teams"`
+}
+
+// infoUser is GET /user/info: the operator any, everybody themselves.
+func (c *call) infoUser() (any, error) {
+	id := c.in.text("user_id").v
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
+	if id == "" {
+		if id = "me"; c.by.Person() == "" {
+			return nil, detail(http.StatusBadRequest, "user_id is required")
+		}
+	}
+	u, err := c.svc.User(c.ctx(), id)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && !c.admin(): // of others nobody hears whether there are any
+		return nil, wrapped(http.StatusForbidden, "auth_error", none, "You can only see yourself")
+	case err != nil:
+		return nil, as(err, store.ErrNotFound, detail(http.StatusNotFound, "User not found, passed user_id: "+plain(id)))
+	}
+	return userInfoRow{u.PublicID(), c.userRow(u), []any{}, []any{}}, nil
+}
+
+// deleteUsers is POST /user/delete: all of them, or none.
+func (c *call) deleteUsers() (any, error) {
+	ids := c.in.texts("user_ids")
+	if !ids.set {
+		c.in.fault("missing", "Field required", "user_ids")
+	}
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
+	if len(ids.v) > maxIDs {
+		return nil, detail(http.StatusBadRequest, "at most 1000 user_ids")
+	}
+	err := c.svc.Together(c.ctx(), func(ctx context.Context) error {
+		for _, id := range ids.v {
+			if _, err := c.svc.DeleteUser(ctx, id, ""); err != nil {
+				return as(err, store.ErrNotFound, detail(http.StatusNotFound, "User not found, passed user_id="+plain(id)))
+			}
+		}
+		return nil
+	})
+	return len(ids.v), err
+}
