@@ -1,8 +1,9 @@
 // Package sso serves the browser that signs in by the identity provider of an organization, whatever the protocol: it begins
 // the sign-in, takes the provider's answer, and gives the browser a session of package orgs in a cookie.
 //
-//	oidcProtocol := oidc.New(guard, nil)
-//	handler, err := sso.New(m, &sso.Options{URL: "https://gateway.example/sso", Seal: sealer, Protocols: []sso.Protocol{oidcProtocol}})
+//	bySAML, err := saml.New(m.Store().Now, nil)
+//	byOIDC := oidc.New(m.Store().Now, guard)
+//	handler, err := sso.New(m, &sso.Options{URL: "https://gateway.example/sso", Seal: sealer, Protocols: []sso.Protocol{bySAML, byOIDC}})
 //	mux.Handle("/sso/", handler)
 //
 // What is said by the provider is verified by a [Protocol]; what follows from it is the manager's, see
@@ -21,7 +22,11 @@
 // What the host has to know of a sign-in under way travels in a cookie of the browser, sealed for the organization: nothing is
 // stored before somebody is known, so nobody fills a database by beginning. The provider's answer counts only with that
 // cookie, within orgs.SSOFlowFor, for this organization, and once. So nobody is signed in by an answer that somebody else has
-// got (login CSRF), nor by that of another organization's provider (mix-up).
+// got (login CSRF), nor by that of another organization's provider (mix-up). Where a configuration allows answers that nobody
+// asked for, one that belongs to no sign-in of the browser is such a one.
+//
+// A browser may have eight sign-ins under way. Whoever begins or answers too often, at one organization from one address, has
+// to wait: see [Options].
 //
 // # What the browser is told
 //
