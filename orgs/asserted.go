@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -69,7 +70,9 @@ func (in *Asserted) check() error {
 		}
 		in.Groups = append(in.Groups, g)
 	}
-	in.Name = strings.TrimSpace(store.PlainText(in.Name, 200))
+	if in.Name = strings.TrimSpace(in.Name); rbac.CheckText("name", in.Name, 0, rbac.MaxName) != nil {
+		in.Name = "" // a person is signed in all the same
+	}
 	in.Context, in.SessionIndex = store.PlainText(in.Context, 500), store.PlainText(in.SessionIndex, 500)
 	return nil
 }

@@ -279,6 +279,42 @@ func TestNobodyIsTakenOverBySingleSignOn(t *testing.T) { // SSO-1, SSO-2, SSO-6,
 	})
 }
 
+func TestAnAccountFollowsTheProviderThatItWasMadeFor(t *testing.T) { // SSO-4
+	eachSignOn(t, func(t *testing.T, f *signOn) {
+		f.set()
+		ann := f.signIn().User
+		become := func(address, name string) orgs.User {
+			t.Helper()
+			f.says.Email, f.says.Name = address, name
+			f.signIn()
+			u := f.user(ann.ID)
+			require.True(t, u.EmailVerified)
+			return u
+		}
+		u := become("Ann.Lee@acme.example", "Ann Lee")
+		require.Equal(t, "Ann.Lee@acme.example Ann Lee", u.Email+" "+u.Name)
+		for _, address := range []string{"ann@other.example", "owner@acme.example", ""} { // of others, or somebody's
+			require.Equal(t, "Ann.Lee@acme.example", become(address, "").Email)
+		}
+		require.Equal(t, "Ann Lee", become("ann@acme.example", "").Name)
+		f.says.EmailVerified = false
+		require.Equal(t, "ann@acme.example", become("ann.lee@acme.example", "").Email)
+		f.says.EmailVerified = true
+		other, _ := f.Org("other")
+		f.Add(orgs.Place{OrgID: other.ID}, f.user(ann.ID), "member")
+		require.Equal(t, "ann@acme.example", become("ann.lee@acme.example", "").Email, "she is elsewhere too")
+		require.Contains(t, f.logged("user.updated"), ann.ID)
+	})
+}
+
+// user is one as they are now.
+func (f *signOn) user(id string) orgs.User {
+	f.t.Helper()
+	u, err := f.World.Manager.User(f.Platform(), id)
+	require.NoError(f.t, err)
+	return u
+}
+
 func TestWhomSCIMLetsGoIsNotSignedIn(t *testing.T) { // SSO-8, SSO-20, A25
 	eachSignOn(t, func(t *testing.T, f *signOn) {
 		f.in.Provisioning.Enabled = true
@@ -343,7 +379,7 @@ func TestWhatWasSeenCountsOnce(t *testing.T) { // SAML-18, A5
 		f.clock.Advance(6 * time.Minute)
 		swept, err := f.Sweep(f.Platform())
 		require.NoError(t, err)
-		require.Equal(t, 2, swept.Answers)
+		require.Equal(t, 2, swept.ProviderAnswers)
 	})
 }
 

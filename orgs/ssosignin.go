@@ -119,6 +119,7 @@ type arrival struct {
 	config  SSO
 	settled Provisioning
 	known   bool // by a link
+	made    bool // the account was, for this provider
 	out     AssertedSignIn
 }
 
@@ -149,7 +150,7 @@ func (a *arrival) arrive(ctx context.Context) (err error) {
 	if err := a.once(ctx); err != nil {
 		return err
 	}
-	if err := a.settle(ctx); err != nil {
+	if err := a.settle(audit.WithActor(ctx, audit.System("single sign-on").From(ctx))); err != nil {
 		return err
 	}
 	by := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: a.out.User.ID, Label: a.out.User.Email}.From(ctx))
@@ -168,7 +169,7 @@ func (a *arrival) find(ctx context.Context) (err error) {
 		if a.Transient && !a.vouched() {
 			return refuse("email_unverified")
 		}
-		a.known = true
+		a.known, a.made = true, link.Made
 		a.out.User, err = users.Get(ctx, a.tx, link.UserID)
 		return err
 	case !errors.Is(err, store.ErrNotFound):
@@ -283,7 +284,53 @@ func (a *arrival) settle(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := a.follow(ctx); err != nil {
+		return err
+	}
 	return a.grant(ctx, held)
+}
+
+// follow takes over the name and address of a person whose account was made for this provider, the latter from one address
+// of the organization's domains to another that nobody has, and while the person is in no other organization. Else
+// the account stays as it is, and the sign-in works.
+func (a *arrival) follow(ctx context.Context) error {
+	if !a.made {
+		return nil
+	}
+	u, err := users.Lock(ctx, a.tx, a.out.User.ID)
+	if err != nil {
+		return err
+	}
+	before := u
+	if a.Name != "" {
+		u.Name = a.Name
+	}
+	if emailKey(a.Email) != u.EmailKey && a.vouched() && a.settled.owns(u.Email) {
+		in, err := OrganizationsOf(ctx, a.tx, u.ID)
+		if err != nil {
+			return err
+		}
+		email, wrong := checkEmail("email", a.Email)
+		_, err = users.Find(ctx, a.tx, store.Eq("email_key", emailKey(a.Email)))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if free := err != nil; free && wrong == nil && slices.Equal(in, []string{a.OrgID}) {
+			u.Email, u.EmailKey, u.EmailVerified = email, emailKey(email), true
+			if err := dropReset(ctx, a.tx, u.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if u == before {
+		return nil
+	}
+	if err := users.Update(ctx, a.tx, &u); err != nil {
+		return err
+	}
+	a.out.User = u
+	_, err = a.m.Audit().Append(ctx, a.tx, a.OrgID, "sessions.create", audit.Updated(before, &u))
+	return err
 }
 
 func (a *arrival) join(ctx context.Context) (held rbac.Assignment, err error) {

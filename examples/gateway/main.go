@@ -288,11 +288,11 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	offered := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
+	options := &rest.Options{Authenticate: auth, Logger: log, TrustedProxies: trusted}
 	if p.sealer.Ready() {
-		offered.SSOURL, offered.Others = o.url+"/sso", sessions.Operations()
+		options.Others, options.SSOURL = sessions.Operations(), o.url+"/sso"
 	}
-	native, err := rest.New(p.Manager, offered)
+	native, err := rest.New(p.Manager, options)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
@@ -337,11 +337,11 @@ func singleSignOn(p parts, o options, trusted []netip.Prefix, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	bySAML, err := saml.New(p.Store().Now, nil)
+	assertions, err := saml.New(p.Store().Now, nil)
 	if err != nil {
 		return nil, err
 	}
-	return sso.New(p.Manager, &sso.Options{URL: o.url + "/sso", Seal: p.sealer, Protocols: []sso.Protocol{bySAML, oidc.New(p.Store().Now, p.guard)},
+	return sso.New(p.Manager, &sso.Options{URL: o.url + "/sso", Seal: p.sealer, Protocols: []sso.Protocol{assertions, oidc.New(p.Store().Now, p.guard)},
 		Authenticate: auth, TrustedProxies: trusted, Logger: log})
 }
 
