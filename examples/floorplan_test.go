@@ -87,16 +87,18 @@ var rooms = map[string]room{
 	"orgs/httpapi/sessions":       {6, nil},
 	"orgs/sso":                    {6, nil},
 	"orgs/sso/oidc":               {6, []string{goOIDC, jose, oauth2}},
+	"orgs/httpapi/locktera":       {6, nil},
+	"orgs/httpapi/opengatellm":    {6, []string{decimal}},
 	"orgs/httpapi/pages":          {6, nil},
 	"orgs/sso/saml":               {6, []string{saml, xmldsig, etree, roundtrip}},
-	"orgs/httpapi/locktera":       {6, nil},
-	"orgs/httpapi/opengatellm":    {6, nil},
 	"examples":                    {8, nil}, // its tests
 	"examples/internal/opendb":    {7, nil},
 	"examples/auditverify":        {8, []string{xmod}},
 	"examples/quickstart":         {8, []string{decimal}},
 	"examples/internal/fakemodel": {7, nil},
 	"examples/gateway":            {8, []string{decimal, xmod}},
+	"examples/client":             {7, nil},
+	"examples/client/generate":    {8, nil},
 }
 
 // top is the floor of the hosts, the only one where drivers and domains meet.

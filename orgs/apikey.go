@@ -245,7 +245,15 @@ func (m *Manager) keyProject(ctx context.Context, orgID, ref string) (string, er
 func (m *Manager) keyPlace(ctx context.Context, in NewAPIKey) (Place, error) {
 	switch {
 	case in.Team != "":
-		return m.TeamPlace(ctx, in.Team)
+		at, err := m.TeamPlace(ctx, in.Team)
+		if err != nil || in.Organization == "" {
+			return at, err
+		}
+		org, err := m.OrgPlace(ctx, in.Organization)
+		if err == nil && org.OrgID != at.OrgID {
+			err = store.Invalid("organization_id", "range", "must be that of the team")
+		}
+		return at, err
 	case in.Organization != "":
 		return m.OrgPlace(ctx, in.Organization)
 	}

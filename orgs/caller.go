@@ -21,7 +21,9 @@ type Caller struct {
 	Team    *Team      // nil for a key outside of teams
 	Project *Project   // nil for a key outside of projects
 	Tags    []string   // that the organization requires of every call (F228)
-	Until   time.Time  // the first moment at which time alone ends the credential; zero: none
+	// Priority of the person bound to the key, among calls that wait.
+	Priority int64
+	Until    time.Time // the first moment at which time alone ends the credential; zero: none
 }
 
 // KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
@@ -34,13 +36,14 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		c.Actor = c.Key.named()
 		return c, err
 	}
-	var ends *time.Time
-	if c.Actor, ends, err = c.Key.actor(ctx, tx); err != nil {
+	var u User
+	if c.Actor, u, err = c.Key.actor(ctx, tx); err != nil {
 		return c, err
 	}
-	if ends != nil && (c.Until.IsZero() || ends.Before(c.Until)) {
-		c.Until = *ends
+	if u.ExpiresAt != nil && (c.Until.IsZero() || u.ExpiresAt.Before(c.Until)) {
+		c.Until = *u.ExpiresAt
 	}
+	c.Priority = u.Priority
 	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
 	if err != nil {
 		return c, err

@@ -29,9 +29,9 @@ type Organization struct {
 	State          rbac.State      `json:"status"`         // its own; see OrganizationFigures
 	SuspendedBy    audit.ActorType `json:"suspended_by"`   // what only the platform suspends only the platform resumes
 	DeletedAt      *time.Time      `json:"deleted_at"`
-	StateBefore    rbac.State      `json:"-"`            // the deletion
-	AliasID        *string         `json:"alias_id"`     // an id that a client of another system has chosen; unique over all
-	AllowanceID    string          `json:"allowance_id"` // "" for none
+	StateBefore    rbac.State      `json:"-"`                      // the deletion
+	AliasID        *string         `json:"alias_id,omitempty"`     // an id that a client of another system has chosen; unique over all
+	AllowanceID    string          `json:"allowance_id,omitempty"` // "" for none
 }
 
 var organizations = store.Define[Organization]("organizations", "org",

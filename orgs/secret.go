@@ -174,25 +174,25 @@ func keyBySecret(ctx context.Context, tx *store.Tx, h KeyHash) (k APIKey, until 
 	return k, until, &AuthError{"invalid_api_key", string(status)}
 }
 
-// actor is the key as an actor, with the person bound to it, and when that person expires, if they do.
-func (k APIKey) actor(ctx context.Context, tx *store.Tx) (a audit.Actor, until *time.Time, err error) {
+// actor is the key as an actor, with the person bound to it, if there is one.
+func (k APIKey) actor(ctx context.Context, tx *store.Tx) (a audit.Actor, u User, err error) {
 	a = k.named()
 	if k.UserID == "" {
-		return a, nil, nil
+		return a, u, nil
 	}
-	u, err := users.Get(ctx, tx, k.UserID)
+	u, err = users.Get(ctx, tx, k.UserID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return a, nil, &AuthError{"invalid_api_key", "user_deleted"}
+		return a, u, &AuthError{"invalid_api_key", "user_deleted"}
 	case err != nil:
-		return a, nil, err
+		return a, u, err
 	case u.State != rbac.Active:
-		return a, nil, &AuthError{"invalid_api_key", whyUserSuspended}
+		return a, u, &AuthError{"invalid_api_key", whyUserSuspended}
 	case u.Expired(tx.Now()):
-		return a, nil, &AuthError{"expired_api_key", whyUserExpired}
+		return a, u, &AuthError{"expired_api_key", whyUserExpired}
 	}
 	a.MFAAt, err = lastMFA(ctx, tx, k.UserID)
-	return a, u.ExpiresAt, err
+	return a, u, err
 }
 
 // lastMFA is when a person last proved a second factor by any credential of theirs (F455).

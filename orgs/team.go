@@ -20,8 +20,8 @@ type Team struct {
 	SlugKey     string       `json:"-"`
 	Description string       `json:"description"`
 	Settings    TeamSettings `json:"settings"`
-	State       rbac.State   `json:"status"`   // active or archived
-	AliasID     *string      `json:"alias_id"` // an id that a client of another system has chosen; unique over all
+	State       rbac.State   `json:"status"`             // active or archived
+	AliasID     *string      `json:"alias_id,omitempty"` // an id that a client of another system has chosen; unique over all
 }
 
 var teams = store.Define[Team]("teams", "team",

@@ -21,8 +21,8 @@ type User struct {
 	EmailKey      string     `json:"-"`
 	Name          string     `json:"name"`
 	EmailVerified bool       `json:"email_verified"`
-	State         rbac.State `json:"status"`   // active or suspended
-	AliasID       *string    `json:"alias_id"` // an id that a client of another system has chosen; unique over all
+	State         rbac.State `json:"status"`             // active or suspended
+	AliasID       *string    `json:"alias_id,omitempty"` // an id that a client of another system has chosen; unique over all
 
 	ExpiresAt      *time.Time `json:"expires_at,omitempty"`       // from then on no credential of theirs is good; nil: never
 	HomeID         string     `json:"home_id,omitempty"`          // which of their organizations is shown where one is; "" is the oldest

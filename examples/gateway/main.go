@@ -281,6 +281,9 @@ func (o *options) openJournal() (*billing.Journal, error) {
 	return j, err
 }
 
+// issuer is who authenticators say that a code is for.
+const issuer = "orgkit gateway"
+
 // nativeHandler is the native dialect. Where there is a key that second factors are sealed with, the paths by which people
 // sign in are before it, and the pages that mailed links lead to.
 func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
@@ -296,7 +299,7 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	if err != nil || !p.sealer.Ready() {
 		return native, err
 	}
-	service, err := signin.New(p.Manager, &signin.Options{Seal: p.sealer, Issuer: "orgkit gateway"})
+	service, err := signin.New(p.Manager, &signin.Options{Seal: p.sealer, Issuer: issuer})
 	if err != nil {
 		return nil, err
 	}
@@ -307,21 +310,28 @@ func nativeHandler(p parts, o options, trusted []netip.Prefix, log *slog.Logger)
 	return pages.New(entrance, nil)
 }
 
-// mountDialects mounts those of other systems, each at its own paths.
-func mountDialects(mux *http.ServeMux, m *orgs.Manager, o options, trusted []netip.Prefix, log *slog.Logger) error {
-	tree, err := locktera.New(m, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
+// mountDialects mounts those of other systems, each at its own paths. Passwords may be as short as the one of OpenGateLLM takes
+// them.
+func mountDialects(mux *http.ServeMux, p parts, o options, trusted []netip.Prefix, log *slog.Logger) error {
+	tree, err := locktera.New(p.Manager, &locktera.Options{AdminKey: o.adminKey, PublicURL: o.url, TrustedProxies: trusted, Logger: log})
 	if err != nil {
 		return err
 	}
 	for _, path := range []string{"/orgs", "/orgs/", "/org"} {
 		mux.Handle(path, tree)
 	}
-	flat, err := opengatellm.New(m, &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	flat := &opengatellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log}
+	if p.sealer.Ready() {
+		if flat.SignIn, err = signin.New(p.Manager, &signin.Options{Seal: p.sealer, Issuer: issuer, MinPassword: 6}); err != nil {
+			return err
+		}
+	}
+	admin, err := opengatellm.New(p.Manager, flat)
 	if err != nil {
 		return err
 	}
-	mux.Handle("/v1/admin/", flat)
-	compatible, err := litellm.New(m, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
+	mux.Handle("/v1/admin/", admin)
+	compatible, err := litellm.New(p.Manager, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -379,7 +389,7 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 			mux.Handle("/v1/"+path, plane)
 		}
 	}
-	if err := mountDialects(mux, m, o, trusted, log); err != nil {
+	if err := mountDialects(mux, p, o, trusted, log); err != nil {
 		return nil, err
 	}
 	mux.Handle("/", native)

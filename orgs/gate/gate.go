@@ -104,7 +104,7 @@ type Call struct {
 	Images          int64
 
 	MaxWait  time.Duration // for a slot where too many calls run; 0 does not wait
-	Priority *int          // among those that wait, higher first; nil is that of the team
+	Priority *int          // among those that wait, higher first; nil is that of the team or the person, whichever is higher
 
 	IP             netip.Addr
 	Now            time.Time // zero is now; keys, rate limits and budgets go by the clock of the store

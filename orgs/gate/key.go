@@ -124,9 +124,9 @@ func (n *known) complete() {
 		n.until = c.Until
 	}
 	n.stopped, n.self = c.Stopped(), "api_key:"+c.Key.ID
-	n.required = c.Tags
+	n.required, n.priority = c.Tags, int(c.Priority)
 	if t := c.Team; t != nil {
-		n.priority = t.Priority()
+		n.priority = max(n.priority, t.Priority())
 		if t.Dedicated() {
 			n.pool = t.ID
 		}

@@ -12,7 +12,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/shopspring/decimal"
 )
 
 // form reads the inputs of a request one by one and remembers all that is wrong. What nobody asks for is ignored.
@@ -131,8 +133,8 @@ func (f *form) parameter(name, alias string) (string, bool) {
 }
 
 // number returns a parameter that is a whole number; below least, or above most where that is not 0, it is wrong.
-func (f *form) number(name string, otherwise, least, most int64) int64 {
-	text, there := f.parameter(name, "")
+func (f *form) number(name, alias string, otherwise, least, most int64) int64 {
+	text, there := f.parameter(name, alias)
 	if !there {
 		return otherwise
 	}
@@ -148,7 +150,101 @@ func (f *form) number(name string, otherwise, least, most int64) int64 {
 	return n
 }
 
-const intParsing = "Input should be a valid integer, unable to parse string as an integer"
+// secret returns a text as it is, of so many bytes, which no error repeats.
+func (f *form) secret(name string, least, most int) *string {
+	raw, there := f.fields[name]
+	if !there {
+		return nil
+	}
+	var s *string
+	if json.Unmarshal(raw, &s) != nil {
+		f.wrong("body", name, "string_type", "Input should be a valid string", nil)
+		return nil
+	}
+	if s != nil && len(*s) < least {
+		f.wrong("body", name, "string_too_short", "String should have at least "+characters(least), nil)
+	}
+	if s != nil && len(*s) > most {
+		f.wrong("body", name, "string_too_long", "String should have at most "+characters(most), nil)
+	}
+	return s
+}
+
+// integer returns a whole number that is not below least.
+func (f *form) integer(name string, least int64) *int64 {
+	raw, there := f.fields[name]
+	if !there || !f.has(name) {
+		return nil
+	}
+	var n int64
+	switch {
+	case json.Unmarshal(raw, &n) != nil:
+		f.wrong("body", name, "int_type", intType, nil)
+		return nil
+	case n < least:
+		f.wrong("body", name, "greater_than_equal", fmt.Sprintf("Input should be greater than or equal to %d", least), nil)
+	}
+	return &n
+}
+
+// amount returns an amount of money by its digits.
+func (f *form) amount(name string) *decimal.Decimal {
+	raw, there := f.fields[name]
+	if !there || !f.has(name) {
+		return nil
+	}
+	var digits json.Number
+	if raw[0] == '"' || json.Unmarshal(raw, &digits) != nil {
+		f.wrong("body", name, "float_type", "Input should be a valid number", nil)
+		return nil
+	}
+	n, err := rbac.ParseAmountJSON(raw)
+	switch {
+	case strings.HasPrefix(digits.String(), "-"):
+		f.wrong("body", name, "greater_than_equal", "Input should be greater than or equal to 0", nil)
+	case err != nil:
+		f.wrong("body", name, "float_type", "Input should be a valid number", nil)
+	}
+	return &n
+}
+
+// list returns a list.
+func (f *form) list(name string) (list []json.RawMessage) {
+	if json.Unmarshal(f.fields[name], &list) != nil {
+		f.wrong("body", name, "list_type", "Input should be a valid list", nil)
+	}
+	return list
+}
+
+// words returns a list of some words, each once.
+func (f *form) words(name string, known []string) []string {
+	list := []string{}
+	for i, raw := range f.list(name) {
+		var word string
+		if json.Unmarshal(raw, &word) != nil || !slices.Contains(known, word) {
+			f.faults = append(f.faults, fault{Type: "enum", Loc: []any{"body", name, i}, Msg: "Input should be " + either(known)})
+			continue
+		}
+		if !slices.Contains(list, word) {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
+// either says that one of the words would be right.
+func either(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = "'" + word + "'"
+	}
+	return strings.Join(quoted[:len(quoted)-1], ", ") + " or " + quoted[len(quoted)-1]
+}
+
+const (
+	intType    = "Input should be a valid integer"
+	intParsing = intType + ", unable to parse string as an integer"
+)
 
 // oneOf returns a parameter that is one of some words, the first where there is none.
 func (f *form) oneOf(name, alias string, words ...string) string {
@@ -157,12 +253,7 @@ func (f *form) oneOf(name, alias string, words ...string) string {
 		return words[0]
 	}
 	if !slices.Contains(words, text) {
-		quoted := make([]string, len(words))
-		for i, word := range words {
-			quoted[i] = "'" + word + "'"
-		}
-		msg := "Input should be " + strings.Join(quoted[:len(quoted)-1], ", ") + " or " + quoted[len(quoted)-1]
-		f.wrong("query", name, "literal_error", msg, text)
+		f.wrong("query", name, "literal_error", "Input should be "+either(words), text)
 	}
 	return text
 }

@@ -19,8 +19,10 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/orgstest"
+	"github.com/orgkit/orgkit/orgs/signin"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -36,6 +38,7 @@ type world struct {
 	t       *testing.T
 	clock   *storetest.Clock
 	handler http.Handler
+	signin  *signin.Service
 	token   string // of who calls
 }
 
@@ -56,7 +59,14 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *opengatel
 		o = &opengatellm.Options{}
 	}
 	o.AdminKey = adminKey
-	var err error
+	key, err := seal.ParseKey(seal.GenerateKey())
+	require.NoError(t, err)
+	sealer, err := seal.New(key)
+	require.NoError(t, err)
+	w.signin, err = signin.New(w.Manager, &signin.Options{Seal: sealer, Issuer: "Example AI", AnswerAfter: -1, MinPassword: 6,
+		Argon2: signin.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}})
+	require.NoError(t, err)
+	o.SignIn = w.signin
 	w.handler, err = opengatellm.New(w.Manager, o)
 	require.NoError(t, err)
 	return w

@@ -15,7 +15,7 @@ type paging struct {
 }
 
 func (f *form) paging() paging {
-	return paging{offset: f.number("offset", 0, 0, 0), limit: f.number("limit", 10, 1, 100),
+	return paging{offset: f.number("offset", "", 0, 0, 0), limit: f.number("limit", "", 10, 1, 100),
 		by: f.oneOf("order_by", "sort_by", "id", "name", "created", "updated"), desc: f.oneOf("order_direction", "sort_order", "asc", "desc") == "desc"}
 }
 

@@ -50,21 +50,27 @@ func (a *api) organizationAt(r *http.Request) (o orgs.Organization, n int64, err
 	if n, err = a.pathID(r, "organization"); err != nil {
 		return o, n, err
 	}
+	o, err = a.organizationNumbered(r.Context(), n)
+	return o, n, err
+}
+
+// organizationNumbered finds an organization that is not deleted by its number.
+func (a *api) organizationNumbered(ctx context.Context, n int64) (o orgs.Organization, err error) {
 	var id string
-	err = a.View(r.Context(), func(ctx context.Context, tx *store.Tx) error {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		id, err = orgs.Numbered(ctx, tx, orgNoun, n)
 		return err
 	})
 	if err == nil {
-		o, err = a.Organization(r.Context(), id)
+		o, err = a.Organization(ctx, id)
 	}
 	if err == nil {
 		var f orgs.OrganizationFigures
-		if f, err = a.OrganizationFigures(r.Context(), id); err == nil && f.State == rbac.Gone {
+		if f, err = a.OrganizationFigures(ctx, id); err == nil && f.State == rbac.Gone {
 			err = store.ErrNotFound
 		}
 	}
-	return o, n, a.orMissing(err, "Organization", n)
+	return o, a.orMissing(err, "Organization", n)
 }
 
 // orMissing names what was not found.

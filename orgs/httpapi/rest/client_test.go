@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,10 +35,13 @@ type client struct {
 	handler http.Handler
 	gate    *gate.Gate
 	audit   *audit.Log
+	manager *orgs.Manager
+	sealer  *seal.Sealer
 	token   string
 	ip      string
 	prefix  string
 	headers [][2]string
+	names   *strings.Replacer // of what may be there once in a database, for a second world in it; nil: as they are
 }
 
 // deaf is a notifier that delivers nothing.
@@ -72,7 +76,7 @@ func newClient(t *testing.T, s *store.Store) *client {
 	require.NoError(t, err)
 	h, err := rest.New(m, &rest.Options{AdminKey: adminKey, SSOURL: "https://gateway.example/sso", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	require.NoError(t, err)
-	return &client{t: t, handler: h, gate: gate.New(m), audit: m.Audit(), token: adminKey}
+	return &client{t: t, handler: h, gate: gate.New(m), audit: m.Audit(), manager: m, sealer: sealer, token: adminKey}
 }
 
 // as is the same program with another credential, calling from an address.
@@ -89,6 +93,9 @@ func (c client) with(name, value string) *client {
 
 // do sends a request and returns the status and the raw answer.
 func (c *client) do(method, path, body string) *httptest.ResponseRecorder {
+	if c.names != nil {
+		path, body = c.names.Replace(path), c.names.Replace(body)
+	}
 	r := httptest.NewRequest(method, c.prefix+path, bytes.NewBufferString(body))
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)

@@ -41,8 +41,9 @@ func once(secret string) *shownOnce {
 
 // Schema describes such secrets to clients.
 func (shownOnce) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: "null"}}, ReadOnly: true,
-		Description: "a secret, in the answer that made it alone; null where that answer is repeated for its Idempotency-Key"}
+	s := orNull(huma.TypeString)
+	s.Description = "a secret, in the answer that made it alone; null where that answer is repeated for its Idempotency-Key"
+	return s
 }
 
 // MarshalJSON returns the secret, or null for one that is not told again.

@@ -39,7 +39,7 @@ func (n maybeAmount) MarshalJSON() ([]byte, error) {
 
 // Schema describes it to clients.
 func (maybeAmount) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeNumber, Nullable: true}
+	return orNull(huma.TypeNumber)
 }
 
 // nullable64 is a whole number, or null where nothing is known.
@@ -50,5 +50,10 @@ func (n nullable64) MarshalJSON() ([]byte, error) { return json.Marshal(n.n) }
 
 // Schema describes it to clients.
 func (nullable64) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeInteger, Nullable: true}
+	return orNull(huma.TypeInteger)
+}
+
+// orNull is the schema of a type that may be null: one that Huma keeps where the field may be absent as well.
+func orNull(typ string) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: typ}, {Type: "null"}}}
 }

@@ -49,12 +49,40 @@ func (a *api) describeAll(mux humago.Mux) error {
 	for _, op := range a.opt.Others {
 		doc.AddOperation(other(schemas, op))
 	}
+	for name := range schemas.Map() {
+		nullables(schemas, name)
+	}
 	page, err := a.reference(doc)
 	if err != nil {
 		return err
 	}
 	mux.HandleFunc("GET "+a.opt.Prefix+referencePath, page)
 	return nil
+}
+
+// nullables says of fields of an object that they may be null, where Huma does not: objects and amounts that are sent though
+// there are none.
+func nullables(schemas huma.Registry, name string) {
+	t, s := schemas.TypeFromRef("#/components/schemas/"+name), schemas.Map()[name]
+	if t == nil || t.Kind() != reflect.Struct {
+		return
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		field, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		p := s.Properties[field]
+		if p == nil || f.Type.Kind() != reflect.Pointer || options != "" || p.Nullable {
+			continue
+		}
+		null := &huma.Schema{Type: "null"}
+		switch {
+		case p.Ref != "":
+			s.Properties[field] = &huma.Schema{OneOf: []*huma.Schema{{Ref: p.Ref}, null}, Description: p.Description}
+		case len(p.OneOf) > 0:
+			s.Properties[field] = &huma.Schema{OneOf: append(slices.Clone(p.OneOf), null), Description: p.Description}
+		case p.Type != "":
+			p.Nullable = true
+		}
+	}
 }
 
 // other is the description of what another handler serves.

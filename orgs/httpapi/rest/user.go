@@ -21,10 +21,12 @@ type userView struct {
 	ExternalID    *string    `json:"external_id"`
 	Status        rbac.State `json:"status"`
 	EmailVerified bool       `json:"email_verified"`
+	ExpiresAt     *string    `json:"expires_at" doc:"from then on no credential of theirs is good"`
 }
 
 func renderUser(u orgs.User) userView {
-	return userView{Base: baseOf(u.Meta), Email: u.Email, Name: u.Name, Status: u.State, EmailVerified: u.EmailVerified}
+	return userView{Base: baseOf(u.Meta), Email: u.Email, Name: u.Name, Status: u.State, EmailVerified: u.EmailVerified,
+		ExpiresAt: httpapi.StampOf(u.ExpiresAt)}
 }
 
 type newUser struct {
@@ -39,6 +41,7 @@ type userBody struct {
 	Name          string     `json:"name,omitempty"`
 	EmailVerified bool       `json:"email_verified,omitempty"`
 	Status        rbac.State `json:"status,omitempty" enum:"active,suspended"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty" doc:"in the future; null is never"`
 }
 
 type tokenView struct {
@@ -84,10 +87,11 @@ func (a *api) users() {
 			get:     get,
 			version: func(u orgs.User) int64 { return u.Version },
 			view:    func(_ context.Context, u orgs.User) (any, error) { return renderUser(u), nil },
-			body:    func(u orgs.User) userBody { return userBody{u.Email, u.Name, u.EmailVerified, u.State} },
+			body:    func(u orgs.User) userBody { return userBody{u.Email, u.Name, u.EmailVerified, u.State, u.ExpiresAt} },
 			put: func(ctx context.Context, u orgs.User, b userBody, has fields) (orgs.User, error) {
 				return a.UpdateUser(ctx, u.ID, orgs.UserUpdate{Name: given(has, "name", b.Name), Email: given(has, "email", b.Email),
-					EmailVerified: given(has, "email_verified", b.EmailVerified), Status: given(has, "status", cmp.Or(b.Status, rbac.Active))})
+					EmailVerified: given(has, "email_verified", b.EmailVerified), Status: given(has, "status", cmp.Or(b.Status, rbac.Active)),
+					ExpiresAt: given(has, "expires_at", or(b.ExpiresAt, time.Time{}))})
 			}})
 		return one(u.Version, renderUser(u), err)
 	})

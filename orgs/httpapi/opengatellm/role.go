@@ -1,0 +1,286 @@
+package opengatellm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// roleNoun is of what roles are numbered.
+const roleNoun = "role"
+
+// The permissions of roles. What admin means this package says; the others are for the host to ask for.
+var permissions = []string{adminPermission, "create_public_collection", "read_metric", "provide_models"}
+
+const adminPermission = "admin"
+
+// defaultRole is that of people who were given none here.
+const defaultRole = "default"
+
+// roleView is a role of the whole host.
+type roleView struct {
+	Object      string   `json:"object"`
+	ID          int64    `json:"id"`
+	Name        string   `json:"name"`
+	Permissions []string `json:"permissions"`
+	Limits      []any    `json:"limits"`
+	Users       int      `json:"users"`
+	Created     int64    `json:"created"`
+	Updated     int64    `json:"updated"`
+}
+
+func (a *api) renderRole(ctx context.Context, role orgs.PlatformRole, id int64) (any, error) {
+	v := roleView{"role", id, role.Name, append([]string{}, role.Permissions...), []any{}, 0, role.CreatedAt.Unix(), role.UpdatedAt.Unix()}
+	err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		v.Users, err = holders(ctx, tx, role)
+		return err
+	})
+	return v, err
+}
+
+// holders counts who has the role; the default one is also that of who has none.
+func holders(ctx context.Context, tx *store.Tx, role orgs.PlatformRole) (int, error) {
+	n, err := orgs.PlatformRoleHolders(ctx, tx, role.ID)
+	if err != nil || role.Name != defaultRole {
+		return n, err
+	}
+	without, err := orgs.PlatformRoleHolders(ctx, tx, "")
+	return n + without, err
+}
+
+// roleNumbered finds a role by its number.
+func (a *api) roleNumbered(ctx context.Context, n int64) (role orgs.PlatformRole, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		id, err := orgs.Numbered(ctx, tx, roleNoun, n)
+		if err == nil {
+			role, err = orgs.PlatformRoles.Get(ctx, tx, id)
+		}
+		return err
+	})
+	return role, a.orMissing(err, "Role", n)
+}
+
+func (a *api) roleAt(r *http.Request) (role orgs.PlatformRole, n int64, err error) {
+	if n, err = a.pathID(r, "role"); err == nil {
+		role, err = a.roleNumbered(r.Context(), n)
+	}
+	return role, n, err
+}
+
+// roleForm reads the fields of a role. Nil is what is absent or null.
+func roleForm(in *form) (name *string, words *[]string) {
+	name = in.text("name", 1, maxName)
+	if in.has("permissions") {
+		list := in.words("permissions", permissions)
+		words = &list
+	}
+	if in.has("limits") && len(in.list("limits")) > 0 {
+		in.wrong("body", "limits", "value_error", "Value error, limits of roles are not kept here.", nil)
+	}
+	return name, words
+}
+
+func (a *api) createRole(r *http.Request) (answer, error) {
+	in, err := body(r)
+	if err != nil {
+		return answer{}, err
+	}
+	in.required("name")
+	in.notNull("name", "string_type", "Input should be a valid string")
+	name, words := roleForm(in)
+	if err := in.err(); err != nil {
+		return answer{}, err
+	}
+	role := orgs.PlatformRole{Name: *name}
+	if words != nil {
+		role.Permissions = *words
+	}
+	err = a.Change(r.Context(), rbac.Op{Action: "roles.create", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		role.Meta = store.Meta{}
+		return audit.Created(&role), orgs.PlatformRoles.Insert(ctx, tx, &role)
+	})
+	if err != nil {
+		return answer{}, a.roleTaken(err, *name)
+	}
+	n, err := a.numbersOf(r.Context(), roleNoun, role.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return a.created(n[role.ID], func() (any, error) { return a.renderRole(r.Context(), role, n[role.ID]) })
+}
+
+func (a *api) roleTaken(err error, name string) error {
+	if errors.Is(err, store.ErrExists) {
+		return &refusal{http.StatusConflict, a.text("Role already exists.", fmt.Sprintf("Role %s already exists.", name))}
+	}
+	return err
+}
+
+func (a *api) roles(r *http.Request) (answer, error) {
+	in, err := query(r)
+	if err != nil {
+		return answer{}, err
+	}
+	p := in.paging()
+	if err := in.err(); err != nil {
+		return answer{}, err
+	}
+	var all []orgs.PlatformRole
+	var ids []string
+	err = a.View(r.Context(), func(ctx context.Context, tx *store.Tx) error {
+		all, ids = nil, nil
+		for role, err := range orgs.PlatformRoles.All(ctx, tx, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			all, ids = append(all, role), append(ids, role.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	n, err := a.numbersOf(r.Context(), roleNoun, ids...)
+	if err != nil {
+		return answer{}, err
+	}
+	total := len(all)
+	var data []any
+	for _, role := range page(p, all, func(role orgs.PlatformRole) entry {
+		return entry{n[role.ID], role.Name, role.CreatedAt.Unix(), role.UpdatedAt.Unix()}
+	}) {
+		v, err := a.renderRole(r.Context(), role, n[role.ID])
+		if err != nil {
+			return answer{}, err
+		}
+		data = append(data, v)
+	}
+	return a.list(p, total, data), nil
+}
+
+func (a *api) role(r *http.Request) (answer, error) {
+	role, n, err := a.roleAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := a.renderRole(r.Context(), role, n)
+	return answer{http.StatusOK, v}, err
+}
+
+// updateRole changes a role; what is absent or null stays.
+func (a *api) updateRole(r *http.Request) (answer, error) {
+	in, err := body(r)
+	if err != nil {
+		return answer{}, err
+	}
+	name, words := roleForm(in)
+	if err := in.err(); err != nil {
+		return answer{}, err
+	}
+	role, n, err := a.roleAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if name != nil || words != nil {
+		err = a.Change(r.Context(), rbac.Op{Action: "roles.update", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+			before, err := orgs.PlatformRoles.Lock(ctx, tx, role.ID)
+			if err != nil {
+				return audit.Change{}, err
+			}
+			role = before
+			if name != nil {
+				role.Name = *name
+			}
+			if words != nil {
+				role.Permissions = *words
+			}
+			return audit.Updated(before, &role), orgs.PlatformRoles.Update(ctx, tx, &role)
+		})
+	}
+	if err != nil {
+		return answer{}, a.orMissing(a.roleTaken(err, role.Name), "Role", n)
+	}
+	return a.changed(func() (any, error) { return a.renderRole(r.Context(), role, n) })
+}
+
+func (a *api) deleteRole(r *http.Request) (answer, error) {
+	role, n, err := a.roleAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := a.renderRole(r.Context(), role, n)
+	if err != nil {
+		return answer{}, err
+	}
+	err = a.Change(r.Context(), rbac.Op{Action: "roles.delete", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		if _, err := orgs.PlatformRoles.Lock(ctx, tx, role.ID); err != nil { // who gets it waits, or was first
+			return audit.Change{}, err
+		}
+		switch held, err := holders(ctx, tx, role); {
+		case err != nil:
+			return audit.Change{}, err
+		case held > 0:
+			return audit.Change{}, &refusal{http.StatusConflict, a.text("Delete role with users is not allowed.",
+				fmt.Sprintf("Role %d still has users and cannot be removed.", n))}
+		}
+		return audit.Deleted(&role), orgs.PlatformRoles.Delete(ctx, tx, role.ID)
+	})
+	if err != nil {
+		return answer{}, a.orMissing(err, "Role", n)
+	}
+	return a.changed(func() (any, error) { return v, nil })
+}
+
+// roleOf is the role of a person, made if it is the default one and there is none yet, and its number.
+func (a *api) roleOf(ctx context.Context, u orgs.User) (n int64, err error) {
+	id := u.PlatformRoleID
+	if id == "" {
+		if id, err = a.theDefault(ctx); err != nil {
+			return 0, err
+		}
+	}
+	numbers, err := a.numbersOf(ctx, roleNoun, id)
+	return numbers[id], err
+}
+
+func (a *api) theDefault(ctx context.Context) (string, error) {
+	for try := 1; ; try++ {
+		var role orgs.PlatformRole
+		err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", defaultRole))
+			return err
+		})
+		if !errors.Is(err, store.ErrNotFound) {
+			return role.ID, err
+		}
+		err = a.Change(audit.WithActor(ctx, audit.System("the default role")), rbac.Op{Action: "roles.create", Platform: true},
+			func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+				role = orgs.PlatformRole{Name: defaultRole}
+				return audit.Created(&role), orgs.PlatformRoles.Insert(ctx, tx, &role)
+			})
+		if !errors.Is(err, store.ErrExists) || try == 3 {
+			return role.ID, err
+		}
+	}
+}
+
+// isAdmin says whether a person's role lets them act here.
+func (a *api) isAdmin(ctx context.Context, userID string) (admin bool, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		u, err := orgs.UserByID(ctx, tx, userID)
+		if err != nil || u.PlatformRoleID == "" {
+			return err
+		}
+		role, err := orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
+		admin = slices.Contains(role.Permissions, adminPermission)
+		return err
+	})
+	return admin, err
+}

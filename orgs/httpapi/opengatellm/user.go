@@ -1,0 +1,506 @@
+package opengatellm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+)
+
+// userNoun is of what people are numbered.
+const userNoun = "usr"
+
+// reserved is the address of the platform itself.
+const reserved = "master"
+
+// maxPassword is how many bytes a password has at most.
+const maxPassword = 72
+
+// userView is a person.
+type userView struct {
+	Object   string       `json:"object"`
+	ID       int64        `json:"id"`
+	Email    string       `json:"email"`
+	Name     *string      `json:"name"`
+	Sub      *string      `json:"sub"` // of people who sign in elsewhere; there are none yet
+	Iss      *string      `json:"iss"`
+	Role     *int64       `json:"role,omitempty"`
+	RoleID   *int64       `json:"role_id,omitempty"`
+	Budget   *json.Number `json:"budget"` // what is left
+	Expires  *int64       `json:"expires"`
+	Created  int64        `json:"created"`
+	Updated  int64        `json:"updated"`
+	Priority int64        `json:"priority"`
+}
+
+// aUser and cUser name the organization as their generations do, null too.
+type aUser struct {
+	userView
+	Organization *int64 `json:"organization"`
+}
+
+type cUser struct {
+	userView
+	OrganizationID *int64 `json:"organization_id"`
+}
+
+func (a *api) renderUser(ctx context.Context, u orgs.User, id int64) (any, error) {
+	v := userView{Object: "user", ID: id, Email: u.Email, Created: u.CreatedAt.Unix(), Updated: u.UpdatedAt.Unix(), Priority: u.Priority}
+	if u.Name != "" {
+		v.Name = &u.Name
+	}
+	if u.ExpiresAt != nil {
+		ends := u.ExpiresAt.Unix()
+		v.Expires = &ends
+	}
+	left, err := a.balance(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	if left != nil {
+		n := json.Number(left.RoundBank(6).String())
+		v.Budget = &n
+	}
+	role, err := a.roleOf(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	home, err := a.home(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	var org *int64
+	if home != "" {
+		numbers, err := a.numbersOf(ctx, orgNoun, home)
+		if err != nil {
+			return nil, err
+		}
+		n := numbers[home]
+		org = &n
+	}
+	if a.opt.Generation == GenerationC {
+		v.RoleID = &role
+		return cUser{v, org}, nil
+	}
+	v.Role = &role
+	return aUser{v, org}, nil
+}
+
+// home is the organization of a person, "" for none: that which they were given here, as long as they are a member, else the
+// one that they have been in for longest.
+func (a *api) home(ctx context.Context, u orgs.User) (id string, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		id = ""
+		var since time.Time
+		for m, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", u.ID)}}) {
+			if err != nil {
+				return err
+			}
+			if m.TeamID != "" || id != "" && id == u.HomeID {
+				continue
+			}
+			chain, err := rbac.Lineage(ctx, tx, m.OrgID)
+			if err != nil {
+				return err
+			}
+			if rbac.Effective(chain) != rbac.Gone && (id == "" || m.OrgID == u.HomeID || m.CreatedAt.Before(since)) {
+				id, since = m.OrgID, m.CreatedAt
+			}
+		}
+		return nil
+	})
+	return id, err
+}
+
+// userAt finds the person of the path.
+func (a *api) userAt(r *http.Request) (u orgs.User, n int64, err error) {
+	if n, err = a.pathID(r, "user"); err != nil {
+		return u, n, err
+	}
+	var id string
+	err = a.View(r.Context(), func(ctx context.Context, tx *store.Tx) error {
+		id, err = orgs.Numbered(ctx, tx, userNoun, n)
+		return err
+	})
+	if err == nil {
+		u, err = a.User(r.Context(), id)
+	}
+	return u, n, a.orMissing(err, "User", n)
+}
+
+// userForm is what a body says of a person; nil is what is absent or null.
+type userForm struct {
+	email, name, password *string
+	role, organization    *int64
+	budget                *decimal.Decimal
+	expires, priority     *int64
+	current               *string
+	orgID, roleID         string
+}
+
+func (a *api) userForm(in *form, now time.Time) (f userForm) {
+	in.alias("role", "role_id")
+	in.alias("organization", "organization_id")
+	f.email = in.text("email", 1, 254)
+	f.name = in.text("name", 1, maxName)
+	f.password = in.secret("password", 1, maxPassword)
+	if in.has("current_password") { // rather than to set a password without looking at it
+		in.wrong("body", "current_password", "value_error", "Value error, current_password is not taken here.", nil)
+	}
+	f.role = in.integer("role", 0)
+	f.organization = in.integer("organization", 0)
+	f.budget = in.amount("budget")
+	f.expires = in.integer("expires", 0)
+	f.priority = in.integer("priority", 0)
+	if f.expires != nil && !time.Unix(*f.expires, 0).After(now) {
+		in.wrong("body", "expires", "value_error", "Value error, Wrong timestamp, must be in the future.", nil)
+	}
+	return f
+}
+
+// look finds what the form names by its number, and refuses the address of the platform.
+func (a *api) look(ctx context.Context, f *userForm) error {
+	if f.email != nil && strings.EqualFold(*f.email, reserved) {
+		return &refusal{http.StatusForbidden, "Reserved email."}
+	}
+	if f.role != nil {
+		role, err := a.roleNumbered(ctx, *f.role)
+		if err != nil {
+			return err
+		}
+		f.roleID = role.ID
+	}
+	if f.organization != nil {
+		o, err := a.organizationNumbered(ctx, *f.organization)
+		if err != nil {
+			return err
+		}
+		f.orgID = o.ID
+	}
+	return nil
+}
+
+// update is what of the form the account itself takes.
+func (f userForm) update() orgs.UserUpdate {
+	u := orgs.UserUpdate{Name: f.name, Priority: f.priority}
+	if f.roleID != "" {
+		u.PlatformRole = &f.roleID
+	}
+	if f.expires != nil {
+		at := time.Unix(*f.expires, 0)
+		u.ExpiresAt = &at
+	}
+	return u
+}
+
+func (a *api) userTaken(email string) error {
+	return &refusal{http.StatusConflict, a.text("User already exists.", fmt.Sprintf("User %s already exists.", email))}
+}
+
+func (a *api) createUser(r *http.Request) (answer, error) {
+	in, err := body(r)
+	if err != nil {
+		return answer{}, err
+	}
+	f := a.userForm(in, a.Store().Now())
+	for _, name := range []string{"email", "password", "role"} {
+		in.required(name)
+	}
+	in.notNull("email", "string_type", "Input should be a valid string")
+	in.notNull("password", "string_type", "Input should be a valid string")
+	in.notNull("role", "int_type", intType)
+	if err := in.err(); err != nil {
+		return answer{}, err
+	}
+	ctx := r.Context()
+	if err := a.look(ctx, &f); err != nil {
+		return answer{}, err
+	}
+	var u orgs.User
+	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
+		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email}); err != nil {
+			return err
+		}
+		if err := a.opt.SignIn.SetPassword(ctx, u.ID, *f.password); err != nil {
+			return err
+		}
+		in := f.update()
+		if f.orgID != "" {
+			if err := a.join(ctx, f.orgID, u.ID); err != nil {
+				return err
+			}
+			in.Home = &f.orgID
+		}
+		u, err = a.UpdateUser(ctx, u.ID, in)
+		return err
+	})
+	var conflict *store.ConflictError
+	if errors.As(err, &conflict) && conflict.Code == "conflict" {
+		err = a.userTaken(*f.email)
+	}
+	if err == nil && f.budget != nil {
+		if err = a.setBalance(ctx, u.ID, f.budget); err != nil { // nobody has a key yet to spend with
+			_, undone := a.DeleteUser(ctx, u.ID, "the budget could not be set")
+			err = errors.Join(err, undone)
+		}
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	n, err := a.numbersOf(ctx, userNoun, u.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return a.created(n[u.ID], func() (any, error) { return a.renderUser(ctx, u, n[u.ID]) })
+}
+
+func (a *api) join(ctx context.Context, orgID, userID string) error {
+	_, err := a.AddMember(ctx, orgs.Place{OrgID: orgID}, orgs.NewMember{User: userID, Role: "member"})
+	return err
+}
+
+// updateUser changes a person. Of organization, budget and expires what is absent or null is taken away, as that system does;
+// all else stays where it is absent or null.
+func (a *api) updateUser(r *http.Request) (answer, error) {
+	in, err := body(r)
+	if err != nil {
+		return answer{}, err
+	}
+	f := a.userForm(in, a.Store().Now())
+	if a.opt.Generation == GenerationC {
+		for _, name := range []string{"email", "name", "role", "organization", "budget", "expires", "priority"} {
+			in.required(name)
+		}
+	}
+	if err := in.err(); err != nil {
+		return answer{}, err
+	}
+	ctx := r.Context()
+	u, n, err := a.userAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := a.look(ctx, &f); err != nil {
+		return answer{}, err
+	}
+	if f.email != nil {
+		if other, err := a.User(ctx, *f.email); err == nil && other.ID != u.ID {
+			return answer{}, a.userTaken(*f.email)
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return answer{}, err
+		}
+	}
+	clears := func(name string) bool {
+		_, there := in.fields[name]
+		return there || !a.opt.PatchKeepsAbsent
+	}
+	nobody, never, before := "", time.Time{}, u
+	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
+		change := f.update()
+		change.Email = f.email
+		if a.opt.Generation == GenerationC && f.name == nil {
+			change.Name = &nobody
+		}
+		if f.expires == nil && clears("expires") {
+			change.ExpiresAt = &never
+		}
+		if f.organization != nil || clears("organization") {
+			if err := a.move(ctx, before, f.orgID); err != nil {
+				return err
+			}
+			change.Home = &f.orgID
+		}
+		if f.password != nil {
+			if err := a.opt.SignIn.SetPassword(ctx, before.ID, *f.password); err != nil {
+				return err
+			}
+		}
+		u, err = a.UpdateUser(ctx, before.ID, change)
+		return err
+	})
+	if err == nil && (f.budget != nil || clears("budget")) {
+		err = a.setBalance(ctx, u.ID, f.budget)
+	}
+	if err != nil {
+		return answer{}, a.orMissing(err, "User", n)
+	}
+	return a.changed(func() (any, error) { return a.renderUser(ctx, u, n) })
+}
+
+// move ends the membership in the organization of a person and begins that in another one, "" for none.
+func (a *api) move(ctx context.Context, u orgs.User, to string) error {
+	from, err := a.home(ctx, u)
+	if err != nil || from == to {
+		return err
+	}
+	if from != "" {
+		if _, err := a.RemoveMember(ctx, orgs.Place{OrgID: from}, u.ID, orgs.MemberRemoval{}); err != nil {
+			return err
+		}
+	}
+	if to == "" {
+		return nil
+	}
+	member := false
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		ids, err := orgs.OrganizationsOf(ctx, tx, u.ID)
+		member = slices.Contains(ids, to)
+		return err
+	})
+	if err != nil || member {
+		return err
+	}
+	return a.join(ctx, to, u.ID)
+}
+
+func (a *api) users(r *http.Request) (answer, error) {
+	in, err := query(r)
+	if err != nil {
+		return answer{}, err
+	}
+	p := in.paging()
+	wanted := func(name, alias string) *int64 {
+		if _, there := in.parameter(name, alias); !there {
+			return nil
+		}
+		n := in.number(name, alias, 0, 0, 0)
+		return &n
+	}
+	role, organization := wanted("role", "role_id"), wanted("organization", "organization_id")
+	email, byEmail := in.parameter("email", "")
+	if err := in.err(); err != nil {
+		return answer{}, err
+	}
+	ctx := r.Context()
+	all, n, err := a.everyUser(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	var kept []orgs.User
+	for _, u := range all {
+		keep := true
+		switch {
+		case byEmail && a.opt.Generation == GenerationC:
+			keep = strings.Contains(strings.ToLower(u.Email), strings.ToLower(email))
+		case byEmail:
+			keep = strings.EqualFold(u.Email, email)
+		}
+		if keep && role != nil {
+			has, err := a.roleOf(ctx, u)
+			if err != nil {
+				return answer{}, err
+			}
+			keep = has == *role
+		}
+		if keep && organization != nil {
+			if keep, err = a.livesIn(ctx, u, *organization); err != nil {
+				return answer{}, err
+			}
+		}
+		if keep {
+			kept = append(kept, u)
+		}
+	}
+	if byEmail && len(kept) == 0 && a.opt.Generation == GenerationA {
+		return answer{}, &refusal{http.StatusNotFound, "User not found."}
+	}
+	total := len(kept)
+	var data []any
+	for _, u := range page(p, kept, func(u orgs.User) entry { return entry{n[u.ID], u.Name, u.CreatedAt.Unix(), u.UpdatedAt.Unix()} }) {
+		v, err := a.renderUser(ctx, u, n[u.ID])
+		if err != nil {
+			return answer{}, err
+		}
+		data = append(data, v)
+	}
+	return a.list(p, total, data), nil
+}
+
+// livesIn says whether the organization of that number is that of a person.
+func (a *api) livesIn(ctx context.Context, u orgs.User, organization int64) (bool, error) {
+	home, err := a.home(ctx, u)
+	if err != nil || home == "" {
+		return false, err
+	}
+	n, err := a.numbersOf(ctx, orgNoun, home)
+	return n[home] == organization, err
+}
+
+// everyUser reads all people, the oldest first, with their numbers.
+func (a *api) everyUser(ctx context.Context) (all []orgs.User, n map[string]int64, err error) {
+	for after := ""; ; {
+		page, err := a.Users(ctx, 200, after)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, page.Items...)
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	ids := make([]string, len(all))
+	for i, u := range all {
+		ids[len(all)-1-i] = u.ID
+	}
+	n, err = a.numbersOf(ctx, userNoun, ids...)
+	return all, n, err
+}
+
+func (a *api) user(r *http.Request) (answer, error) {
+	u, n, err := a.userAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := a.renderUser(r.Context(), u, n)
+	return answer{http.StatusOK, v}, err
+}
+
+// deleteUser ends a person's tokens, sessions and memberships; what they have used stays.
+func (a *api) deleteUser(r *http.Request) (answer, error) {
+	ctx := r.Context()
+	u, n, err := a.userAt(r)
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := a.renderUser(ctx, u, n)
+	if err != nil {
+		return answer{}, err
+	}
+	if _, err = a.DeleteUser(ctx, u.ID, ""); err == nil {
+		err = a.setBalance(ctx, u.ID, nil)
+	}
+	if err != nil {
+		return answer{}, a.orMissing(err, "User", n)
+	}
+	return a.changed(func() (any, error) { return v, nil })
+}
+
+// asPlatform has a person whose role is admin act for the platform, by their own name.
+func (a *api) asPlatform(ctx context.Context) (context.Context, error) {
+	by, _ := audit.ActorFrom(ctx)
+	if by.Sovereign() {
+		return ctx, nil
+	}
+	if by.Type == audit.User && a.opt.SignIn != nil {
+		admin, err := a.isAdmin(ctx, by.ID)
+		if err != nil {
+			return ctx, err
+		}
+		if admin {
+			by.Type, by.Session, by.SessionID = audit.Platform, false, ""
+			return audit.WithActor(ctx, by), nil
+		}
+	}
+	return ctx, &rbac.Denied{Code: "permission_denied"}
+}
