@@ -1,5 +1,5 @@
-// Package opengatellm is the dialect of OpenGateLLM: /v1/admin/organizations, as its clients know it. A client changes its
-// host, and nothing else.
+// Package opengatellm is the dialect of OpenGateLLM: organizations, users and roles at /v1/admin, as its clients know them. A
+// client changes its host, and nothing else.
 //
 //	handler, err := opengatellm.New(m, &opengatellm.Options{AdminKey: key})
 //	mux.Handle("/v1/admin/", handler)
@@ -12,7 +12,19 @@
 //	PATCH  /v1/admin/organizations/{id}          {name}
 //	DELETE /v1/admin/organizations/{id}          not while users remain
 //
-// They are the platform's: its key is the master key of that system. To everybody else they are 403.
+// and, where there is a [Options].SignIn, by the same methods
+//
+//	/v1/admin/users                              {email, name, password, role, organization, budget, expires, priority}
+//	/v1/admin/roles                              {name, permissions}
+//
+// They are the platform's, whose key is the master key of that system, and of people whose role has the permission admin: these
+// act for the platform, and the log says who it was. To everybody else they are 403. Other permissions of roles are kept and
+// shown, and asked for by nothing here. Limits of roles are refused rather than kept without being held.
+//
+// # Budgets
+//
+// The budget of a person is what they have left, in all organizations: a budget without period, which what costs more than is
+// left does not pass.
 //
 // # Generations
 //
