@@ -55,7 +55,7 @@ func (q *request) bulk() (*answer, error) {
 		if len(list) > maxBulk {
 			return nil, &statusError{http.StatusRequestEntityTooLarge, "a bulk request has at most " + strconv.Itoa(maxBulk) + " operations"}
 		}
-		if wait := q.limiter.take(q.orgID, max(0, len(list)-1), q.m.Store().Now(), q.opt); wait > 0 { // the request was one
+		if wait := q.limiter.Take(q.orgID, max(0, len(list)-1), q.m.Store().Now(), float64(q.opt.RequestsPerSecond), q.opt.Burst); wait > 0 { // the request was one
 			return nil, &tooFast{wait}
 		}
 		fail := 0

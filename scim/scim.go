@@ -61,7 +61,7 @@ type Handler struct {
 	m       *orgs.Manager
 	base    string
 	opt     Options
-	limiter limiter
+	limiter httpapi.Limiter
 	walks   walks
 	serve   http.Handler
 }
@@ -124,7 +124,7 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 	}
 	q := &request{Handler: h, orgID: a.OrgID, http: r}
 	q.http = r.WithContext(audit.WithActor(r.Context(), a.From(r.Context())))
-	if wait := h.limiter.take(a.OrgID, 1, h.m.Store().Now(), h.opt); wait > 0 {
+	if wait := h.limiter.Take(a.OrgID, 1, h.m.Store().Now(), float64(h.opt.RequestsPerSecond), h.opt.Burst); wait > 0 {
 		h.fail(w, r, &tooFast{wait})
 		return
 	}

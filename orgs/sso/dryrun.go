@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -108,7 +109,11 @@ func (p page) write(w http.ResponseWriter, status int) {
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	v := page{Title: "You could not be signed in", Request: httpapi.RequestID(r.Context())}
 	var no *orgs.SSORefused
+	var fast *orgs.TooManyTries
 	switch {
+	case errors.As(err, &fast):
+		w.Header().Set("Retry-After", strconv.FormatInt(httpapi.Seconds(fast.RetryAfter), 10))
+		v.write(w, http.StatusTooManyRequests)
 	case errors.As(err, &no):
 		v.write(w, http.StatusForbidden)
 	case errors.Is(err, store.ErrNotFound):

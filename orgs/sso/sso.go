@@ -1,8 +1,9 @@
 // Package sso serves the browser that signs in by the identity provider of an organization, whatever the protocol: it begins
 // the sign-in, takes the provider's answer, and gives the browser a session of package orgs in a cookie.
 //
-//	oidcProtocol := oidc.New(guard, nil)
-//	handler, err := sso.New(m, &sso.Options{URL: "https://gateway.example/sso", Seal: sealer, Protocols: []sso.Protocol{oidcProtocol}})
+//	bySAML, err := saml.New(m.Store().Now, nil)
+//	byOIDC := oidc.New(m.Store().Now, guard)
+//	handler, err := sso.New(m, &sso.Options{URL: "https://gateway.example/sso", Seal: sealer, Protocols: []sso.Protocol{bySAML, byOIDC}})
 //	mux.Handle("/sso/", handler)
 //
 // What is said by the provider is verified by a [Protocol]; what follows from it is the manager's, see
@@ -21,7 +22,11 @@
 // What the host has to know of a sign-in under way travels in a cookie of the browser, sealed for the organization: nothing is
 // stored before somebody is known, so nobody fills a database by beginning. The provider's answer counts only with that
 // cookie, within orgs.SSOFlowFor, for this organization, and once. So nobody is signed in by an answer that somebody else has
-// got (login CSRF), nor by that of another organization's provider (mix-up).
+// got (login CSRF), nor by that of another organization's provider (mix-up). Where a configuration allows answers that nobody
+// asked for, one that belongs to no sign-in of the browser is such a one.
+//
+// A browser may have eight sign-ins under way. Whoever begins or answers too often, at one organization from one address, has
+// to wait: see [Options].
 //
 // # What the browser is told
 //
@@ -94,6 +99,9 @@ type Options struct {
 	Protocols []Protocol
 	// Lifetime is how long a session lasts at most; 0 is 24 hours.
 	Lifetime time.Duration
+	// RequestsPerSecond and Burst are how often one address may begin or answer at one organization, a sign-in being one of
+	// each; 0 is 10 and 100. The limit is of this process.
+	RequestsPerSecond, Burst int
 	// Home is the path to which browsers go that were not told where; "" is "/".
 	Home string
 	// Authenticate returns who begins a dry run; nil is httpapi.Bearer without an admin key.
@@ -111,6 +119,8 @@ type handler struct {
 	prefix string
 	mux    *http.ServeMux
 	by     map[string]Protocol
+
+	limiter httpapi.Limiter
 }
 
 // New returns the handler, which is mounted at the path of Options.URL without stripping it.
@@ -126,13 +136,19 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	switch {
 	case !o.Seal.Ready():
 		return nil, errors.New("sso: a Sealer is required: browsers keep what is under way")
-	case len(o.Protocols) == 0 || o.Lifetime < 0:
-		return nil, errors.New("sso: protocols are required, and a lifetime that is none is not one")
+	case len(o.Protocols) == 0 || o.Lifetime < 0 || o.RequestsPerSecond < 0 || o.Burst < 0:
+		return nil, errors.New("sso: protocols are required, and no option is below 0")
 	case o.Home != "" && !local(o.Home):
 		return nil, fmt.Errorf("sso: Home %q must be a path", o.Home)
 	}
 	if h.opt.Lifetime == 0 {
 		h.opt.Lifetime = 24 * time.Hour
+	}
+	if h.opt.RequestsPerSecond == 0 {
+		h.opt.RequestsPerSecond = 10
+	}
+	if h.opt.Burst == 0 {
+		h.opt.Burst = 100
 	}
 	if h.opt.Home == "" {
 		h.opt.Home = "/"
@@ -187,7 +203,7 @@ func (h *handler) connection(r *http.Request, protocol string) (c orgs.SSOConnec
 	if p = h.by[c.Protocol]; p == nil || protocol != "" && c.Protocol != protocol {
 		return c, nil, "", store.ErrNotFound
 	}
-	return c, p, h.opt.URL + "/" + c.ID, nil
+	return c, p, h.opt.URL + "/" + c.ID, h.slow(r, c.ID)
 }
 
 func (h *handler) login(w http.ResponseWriter, r *http.Request) error {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/pem"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -356,6 +359,33 @@ func TestVerifyIsQuick(t *testing.T) {
 		_, err := saml.Verify(connection(), asked, now, []byte(raw))
 		require.Equal(t, "too_large", code(t, err), name)
 		require.Less(t, time.Since(began), time.Second, name)
+	}
+}
+
+// TestVerifyIsQuickWhateverIsSigned: so is what only the signature of refuses, within all bounds, with many certificates.
+func TestVerifyIsQuickWhateverIsSigned(t *testing.T) {
+	certs := slices.Repeat([]*x509.Certificate{other().cert}, 10)
+	for _, m := range []message{{signResponse: true}, {}} {
+		m.after = func(_ *testing.T, r *etree.Element) {
+			in := at(r, "./Assertion/AttributeStatement")
+			for i := range 800 {
+				e := in.CreateElement("saml:Attribute")
+				for j := range 8 {
+					e.CreateAttr(fmt.Sprintf("xmlns:n%d", j), fmt.Sprintf("urn:%d:%d", i, j))
+				}
+				if i%40 < 20 {
+					in = e
+				} else if p := in.Parent(); p.Tag == "Attribute" {
+					in = p
+				}
+			}
+		}
+		raw := m.build(t)
+		require.Less(t, len(raw), saml.MaxResponse)
+		began := time.Now()
+		_, err := saml.Verify(connection(certs...), asked, now, raw)
+		require.Equal(t, "signature", code(t, err))
+		require.Less(t, time.Since(began), time.Second)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/sso/saml"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -441,4 +443,67 @@ func TestSignInThatIsOnlyTried(t *testing.T) {
 		status, _ = try(w.tokenOf(w.User("eve@elsewhere.example")))
 		require.Equal(t, 404, status, "who is nobody there finds nothing")
 	})
+}
+
+// TestSignInEndsWithTheMembership: who is deprovisioned is refused on the next call, and at the next sign-in, until they are
+// back (sso.md §9.3, SSO-8, SSO-20).
+func TestSignInEndsWithTheMembership(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.config.Provisioning = &orgs.NewProvisioning{Enabled: true, AutoProvision: true}
+		w.configure()
+		_, token, err := w.CreateSCIMToken(w.Platform(), w.org.ID, orgs.NewSCIMToken{Name: "provider"})
+		require.NoError(t, err)
+		directory, err := scim.New(w.Manager, w.host.URL+"/scim/v2", nil)
+		require.NoError(t, err)
+		call := func(method, path, body string) map[string]any {
+			r := httptest.NewRequest(method, path, strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Content-Type", "application/scim+json")
+			rec := httptest.NewRecorder()
+			directory.ServeHTTP(rec, r)
+			require.Less(t, rec.Code, 300, rec.Body)
+			return decode(t, rec.Body.String())
+		}
+		const user, change = `{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann@acme.example", "active": true}`,
+			`{"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{"op": "replace", "path": "active", "value": %t}]}`
+		path := "/Users/" + call("POST", "/Users", user)["id"].(string)
+
+		b := w.browser()
+		require.Equal(t, http.StatusSeeOther, b.signIn().StatusCode)
+		status, _ := b.me()
+		require.Equal(t, 200, status)
+		call("PATCH", path, fmt.Sprintf(change, false))
+		status, _ = b.me()
+		require.Equal(t, 401, status)
+		w.refused("membership_suspended", func() *http.Response { return w.browser().signIn() })
+		call("PATCH", path, fmt.Sprintf(change, true))
+		require.Equal(t, http.StatusSeeOther, w.browser().signIn().StatusCode)
+	})
+}
+
+// TestSignInTooOften: whoever begins or answers too often has to wait, at this organization and from this address
+// (SSO-24).
+func TestSignInTooOften(t *testing.T) {
+	w := onMemory(t, nil)
+	b := w.browser()
+	f := b.prove(b.begin(""))
+	other, _ := w.Org("other")
+	config := w.config
+	config.Provisioning, config.RoleMapping = nil, nil
+	_, _, err := w.SetSSO(w.Platform(), other.ID, config)
+	require.NoError(t, err)
+	for range 99 {
+		res, _ := b.answer(b.PostForm(w.acs(), url.Values{}))
+		require.Equal(t, http.StatusForbidden, res.StatusCode)
+	}
+	res, body := b.answer(b.PostForm(w.acs(), f))
+	require.Equal(t, http.StatusTooManyRequests, res.StatusCode)
+	require.Equal(t, "1", res.Header.Get("Retry-After"))
+	require.NotContains(t, body, "ann")
+	status, _ := b.get(w.host.URL + "/sso/acme/login")
+	require.Equal(t, http.StatusTooManyRequests, status)
+	status, _ = w.browser().get(w.host.URL + "/sso/other/login") // which might take the place of the one under way
+	require.Equal(t, http.StatusSeeOther, status, "another organization is not to blame")
+	w.clock.Advance(time.Second)
+	require.Equal(t, http.StatusSeeOther, b.bring(f).StatusCode)
 }

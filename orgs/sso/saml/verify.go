@@ -176,7 +176,7 @@ func (v *verification) answers(id string) error {
 		return nil
 	case v.req.ID == "" || id != v.req.ID:
 		return refuse("in_response_to", "the response answers another request")
-	case v.now.Sub(v.req.IssuedAt) > RequestFor || v.now.Before(v.req.IssuedAt):
+	case v.now.Sub(v.req.IssuedAt) > RequestFor || v.req.IssuedAt.After(v.now.Add(v.skew)): // sent by a process with another clock
 		return refuse("in_response_to", "the request is too old")
 	}
 	return nil
