@@ -145,7 +145,6 @@ type userForm struct {
 	role, organization    *int64
 	budget                *decimal.Decimal
 	expires, priority     *int64
-	current               *string
 	orgID, roleID         string
 }
 

@@ -260,9 +260,14 @@ func TestTheContractInEveryRole(t *testing.T) {
 	for _, op := range sessions.Operations() {
 		signingIn[op.Method+" "+op.Path] = true
 	}
-	for _, name := range []string{"memory", "sqlite", "postgres"} {
+	stores := []string{"memory", "sqlite", "postgres"}
+	if raced {
+		stores = stores[:1]
+	}
+	for _, name := range stores {
 		t.Run(name, func(t *testing.T) {
 			var w *inRoles
+			var s *store.Store
 			var table strings.Builder
 			for _, op := range generated.Operations {
 				called := op.Method + " " + op.Path
@@ -278,10 +283,11 @@ func TestTheContractInEveryRole(t *testing.T) {
 				}
 				for _, role := range seedRoles {
 					if w == nil {
-						w = newInRoles(t, storetest.Open(t, name, store.Options{}), doc)
+						s = storetest.Open(t, name, store.Options{})
+						w = newInRoles(t, s, doc)
 					}
 					// Where worlds are dear, those who succeed do so once.
-					if name != "memory" && op.Method != "GET" && role != "doer" && granted(t, called, role) {
+					if (raced || name != "memory") && op.Method != "GET" && role != "doer" && granted(t, called, role) {
 						fmt.Fprintf(&table, " %s=%d", role, grantedStatus(t, called, role))
 						continue
 					}
@@ -301,6 +307,7 @@ func TestTheContractInEveryRole(t *testing.T) {
 					}
 					if op.Method != "GET" && (status < 300 || len(how.first) > 0) {
 						w = nil // it is another world now
+						require.NoError(t, s.Close())
 					}
 				}
 				fmt.Fprintln(&table)
