@@ -555,9 +555,9 @@ func TestMemoryAndUnitsDecideAlike(t *testing.T) {
 				}
 			}
 		}
-		require.NotZero(t, answered)
 		t.Logf("%d answers, by %v", answered, m.done)
-		if name == "memory" {
+		if name == "memory" { // of a few rounds all may be about what is gone
+			require.NotZero(t, answered)
 			require.Len(t, m.done, len(changes), "kinds of change that have succeeded")
 		}
 	})
