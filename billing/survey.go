@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -140,57 +141,67 @@ func (e *engine) closeFund(f *fund) {
 	}
 }
 
-// check compares the marks of the organizations whose funds are in use with those in the database, and the
-// organizations above them: what was not heard of is found.
+// check compares what funds stand on with what is in the database: what was not heard of is found.
 func (e *engine) check(ctx context.Context) error {
 	e.mu.Lock()
-	by := map[string]int64{}
-	parents := map[string]string{}
-	for _, g := range e.grounds {
-		for i, id := range g.orgs {
-			by[id] = g.marks[id]
-			if i+1 < len(g.orgs)-1 {
-				parents[id] = g.orgs[i+1]
-			}
-		}
-	}
+	grounds := slices.Collect(maps.Values(e.grounds))
 	e.mu.Unlock()
-	if len(by) == 0 {
+	if len(grounds) == 0 {
 		return nil
 	}
-	ids := make([]string, 0, len(by))
-	for id := range by {
-		ids = append(ids, id)
+	var ids []string
+	for _, g := range grounds {
+		ids = append(ids, g.orgs...)
 	}
-	changed := map[string]bool{}
-	err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		now, err := marksOf(ctx, tx, ids)
-		if err != nil {
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	var marks map[string]int64
+	above := map[string]string{}
+	err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if marks, err = marksOf(ctx, tx, ids); err != nil {
 			return err
-		}
-		for id, was := range by {
-			if now[id] != was {
-				changed[id] = true
-			}
 		}
 		for s, err := range rbac.Scopes.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
 			if err != nil {
 				return err
 			}
-			if s.ParentID != parents[s.ID] {
-				changed[s.ID] = true
-			}
+			above[s.ID] = s.ParentID
 		}
 		return nil
 	})
-	if err != nil || len(changed) == 0 {
+	if err != nil {
 		return err
+	}
+	stale := map[*ground]bool{}
+	for _, g := range grounds {
+		if !g.stands(marks, above) {
+			stale[g] = true
+		}
+	}
+	if len(stale) == 0 {
+		return nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.changes++
-	e.closeThose(func(f *fund) bool {
-		return slices.ContainsFunc(f.ground.orgs, func(id string) bool { return changed[id] })
-	})
+	e.closeThose(func(f *fund) bool { return stale[f.ground] })
 	return nil
+}
+
+// stands says whether the ground has the marks that there are now, and its organizations stand one above the other yet. Two
+// of the same organization may have other marks: one may be older.
+func (g *ground) stands(marks map[string]int64, above map[string]string) bool {
+	for i, id := range g.orgs {
+		if marks[id] != g.marks[id] {
+			return false
+		}
+		next := ""
+		if i+1 < len(g.orgs)-1 { // the last one is no organization
+			next = g.orgs[i+1]
+		}
+		if is, known := above[id]; known && is != next {
+			return false
+		}
+	}
+	return true
 }
