@@ -119,7 +119,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, store.ErrNotFound):
 		v.write(w, http.StatusNotFound)
 	default:
-		h.fail(r, err)
+		h.edge.Fail(r, err)
 		v.write(w, http.StatusInternalServerError)
 	}
 }

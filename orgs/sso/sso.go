@@ -157,7 +157,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 		h.opt.Authenticate = httpapi.Bearer(m, "")
 	}
 	h.prefix = u.Path
-	h.edge = &httpapi.Options{TrustedProxies: o.TrustedProxies, Fail: h.fail}
+	h.edge = &httpapi.Options{TrustedProxies: o.TrustedProxies, Fail: httpapi.LogFailures(h.opt.Logger)}
 	h.route("GET", "/{org}/login", h.login)
 	h.mux.Handle("POST "+h.prefix+"/{org}/test", httpapi.Actor(h.opt.Authenticate, h.edge, http.HandlerFunc(h.test)))
 	for _, p := range o.Protocols {
@@ -344,13 +344,6 @@ func local(to string) bool {
 	}
 	u, err := url.Parse(to)
 	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.HasPrefix(u.Path, "//") && !strings.Contains(u.Path, "\\")
-}
-
-func (h *handler) fail(r *http.Request, err error) {
-	if h.opt.Logger != nil {
-		h.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
-			"request_id", httpapi.RequestID(r.Context()), "error", err)
-	}
 }
 
 // seal makes a text of something that only this host reads again, for this organization and use.

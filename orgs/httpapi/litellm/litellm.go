@@ -260,6 +260,7 @@ func (c *call) answer(w http.ResponseWriter) (any, error) {
 	return c.route.run(c)
 }
 
+// write answers as the golden files have it, with characters of HTML escaped.
 func write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

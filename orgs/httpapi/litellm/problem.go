@@ -117,9 +117,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, to route, err err
 		}
 		p.message = "Authentication Error, " + is.Detail
 	case is.Internal():
-		if h.opt.Logger != nil {
-			h.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "request_id", httpapi.RequestID(r.Context()), "error", err)
-		}
+		httpapi.LogFailures(h.opt.Logger)(r, err)
 		if is.Status == http.StatusInternalServerError { // shape D
 			write(w, is.Status, map[string]any{"error": map[string]string{"message": "Internal server error", "type": "internal_server_error"}})
 			return

@@ -38,7 +38,6 @@
 package locktera
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -109,7 +108,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if a.opt.Authenticate == nil {
 		a.opt.Authenticate = httpapi.Bearer(m, a.opt.AdminKey)
 	}
-	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.fail, Render: render}
+	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger), Render: render}
 	a.routes()
 	return httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge)), nil
 }
@@ -160,7 +159,7 @@ func (a *api) add(pattern string, h func(w http.ResponseWriter, r *http.Request)
 			w.WriteHeader(out.status)
 			return
 		}
-		write(w, out.status, out.body)
+		httpapi.WriteJSON(w, out.status, out.body)
 	})
 }
 
@@ -213,18 +212,3 @@ func (a *api) authenticate(r *http.Request) (audit.Actor, error) {
 
 // link is a URL of this handler for a path that the mux has matched.
 func (a *api) link(path string) string { return a.opt.PublicURL + path }
-
-func (a *api) fail(r *http.Request, err error) {
-	if a.opt.Logger != nil {
-		a.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
-			"request_id", httpapi.RequestID(r.Context()), "error", err)
-	}
-}
-
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // so that URLs can be read
-	_ = e.Encode(body)     // a client that is gone hears nothing
-}

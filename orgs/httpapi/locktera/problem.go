@@ -58,5 +58,5 @@ func render(w http.ResponseWriter, _ *http.Request, p httpapi.Problem) {
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
 	}
-	write(w, v.Code, v)
+	httpapi.WriteJSON(w, v.Code, v)
 }

@@ -59,15 +59,19 @@ type listView struct {
 	Data   []any  `json:"data"`
 }
 
-// list is the answer with a part of a list of that many.
-func (a *api) list(p paging, total int, data []any) answer {
-	v := listView{Object: "list", Data: data}
-	if data == nil {
-		v.Data = []any{}
-	}
+// listed is the answer with a part of a list: of each record there is what it is sorted by, and how it is shown.
+func listed[T any](a *api, p paging, all []T, by func(T) entry, show func(T) (any, error)) (answer, error) {
+	v := listView{Object: "list", Data: []any{}}
 	if a.opt.Generation == GenerationC {
-		n := int64(total)
+		n := int64(len(all))
 		v.Total, v.Offset, v.Limit = &n, &p.offset, &p.limit
 	}
-	return answer{http.StatusOK, v}
+	for _, one := range page(p, all, by) {
+		shown, err := show(one)
+		if err != nil {
+			return answer{}, err
+		}
+		v.Data = append(v.Data, shown)
+	}
+	return answer{http.StatusOK, v}, nil
 }

@@ -50,7 +50,6 @@
 package opengatellm
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,7 +127,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if a.opt.Authenticate == nil {
 		a.opt.Authenticate = httpapi.Bearer(m, a.opt.AdminKey)
 	}
-	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.log, Render: a.render}
+	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger), Render: a.render}
 	a.routes()
 	return httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge)), nil
 }
@@ -175,7 +174,7 @@ func (a *api) admin(pattern string, h func(r *http.Request) (answer, error)) {
 		case out.body == nil:
 			w.WriteHeader(out.status)
 		default:
-			write(w, out.status, out.body)
+			httpapi.WriteJSON(w, out.status, out.body)
 		}
 	})
 }
@@ -236,19 +235,4 @@ func (a *api) pathID(r *http.Request, noun string) (int64, error) {
 // missing is the answer for a record that there is not.
 func (a *api) missing(noun string, id int64) error {
 	return &refusal{http.StatusNotFound, a.text(noun+" not found.", fmt.Sprintf("%s %d not found.", noun, id))}
-}
-
-func (a *api) log(r *http.Request, err error) {
-	if a.opt.Logger != nil {
-		a.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
-			"request_id", httpapi.RequestID(r.Context()), "error", err)
-	}
-}
-
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // so that texts can be read
-	_ = e.Encode(body)     // a client that is gone hears nothing
 }

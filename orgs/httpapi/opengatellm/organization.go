@@ -171,16 +171,8 @@ func (a *api) organizations(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	total := len(all)
-	var data []any
-	for _, o := range page(p, all, func(o orgs.Organization) entry { return entry{n[o.ID], o.Name, o.CreatedAt.Unix(), o.UpdatedAt.Unix()} }) {
-		v, err := a.renderOrganization(r.Context(), o, n[o.ID])
-		if err != nil {
-			return answer{}, err
-		}
-		data = append(data, v)
-	}
-	return a.list(p, total, data), nil
+	return listed(a, p, all, func(o orgs.Organization) entry { return entry{n[o.ID], o.Name, o.CreatedAt.Unix(), o.UpdatedAt.Unix()} },
+		func(o orgs.Organization) (any, error) { return a.renderOrganization(r.Context(), o, n[o.ID]) })
 }
 
 func (a *api) organization(r *http.Request) (answer, error) {

@@ -44,9 +44,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var wrong *invalid
 	switch {
 	case errors.As(err, &refused):
-		write(w, refused.status, detailView{refused.detail})
+		httpapi.WriteJSON(w, refused.status, detailView{refused.detail})
 	case errors.As(err, &wrong):
-		write(w, http.StatusUnprocessableEntity, detailView{wrong.faults})
+		httpapi.WriteJSON(w, http.StatusUnprocessableEntity, detailView{wrong.faults})
 	default:
 		httpapi.WriteError(w, r, err, a.edge)
 	}
@@ -85,7 +85,7 @@ func (a *api) render(w http.ResponseWriter, _ *http.Request, p httpapi.Problem) 
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
 	}
-	write(w, status, detailView{detail})
+	httpapi.WriteJSON(w, status, detailView{detail})
 }
 
 // faultsOf are the fields that a problem names.

@@ -151,18 +151,8 @@ func (a *api) roles(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	total := len(all)
-	var data []any
-	for _, role := range page(p, all, func(role orgs.PlatformRole) entry {
-		return entry{n[role.ID], role.Name, role.CreatedAt.Unix(), role.UpdatedAt.Unix()}
-	}) {
-		v, err := a.renderRole(r.Context(), role, n[role.ID])
-		if err != nil {
-			return answer{}, err
-		}
-		data = append(data, v)
-	}
-	return a.list(p, total, data), nil
+	return listed(a, p, all, func(o orgs.PlatformRole) entry { return entry{n[o.ID], o.Name, o.CreatedAt.Unix(), o.UpdatedAt.Unix()} },
+		func(o orgs.PlatformRole) (any, error) { return a.renderRole(r.Context(), o, n[o.ID]) })
 }
 
 func (a *api) role(r *http.Request) (answer, error) {

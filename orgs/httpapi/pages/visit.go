@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+
+	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 // The steps of a visit: what its page asks for.
@@ -74,14 +76,14 @@ func (v *visit) ask(method, path string, body any) answer {
 	}
 	in.Header.Set("Content-Type", "application/json")
 	in.Host, in.RemoteAddr, in.TLS = v.r.Host, v.r.RemoteAddr, v.r.TLS
-	out := &recorder{header: http.Header{}}
+	out := &httpapi.Recorder{}
 	v.site.api.ServeHTTP(out, in)
-	for _, c := range (&http.Response{Header: out.header}).Cookies() {
+	for _, c := range (&http.Response{Header: out.Header()}).Cookies() {
 		v.header.Add("Set-Cookie", c.String())
 		v.take(c)
 	}
-	a := answer{status: out.status}
-	_ = json.Unmarshal(out.body.Bytes(), &a.body) // what is none has no fields
+	a := answer{status: out.Status}
+	_ = json.Unmarshal(out.Body.Bytes(), &a.body) // what is none has no fields
 	return a
 }
 
@@ -138,27 +140,4 @@ func (v *visit) entered() bool {
 		v.Fault, v.status = tried.text("detail"), tried.status
 	}
 	return me.ok() && tried.status < 400
-}
-
-// recorder takes the answer of the dialect.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header is that of the answer.
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader begins the answer.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-}
-
-// Write writes a part of it.
-func (r *recorder) Write(b []byte) (int, error) {
-	r.WriteHeader(http.StatusOK)
-	return r.body.Write(b)
 }

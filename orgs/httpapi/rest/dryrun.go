@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,13 +101,13 @@ func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	var d rbac.Difference
-	var inner recorder
+	var inner httpapi.Recorder
 	if err == nil {
 		d, err = a.rehearsed(ctx, without(r, dryRunParam, narrowingParam), dry, &inner, next)
 	}
 	switch {
 	case errors.Is(err, errAnswered), err == nil && !dry:
-		inner.copyTo(w)
+		inner.CopyTo(w)
 	case err != nil:
 		httpapi.WriteError(w, r, err, a.edge)
 	default:
@@ -118,7 +117,7 @@ func (a *api) rehearse(ctx huma.Context, next func(huma.Context)) {
 }
 
 // rehearsed makes the change of the request, and looks at it.
-func (a *api) rehearsed(ctx huma.Context, r *http.Request, dry bool, out *recorder, next func(huma.Context)) (rbac.Difference, error) {
+func (a *api) rehearsed(ctx huma.Context, r *http.Request, dry bool, out *httpapi.Recorder, next func(huma.Context)) (rbac.Difference, error) {
 	at, err := a.place(ctx.Context())
 	if err != nil {
 		return rbac.Difference{}, err
@@ -134,10 +133,10 @@ func (a *api) rehearsed(ctx huma.Context, r *http.Request, dry bool, out *record
 		run = a.WhatIf
 	}
 	return run(ctx.Context(), q, func(unit context.Context) error {
-		*out = recorder{header: http.Header{}} // the unit may be run again
+		*out = httpapi.Recorder{} // the unit may be run again
 		var failure error
 		next(huma.WithContext(humago.NewContext(ctx.Operation(), r, out), context.WithValue(unit, failureKey{}, &failure)))
-		if out.status >= 400 {
+		if out.Status >= 400 {
 			return errors.Join(errAnswered, failure)
 		}
 		return nil
@@ -166,35 +165,4 @@ func without(r *http.Request, names ...string) *http.Request {
 	out := r.WithContext(r.Context())
 	out.URL = &u
 	return out
-}
-
-// recorder keeps an answer until it is known whether it is given.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header is that of the answer.
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader begins the answer.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-}
-
-// Write writes a part of it.
-func (r *recorder) Write(b []byte) (int, error) {
-	r.WriteHeader(http.StatusOK)
-	return r.body.Write(b)
-}
-
-func (r *recorder) copyTo(w http.ResponseWriter) {
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(max(r.status, http.StatusOK))
-	_, _ = w.Write(r.body.Bytes())
 }

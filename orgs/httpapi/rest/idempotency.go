@@ -94,14 +94,14 @@ func (a *api) repeat(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	var out recorder
+	var out httpapi.Recorder
 	var kept orgs.Answer
 	var later bool
 	run := func(unit context.Context) error {
-		out, x.kept = recorder{header: http.Header{}}, nil // the unit may be run again
+		out, x.kept = httpapi.Recorder{}, nil // the unit may be run again
 		var failure error
 		next(huma.WithContext(humago.NewContext(ctx.Operation(), r, &out), context.WithValue(unit, failureKey{}, &failure)))
-		if out.status >= 400 {
+		if out.Status >= 400 {
 			return errors.Join(errAnswered, failure)
 		}
 		return nil
@@ -129,7 +129,7 @@ func (a *api) repeat(ctx huma.Context, next func(huma.Context)) {
 	}
 	switch {
 	case errors.Is(err, errAnswered), err == nil && !later:
-		out.copyTo(w)
+		out.CopyTo(w)
 	case err != nil:
 		a.refuse(ctx.Context(), w, r, err)
 	default:
@@ -151,13 +151,13 @@ func (a *api) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request
 }
 
 // answer is what is kept of an answer: without what is shown once.
-func (x *exchange) answer(ctx context.Context, out *recorder, tx *store.Tx) orgs.Answer {
-	kept := orgs.Answer{Status: max(out.status, http.StatusOK), Header: map[string]string{}, Body: bytes.Clone(out.body.Bytes())}
+func (x *exchange) answer(ctx context.Context, out *httpapi.Recorder, tx *store.Tx) orgs.Answer {
+	kept := orgs.Answer{Status: max(out.Status, http.StatusOK), Header: map[string]string{}, Body: bytes.Clone(out.Body.Bytes())}
 	if x.kept != nil {
 		kept.Body = x.kept
 	}
 	for _, name := range keptHeaders {
-		if value := out.header.Get(name); value != "" {
+		if value := out.Header().Get(name); value != "" {
 			kept.Header[name] = value
 		}
 	}

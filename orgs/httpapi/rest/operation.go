@@ -165,7 +165,7 @@ func pathOf(at orgs.Place) string {
 func (a *api) problem(ctx context.Context, err error) *problemError {
 	p := problem(ctx, err)
 	if p.Internal() {
-		a.fail(request(ctx).Request, err)
+		a.edge.Fail(request(ctx).Request, err)
 	}
 	return p
 }

@@ -85,7 +85,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if a.opt.Authenticate == nil {
 		a.opt.Authenticate = httpapi.Bearer(m, a.opt.AdminKey)
 	}
-	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.fail}
+	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger)}
 
 	mux := http.NewServeMux()
 	if err := a.serve(mux); err != nil {
@@ -136,13 +136,6 @@ func (a *api) open(mux *http.ServeMux) http.Handler {
 		}
 		guarded.ServeHTTP(w, r)
 	})
-}
-
-func (a *api) fail(r *http.Request, err error) {
-	if a.opt.Logger != nil {
-		a.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
-			"request_id", httpapi.RequestID(r.Context()), "error", err)
-	}
 }
 
 func (a *api) config() huma.Config {

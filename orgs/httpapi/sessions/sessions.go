@@ -111,7 +111,7 @@ func New(s *signin.Service, next http.Handler, o *Options) (http.Handler, error)
 			return nil, err
 		}
 	}
-	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: a.fail}
+	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger)}
 	for _, op := range calls {
 		a.add(op.Method, op.Path, op.who(a), op.serve)
 	}
@@ -134,7 +134,7 @@ func (a *api) add(method, path string, auth httpapi.Authenticate, h handler) {
 			httpapi.WriteError(w, r, err, a.edge)
 			return
 		}
-		write(w, status, body)
+		httpapi.WriteJSON(w, status, body)
 	})))
 }
 
@@ -154,11 +154,4 @@ func (a *api) others(next http.Handler) http.Handler {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		httpapi.Write(w, r, httpapi.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path has other methods"))
 	})
-}
-
-func (a *api) fail(r *http.Request, err error) {
-	if a.opt.Logger != nil {
-		a.opt.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path,
-			"request_id", httpapi.RequestID(r.Context()), "error", err)
-	}
 }

@@ -1,9 +1,7 @@
 package sessions
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
@@ -95,12 +93,4 @@ type changedView struct {
 type resetView struct {
 	Token     string `json:"token"`
 	ExpiresAt string `json:"expires_at"`
-}
-
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // so that the URL of a factor can be read
-	_ = e.Encode(body)     // a client that is gone hears nothing
 }
