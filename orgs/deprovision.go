@@ -69,7 +69,8 @@ func (p *Provisioner) setActive(ctx context.Context, u *ProvisionedUser, active 
 // readmit makes somebody a member again whose membership has ended otherwise.
 func (p *Provisioner) readmit(ctx context.Context, u ProvisionedUser) error {
 	a := rbac.Assignment{OrgID: p.orgID, Subject: u.UserID, RoleID: p.Settings.DefaultRole, Source: sourceSCIM}
-	if _, err := admit(ctx, p.tx, a); err != nil {
+	a, err := admit(ctx, p.tx, a)
+	if err != nil {
 		return err
 	}
 	in, err := p.GroupsWith(ctx, "member", []string{u.ID})
@@ -77,7 +78,7 @@ func (p *Provisioner) readmit(ctx context.Context, u ProvisionedUser) error {
 		return err
 	}
 	for _, g := range in {
-		if err := p.joinTeam(ctx, g, u); err != nil {
+		if err := p.joinTeam(ctx, g, a); err != nil {
 			return err
 		}
 	}
@@ -159,7 +160,7 @@ func (p *Provisioner) endMember(ctx context.Context, u ProvisionedUser) (e Ended
 	} else if err != nil {
 		return e, err
 	}
-	r, _, err := p.m.removeMember(ctx, p.tx, Place{OrgID: p.orgID}, a, MemberRemoval{})
+	r, _, err := p.m.endMembership(ctx, p.tx, Place{OrgID: p.orgID}, a, MemberRemoval{})
 	if err != nil {
 		return e, err
 	}
@@ -191,9 +192,6 @@ func (m *Manager) reapply(ctx context.Context, tx *store.Tx, before Provisioning
 	}
 	p := &Provisioner{m: m, tx: tx, orgID: now.ID, Settings: *now}
 	defer func() { *now = p.Settings }() // groups may have been pinned
-	if err := p.init(ctx); err != nil {
-		return err
-	}
 	for g, err := range p.Groups(ctx, "", 0) {
 		if err != nil {
 			return err
@@ -206,26 +204,13 @@ func (m *Manager) reapply(ctx context.Context, tx *store.Tx, before Provisioning
 				return err
 			}
 		}
-		for member, err := range p.Members(ctx, g) {
-			if err != nil {
-				return err
-			}
-			if member.IsGroup {
-				continue
-			}
-			u, err := p.User(ctx, member.MemberID)
-			if err != nil {
-				return err
-			}
+		if err := p.eachUser(ctx, g, func(some []ProvisionedUser) error {
 			if now.SyncGroups {
-				err = p.joinTeam(ctx, g, u)
+				return p.joined(ctx, g, some)
 			}
-			if err != nil {
-				return err
-			}
-			if err := p.regrant(ctx, u); err != nil {
-				return err
-			}
+			return p.regrantAll(ctx, some)
+		}); err != nil {
+			return err
 		}
 	}
 	return nil

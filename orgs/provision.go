@@ -23,7 +23,7 @@ type Provisioner struct {
 	m     *Manager
 	tx    *store.Tx
 	orgID string
-	plain string // id of the plain member's role
+	roles map[string]string // ids of roles by their slugs, once they were asked for
 }
 
 // Provision changes an organization for its identity provider, the actor, who may do nothing else: in one unit, with the one
@@ -92,13 +92,23 @@ func (m *Manager) provisioner(ctx context.Context, tx *store.Tx, orgID string) (
 	if !p.Settings.Enabled {
 		return nil, store.ErrNotFound
 	}
-	return p, p.init(ctx)
+	return p, nil
 }
 
-func (p *Provisioner) init(ctx context.Context) error {
-	plain, err := rbac.FindRole(ctx, p.tx, p.orgID, rbac.MemberRole)
-	p.plain = plain.ID
-	return err
+// role is the id of a role that every organization has.
+func (p *Provisioner) role(ctx context.Context, slug string) (string, error) {
+	if id := p.roles[slug]; id != "" {
+		return id, nil
+	}
+	r, err := rbac.FindRole(ctx, p.tx, p.orgID, slug)
+	if err != nil {
+		return "", err
+	}
+	if p.roles == nil {
+		p.roles = map[string]string{}
+	}
+	p.roles[slug] = r.ID
+	return r.ID, nil
 }
 
 // OrgID is the id of the organization.

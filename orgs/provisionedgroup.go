@@ -54,9 +54,10 @@ type ProvisionedMember struct {
 var provisionedMembers = store.Define[ProvisionedMember]("provisioned_members", "scm",
 	store.Unique("group_id", "member_id"), store.Index("group_id"), store.Index("member_id"))
 
-func (p *Provisioner) unusedGroup(ctx context.Context, g ProvisionedGroup) error {
+// unusedGroup refuses a name or external id that another group has; those that it had itself before need no look.
+func (p *Provisioner) unusedGroup(ctx context.Context, before, g ProvisionedGroup) error {
 	for field, conds := range map[string][]store.Cond{"displayName": {store.Eq("name_key", g.NameKey)}, "externalId": {store.Eq("external_id", g.ExternalID)}} {
-		if field == "externalId" && g.ExternalID == nil {
+		if field == "externalId" && (g.ExternalID == nil || sameText(before.ExternalID, g.ExternalID)) || field == "displayName" && before.NameKey == g.NameKey {
 			continue
 		}
 		other, err := provisionedGroups.Find(ctx, p.tx, append(conds, store.Eq("org_id", p.orgID))...)
@@ -75,7 +76,7 @@ func (p *Provisioner) CreateGroup(ctx context.Context, g ProvisionedGroup) (Prov
 	if err := rbac.CheckText("displayName", g.Name, 1, rbac.MaxName); err != nil {
 		return g, audit.Change{}, err
 	}
-	if err := p.unusedGroup(ctx, g); err != nil {
+	if err := p.unusedGroup(ctx, ProvisionedGroup{}, g); err != nil {
 		return g, audit.Change{}, err
 	}
 	g.ID = p.tx.NewID(provisionedGroups.Kind().Prefix)
@@ -114,7 +115,7 @@ func (p *Provisioner) UpdateGroup(ctx context.Context, before, g ProvisionedGrou
 	if err := rbac.CheckText("displayName", g.Name, 1, rbac.MaxName); err != nil {
 		return g, audit.Change{}, err
 	}
-	if err := p.unusedGroup(ctx, g); err != nil {
+	if err := p.unusedGroup(ctx, before, g); err != nil {
 		return g, audit.Change{}, err
 	}
 	if g.Name != before.Name && g.TeamID != nil {
@@ -131,26 +132,38 @@ func (p *Provisioner) UpdateGroup(ctx context.Context, before, g ProvisionedGrou
 	if err := provisionedGroups.Update(ctx, p.tx, &g); err != nil {
 		return g, c, err
 	}
-	renamed := g.Name != before.Name || (g.ExternalID == nil) != (before.ExternalID == nil) || g.ExternalID != nil && *g.ExternalID != *before.ExternalID
+	renamed := g.Name != before.Name || !sameText(g.ExternalID, before.ExternalID)
 	if !renamed || !p.Settings.SyncGroups || len(p.Settings.RoleMapping) == 0 {
 		return g, c, nil
 	}
-	for m, err := range p.Members(ctx, g) { // an entry of the mapping may be of this group now, or no more
+	// An entry of the mapping may be of this group now, or no more.
+	return g, c, p.eachUser(ctx, g, func(some []ProvisionedUser) error { return p.regrantAll(ctx, some) })
+}
+
+// eachUser calls fn with the users in a group, some at a time.
+func (p *Provisioner) eachUser(ctx context.Context, g ProvisionedGroup, fn func(some []ProvisionedUser) error) error {
+	var members []string
+	flush := func() error {
+		some, err := p.UsersWith(ctx, "id", members)
+		if members = members[:0]; err != nil {
+			return err
+		}
+		return fn(some)
+	}
+	for m, err := range p.Members(ctx, g) {
 		if err != nil {
-			return g, c, err
+			return err
 		}
 		if m.IsGroup {
 			continue
 		}
-		u, err := p.User(ctx, m.MemberID)
-		if err == nil {
-			err = p.regrant(ctx, u)
-		}
-		if err != nil {
-			return g, c, err
+		if members = append(members, m.MemberID); len(members) == store.MaxLimit/2 {
+			if err := flush(); err != nil {
+				return err
+			}
 		}
 	}
-	return g, c, nil
+	return flush()
 }
 
 // DeleteGroup ends a group and takes back what its members have by it. A team that has keys or a budget of its own is

@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 
 	"github.com/orgkit/orgkit/rbac"
@@ -16,24 +17,21 @@ func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, member
 	if err != nil {
 		return 0, err
 	}
+	var fresh []ProvisionedUser
 	for _, id := range memberIDs {
 		u, isUser := users[id]
-		m := ProvisionedMember{OrgID: p.orgID, GroupID: g.ID, MemberID: id, IsGroup: !isUser}
-		fresh, err := provisionedMembers.InsertNew(ctx, p.tx, &m)
+		isNew, err := provisionedMembers.InsertNew(ctx, p.tx, &ProvisionedMember{OrgID: p.orgID, GroupID: g.ID, MemberID: id, IsGroup: !isUser})
 		if err != nil {
 			return added, err
 		}
-		if !fresh {
+		if !isNew {
 			continue
 		}
-		added++
-		if isUser {
-			if err := p.joined(ctx, g, u); err != nil {
-				return added, err
-			}
+		if added++; isUser {
+			fresh = append(fresh, u)
 		}
 	}
-	return added, nil
+	return added, p.joined(ctx, g, fresh)
 }
 
 // classify returns the users among the ids. The others are groups.
@@ -106,31 +104,28 @@ func (p *Provisioner) above(ctx context.Context, groupID string) (map[string]boo
 // matter.
 func (p *Provisioner) RemoveMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string) (removed int, err error) {
 	var gone []ProvisionedMember
-	if memberIDs == nil {
-		for m, err := range p.Members(ctx, g) {
+	collect := func(members iter.Seq2[ProvisionedMember, error]) error {
+		for m, err := range members {
 			if err != nil {
-				return 0, err
+				return err
 			}
 			gone = append(gone, m)
 		}
+		return nil
 	}
-	for _, id := range memberIDs {
-		m, err := provisionedMembers.Find(ctx, p.tx, store.Eq("group_id", g.ID), store.Eq("member_id", id))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return 0, err
-		}
-		if !slices.ContainsFunc(gone, func(o ProvisionedMember) bool { return o.ID == m.ID }) {
-			gone = append(gone, m)
-		}
+	if memberIDs == nil {
+		err = collect(p.Members(ctx, g))
 	}
-	for _, m := range gone {
-		if err := p.drop(ctx, g, m); err != nil {
-			return 0, err
+	memberIDs = slices.Compact(slices.Sorted(slices.Values(memberIDs)))
+	for some := range slices.Chunk(memberIDs, store.MaxLimit/2) {
+		if err == nil {
+			err = collect(p.MembersWith(ctx, g, some))
 		}
 	}
-	return len(gone), nil
+	if err != nil {
+		return 0, err
+	}
+	return len(gone), p.drop(ctx, g, gone)
 }
 
 // SetMembers makes these the members of a group: who is not among them is none any more. It says how many that has
@@ -153,53 +148,77 @@ func (p *Provisioner) SetMembers(ctx context.Context, g ProvisionedGroup, member
 	if err != nil {
 		return 0, err
 	}
-	for _, m := range gone {
-		if err := p.drop(ctx, g, m); err != nil {
-			return 0, err
+	return added + len(gone), p.drop(ctx, g, gone)
+}
+
+// drop ends memberships of a group.
+func (p *Provisioner) drop(ctx context.Context, g ProvisionedGroup, gone []ProvisionedMember) error {
+	for some := range slices.Chunk(gone, store.MaxLimit/2) {
+		var rows, members []string
+		for _, m := range some {
+			if rows = append(rows, m.ID); !m.IsGroup {
+				members = append(members, m.MemberID)
+			}
+		}
+		if err := provisionedMembers.DeleteMany(ctx, p.tx, rows); err != nil {
+			return err
+		}
+		users, err := p.UsersWith(ctx, "id", members)
+		if err != nil {
+			return err
+		}
+		for _, u := range users {
+			if err := p.leaveTeam(ctx, g, u); err != nil {
+				return err
+			}
+		}
+		if !p.Settings.SyncGroups {
+			continue
+		}
+		if err := p.regrantAll(ctx, users); err != nil {
+			return err
 		}
 	}
-	return added + len(gone), nil
+	return nil
 }
 
-// drop ends one membership of a group.
-func (p *Provisioner) drop(ctx context.Context, g ProvisionedGroup, m ProvisionedMember) error {
-	if err := provisionedMembers.Delete(ctx, p.tx, m.ID); err != nil || m.IsGroup {
-		return err
-	}
-	u, err := p.User(ctx, m.MemberID)
-	if err != nil {
-		return err
-	}
-	if err := p.leaveTeam(ctx, g, u); err != nil || !p.Settings.SyncGroups {
-		return err
-	}
-	return p.regrant(ctx, u)
-}
-
-// joined gives a user what membership of a group gives.
-func (p *Provisioner) joined(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
+// joined gives users what membership of a group gives.
+func (p *Provisioner) joined(ctx context.Context, g ProvisionedGroup, users []ProvisionedUser) error {
 	if !p.Settings.SyncGroups {
 		return nil
 	}
-	if err := p.joinTeam(ctx, g, u); err != nil {
-		return err
+	for some := range slices.Chunk(users, store.MaxLimit/2) {
+		held, err := p.memberships(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, u := range some {
+			a, is := held[u.UserID]
+			if !is { // somebody has removed them here
+				continue
+			}
+			if err := p.joinTeam(ctx, g, a); err != nil {
+				return err
+			}
+			if err := p.regrantIn(ctx, u, a); err != nil {
+				return err
+			}
+		}
 	}
-	return p.regrant(ctx, u)
+	return nil
 }
 
-// joinTeam makes a user a member of the team of a group, unless they are one.
-func (p *Provisioner) joinTeam(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
+// joinTeam makes a member of the organization one of the team of a group, unless they are.
+func (p *Provisioner) joinTeam(ctx context.Context, g ProvisionedGroup, org rbac.Assignment) error {
 	if g.TeamID == nil {
 		return nil
 	}
-	org, err := p.membership(ctx, u)
-	if errors.Is(err, store.ErrNotFound) { // somebody has removed them here
-		return nil
-	} else if err != nil {
+	plain, err := p.role(ctx, rbac.MemberRole)
+	if err != nil {
 		return err
 	}
-	_, err = rbac.Assignments.InsertNew(ctx, p.tx, &rbac.Assignment{OrgID: p.orgID, TeamID: *g.TeamID, Subject: u.UserID, Kind: rbac.Member,
-		State: org.State, RoleID: p.plain, Source: sourceSCIM})
+	_, err = rbac.Assignments.InsertNew(ctx, p.tx, &rbac.Assignment{OrgID: p.orgID, TeamID: *g.TeamID, Subject: org.Subject, Kind: rbac.Member,
+		State: org.State, RoleID: plain, Source: sourceSCIM})
 	return err
 }
 
@@ -215,7 +234,7 @@ func (p *Provisioner) leaveTeam(ctx context.Context, g ProvisionedGroup, u Provi
 	} else if err != nil {
 		return err
 	}
-	_, _, err = p.m.removeMember(ctx, p.tx, at, a, MemberRemoval{})
+	_, _, err = p.m.endMembership(ctx, p.tx, at, a, MemberRemoval{})
 	return err
 }
 
@@ -224,13 +243,48 @@ func (p *Provisioner) membership(ctx context.Context, u ProvisionedUser) (rbac.A
 	return rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.UserID), store.Eq("org_id", p.orgID), store.Eq("team_id", ""))
 }
 
+// memberships are those of users in the organization, by the ids of their accounts.
+func (p *Provisioner) memberships(ctx context.Context, users []ProvisionedUser) (map[string]rbac.Assignment, error) {
+	accounts := make([]string, len(users))
+	for i, u := range users {
+		accounts[i] = u.UserID
+	}
+	held := make(map[string]rbac.Assignment, len(users))
+	where := []store.Cond{store.In("subject", accounts), store.Eq("org_id", p.orgID), store.Eq("team_id", "")}
+	for a, err := range rbac.Assignments.All(ctx, p.tx, store.Query{Where: where}) {
+		if err != nil {
+			return nil, err
+		}
+		held[a.Subject] = a
+	}
+	return held, nil
+}
+
 // regrant gives a user exactly the roles that their groups are mapped to now, beside what others gave them.
 func (p *Provisioner) regrant(ctx context.Context, u ProvisionedUser) error {
-	a, err := p.membership(ctx, u)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	} else if err != nil || len(p.Settings.RoleMapping) == 0 && len(a.Given) == 0 {
+	return p.regrantAll(ctx, []ProvisionedUser{u})
+}
+
+// regrantAll is regrant of as many as are asked for at once.
+func (p *Provisioner) regrantAll(ctx context.Context, users []ProvisionedUser) error {
+	held, err := p.memberships(ctx, users)
+	if err != nil {
 		return err
+	}
+	for _, u := range users {
+		if a, is := held[u.UserID]; is {
+			if err := p.regrantIn(ctx, u, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// regrantIn is regrant of somebody whose membership is known.
+func (p *Provisioner) regrantIn(ctx context.Context, u ProvisionedUser, a rbac.Assignment) error {
+	if len(p.Settings.RoleMapping) == 0 && len(a.Given) == 0 {
+		return nil
 	}
 	given, err := p.mapped(ctx, u)
 	if err != nil || slices.Equal(given, a.Given) {
@@ -249,7 +303,7 @@ func (p *Provisioner) mapped(ctx context.Context, u ProvisionedUser) (given []st
 	if err != nil {
 		return nil, err
 	}
-	owner, err := rbac.FindRole(ctx, p.tx, p.orgID, rbac.OwnerRole)
+	owner, err := p.role(ctx, rbac.OwnerRole)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +314,7 @@ func (p *Provisioner) mapped(ctx context.Context, u ProvisionedUser) (given []st
 			if err != nil {
 				return nil, err
 			}
-			if is && p.Settings.allows(r.RoleID, owner.ID) {
+			if is && p.Settings.allows(r.RoleID, owner) {
 				given = append(given, r.RoleID)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/rbac"
@@ -74,10 +75,13 @@ func uniqueness(field, id string) error {
 	return &store.ConflictError{Code: "uniqueness", Message: "another one has this " + field, ID: id}
 }
 
-// unused refuses a name or external id that another user has.
-func (p *Provisioner) unused(ctx context.Context, u ProvisionedUser) error {
+// sameText says whether both are the same text, or none.
+func sameText(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// unused refuses a name or external id that another user has; those that they had themselves before need no look.
+func (p *Provisioner) unused(ctx context.Context, before, u ProvisionedUser) error {
 	for field, conds := range map[string][]store.Cond{"userName": {store.Eq("user_name_key", u.UserNameKey)}, "externalId": {store.Eq("external_id", u.ExternalID)}} {
-		if field == "externalId" && u.ExternalID == nil {
+		if field == "externalId" && (u.ExternalID == nil || sameText(before.ExternalID, u.ExternalID)) || field == "userName" && before.UserNameKey == u.UserNameKey {
 			continue
 		}
 		other, err := provisionedUsers.Find(ctx, p.tx, append(conds, store.Eq("org_id", p.orgID))...)
@@ -98,16 +102,17 @@ func (p *Provisioner) CreateUser(ctx context.Context, in ProvisionedUser, person
 		return u, c, &store.ConflictError{Code: "provisioning_off", Message: "automatic provisioning of users is off in this organization"}
 	}
 	in.Meta, in.OrgID = store.Meta{}, p.orgID
-	if err := p.unused(ctx, in); err != nil {
+	if err := p.unused(ctx, ProvisionedUser{}, in); err != nil {
+		return u, c, err
+	}
+	if person.Email, err = checkEmail("emails", person.Email); err != nil {
+		return u, c, err
+	}
+	if err := rbac.CheckText("displayName", person.Name, 0, rbac.MaxName); err != nil {
 		return u, c, err
 	}
 	account, made, err := p.account(ctx, in, person)
 	if err != nil {
-		return u, c, err
-	}
-	if _, err := provisionedUsers.Find(ctx, p.tx, store.Eq("org_id", p.orgID), store.Eq("user_id", account.ID)); err == nil {
-		return u, c, uniqueness("address", "")
-	} else if !errors.Is(err, store.ErrNotFound) {
 		return u, c, err
 	}
 	a := rbac.Assignment{OrgID: p.orgID, Subject: account.ID, RoleID: p.Settings.DefaultRole, Source: sourceSCIM}
@@ -119,7 +124,7 @@ func (p *Provisioner) CreateUser(ctx context.Context, in ProvisionedUser, person
 	if err := provisionedUsers.Insert(ctx, p.tx, &u); err != nil {
 		return u, c, err
 	}
-	if err := p.putEmails(ctx, u, person.EmailKeys); err != nil {
+	if err := p.addEmails(ctx, u, person.EmailKeys); err != nil {
 		return u, c, err
 	}
 	data := map[string]any{"account": "linked"}
@@ -141,81 +146,12 @@ func (p *Provisioner) CreateUser(ctx context.Context, in ProvisionedUser, person
 	return u, c, nil
 }
 
-// account finds or makes the account of a person.
-func (p *Provisioner) account(ctx context.Context, in ProvisionedUser, person Person) (u User, made bool, err error) {
-	if in.ExternalID != nil {
-		was, err := departures.Find(ctx, p.tx, store.Eq("org_id", p.orgID), store.Eq("external_id", *in.ExternalID))
-		if err == nil {
-			if u, err = users.Get(ctx, p.tx, was.UserID); err == nil {
-				return u, was.Made, departures.Delete(ctx, p.tx, was.ID)
-			}
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return u, false, err
-		}
-	}
-	email, err := checkEmail("emails", person.Email)
-	if err != nil {
-		return u, false, err
-	}
-	if err := rbac.CheckText("displayName", person.Name, 0, rbac.MaxName); err != nil {
-		return u, false, err
-	}
-	u, err = users.Find(ctx, p.tx, store.Eq("email_key", emailKey(email)))
-	if errors.Is(err, store.ErrNotFound) {
-		u = User{Email: email, EmailKey: emailKey(email), Name: person.Name, EmailVerified: p.Settings.owns(email), State: rbac.Active}
-		err := users.Insert(ctx, p.tx, &u)
-		if errors.Is(err, store.ErrExists) { // made at the same time
-			err = uniqueness("address", "")
-		}
-		return u, true, err
-	} else if err != nil {
-		return u, false, err
-	}
-	for was, err := range departures.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)}}) {
-		if err != nil {
-			return u, false, err
-		}
-		if was.OrgID == p.orgID && was.Made {
-			return u, true, departures.Delete(ctx, p.tx, was.ID)
-		}
-	}
-	ok, err := p.mayLink(ctx, u)
-	if err == nil && !ok {
-		err = uniqueness("address", "")
-	}
-	return u, false, err
-}
-
-// mayLink says whether an account may be taken to be that of a person of the provider, see [LinkVerified].
-func (p *Provisioner) mayLink(ctx context.Context, u User) (bool, error) {
-	if p.Settings.Link != LinkVerified || !u.EmailVerified {
-		return false, nil
-	}
-	for other, err := range provisionedUsers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)}}) {
-		if err != nil {
-			return false, err
-		}
-		if other.OrgID != p.orgID {
-			return false, nil
-		}
-	}
-	if p.Settings.owns(u.Email) {
-		return true, nil
-	}
-	_, err := rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.ID), store.Eq("org_id", p.orgID), store.Eq("team_id", ""))
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // UpdateUser replaces what the provider knows of a person, and what follows from it: of an account that was made for the
 // provider the name and the address, the latter while the person is in no other organization and has not proved an address
 // that is not of the organization's domains.
 func (p *Provisioner) UpdateUser(ctx context.Context, before, u ProvisionedUser, person Person) (ProvisionedUser, audit.Change, error) {
 	var c audit.Change
-	if err := p.unused(ctx, u); err != nil {
+	if err := p.unused(ctx, before, u); err != nil {
 		return u, c, err
 	}
 	c = audit.Updated(before, &u)
@@ -240,45 +176,6 @@ func (p *Provisioner) UpdateUser(ctx context.Context, before, u ProvisionedUser,
 	return u, c, provisionedUsers.Update(ctx, p.tx, &u)
 }
 
-func (p *Provisioner) updateAccount(ctx context.Context, u ProvisionedUser, person Person) error {
-	if err := rbac.CheckText("displayName", person.Name, 0, rbac.MaxName); err != nil {
-		return err
-	}
-	account, err := users.Lock(ctx, p.tx, u.UserID)
-	if err != nil {
-		return err
-	}
-	before := account
-	account.Name = person.Name
-	theirs := account.EmailVerified && !p.Settings.owns(account.Email)
-	if emailKey(person.Email) != account.EmailKey && !theirs {
-		held, err := everywhere(ctx, p.tx, u.UserID)
-		if err != nil {
-			return err
-		}
-		theirs = slices.ContainsFunc(held, func(a rbac.Assignment) bool { return a.OrgID != p.orgID })
-	}
-	if emailKey(person.Email) != account.EmailKey && !theirs {
-		if account.Email, err = checkEmail("emails", person.Email); err != nil {
-			return err
-		}
-		account.EmailKey = emailKey(account.Email)
-		if account.EmailVerified = p.Settings.owns(account.Email); before.counts() && !account.counts() {
-			if err := p.m.keepOwners(ctx, p.tx, account.ID); err != nil {
-				return err
-			}
-		}
-	}
-	if account == before {
-		return nil
-	}
-	err = users.Update(ctx, p.tx, &account)
-	if errors.Is(err, store.ErrExists) {
-		err = uniqueness("address", "")
-	}
-	return err
-}
-
 // DeleteUser ends what the provider knows of a person, and their membership with all that belongs to it, unless the
 // organization keeps those whom its provider lets go.
 func (p *Provisioner) DeleteUser(ctx context.Context, u ProvisionedUser) (c audit.Change, err error) {
@@ -291,7 +188,7 @@ func (p *Provisioner) DeleteUser(ctx context.Context, u ProvisionedUser) (c audi
 		if err != nil {
 			return c, err
 		}
-		if err := p.drop(ctx, g, m); err != nil {
+		if err := p.drop(ctx, g, []ProvisionedMember{m}); err != nil {
 			return c, err
 		}
 		if err := provisionedGroups.Update(ctx, p.tx, &g); err != nil { // its members are others now
@@ -322,6 +219,11 @@ func (p *Provisioner) putEmails(ctx context.Context, u ProvisionedUser, keys []s
 			return err
 		}
 	}
+	return p.addEmails(ctx, u, keys)
+}
+
+// addEmails keeps more addresses by which a person is found.
+func (p *Provisioner) addEmails(ctx context.Context, u ProvisionedUser, keys []string) error {
 	for _, key := range keys {
 		if _, err := provisionedEmails.InsertNew(ctx, p.tx, &provisionedEmail{OrgID: p.orgID, UserID: u.ID, ValueKey: key}); err != nil {
 			return err
@@ -382,18 +284,8 @@ func inChunks[T any](values []string, ask func([]string) iter.Seq2[T, error], id
 			found = append(found, rec)
 		}
 	}
-	slices.SortFunc(found, func(a, b T) int { return compareText(id(a), id(b)) })
+	slices.SortFunc(found, func(a, b T) int { return strings.Compare(id(a), id(b)) })
 	return slices.CompactFunc(found, func(a, b T) bool { return id(a) == id(b) }), nil
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Users are all users of the provider behind an id, "" from the first, in the order of their ids. So many are read at a time

@@ -68,16 +68,22 @@ func (m *Manager) removeMember(ctx context.Context, tx *store.Tx, at Place, a rb
 	if err != nil {
 		return r, c, err
 	}
-	ownerless, err := m.keepOwner(ctx, tx, a, in.AllowOwnerless)
-	if err != nil {
-		return r, c, err
+	c = audit.Deleted(memberEvent(before)).As("member.removed").In(at.TeamID).Because(in.Reason)
+	r, c.Data, err = m.endMembership(ctx, tx, at, a, in)
+	return r, c, err
+}
+
+// endMembership is removeMember without the event. ownerless is what that has to say where the last owner goes.
+func (m *Manager) endMembership(ctx context.Context, tx *store.Tx, at Place, a rbac.Assignment, in MemberRemoval) (r Removed, ownerless any, err error) {
+	if ownerless, err = m.keepOwner(ctx, tx, a, in.AllowOwnerless); err != nil {
+		return r, nil, err
 	}
 	r = Removed{Place: at, UserID: a.Subject, AccessEndsAt: tx.Now()}
 	if in.Later {
 		r.AccessEndsAt = tx.Now().Add(24 * time.Hour)
 	}
 	if err := m.endKeys(ctx, tx, at, a.Subject, in, &r); err != nil {
-		return r, c, err
+		return r, nil, err
 	}
 	if at.TeamID == "" {
 		if in.Later {
@@ -86,15 +92,13 @@ func (m *Manager) removeMember(ctx context.Context, tx *store.Tx, at Place, a rb
 			r.Sessions, err = EndAllSessions(ctx, tx, a.Subject, "", "membership_ended")
 		}
 		if err != nil {
-			return r, c, err
+			return r, nil, err
 		}
 	}
-	c = audit.Deleted(memberEvent(before)).As("member.removed").In(at.TeamID).Because(in.Reason)
-	c.Data = ownerless
 	if err := m.EndApprovals(ctx, tx, at.OrgID, at.TeamID, a.Subject, "the membership has ended"); err != nil {
-		return r, c, err
+		return r, nil, err
 	}
-	return r, c, endAssignments(ctx, tx, at, a.Subject)
+	return r, ownerless, endAssignments(ctx, tx, at, a.Subject)
 }
 
 func endAssignments(ctx context.Context, tx *store.Tx, at Place, user string) error {

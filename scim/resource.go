@@ -66,7 +66,8 @@ func (q *request) create(k *kind, body map[string]any) (*answer, error) {
 		if err != nil {
 			return c, whose(err, q.baseOf(p)+k.typ.Endpoint)
 		}
-		a, err = q.shown(ctx, p, k, r, http.StatusCreated, show, show.wants(k.linked))
+		linked := k == &groups || q.opt.GroupsOnCreate // else nobody new is in a group
+		a, err = q.shown(ctx, p, k, r, http.StatusCreated, show, linked && show.wants(k.linked))
 		return dropped(c, how.Dropped), err
 	})
 	return a, err

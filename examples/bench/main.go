@@ -175,6 +175,7 @@ var groups = []group{
 	{"gate", gateBars, benchGate},
 	{"usage", usageBars, benchUsage},
 	{"gateway", gatewayBars, benchGateway},
+	{"scim", scimBars, benchSCIM},
 }
 
 // bar is a figure with a limit.
