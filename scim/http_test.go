@@ -67,6 +67,15 @@ func TestTooManyRequestsHaveToWait(t *testing.T) { // rules 24, 122, 132
 	p.refused(429, "", "POST", "/Bulk", bulk)
 	rival := join(t, p.World, "rival", &scim.Options{RequestsPerSecond: 2, Burst: 4}, everything)
 	rival.must(200, "GET", "/Users", "")
+
+	// What is more than a bucket holds is done once it is full, and paid for afterwards.
+	clock.Advance(10e9)
+	long := strings.Replace(bulk, `[`+`{"method"`, `[`+strings.Repeat(`{"method":"DELETE","path":"/Users/1"},`, 17)+`{"method"`, 1)
+	require.Len(t, p.must(200, "POST", "/Bulk", long).statuses(), 20)
+	r = p.refused(429, "", "GET", "/Users", "")
+	require.Equal(t, "9", r.Header().Get("Retry-After"))
+	clock.Advance(9e9)
+	p.must(200, "GET", "/Users", "")
 }
 
 func TestServiceSaysWhatItCan(t *testing.T) { // rules 1 to 8, 135

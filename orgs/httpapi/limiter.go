@@ -21,7 +21,8 @@ type bucket struct {
 const maxBuckets = 10_000
 
 // Take takes n tokens out of the bucket of key, which holds burst and is filled by perSecond, or says how long to wait for
-// them. More than a bucket holds are taken from a full one.
+// them. More than a bucket holds are taken from one that is full but for a token, which asking for them may have taken; what it
+// then lacks has to come in before anybody gets the next.
 func (l *Limiter) Take(key string, n int, now time.Time, perSecond float64, burst int) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,7 +37,7 @@ func (l *Limiter) Take(key string, n int, now time.Time, perSecond float64, burs
 		b.left = min(full, b.left+perSecond*gone.Seconds())
 	}
 	b.at = now
-	need := min(float64(n), full)
+	need := min(float64(n), max(1, full-1))
 	if b.left < need {
 		l.buckets[key] = b
 		return time.Duration((need - b.left) / perSecond * float64(time.Second))
