@@ -1,7 +1,10 @@
 package scim_test
 
 import (
+	"bytes"
 	"io/fs"
+	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,16 +16,14 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/audit/export"
+	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/scim"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/storetest"
 )
 
 // rules is how many numbered rules there are for what a SCIM service does.
 const rules = 142
-
-// untested are those that no test here carries the number of, and why.
-var untested = map[int]string{
-	131: "access logs are the host's; the library writes none, and .search keeps names out of URLs",
-	134: "security event tokens are optional, and not sent",
-}
 
 // TestEveryRuleHasATest that carries its number, in a comment as this one: rules 1 and 2.
 func TestEveryRuleHasATest(t *testing.T) {
@@ -54,7 +55,36 @@ func TestEveryRuleHasATest(t *testing.T) {
 		return nil
 	}))
 	for n := 1; n <= rules; n++ {
-		require.NotEqual(t, untested[n] != "", carried[n], "rule %d", n)
+		require.True(t, carried[n], "rule %d", n)
+	}
+}
+
+// TestNobodysNameIsInTheHostsLog though it is in the URL of a request that fails: neither is it in the organization's.
+func TestNobodysNameIsInTheHostsLog(t *testing.T) { // rule 131
+	var out bytes.Buffer
+	broken := &failing{}
+	s := storetest.Open(t, "memory", store.Options{Wrap: broken.wrap})
+	p := newProvider(t, s, "acme", &scim.Options{HTTP: &httpapi.Options{Fail: httpapi.LogFailures(slog.New(slog.NewTextHandler(&out, nil)))}})
+	p.user("anna")
+	p.find("/Users", "filter", `userName eq "anna@acme.example"`)
+	p.find("/Users", "filter", `userName eq "secretly@acme.example"`)
+	for _, e := range p.events("*") {
+		require.NotContains(t, e.Action+e.ResourceID+string(e.Data), "secretly")
+	}
+	broken.on.Store(true)
+	p.refused(500, "", "GET", "/Users?filter="+url.QueryEscape(`userName eq "secretly@acme.example"`), "")
+	require.Contains(t, out.String(), "path=/Users ")
+	require.Contains(t, out.String(), errBroken.Error())
+	require.NotContains(t, out.String(), "secretly")
+}
+
+// TestNoMoreIsSaidToBeThereThanThereIs: nobody is told by security event tokens.
+func TestNoMoreIsSaidToBeThereThanThereIs(t *testing.T) { // rules 9, 134
+	for _, o := range []*scim.Options{nil, strict} {
+		p, _ := here(t, o)
+		c := p.must(200, "GET", "/ServiceProviderConfig", "").json
+		require.NotContains(t, c, "securityEvents")
+		require.Equal(t, o != nil, c["interopProfileConformant"] == true)
 	}
 }
 

@@ -112,11 +112,14 @@ func person(o schema.Object) orgs.Person {
 	var first, primary string
 	for _, v := range o.List("emails") {
 		e, _ := v.(schema.Object)
-		address := e.Text("value")
+		address, ok := e["value"].(string)
+		if !ok {
+			continue
+		}
+		p.EmailKeys = append(p.EmailKeys, schema.Fold(address)) // also an empty one: filters can ask for it
 		if address == "" {
 			continue
 		}
-		p.EmailKeys = append(p.EmailKeys, schema.Fold(address))
 		if first == "" {
 			first = address
 		}
