@@ -347,6 +347,9 @@ type Options struct {
 	// before anybody has signed in by it. Whoever mistypes the configuration then locks out all but the owners who may break
 	// the glass.
 	EnforceSSOImmediately bool
+	// SignsRequests says that the host's protocol of SAML has a key to sign requests with, so that organizations may ask for
+	// that.
+	SignsRequests bool
 	// Payments is the payment provider, and how it is asked. Without one new cards are kept as they are given.
 	Payments billing.Payments
 	// Exports try destinations of audit logs before they are stored, where that is asked for. Nil: that is refused.

@@ -20,24 +20,25 @@ const (
 // SSO is the identity provider by which members of an organization sign in. Who may become a member by it, and what they
 // are given, is in its [Provisioning].
 type SSO struct {
-	store.Meta              // the id of the organization
-	Provider    string      `json:"provider"` // okta, azure, google or custom
-	Protocol    string      `json:"protocol"` // saml or oidc
-	Enabled     bool        `json:"enabled"`  // else nobody signs in by it
-	URL         string      `json:"sso_url"`  // SAML: where browsers are sent; we never call it
-	Issuer      string      `json:"issuer"`   // SAML: the entity id; OIDC: the issuer; compared byte for byte
-	Certs       []string    `json:"x509_cert"`
-	ClientID    string      `json:"client_id"`
-	Secret      seal.Sealed `json:"-"` // of the client
-	SecretAt    *time.Time  `json:"client_secret_updated_at"`
-	Scopes      []string    `json:"scopes"`
-	Algs        []string    `json:"allowed_algs"`
-	Attributes  Attributes  `json:"attribute_mapping"`
-	MFAContexts []string    `json:"mfa_contexts"` // values of acr, or classes of SAML contexts, that mean a second factor
-	ForceAuthn  bool        `json:"force_authn"`
-	Unsolicited bool        `json:"allow_idp_initiated"`
-	SkewSeconds int         `json:"clock_skew_seconds"`
-	BreakGlass  []string    `json:"break_glass"` // ids of owners who may always sign in by password and second factor
+	store.Meta               // the id of the organization
+	Provider     string      `json:"provider"` // okta, azure, google or custom
+	Protocol     string      `json:"protocol"` // saml or oidc
+	Enabled      bool        `json:"enabled"`  // else nobody signs in by it
+	URL          string      `json:"sso_url"`  // SAML: where browsers are sent; we never call it
+	Issuer       string      `json:"issuer"`   // SAML: the entity id; OIDC: the issuer; compared byte for byte
+	Certs        []string    `json:"x509_cert"`
+	ClientID     string      `json:"client_id"`
+	Secret       seal.Sealed `json:"-"` // of the client
+	SecretAt     *time.Time  `json:"client_secret_updated_at"`
+	Scopes       []string    `json:"scopes"`
+	Algs         []string    `json:"allowed_algs"`
+	Attributes   Attributes  `json:"attribute_mapping"`
+	MFAContexts  []string    `json:"mfa_contexts"` // values of acr, or classes of SAML contexts, that mean a second factor
+	ForceAuthn   bool        `json:"force_authn"`
+	SignRequests bool        `json:"sign_requests"` // SAML: by the key of the host
+	Unsolicited  bool        `json:"allow_idp_initiated"`
+	SkewSeconds  int         `json:"clock_skew_seconds"`
+	BreakGlass   []string    `json:"break_glass"` // ids of owners who may always sign in by password and second factor
 
 	// ProvedAt is when somebody first signed in by it as it is now: before, no password is refused for its sake.
 	ProvedAt *time.Time `json:"proved_at"`
@@ -166,6 +167,19 @@ func (m *Manager) DeleteSSO(ctx context.Context, org string) (s SSO, err error) 
 		return audit.Deleted(s), ssoConfigs.Delete(ctx, tx, orgID)
 	})
 	return s, err
+}
+
+// SSOSigns says whether requests to the identity provider of an organization are signed, enabled or not. It asks nobody, as
+// [Manager.SSOConnection].
+func (m *Manager) SSOSigns(ctx context.Context, orgID string) (signs bool, err error) {
+	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		c, err := ssoConfigs.Get(ctx, tx, orgID)
+		if signs = c.SignRequests; errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return signs, err
 }
 
 // SSOConnection is a configuration with its secret, for who signs people in by it.

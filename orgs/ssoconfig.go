@@ -29,6 +29,7 @@ type NewSSO struct {
 	Attributes   Attributes
 	MFAContexts  []string
 	ForceAuthn   bool
+	SignRequests bool // SAML only; the host has to have a key, see Options.SignsRequests
 	Unsolicited  bool
 	SkewSeconds  *int     // 0 to 180; nil is 60
 	BreakGlass   []string // owners, by id or address; nil is the first one
@@ -37,7 +38,7 @@ type NewSSO struct {
 	DefaultRole  string
 	AllowedRoles []string
 	Link         LinkPolicy
-	// Provisioning is what of it is the provider's by SCIM; nil leaves that as it is.
+	// Provisioning is what of it is the provider's by SCIM; nil leaves that as it is, and so does anything its LocalEdits.
 	Provisioning *NewProvisioning
 
 	// Secrets are client_secret and scim_bearer_token. What is absent is kept, nil is removed. The token is one that works
@@ -100,7 +101,7 @@ func (m *Manager) SetSSO(ctx context.Context, org string, in NewSSO) (s SSOSetti
 // newSSO checks the input, and makes the record of it.
 func (m *Manager) newSSO(ctx context.Context, tx *store.Tx, orgID string, before SSO, in NewSSO) (c SSO, err error) {
 	c = SSO{Meta: before.Meta, Provider: in.Provider, Protocol: in.Protocol, Enabled: in.Enabled, URL: in.URL, Issuer: in.Issuer, ClientID: in.ClientID,
-		Scopes: in.Scopes, Algs: in.Algs, Attributes: in.Attributes, MFAContexts: in.MFAContexts, ForceAuthn: in.ForceAuthn, Unsolicited: in.Unsolicited, SkewSeconds: defaultSkew}
+		Scopes: in.Scopes, Algs: in.Algs, Attributes: in.Attributes, MFAContexts: in.MFAContexts, ForceAuthn: in.ForceAuthn, SignRequests: in.SignRequests, Unsolicited: in.Unsolicited, SkewSeconds: defaultSkew}
 	c.ID = orgID
 	if c.Protocol == "" {
 		c.Protocol = ProtocolSAML
@@ -159,6 +160,12 @@ func (m *Manager) validateSSO(c *SSO) error {
 	}
 	if c.Enabled && c.Issuer == "" {
 		return store.Invalid("settings.issuer", "required", "is required")
+	}
+	switch {
+	case c.SignRequests && c.Protocol != ProtocolSAML:
+		return store.Invalid("settings.sign_requests", "conflict", "is for %s", ProtocolSAML)
+	case c.SignRequests && !m.opt.SignsRequests:
+		return store.Invalid("settings.sign_requests", "unavailable", "cannot be: the host has no key to sign requests with")
 	}
 	if c.Protocol == ProtocolOIDC {
 		return m.validateOIDC(c)
@@ -295,7 +302,7 @@ func (m *Manager) provisionSSO(ctx context.Context, tx *store.Tx, orgID string, 
 		next.AutoDeprovision = &before.AutoDeprovision
 	}
 	if p := in.Provisioning; p != nil {
-		next = NewProvisioning{Enabled: p.Enabled, BaseURL: p.BaseURL, AutoProvision: p.AutoProvision, AutoDeprovision: p.AutoDeprovision, SyncGroups: p.SyncGroups, LocalEdits: p.LocalEdits}
+		next = NewProvisioning{Enabled: p.Enabled, BaseURL: p.BaseURL, AutoProvision: p.AutoProvision, AutoDeprovision: p.AutoDeprovision, SyncGroups: p.SyncGroups, LocalEdits: before.LocalEdits}
 	}
 	next.RoleMapping, next.DefaultRole, next.AllowedRoles, next.Link = in.RoleMapping, in.DefaultRole, in.AllowedRoles, in.Link
 	_, warnings, _, err := m.putProvisioning(ctx, tx, orgID, next)

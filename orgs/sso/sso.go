@@ -78,14 +78,14 @@ type Poster interface {
 }
 
 // Describer is a protocol that publishes something of an organization's side of it, such as the metadata of SAML. It is
-// there before a configuration is: the provider has to be set up first. So it is of the id of the organization alone, and
-// nothing is looked up for it.
+// there before a configuration is: the provider has to be set up first. So it is of the id of the organization, and of
+// whether its configuration, if there is one, has requests signed.
 type Describer interface {
 	Protocol
 	// DescribePath is the path of the document below the organization.
 	DescribePath() string
 	// Describe returns the document; base is the URL of the organization's routes.
-	Describe(base string) (contentType string, document []byte, err error)
+	Describe(base string, signed bool) (contentType string, document []byte, err error)
 }
 
 // Options of the handler.
@@ -316,7 +316,14 @@ func (h *handler) described(d Describer) func(w http.ResponseWriter, r *http.Req
 		if !orgID.MatchString(org) {
 			return store.ErrNotFound
 		}
-		contentType, document, err := d.Describe(h.opt.URL + "/" + org)
+		if err := h.slow(r, "metadata "+org); err != nil {
+			return err
+		}
+		signed, err := h.m.SSOSigns(r.Context(), org)
+		if err != nil {
+			return err
+		}
+		contentType, document, err := d.Describe(h.opt.URL+"/"+org, signed)
 		if err != nil {
 			return err
 		}

@@ -88,6 +88,7 @@ func init() {
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
 	doings["PUT /v1/organizations/{org}/provisioning"] = done{body: `{"scim_enabled": true, "role_mapping": {"Engineering": "member"}}`}
 	doings["PUT /v1/organizations/{org}/sso"] = done{body: `{"provider": "okta", "enabled": false, "settings": {"role_mapping": {"Engineering": "member"}}}`}
+	doings["PATCH /v1/organizations/{org}/sso"] = done{body: `{"settings": {"role_mapping": {"Engineering": "member"}}}`}
 	doings["DELETE /v1/organizations/{org}/sso"] = done{}
 	doings["POST /v1/organizations/{org}/provisioning/tokens"] = done{body: `{"name": "new"}`}
 	doings["DELETE /v1/organizations/{org}/provisioning/tokens/{scim_token}"] = done{}

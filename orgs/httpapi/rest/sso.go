@@ -45,6 +45,7 @@ type ssoSettingsView struct {
 	Link                  orgs.LinkPolicy   `json:"link"`
 	MFAContexts           []string          `json:"mfa_contexts"`
 	ForceAuthn            bool              `json:"force_authn"`
+	SignRequests          bool              `json:"sign_requests"`
 	Unsolicited           bool              `json:"allow_idp_initiated"`
 	SkewSeconds           int               `json:"clock_skew_seconds"`
 	BreakGlass            []string          `json:"break_glass"`
@@ -81,7 +82,7 @@ func (a *api) renderSSO(s orgs.SSOSettings) ssoView {
 	v := ssoView{Base: baseOf(s.Meta), OrganizationID: s.ID, Provider: s.Provider, Protocol: s.Protocol, Enabled: s.Enabled, Status: s.Status, ProvedAt: httpapi.StampOf(s.ProvedAt),
 		Settings: ssoSettingsView{URL: s.URL, Issuer: s.Issuer, Certs: filled(s.Certs), Certificates: []certificateView{}, ClientID: s.ClientID, Scopes: s.Scopes, Algs: s.Algs,
 			Attributes: s.Attributes, RoleMapping: p.RoleMapping, DefaultRole: p.DefaultRole, AllowedRoles: p.AllowedRoles, Link: p.Link, MFAContexts: filled(s.MFAContexts),
-			ForceAuthn: s.ForceAuthn, Unsolicited: s.Unsolicited, SkewSeconds: s.SkewSeconds, BreakGlass: filled(s.BreakGlass)},
+			ForceAuthn: s.ForceAuthn, SignRequests: s.SignRequests, Unsolicited: s.Unsolicited, SkewSeconds: s.SkewSeconds, BreakGlass: filled(s.BreakGlass)},
 		Provisioning: ssoProvisioningView{p.Enabled, p.BaseURL, s.SCIMTokenAt != nil, httpapi.StampOf(s.SCIMTokenAt), p.AutoProvision, p.AutoDeprovision, p.SyncGroups}}
 	for _, c := range s.Certificates {
 		v.Settings.Certificates = append(v.Settings.Certificates, certificateView{c.Subject.String(), c.Fingerprint, httpapi.Stamp(c.NotBefore), httpapi.Stamp(c.NotAfter)})
@@ -147,10 +148,11 @@ type ssoSettingsBody struct {
 	Attributes   attributesBody    `json:"attribute_mapping,omitzero"`
 	RoleMapping  map[string]string `json:"role_mapping,omitempty" doc:"role by the name of a group"`
 	DefaultRole  string            `json:"default_role,omitempty"`  // absent: the plain member's
-	AllowedRoles []string          `json:"allowed_roles,omitempty"` // absent: every role but the owner's
+	AllowedRoles []string          `json:"allowed_roles,omitzero"` // absent: every role but the owner's
 	Link         orgs.LinkPolicy   `json:"link,omitempty" enum:"verified,never"`
 	MFAContexts  []string          `json:"mfa_contexts,omitempty"`
 	ForceAuthn   bool              `json:"force_authn,omitempty"`
+	SignRequests bool              `json:"sign_requests,omitempty"` // SAML only
 	Unsolicited  bool              `json:"allow_idp_initiated,omitempty"`
 	SkewSeconds  *int              `json:"clock_skew_seconds,omitempty"` // absent: 60
 	BreakGlass   []string          `json:"break_glass,omitempty"`        // owners, by id or address; absent: the first one
@@ -186,7 +188,7 @@ func (b *ssoBody) nulls(has fields) {
 func (b *ssoBody) input() orgs.NewSSO {
 	s := b.Settings
 	in := orgs.NewSSO{Provider: b.Provider, Protocol: b.Protocol, Enabled: b.Enabled, URL: s.URL, Issuer: s.Issuer, Certificates: s.Certs, ClientID: s.ClientID, Scopes: s.Scopes,
-		Algs: s.Algs, Attributes: orgs.Attributes(s.Attributes), MFAContexts: s.MFAContexts, ForceAuthn: s.ForceAuthn, Unsolicited: s.Unsolicited, SkewSeconds: s.SkewSeconds,
+		Algs: s.Algs, Attributes: orgs.Attributes(s.Attributes), MFAContexts: s.MFAContexts, ForceAuthn: s.ForceAuthn, SignRequests: s.SignRequests, Unsolicited: s.Unsolicited, SkewSeconds: s.SkewSeconds,
 		BreakGlass: s.BreakGlass, RoleMapping: s.RoleMapping, DefaultRole: s.DefaultRole, AllowedRoles: s.AllowedRoles, Link: s.Link, Secrets: map[string]*seal.Secret{}}
 	secrets := map[string]*seal.Secret{"client_secret": s.ClientSecret}
 	if p := b.Provisioning; p != nil {
@@ -223,8 +225,39 @@ func (a *api) sso() {
 		view.Warnings = warnings
 		return one(s.Version, view, nil)
 	})
+	add[none, ssoBody](a, http.MethodPatch, path, "Change how members sign in by the identity provider", func(ctx context.Context, _ *none) (*answer[ssoView], error) {
+		var warnings []store.Warning
+		s, err := patch(ctx, a, editing[orgs.SSOSettings, ssoBody]{
+			get:     func(ctx context.Context) (orgs.SSOSettings, error) { return a.SSO(ctx, param(ctx, "org")) },
+			version: func(s orgs.SSOSettings) int64 { return s.Version },
+			view:    func(_ context.Context, s orgs.SSOSettings) (any, error) { return a.renderSSO(s), nil },
+			body:    a.ssoAs,
+			put: func(ctx context.Context, s orgs.SSOSettings, b ssoBody, has fields) (orgs.SSOSettings, error) {
+				b.nulls(has) // those of the patch, which are not in what it came to
+				s, some, err := a.SetSSO(ctx, s.ID, b.input())
+				warnings = some
+				return s, err
+			}})
+		if err != nil {
+			return nil, err
+		}
+		view := a.renderSSO(s)
+		view.Warnings = warnings
+		return one(s.Version, view, nil)
+	})
 	add[none, none](a, http.MethodDelete, path, "End sign-ins by the identity provider", func(ctx context.Context, _ *none) (*answer[deletedView], error) {
 		s, err := a.DeleteSSO(ctx, param(ctx, "org"))
 		return deleted(s.ID, err)
 	})
+}
+
+// ssoAs is the body by which a configuration could be set as it is, with its secrets.
+func (a *api) ssoAs(s orgs.SSOSettings) ssoBody {
+	v := a.renderSSO(s)
+	of, p := v.Settings, s.Provisioning
+	return ssoBody{Provider: s.Provider, Protocol: s.Protocol, Enabled: s.Enabled,
+		Settings: ssoSettingsBody{URL: of.URL, Issuer: of.Issuer, Certs: of.Certs, ClientID: of.ClientID, Scopes: of.Scopes, Algs: of.Algs, Attributes: attributesBody(of.Attributes),
+			RoleMapping: of.RoleMapping, DefaultRole: or(of.DefaultRole, ""), AllowedRoles: of.AllowedRoles, Link: of.Link, MFAContexts: of.MFAContexts, ForceAuthn: of.ForceAuthn,
+			SignRequests: of.SignRequests, Unsolicited: of.Unsolicited, SkewSeconds: &of.SkewSeconds, BreakGlass: s.BreakGlass},
+		Provisioning: &ssoProvisioningBody{Enabled: p.Enabled, BaseURL: p.BaseURL, AutoProvision: p.AutoProvision, AutoDeprovision: &p.AutoDeprovision, SyncGroups: p.SyncGroups}}
 }

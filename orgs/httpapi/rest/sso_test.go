@@ -115,6 +115,57 @@ func TestSSOIsConfiguredAsTheSeedDoes(t *testing.T) { // call 12; F174 to F190, 
 	})
 }
 
+// TestSSOIsChangedInParts: a merge patch changes what it names and nothing else, secrets included.
+func TestSSOIsChangedInParts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		c := newClient(t, s)
+		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
+		at := "/v1/organizations/" + org + "/sso"
+		c.post("/v1/organizations/"+org+"/roles", `{"name": "developer", "slug": "developer", "permissions": ["models.use"]}`)
+		c.call(404, "PATCH", at, `{"enabled": true}`)
+		c.call(200, "PUT", "/v1/organizations/"+org+"/provisioning", `{"local_edits": true}`)
+		was := c.call(200, "PUT", at, `{"provider": "okta", "protocol": "oidc", "enabled": true, "settings": {"issuer": "https://acme.okta.com", "client_id": "c1", "client_secret": "canary-of-the-client",
+			"scopes": ["openid", "groups"], "role_mapping": {"Engineering": "developer", "Sales": "member"}, "allowed_roles": [], "link": "never", "clock_skew_seconds": 5},
+			"provisioning": {"scim_enabled": true, "scim_bearer_token": "scim_token_secure_123", "auto_provision_users": true, "auto_deprovision_users": false}}`)
+		delete(was, "warnings")
+		same := func(now object, but ...string) {
+			t.Helper()
+			for _, o := range []object{was, now} {
+				for _, name := range append(but, "warnings", "etag", "updated_at") {
+					delete(o, name)
+				}
+			}
+			require.Equal(t, was, now)
+		}
+		same(c.call(200, "PATCH", at, `{}`))
+		same(c.call(200, "PATCH", at, `{"enabled": false}`), "enabled", "status")
+		require.Equal(t, true, c.call(200, "GET", "/v1/organizations/"+org+"/provisioning", "")["local_edits"], "which is not of these fields")
+
+		now := c.call(200, "PATCH", at, `{"settings": {"role_mapping": {"Sales": null, "Ops": "developer"}, "clock_skew_seconds": null}}`)
+		settings := now["settings"].(object)
+		require.Equal(t, object{"Engineering": "developer", "Ops": "developer"}, settings["role_mapping"])
+		require.Equal(t, 60.0, settings["clock_skew_seconds"])
+		require.Equal(t, []any{}, settings["allowed_roles"], "nobody may be given more than before")
+		require.Equal(t, []any{true, "never"}, []any{settings["client_secret_set"], settings["link"]})
+		require.Equal(t, true, now["provisioning"].(object)["scim_bearer_token_set"])
+
+		now = c.call(200, "PATCH", at, `{"settings": {"client_secret": null}, "provisioning": {"scim_bearer_token": null}}`)
+		require.Equal(t, false, now["settings"].(object)["client_secret_set"])
+		require.Equal(t, false, now["provisioning"].(object)["scim_bearer_token_set"])
+		now = c.call(200, "PATCH", at, `{"settings": {"client_secret": "canary-of-the-next"}}`)
+		require.Equal(t, true, now["settings"].(object)["client_secret_set"])
+
+		require.Equal(t, "version_mismatch", c.with("If-Match", `"1"`).call(412, "PATCH", at, `{"enabled": true}`)["code"])
+		for field, body := range map[string]string{"settings.sso_url": `{"protocol": "saml", "settings": {"client_id": null, "client_secret": null, "scopes": null, "allowed_algs": null, "sso_url": "javascript:alert(1)"}}`,
+			"status": `{"status": "enforced"}`, "settings.sign_requests": `{"settings": {"sign_requests": true}}`} {
+			before := c.do("GET", at, "").Body.String()
+			require.Equal(t, "body."+field, c.call(400, "PATCH", at, body)["errors"].([]any)[0].(object)["location"])
+			require.Equal(t, before, c.do("GET", at, "").Body.String())
+		}
+		require.NotContains(t, c.do("GET", "/v1/organizations/"+org+"/audit/logs", "").Body.String(), "canary")
+	})
+}
+
 func TestNobodyMapsToWhatTheyDoNotHold(t *testing.T) { // S4.6, SSO-14, A24
 	c, org, _, _ := world(t)
 	c.post("/v1/organizations/"+org+"/roles", `{"name": "sso keeper", "slug": "keeper", "permissions": ["sso.*", "*.read"]}`)

@@ -18,7 +18,7 @@ import (
 
 // Options of a [Protocol]; nil works.
 type Options struct {
-	// Signer signs requests, of all organizations; nil leaves them unsigned.
+	// Signer signs the requests of those organizations that ask for it, see orgs.Options.SignsRequests.
 	Signer *Signer
 	// PostRequests sends requests by a form instead of in the address.
 	PostRequests bool
@@ -66,8 +66,8 @@ func (p *Protocol) Answer() (method, path, handle string) {
 }
 
 // own is this side of the connection of an organization.
-func (p *Protocol) own(base string) *Connection {
-	return &Connection{EntityID: base + metadataPath, ACS: base + acsPath, SignRequests: p.opt.Signer != nil}
+func (p *Protocol) own(base string, signed bool) *Connection {
+	return &Connection{EntityID: base + metadataPath, ACS: base + acsPath, SignRequests: signed}
 }
 
 // The names that most identity providers have for what an organization has named nothing for.
@@ -79,7 +79,7 @@ const (
 
 // connection is that of an organization.
 func (p *Protocol) connection(s orgs.SSOConnection, base string) *Connection {
-	c := p.own(base)
+	c := p.own(base, s.SignRequests)
 	c.SSOURL, c.Issuer = s.URL, s.Issuer
 	c.AllowIdPInitiated, c.ForceAuthn = s.Unsolicited, s.ForceAuthn
 	c.ClockSkew = max(s.Skew(), 1) // 0 is the default here, and none at all there
@@ -169,7 +169,7 @@ func asserted(s orgs.SSOConnection, id Identity) orgs.Asserted {
 func (p *Protocol) DescribePath() string { return metadataPath }
 
 // Describe returns the metadata: see [Metadata].
-func (p *Protocol) Describe(base string) (contentType string, document []byte, err error) {
-	document, err = Metadata(p.own(base), p.opt.Signer, p.now())
+func (p *Protocol) Describe(base string, signed bool) (contentType string, document []byte, err error) {
+	document, err = Metadata(p.own(base, signed), p.opt.Signer, p.now())
 	return "application/samlmetadata+xml", document, err
 }

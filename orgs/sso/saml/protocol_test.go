@@ -354,12 +354,26 @@ func TestManySignInsOfOneBrowser(t *testing.T) {
 func TestSignInWithSignedRequests(t *testing.T) {
 	w := onMemory(t, &saml.Options{Signer: signer(), PostRequests: true})
 	b := w.browser()
+	published := func() string {
+		_, text := b.answer(b.Get(w.host.URL + "/sso/" + w.org.ID + "/saml/metadata"))
+		return text
+	}
+	_, unsigned := b.answer(b.Get(w.host.URL + "/sso/acme/login"))
+	raw, err := base64.StdEncoding.DecodeString(fields(unsigned).Get("SAMLRequest"))
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "Signature", "an organization asks for it")
+	require.Contains(t, published(), `AuthnRequestsSigned="false"`)
+	require.NotContains(t, published(), "KeyDescriptor")
+	w.config.SignRequests = true
+	w.configure()
+	require.Contains(t, published(), `AuthnRequestsSigned="true"`)
+	require.Contains(t, published(), base64Of(other().cert.Raw))
 	res, page := b.answer(b.Get(w.host.URL + "/sso/acme/login"))
 	require.Equal(t, 200, res.StatusCode)
 	require.Contains(t, res.Header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'sha256-")
 	require.Contains(t, page, `action="`+w.idpURL+`/sso"`)
 	f := fields(page)
-	raw, err := base64.StdEncoding.DecodeString(f.Get("SAMLRequest"))
+	raw, err = base64.StdEncoding.DecodeString(f.Get("SAMLRequest"))
 	require.NoError(t, err)
 	require.Contains(t, string(raw), "<ds:SignatureValue>")
 	f.Set("user", "ann")

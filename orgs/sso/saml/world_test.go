@@ -86,7 +86,7 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *saml.Opti
 	sealer, err := seal.New(key)
 	require.NoError(t, err)
 	w := &world{t: t, clock: clock, opt: o}
-	w.World = orgstest.New(t, s, &orgs.Options{Seal: sealer, Options: rbac.Options{Audit: audit.Options{NoBackground: true}}})
+	w.World = orgstest.New(t, s, &orgs.Options{Seal: sealer, SignsRequests: o != nil && o.Signer != nil, Options: rbac.Options{Audit: audit.Options{NoBackground: true}}})
 	w.org, w.owner = w.Org("acme")
 	w.Roles(w.org)
 	_, err = w.SetVerifiedDomains(w.Platform(), w.org.ID, "acme.example")

@@ -396,6 +396,7 @@ CREATE TABLE sso_configs (
 	attributes JSONB NOT NULL,
 	mfa_contexts JSONB,
 	force_authn BOOLEAN NOT NULL,
+	sign_requests BOOLEAN NOT NULL,
 	unsolicited BOOLEAN NOT NULL,
 	skew_seconds BIGINT NOT NULL,
 	break_glass JSONB,

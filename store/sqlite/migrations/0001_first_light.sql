@@ -397,6 +397,7 @@ CREATE TABLE sso_configs (
 	attributes TEXT NOT NULL,
 	mfa_contexts TEXT,
 	force_authn BOOLEAN NOT NULL,
+	sign_requests BOOLEAN NOT NULL,
 	unsolicited BOOLEAN NOT NULL,
 	skew_seconds INTEGER NOT NULL,
 	break_glass TEXT,
