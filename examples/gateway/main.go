@@ -53,8 +53,6 @@ import (
 	"github.com/orgkit/orgkit/orgs/httpapi/sessions"
 	"github.com/orgkit/orgkit/orgs/notify"
 	"github.com/orgkit/orgkit/orgs/signin"
-	"github.com/orgkit/orgkit/orgs/sso"
-	"github.com/orgkit/orgkit/orgs/sso/oidc"
 	"github.com/orgkit/orgkit/orgs/sso/saml"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/scim"
@@ -68,8 +66,10 @@ func main() {
 	db := flag.String("db", "sqlite:orgkit.db", "memory:, sqlite:PATH or postgres://…")
 	key := flag.String("admin-key", "", "bearer token of the platform's operator; empty makes one and prints it")
 	auditKey := flag.String("audit-key", "", "secret key that signs checkpoints of the audit log; empty: none are signed. -audit-key=new makes one, prints it and ends")
-	public := flag.String("url", "", "where clients reach this gateway, as https://gateway.example; empty is the address that it listens on")
+	public := flag.String("url", "", "where clients reach this gateway, as https://gateway.example or, behind a proxy that takes the path away or not, https://example.org/gateway; "+
+		"empty is the address that it listens on")
 	o := options{mail: mailFlags(), exports: newExportFlags(flag.CommandLine), upstream: upstreamFlags()}
+	flag.StringVar(&o.samlKey, "saml-key", "", "file with an RSA key and its certificate, in PEM, by which requests to the identity providers of organizations that ask for it are signed")
 	flag.BoolVar(&o.demo, "demo", false, "try it: in memory, with a model that only talks")
 	flag.StringVar(&o.journal, "journal", "", "directory on a local disk, of the processes that share the database, from which what a killed one had of budgets is given back; "+
 		"empty: beside an SQLite database, and none for others")
@@ -96,8 +96,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	addr, db, adminKey, auditKey, pprof, journal, url string
-	demo, logRequests                                 bool
+	addr, db, adminKey, auditKey, pprof, journal, url, samlKey string
+	demo, logRequests                                          bool
 
 	mail     *mailing
 	exports  exportFlags
@@ -137,7 +137,7 @@ func run(ctx context.Context, out, messages io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	if o.url == "" {
+	if o.url = strings.TrimRight(o.url, "/"); o.url == "" {
 		o.url = "http://" + listener.Addr().String()
 	}
 	h, err := handler(parts, o, log)
@@ -214,6 +214,7 @@ type parts struct {
 	notifier *notify.Notifier
 	exporter *export.Exporter
 	guard    *outbound.Guard
+	signer   *saml.Signer // nil where there is none
 }
 
 // newParts makes the service, with checkpoints where there is a key, who delivers its notifications and who its audit
@@ -248,6 +249,10 @@ func newParts(s *store.Store, flags options, log *slog.Logger) (p parts, err err
 		}
 		p.sealer, o.Audit.Seal = o.Seal, o.Seal
 	}
+	if p.signer, err = readSigner(flags.samlKey); err != nil {
+		return p, err
+	}
+	o.SignsRequests = p.signer != nil
 	guard, err := flags.exports.guard()
 	if err != nil {
 		return p, err
@@ -341,20 +346,6 @@ func mountDialects(mux *http.ServeMux, p parts, o options, trusted []netip.Prefi
 	return nil
 }
 
-// singleSignOn serves browsers that sign in by the identity provider of an organization.
-func singleSignOn(p parts, o options, trusted []netip.Prefix, log *slog.Logger) (http.Handler, error) {
-	auth, err := sessions.Cookie(p.Manager, httpapi.Bearer(p.Manager, o.adminKey))
-	if err != nil {
-		return nil, err
-	}
-	assertions, err := saml.New(p.Store().Now, nil)
-	if err != nil {
-		return nil, err
-	}
-	return sso.New(p.Manager, &sso.Options{URL: o.url + "/sso", Seal: p.sealer, Protocols: []sso.Protocol{assertions, oidc.New(p.Store().Now, p.guard)},
-		Authenticate: auth, TrustedProxies: trusted, Logger: log})
-}
-
 // handler mounts what there is.
 func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 	m, trusted := p.Manager, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -375,7 +366,7 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		mux.Handle("/sso/", browsers)
+		mux.Handle("/sso/", above(o.url, browsers))
 	}
 	if o.upstream != nil && len(o.upstream.list) > 0 {
 		edge := httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
@@ -402,5 +393,5 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	return mux, nil
+	return below(o.url, mux), nil
 }

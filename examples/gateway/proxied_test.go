@@ -55,11 +55,13 @@ func TestDemonstration(t *testing.T) {
 	}
 	require.Equal(t, []string{"200", "403 model_not_allowed", "402 budget_exceeded"}, seen)
 	provider := regexp.MustCompile(`^scim: (\S+) token: (\S+)$`)
-	for lines.Scan() {
+	found := false
+	for !found && lines.Scan() {
 		m := provider.FindStringSubmatch(lines.Text())
 		if m == nil {
 			continue
 		}
+		found = true
 		r, err := http.NewRequest(http.MethodPost, m[1]+"/Users", strings.NewReader(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"anna@acme.example"}`))
 		require.NoError(t, err)
 		r.Header.Set("Authorization", "Bearer "+m[2])
@@ -68,8 +70,8 @@ func TestDemonstration(t *testing.T) {
 		defer res.Body.Close()
 		require.Equal(t, http.StatusCreated, res.StatusCode)
 		require.True(t, strings.HasPrefix(res.Header.Get("Location"), m[1]+"/Users/"))
-		break
 	}
+	require.True(t, found, "a token for an identity provider is printed")
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.Wait())
 }

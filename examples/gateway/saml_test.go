@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,13 +67,56 @@ func TestBrowsersAreSentToTheIdentityProviderBySAML(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, 403, answer.StatusCode)
+	status, out, err = p.call("PATCH", "/v1/organizations/acme/sso", `{"settings": {"sign_requests": true}}`)
+	require.NoError(t, err)
+	require.Equal(t, 400, status, out)
 	require.NoError(t, p.Process.Signal(os.Interrupt))
 	require.NoError(t, p.Wait(), p.log)
 	require.Empty(t, p.log.String())
+
+	// Below a path, whether the proxy takes it away or not; and with a key that signs.
+	file := filepath.Join(t.TempDir(), "saml.pem")
+	require.NoError(t, os.WriteFile(file, signingKey(t), 0o600))
+	p = start(t, "memory:", "-url", "https://example.org/gateway/", "-saml-key", file)
+	_, org, err = p.call("POST", "/gateway/v1/organizations", `{"name": "Acme", "slug": "acme"}`)
+	require.NoError(t, err)
+	status, out, err = p.call("PUT", "/v1/organizations/acme/sso", `{"provider": "okta", "enabled": true, "settings": {"sign_requests": true,
+		"sso_url": "https://acme.okta.com/app/orgkit/sso/saml", "issuer": "http://www.okta.com/exk1", "x509_cert": `+string(cert)+`}}`)
+	require.NoError(t, err)
+	require.Equal(t, 200, status, out)
+	at = "https://example.org/gateway/sso/" + org["id"].(string)
+	require.Equal(t, at+"/saml/acs", out["sp"].(map[string]any)["acs_url"])
+	for _, before := range []string{"", "/gateway"} {
+		_, meta = get(before + "/sso/" + org["id"].(string) + "/saml/metadata")
+		require.Contains(t, meta, `entityID="`+at+`/saml/metadata"`)
+		require.Contains(t, meta, `AuthnRequestsSigned="true"`)
+		res, _ = get(before + "/sso/acme/login")
+		require.Equal(t, 303, res.StatusCode)
+		require.Contains(t, res.Header.Get("Location"), "&Signature=")
+		answer, err = browser.PostForm(p.url+before+"/sso/"+org["id"].(string)+"/saml/acs", url.Values{"SAMLResponse": {"PHg+PC94Pg=="}})
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, 403, answer.StatusCode)
+		status, _, err = p.call("GET", before+"/scim/v2/ServiceProviderConfig", "")
+		require.NoError(t, err)
+		require.Equal(t, 200, status)
+	}
 
 	t.Setenv("ORGKIT_SEAL_KEY", "")
 	p = start(t, "memory:")
 	status, _, err = p.call("GET", "/sso/acme/login", "")
 	require.NoError(t, err)
 	require.Equal(t, 404, status)
+}
+
+// signingKey is an RSA key and its certificate.
+func signingKey(t *testing.T) []byte {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+	require.NoError(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(k)
+	require.NoError(t, err)
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
 }
