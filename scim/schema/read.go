@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -175,12 +176,21 @@ func (a *Attribute) ReadValue(v any, name string) (any, error) {
 		list = []any{v}
 	}
 	var read []any
+	seen := make(map[string]bool, len(list)) // a group may have a hundred thousand members: not each is held against each
 	for _, one := range list {
 		value, err := a.One(one, name)
 		if err != nil {
 			return nil, err
 		}
-		if value != nil && !slices.ContainsFunc(read, func(o any) bool { return Same(o, value) }) {
+		if value == nil {
+			continue
+		}
+		key, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[string(key)] {
+			seen[string(key)] = true
 			read = append(read, value)
 		}
 	}

@@ -17,7 +17,8 @@ type plan struct {
 	width    int // columns in each prefix
 }
 
-// choose takes the index with the longest prefix of columns that are fixed by the conditions.
+// choose takes an index that says of single records that they are the ones; else the index with the longest prefix of columns
+// that are fixed by the conditions.
 func (t *table) choose(where []store.Cond, order []store.Order) plan {
 	best := plan{index: t.indexes[0], prefixes: [][]any{nil}}
 	bestOrdered := false
@@ -38,11 +39,22 @@ func (t *table) choose(where []store.Cond, order []store.Order) plan {
 			p.width++
 		}
 		_, ordered := p.direction(order)
-		if p.width > best.width || p.width == best.width && ordered && !bestOrdered {
+		switch single := p.single(); {
+		case single != best.single():
+			if single {
+				best, bestOrdered = p, ordered
+			}
+		case p.width > best.width || p.width == best.width && ordered && !bestOrdered:
 			best, bestOrdered = p, ordered
 		}
 	}
 	return best
+}
+
+// single says whether there is at most one record for each prefix: there may be several for null.
+func (p plan) single() bool {
+	return p.index.unique && p.width == len(p.index.columns) &&
+		!slices.ContainsFunc(p.prefixes, func(values []any) bool { return slices.Contains(values, nil) })
 }
 
 // fixed returns the values that a column can have, nil when the conditions leave it open.
