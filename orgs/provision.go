@@ -114,6 +114,12 @@ func (p *Provisioner) role(ctx context.Context, slug string) (string, error) {
 // OrgID is the id of the organization.
 func (p *Provisioner) OrgID() string { return p.orgID }
 
+// Revision is that of the organization: another one after each change in it.
+func (p *Provisioner) Revision(ctx context.Context) (int64, error) {
+	s, err := rbac.Scopes.Get(ctx, p.tx, p.orgID)
+	return s.Revision, err
+}
+
 // managed refuses others what is the identity provider's of a member or team.
 func (m *Manager) managed(ctx context.Context, tx *store.Tx, orgID string, is func() (bool, error)) error {
 	p, err := provisioningOf(ctx, tx, orgID)

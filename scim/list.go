@@ -265,12 +265,29 @@ func (w *window) fill(ctx context.Context, q *request, p *orgs.Provisioner) erro
 	return nil
 }
 
+// length is how many there are in a list.
+func (q *request) length(ctx context.Context, p *orgs.Provisioner, list walk) (int, error) {
+	revision, err := p.Revision(ctx)
+	if err != nil {
+		return 0, err
+	}
+	now := q.m.Store().Now()
+	if n, ok := q.walks.total(list, revision, now); ok {
+		return n, nil
+	}
+	n, err := list.kind.count(ctx, p)
+	if err == nil {
+		q.walks.counted(list, revision, n, now)
+	}
+	return n, err
+}
+
 // unfiltered reads no further than the page, and of a list that is walked through page by page no more than that.
 func (w *window) unfiltered(ctx context.Context, q *request, p *orgs.Provisioner) (err error) {
-	if w.total, err = w.kind.count(ctx, p); err != nil || w.count == 0 {
+	from, list := "", walk{q.orgID, w.kind}
+	if w.total, err = q.length(ctx, p, list); err != nil || w.count == 0 {
 		return err
 	}
-	from, list := "", walk{q.orgID, w.kind}
 	switch {
 	case w.after != nil:
 		from = w.after.ID

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/scim"
 	"github.com/orgkit/orgkit/scim/filter"
 	"github.com/orgkit/orgkit/scim/filter/filtertest"
 	"github.com/orgkit/orgkit/scim/schema"
@@ -55,6 +57,30 @@ func TestListsAreCutIntoPages(t *testing.T) { // rules 70 to 75
 		}
 		p.refused(400, "invalidValue", "GET", "/Users?count=x", "")
 		p.refused(400, "invalidValue", "GET", "/Users?startIndex=x", "")
+	})
+}
+
+// TestTotalsAreThoseOfNow, whichever process has changed the list, though no page counts what nobody has changed.
+func TestTotalsAreThoseOfNow(t *testing.T) { // rule 72
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		p := newProvider(t, s, "acme", nil)
+		h, err := scim.New(p.Manager, base, &scim.Options{RequestsPerSecond: 1e6, Burst: 1e6})
+		require.NoError(t, err)
+		there := *p
+		there.h = http.StripPrefix("/scim/v2", h)
+		rival := join(t, p.World, "rival", nil, everything)
+		total := func() []int {
+			return []int{p.find("/Users", "count", "1").total(), p.find("/Users", "count", "1", "cursor", "").total(), p.find("/Groups", "count", "0").total(), there.find("/Users", "count", "0").total()}
+		}
+		require.Equal(t, []int{0, 0, 0, 0}, total())
+		anna := there.user("anna")
+		require.Equal(t, []int{1, 1, 0, 1}, total())
+		p.group("Staff", anna)
+		rival.user("eve")
+		require.Equal(t, []int{1, 1, 1, 1}, total())
+		there.must(204, "DELETE", "/Users/"+anna, "")
+		require.Equal(t, []int{0, 0, 1, 0}, total())
+		require.Equal(t, 1, rival.find("/Users").total())
 	})
 }
 

@@ -7,10 +7,19 @@ import (
 
 // walks remember where the last pages of lists ended, so that who asks for all pages one after another, by index, does not
 // have all of them read each time. That is also what keeps such a walk from leaving somebody out because somebody else was
-// deleted meanwhile.
+// deleted meanwhile. And they remember how long lists are, as of a revision of the organization: no page counts anew what
+// nobody has changed.
 type walks struct {
-	mu   sync.Mutex
-	ends map[walk]pageEnd
+	mu     sync.Mutex
+	ends   map[walk]pageEnd
+	totals map[walk]total
+}
+
+// total is how long a list is.
+type total struct {
+	revision int64
+	n        int
+	until    time.Time
 }
 
 // walk is a list that is walked through.
@@ -48,4 +57,23 @@ func (w *walks) passed(list walk, next int, id string, now time.Time) {
 		w.ends = map[walk]pageEnd{}
 	}
 	w.ends[list] = pageEnd{next, id, now.Add(walkLife)}
+}
+
+// total returns how long the list is as of a revision, if that is known.
+func (w *walks) total(list walk, revision int64, now time.Time) (n int, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.totals[list]
+	return t.n, t.revision == revision && now.Before(t.until)
+}
+
+// counted notes how long the list is. It is counted anew in a minute whatever the revision: an account that the platform
+// deletes is gone from the lists of organizations that it is no member of.
+func (w *walks) counted(list walk, revision int64, n int, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.totals == nil || len(w.totals) >= maxWalks {
+		w.totals = map[walk]total{}
+	}
+	w.totals[list] = total{revision, n, now.Add(walkLife)}
 }

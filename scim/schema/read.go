@@ -1,8 +1,8 @@
 package schema
 
 import (
-	"encoding/json"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strings"
 )
