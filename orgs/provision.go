@@ -36,6 +36,7 @@ func (m *Manager) Provision(ctx context.Context, action string, fn func(ctx cont
 	}
 	op := rbac.Op{Action: action, OrgID: orgID, Open: true} // who may is asked above
 	var kept *Provisioner
+	var asked *toInvite
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		p, err := m.provisioner(ctx, tx, orgID)
 		if err != nil {
@@ -47,6 +48,10 @@ func (m *Manager) Provision(ctx context.Context, action string, fn func(ctx cont
 	switch {
 	case errors.Is(err, ErrUnchanged):
 		return nil
+	case errors.As(err, &asked) && !m.store.InUnit(ctx):
+		if failed := m.inviteToLink(ctx, orgID, action, asked.email); failed != nil {
+			err = errors.Join(err, failed)
+		}
 	case isCode(err, "last_owner") && kept != nil && !m.store.InUnit(ctx):
 		refused := audit.Change{Type: "security.last_owner_kept", Resource: kept.Settings.AuditResource(), Outcome: audit.Denied}
 		if failed := m.Audit().Record(ctx, orgID, action, refused); failed != nil {

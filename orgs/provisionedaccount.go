@@ -56,34 +56,36 @@ func (p *Provisioner) knownAccount(ctx context.Context, in ProvisionedUser, pers
 			return u, true, departures.Delete(ctx, p.tx, was.ID)
 		}
 	}
-	ok, err := p.mayLink(ctx, u)
-	if err == nil && !ok {
-		err = uniqueness("address", "")
-	}
-	return u, false, err
+	return u, false, p.mayLink(ctx, u)
 }
 
-// mayLink says whether an account may be taken to be that of a person of the provider, see [LinkVerified].
-func (p *Provisioner) mayLink(ctx context.Context, u User) (bool, error) {
-	if p.Settings.Link != LinkVerified || !u.EmailVerified {
-		return false, nil
+// mayLink refuses an account that may not be taken to be that of a person of the provider, see [LinkVerified].
+func (p *Provisioner) mayLink(ctx context.Context, u User) error {
+	taken := uniqueness("address", "")
+	if p.Settings.Link == LinkNever {
+		return taken
 	}
 	for other, err := range provisionedUsers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("user_id", u.ID)}}) {
 		if err != nil {
-			return false, err
+			return err
 		}
 		if other.OrgID != p.orgID {
-			return false, nil
+			return taken
 		}
 	}
-	if p.Settings.owns(u.Email) {
-		return true, nil
+	if u.EmailVerified && p.Settings.Link == LinkVerified && p.Settings.owns(u.Email) {
+		return nil
 	}
 	_, err := rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.ID), store.Eq("org_id", p.orgID), store.Eq("team_id", ""))
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	switch {
+	case err == nil && u.EmailVerified:
+		return nil
+	case err == nil || errors.Is(err, store.ErrNotFound) && p.Settings.Link != LinkInvite:
+		return taken
+	case errors.Is(err, store.ErrNotFound):
+		return &toInvite{email: u.Email}
 	}
-	return err == nil, err
+	return err
 }
 
 // updateAccount gives an account that was made for the provider the name and, where it may, the address.

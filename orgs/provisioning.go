@@ -25,6 +25,9 @@ const (
 	// somebody is told by it, that is not theirs.
 	LinkVerified LinkPolicy = "verified"
 	LinkNever    LinkPolicy = "never"
+	// LinkInvite: as LinkVerified of who is a member already. Everybody else who has an account is invited, once, with the
+	// default role, and the provider hears that the account is in the way until they have accepted.
+	LinkInvite LinkPolicy = "invite"
 )
 
 // Provisioning says what the identity provider of an organization does in it by SCIM. The zero one is that nothing is
@@ -168,7 +171,7 @@ func (p *Provisioning) validate() error {
 	if p.Link == "" {
 		p.Link = LinkVerified
 	}
-	if err := oneOf("link", string(p.Link), string(LinkVerified), string(LinkNever)); err != nil {
+	if err := oneOf("link", string(p.Link), string(LinkVerified), string(LinkNever), string(LinkInvite)); err != nil {
 		return err
 	}
 	p.BaseURL = strings.TrimRight(p.BaseURL, "/")

@@ -203,6 +203,43 @@ func TestWhatAMappingGivesNoMoreIsTakenBackAtOnce(t *testing.T) { // SSO-10, SSO
 	})
 }
 
+// TestWhoHasAnAccountIsAskedBeforeSingleSignOn where the policy is to invite: by a mail, once.
+func TestWhoHasAnAccountIsAskedBeforeSingleSignOn(t *testing.T) { // SSO-6
+	eachSignOn(t, func(t *testing.T, f *signOn) {
+		f.in.Link = orgs.LinkInvite
+		f.set()
+		ann, at := f.User("ann@acme.example"), orgs.Place{OrgID: f.org.ID}
+		f.told.Take()
+		_, err := f.TryAsserted(f.Platform(), f.says)
+		require.ErrorContains(t, err, "invited")
+		require.Empty(t, f.told.Take(), "a dry run asks nobody")
+		f.invited()
+		token := mailed(t, f.told, ann.Email)
+		f.invited()
+		require.Empty(t, f.told.Take())
+		_, _, err = f.AnswerInvitation(f.As(ann), token, true)
+		require.NoError(t, err)
+		require.Equal(t, ann.ID, f.signIn().User.ID)
+
+		_, err = f.RemoveMember(f.Platform(), at, ann.ID, orgs.MemberRemoval{})
+		require.NoError(t, err)
+		f.told.Take()
+		f.refused("membership_ended")
+		require.Empty(t, f.told.Take())
+		f.says.Subject, f.says.Email = "00u9", "new@acme.example"
+		require.True(t, f.signIn().Made, "who has no account gets one")
+	})
+}
+
+// invited wants a sign-in to be refused because the person is asked first.
+func (f *signOn) invited() {
+	f.t.Helper()
+	_, err := f.SignInAsserted(f.t.Context(), f.says, time.Hour)
+	var refused *orgs.SSORefused
+	require.ErrorAs(f.t, err, &refused)
+	require.Equal(f.t, "invited", refused.Code)
+}
+
 func TestNobodyIsTakenOverBySingleSignOn(t *testing.T) { // SSO-1, SSO-2, SSO-6, SSO-8; A21, A22, A25
 	eachSignOn(t, func(t *testing.T, f *signOn) {
 		f.refused("disabled")

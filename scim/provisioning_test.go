@@ -246,6 +246,74 @@ func TestNobodyGetsAnAccountThatIsNotTheirs(t *testing.T) { // rule 124, scim.md
 	})
 }
 
+// TestWhoHasAnAccountIsAskedFirst, once, where the policy is to invite.
+func TestWhoHasAnAccountIsAskedFirst(t *testing.T) { // rule 124, scim.md 3.2.3
+	each(t, func(t *testing.T, p *provider) {
+		invite := everything
+		invite.Link = orgs.LinkInvite
+		p.may(invite)
+		post := func(email string) reply { return p.do("POST", "/Users", `{`+userSchema+`,"userName":"`+email+`"}`) }
+		at := orgs.Place{OrgID: p.org.ID}
+		invited := func(email string) []orgs.Invitation {
+			page, err := p.Invitations(p.Platform(), at, orgs.InvitationFilter{Email: email})
+			require.NoError(t, err)
+			return page.Items
+		}
+		answer := func(u orgs.User, accept bool) error {
+			_, token, err := p.ResendInvitation(p.Platform(), at, invited(u.Email)[0].ID) // this host does not mail
+			require.NoError(t, err)
+			_, _, err = p.AnswerInvitation(p.As(u), token, accept)
+			return err
+		}
+		ann, bob := p.World.User("ann@elsewhere.example"), p.World.User("bob@elsewhere.example")
+		squatter, err := p.CreateUser(p.Platform(), orgs.NewUser{Email: "squatter@acme.example"})
+		require.NoError(t, err)
+		for _, u := range []orgs.User{ann, bob, squatter} {
+			for range 2 { // providers try again and again
+				a := post(u.Email)
+				require.Equal(t, 409, a.Code, a.Body)
+				require.Equal(t, "uniqueness", a.json["scimType"])
+			}
+			require.Len(t, invited(u.Email), 1)
+			require.Equal(t, "member", invited(u.Email)[0].Role)
+			_, err := p.member(u.Email)
+			require.ErrorIs(t, err, store.ErrNotFound)
+		}
+		events := p.events("member.invited")
+		require.Len(t, events, 3)
+		require.Equal(t, []any{audit.SCIM, "scim.users.create"}, []any{events[0].ActorType, events[0].Action})
+		require.Zero(t, p.find("/Users").total())
+
+		require.NoError(t, answer(ann, true))
+		require.Equal(t, 201, post(ann.Email).Code)
+		m, err := p.member(ann.Email)
+		require.NoError(t, err)
+		require.Equal(t, ann.ID, m.User.ID)
+		require.NoError(t, answer(bob, false))
+		require.Equal(t, 409, post(bob.Email).Code)
+		require.Len(t, invited(bob.Email), 1, "who has said no is not asked again")
+		require.ErrorIs(t, answer(squatter, true), rbac.ErrDenied, "whoever registered it has proved nothing")
+		require.Equal(t, 409, post(squatter.Email).Code)
+
+		member := p.World.User("member@elsewhere.example")
+		p.Add(at, member, "member")
+		require.Equal(t, 201, post(member.Email).Code)
+		require.Equal(t, 201, post("new@acme.example").Code)
+
+		rival := join(t, p.World, "rival", nil, everything)
+		theirs := rival.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"theirs@rival.example"}`)
+		require.Equal(t, 409, post("theirs@rival.example").Code)
+		require.Empty(t, invited("theirs@rival.example"), "it could never be linked")
+		rival.must(204, "DELETE", "/Users/"+theirs.id(), "")
+
+		invite.AutoProvision = false
+		p.may(invite)
+		carl := p.World.User("carl@elsewhere.example")
+		require.Equal(t, 403, post(carl.Email).Code)
+		require.Empty(t, invited(carl.Email))
+	})
+}
+
 func TestWhoComesBackIsWhoTheyWere(t *testing.T) { // scim.md 3.3, P22
 	each(t, func(t *testing.T, p *provider) {
 		body := `{` + userSchema + `,"userName":"anna@acme.example","externalId":"e-1"}`

@@ -51,7 +51,7 @@ type provisioningBody struct {
 	RoleMapping     map[string]string `json:"role_mapping,omitempty" doc:"role by the id, external id or name of a group"`
 	DefaultRole     string            `json:"default_role,omitempty"`  // absent: the plain member's
 	AllowedRoles    []string          `json:"allowed_roles,omitempty"` // absent: every role but the owner's
-	Link            orgs.LinkPolicy   `json:"link,omitempty" enum:"verified,never"`
+	Link            orgs.LinkPolicy   `json:"link,omitempty" enum:"verified,never,invite"`
 	LocalEdits      bool              `json:"local_edits,omitempty"`
 }
 

@@ -147,9 +147,9 @@ type ssoSettingsBody struct {
 	Algs         []string          `json:"allowed_algs,omitempty"`  // absent: RS256
 	Attributes   attributesBody    `json:"attribute_mapping,omitzero"`
 	RoleMapping  map[string]string `json:"role_mapping,omitempty" doc:"role by the name of a group"`
-	DefaultRole  string            `json:"default_role,omitempty"`  // absent: the plain member's
+	DefaultRole  string            `json:"default_role,omitempty"` // absent: the plain member's
 	AllowedRoles []string          `json:"allowed_roles,omitzero"` // absent: every role but the owner's
-	Link         orgs.LinkPolicy   `json:"link,omitempty" enum:"verified,never"`
+	Link         orgs.LinkPolicy   `json:"link,omitempty" enum:"verified,never,invite"`
 	MFAContexts  []string          `json:"mfa_contexts,omitempty"`
 	ForceAuthn   bool              `json:"force_authn,omitempty"`
 	SignRequests bool              `json:"sign_requests,omitempty"` // SAML only
