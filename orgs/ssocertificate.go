@@ -95,12 +95,27 @@ func parseCertificate(text []byte) (Certificate, bool) {
 	if block == nil {
 		return Certificate{}, false
 	}
-	c, err := x509.ParseCertificate(block.Bytes)
+	c, err := NewCertificate(block.Bytes)
+	return c, err == nil
+}
+
+// NewCertificate reads a certificate in DER.
+func NewCertificate(der []byte) (Certificate, error) {
+	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		return Certificate{}, false
+		return Certificate{}, err
 	}
 	sum := sha256.Sum256(c.Raw)
-	return Certificate{c, string(text), hex.EncodeToString(sum[:])}, true
+	return Certificate{c, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), hex.EncodeToString(sum[:])}, nil
+}
+
+// SSODocument is what an identity provider publishes of itself, for a configuration to be made of. Nobody has signed for it:
+// it counts once somebody who may has written it into one.
+type SSODocument struct {
+	Issuer       string
+	URL          string
+	Certificates []Certificate
+	WantsSigned  bool // requests
 }
 
 func strongKey(key any) bool {

@@ -28,7 +28,7 @@ func singleSignOn(p parts, o options, trusted []netip.Prefix, log *slog.Logger) 
 		return nil, err
 	}
 	return sso.New(p.Manager, &sso.Options{URL: o.url + "/sso", Seal: p.sealer, Protocols: []sso.Protocol{assertions, oidc.New(p.Store().Now, p.guard)},
-		Authenticate: auth, TrustedProxies: trusted, Logger: log})
+		Authenticate: auth, Guard: p.guard, TrustedProxies: trusted, Logger: log})
 }
 
 // readSigner reads who signs requests, nil of no file.

@@ -1,8 +1,6 @@
 package sso
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"html/template"
 	"net/http"
@@ -12,7 +10,6 @@ import (
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
-	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -28,12 +25,7 @@ const ticketField = "sso.test"
 func (h *handler) test(w http.ResponseWriter, r *http.Request) {
 	by, _ := audit.ActorFrom(r.Context())
 	err := func() error {
-		id, err := h.m.OrgID(r.Context(), r.PathValue("org"))
-		if err != nil {
-			return err
-		}
-		err = h.m.Read(r.Context(), rbac.Op{Action: "sso.update", OrgID: id}, func(context.Context, *store.Tx) error { return nil })
-		if err != nil {
+		if _, err := h.mayUpdate(r); err != nil {
 			return err
 		}
 		c, _, base, err := h.connection(r, "")
@@ -46,9 +38,8 @@ func (h *handler) test(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
-		return json.NewEncoder(w).Encode(map[string]string{"url": base + "/login?test=" + text, "expires_at": httpapi.Stamp(ends)})
+		httpapi.WriteJSON(w, http.StatusCreated, map[string]string{"url": base + "/login?test=" + text, "expires_at": httpapi.Stamp(ends)})
+		return nil
 	}()
 	if err != nil {
 		httpapi.WriteError(w, r, err, h.edge)

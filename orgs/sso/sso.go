@@ -15,6 +15,8 @@
 //
 //	GET  /{org}/login          return_to: where the browser goes in the end, a path of the host
 //	POST /{org}/test           for who may sso.update: 201, the URL of a dry run, to be opened in a browser
+//	POST /{org}/{protocol}/import  for who may sso.update: 200, what metadata says, pasted as document or at a url, of which
+//	                           nothing is kept: it is for a change of the configuration
 //	GET  /{org}/{protocol}/…   the provider's answer, and what else the protocol has: its own paths
 //
 // # Whose sign-in it is
@@ -53,6 +55,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 )
 
@@ -106,6 +109,8 @@ type Options struct {
 	Home string
 	// Authenticate returns who begins a dry run; nil is httpapi.Bearer without an admin key.
 	Authenticate httpapi.Authenticate
+	// Guard says which URLs of metadata are called; nil: it has to be pasted.
+	Guard *outbound.Guard
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
 	TrustedProxies []netip.Prefix
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
@@ -119,6 +124,8 @@ type handler struct {
 	prefix string
 	mux    *http.ServeMux
 	by     map[string]Protocol
+
+	documents *outbound.Client // nil: nobody calls
 
 	limiter httpapi.Limiter
 }
@@ -156,7 +163,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if h.opt.Authenticate == nil {
 		h.opt.Authenticate = httpapi.Bearer(m, "")
 	}
-	h.prefix = u.Path
+	h.prefix, h.documents = u.Path, client(o.Guard)
 	h.edge = &httpapi.Options{TrustedProxies: o.TrustedProxies, Fail: httpapi.LogFailures(h.opt.Logger)}
 	h.route("GET", "/{org}/login", h.login)
 	h.mux.Handle("POST "+h.prefix+"/{org}/test", httpapi.Actor(h.opt.Authenticate, h.edge, http.HandlerFunc(h.test)))
@@ -167,6 +174,9 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 		h.by[p.Name()] = p
 		method, path, param := p.Answer()
 		h.route(method, "/{org}"+path, h.answered(p, method, param))
+		if i, ok := p.(Importer); ok {
+			h.mux.Handle("POST "+h.prefix+"/{org}/"+p.Name()+"/import", h.imported(i))
+		}
 		if d, ok := p.(Describer); ok {
 			h.route("GET", "/{org}"+d.DescribePath(), h.described(d))
 		}

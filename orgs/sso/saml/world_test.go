@@ -34,6 +34,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/sso/saml"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/jobs/outbound"
 	"github.com/orgkit/orgkit/store/seal"
 	"github.com/orgkit/orgkit/store/storetest"
 )
@@ -50,6 +51,8 @@ type world struct {
 	auth   httpapi.Authenticate
 	log    bytes.Buffer // of the host
 	host   *httptest.Server
+	mux    *http.ServeMux
+	calls  *outbound.Guard // of metadata; nil for none
 	idp    *samlidp.Server
 	idpURL string
 	org    orgs.Organization
@@ -101,7 +104,8 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *saml.Opti
 	t.Cleanup(w.host.Close)
 	native, err := rest.New(w.Manager, &rest.Options{Authenticate: w.auth})
 	require.NoError(t, err)
-	mux := http.NewServeMux()
+	w.mux = http.NewServeMux()
+	mux := w.mux
 	mux.Handle("/sso/", w.handler())
 	mux.Handle("/v1/", native)
 	w.host.Config.Handler = mux
@@ -121,7 +125,7 @@ func (w *world) handler() http.Handler {
 	w.t.Helper()
 	p, err := saml.New(w.Store().Now, w.opt)
 	require.NoError(w.t, err)
-	h, err := sso.New(w.Manager, &sso.Options{URL: w.host.URL + "/sso", Seal: w.seal, Protocols: []sso.Protocol{p}, Authenticate: w.auth,
+	h, err := sso.New(w.Manager, &sso.Options{URL: w.host.URL + "/sso", Seal: w.seal, Protocols: []sso.Protocol{p}, Authenticate: w.auth, Guard: w.calls,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil))})
 	require.NoError(w.t, err)
 	return h
