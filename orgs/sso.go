@@ -115,11 +115,9 @@ func (m *Manager) ssoSettings(ctx context.Context, tx *store.Tx, c SSO) (s SSOSe
 	if s.Provisioning, err = p.settings(ctx, tx); err != nil {
 		return s, err
 	}
-	t, err := ssoToken(ctx, tx, c.ID)
-	if err == nil {
+	t, _, err := ssoTokens(ctx, tx, c.ID)
+	if t != nil {
 		s.SCIMTokenAt = &t.CreatedAt
-	} else if errors.Is(err, store.ErrNotFound) {
-		err = nil
 	}
 	return s, err
 }

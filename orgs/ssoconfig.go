@@ -54,7 +54,6 @@ const (
 	maxSSOURL      = 2048
 	maxIssuer      = 1024
 	maxSSOEntries  = 20
-	ssoTokenName   = "sso"
 	secretOfClient = "client_secret"
 	secretOfSCIM   = "scim_bearer_token"
 )
@@ -326,59 +325,4 @@ func asSSO(err error) error {
 		at = "provisioning."
 	}
 	return store.Invalid(at+fault.Field, fault.Code, "%s", fault.Message)
-}
-
-// ssoToken is the token that was set with the configuration.
-func ssoToken(ctx context.Context, tx *store.Tx, orgID string) (SCIMToken, error) {
-	for t, err := range scimTokens.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID)}}) {
-		if err != nil {
-			return t, err
-		}
-		if t.OfSSO {
-			return t, nil
-		}
-	}
-	return SCIMToken{}, store.ErrNotFound
-}
-
-// setSSOToken puts the token of the configuration in the place of the one before, or removes it.
-func (m *Manager) setSSOToken(ctx context.Context, tx *store.Tx, orgID string, secrets map[string]*seal.Secret) error {
-	secret, given := secrets[secretOfSCIM]
-	if !given {
-		return nil
-	}
-	old, err := ssoToken(ctx, tx, orgID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if secret != nil && old.ID != "" && m.opt.Seal.Ready() {
-		if hashes, err := m.chosenHashes(secret.Reveal()); err != nil {
-			return err
-		} else if slices.Contains(hashes, old.Hash) {
-			return nil
-		}
-	}
-	if old.ID != "" {
-		if err := scimTokens.Delete(ctx, tx, old.ID); err != nil {
-			return err
-		}
-	}
-	if secret == nil {
-		return nil
-	}
-	if secret.Reveal() == "" {
-		return store.Invalid(secretOfSCIM, "range", "must have at least %d characters", MinChosenSecret)
-	}
-	t := SCIMToken{OrgID: orgID, Name: ssoTokenName, OfSSO: true}
-	if err := m.mayHaveToken(ctx, tx, orgID); err != nil {
-		return err
-	}
-	if _, err := m.tokenSecret(ctx, tx, &t, *secret); err != nil {
-		var fault *store.FieldError
-		if errors.As(err, &fault) {
-			err = store.Invalid(secretOfSCIM, fault.Code, "%s", fault.Message)
-		}
-		return err
-	}
-	return scimTokens.Insert(ctx, tx, &t)
 }

@@ -117,3 +117,54 @@ func TestChosenTokens(t *testing.T) { // F187, P17
 		require.Equal(t, audit.SCIM, a.Type)
 	})
 }
+
+// TestTokenOfTheConfigurationIsChangedWithoutABreak: the one before works until the provider has the new one.
+func TestTokenOfTheConfigurationIsChangedWithoutABreak(t *testing.T) { // rule 15, F187, F336, P16
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		key, err := seal.ParseKey(seal.GenerateKey())
+		require.NoError(t, err)
+		sealer, err := seal.New(key)
+		require.NoError(t, err)
+		p := join(t, orgstest.New(t, s, &orgs.Options{Seal: sealer}), "acme", nil, everything)
+		set := func(token *seal.Secret) {
+			t.Helper()
+			_, _, err := p.SetSSO(p.As(p.owner), p.org.ID, orgs.NewSSO{Provider: "okta", Provisioning: &everything, Secrets: map[string]*seal.Secret{"scim_bearer_token": token}})
+			require.NoError(t, err)
+		}
+		token := func(text string) *seal.Secret { return ptr(seal.NewSecret(text)) }
+		work := func(want string) {
+			t.Helper()
+			got := ""
+			for _, secret := range []string{"the-first-of-them", "the-second-of-them", "the-third-of-them"} {
+				p.secret = secret
+				if p.do("GET", "/Users", "").Code == 200 {
+					got += secret[len(secret)-len("_of-them")-3:len(secret)-len("_of-them")] + " "
+				}
+			}
+			require.Equal(t, want, got)
+		}
+		page, err := p.SCIMTokens(p.As(p.owner), p.org.ID, 10, "")
+		require.NoError(t, err)
+		_, err = p.RevokeSCIMToken(p.As(p.owner), p.org.ID, page.Items[0].ID)
+		require.NoError(t, err)
+		set(token("the-first-of-them"))
+		work("rst ")
+		set(token("the-first-of-them"))
+		work("rst ")
+		set(token("the-second-of-them"))
+		work("rst ond ")
+		set(token("the-third-of-them"))
+		work("ond ird ")
+		set(token("the-second-of-them"))
+		work("ond ird ")
+		set(nil)
+		work("")
+
+		// Beside a token that was made for something else there is no room for a second one.
+		_, _, err = p.CreateSCIMToken(p.As(p.owner), p.org.ID, orgs.NewSCIMToken{Name: "other"})
+		require.NoError(t, err)
+		set(token("the-first-of-them"))
+		set(token("the-second-of-them"))
+		work("ond ")
+	})
+}
