@@ -2,6 +2,7 @@ package scim_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -193,10 +194,27 @@ func TestAnotherTenantsIDsAreNotFound(t *testing.T) { // rule 14, P9
 		for _, f := range []string{`id eq "` + spies + `"`, `displayName eq "spies"`, `members.value eq "` + eve + `"`} {
 			require.Empty(t, p.find("/Groups", "filter", f).ids(), f)
 		}
+		const search = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"filter":`
+		for path, found := range map[string][]string{"/Users/.search": {mine}, "/Groups/.search": {staff}, "/.search": {mine, staff}} {
+			require.Equal(t, found, p.must(200, "POST", path, search+`"id pr"}`).ids(), path)
+			require.Empty(t, p.must(200, "POST", path, search+`"id eq \"`+eve+`\" or id eq \"`+spies+`\""}`).ids(), path)
+		}
+		require.Equal(t, before, len(other.events("*"))-1, "and nothing of it is in the log there, but that it was read")
+		other.user("emil")
+		theirs, _ := other.find("/Users", "cursor", "", "count", "1").json["nextCursor"].(string)
+		require.NotEmpty(t, theirs)
+		p.refused(400, "invalidCursor", "GET", "/Users?cursor="+theirs, "")
+		h, err := scim.New(p.Manager, base, &groupsOnCreate)
+		require.NoError(t, err)
+		joining := *p
+		joining.h = http.StripPrefix("/scim/v2", h)
+		a := joining.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"bea@acme.example","groups":[{"value":"`+spies+`"},{"value":"Spies"}]}`)
+		require.NotContains(t, a.json, "groups")
+		before = len(other.events("*"))
 		bulk := p.must(200, "POST", "/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"DELETE","path":"/Users/`+eve+`"},
 			{"method":"PATCH","path":"/Groups/`+spies+`","data":`+patch+`},{"method":"POST","path":"/Groups","bulkId":"b","data":{`+groupSchema+`,"displayName":"B","members":[{"value":"`+eve+`"}]}}]}`)
 		require.Equal(t, []string{"404", "404", "400"}, bulk.statuses())
-		_, err := p.RevokeSCIMToken(p.As(p.owner), p.org.ID, func() string {
+		_, err = p.RevokeSCIMToken(p.As(p.owner), p.org.ID, func() string {
 			page, err := other.SCIMTokens(other.As(other.owner), other.org.ID, 1, "")
 			require.NoError(t, err)
 			return page.Items[0].ID
