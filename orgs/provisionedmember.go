@@ -303,10 +303,6 @@ func (p *Provisioner) mapped(ctx context.Context, u ProvisionedUser) (given []st
 	if err != nil {
 		return nil, err
 	}
-	owner, err := p.role(ctx, rbac.OwnerRole)
-	if err != nil {
-		return nil, err
-	}
 	for _, g := range in {
 		for i := range p.Settings.RoleMapping {
 			r := &p.Settings.RoleMapping[i]
@@ -314,7 +310,14 @@ func (p *Provisioner) mapped(ctx context.Context, u ProvisionedUser) (given []st
 			if err != nil {
 				return nil, err
 			}
-			if is && p.Settings.allows(r.RoleID, owner) {
+			if !is {
+				continue
+			}
+			owner, err := p.role(ctx, rbac.OwnerRole)
+			if err != nil {
+				return nil, err
+			}
+			if p.Settings.allows(r.RoleID, owner) {
 				given = append(given, r.RoleID)
 			}
 		}

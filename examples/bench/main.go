@@ -139,6 +139,20 @@
 //   - gateway.vs_plain_proxy: those over those of the proxy alone; rounds of two seconds, one after the other.
 //   - gateway.memory_growth_pct: with -full.
 //
+// # Group scim
+//
+// Requests to package scim's handler, in this process, by the token of one organization: 5,000 users, all of them in one group;
+// with -full 100,000. Of the two databases the slower counts. The limit on requests is out of the way.
+//
+//   - scim.username_eq_p99_ms: GET /Users by userName eq, of somebody and of nobody.
+//   - scim.patch_member_ms: PATCH that adds one member to the group of all or removes one. Above the table the same with a
+//     group of 100, and the group without its members.
+//   - scim.page100_ms: pages of 100 users one after another, by index and by cursor. What a page costs that does not follow
+//     another, and by a filter that no index serves, stands above.
+//   - scim.writes_memory_s, scim.writes_postgres_s: users made, changed, added to the group of all and removed from it, by 16
+//     callers, in a second.
+//   - scim.bulk10k_s: ten bulk requests of 1,000 users, each made in a unit of its own; without -full two of them, times five.
+//
 // # Reading the figures
 //
 // A figure is the median of several rounds, a round many calls where one call is short. Beside it the table

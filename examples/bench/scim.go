@@ -36,7 +36,7 @@ const (
 	scimCallers   = 16
 )
 
-// scales are how much there is.
+// scimScale is how much there is.
 func (b *bench) scimScale() (users, bulks int) {
 	if b.full {
 		return scimUsersFull, scimBulksFull
@@ -211,7 +211,7 @@ func benchPages(b *bench, name string, d *directory, worst map[string]float64) e
 	slowest(worst, "scim.page100_ms", millis(max(index.median(), cursor.median())))
 	for what, q := range map[string]url.Values{
 		"at any index":          {"count": {"100"}, "startIndex": {strconv.Itoa(d.users / 2)}},
-		"with an unheard index": {"count": {"100"}, "filter": {`title co "none"`}},
+		"by no index": {"count": {"100"}, "filter": {`title co "none"`}},
 	} {
 		begin := time.Now()
 		if _, err := d.list("/Users", q); err != nil {
