@@ -210,8 +210,8 @@ func benchPages(b *bench, name string, d *directory, worst map[string]float64) e
 	b.note("%s: a page by index %.2f ms (p50), %.2f (p99); by cursor %.2f, %.2f", name, millis(index.median()), millis(index.p99()), millis(cursor.median()), millis(cursor.p99()))
 	slowest(worst, "scim.page100_ms", millis(max(index.median(), cursor.median())))
 	for what, q := range map[string]url.Values{
-		"at any index":          {"count": {"100"}, "startIndex": {strconv.Itoa(d.users / 2)}},
-		"by no index": {"count": {"100"}, "filter": {`title co "none"`}},
+		"at any index": {"count": {"100"}, "startIndex": {strconv.Itoa(d.users / 2)}},
+		"by no index":  {"count": {"100"}, "filter": {`title co "none"`}},
 	} {
 		begin := time.Now()
 		if _, err := d.list("/Users", q); err != nil {

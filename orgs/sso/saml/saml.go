@@ -2,7 +2,7 @@
 //
 // [New] makes the [Protocol] that package orgs/sso serves. [Verify] is its heart: of a connection, the request that was sent,
 // the time and the bytes of a response it makes an [Identity], or says why not. [NewRequest] makes the request and [Metadata]
-// what an identity provider is set up with.
+// what an identity provider is set up with; [Protocol.Import] reads what such a one publishes.
 //
 //	protocol, err := saml.New(m.Store().Now, nil)
 //	handler, err := sso.New(m, &sso.Options{Protocols: []sso.Protocol{protocol}, …})
