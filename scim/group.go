@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/orgkit/orgkit/audit"
@@ -12,8 +13,8 @@ import (
 
 func groupOf(g orgs.ProvisionedGroup) record { return groupRecord{g} }
 
-// maxMembers is the most members of a group that are set at once, or shown in one answer.
-const maxMembers = 100_000
+// maxMembers is the most members of a group that are set at once, or shown in one answer. Tests have a lower one.
+var maxMembers = 100_000
 
 var groups = kind{typ: &schema.Groups, limit: 16 << 20, linked: "members",
 	indexed: []string{"id", "displayName", "externalId", "members.value"},
@@ -36,6 +37,7 @@ var groups = kind{typ: &schema.Groups, limit: 16 << 20, linked: "members",
 	},
 }
 
+// groupObjects ends earlier where the members of all are more than one answer shows: a page of a list is shorter then.
 func groupObjects(ctx context.Context, p *orgs.Provisioner, base string, of []record, linked bool) ([]schema.Object, error) {
 	all := make([]schema.Object, len(of))
 	left := maxMembers
@@ -48,7 +50,10 @@ func groupObjects(ctx context.Context, p *orgs.Provisioner, base string, of []re
 			continue
 		}
 		members, err := memberList(ctx, p, p.Members(ctx, g), base, left)
-		if err != nil {
+		var tooMany *schema.Error
+		if i > 0 && errors.As(err, &tooMany) && tooMany.Type == schema.TooMany {
+			return all[:i], nil
+		} else if err != nil {
 			return nil, err
 		}
 		if left -= len(members); len(members) > 0 {

@@ -339,3 +339,41 @@ func TestGroupThatTakesAMappedName(t *testing.T) { // rule 127
 		require.ElementsMatch(t, []string{"member", "developer"}, roles())
 	})
 }
+
+// TestPagesEndBeforeThereAreTooManyMembers: no answer holds more than so many, and nobody is left out for that.
+func TestPagesEndBeforeThereAreTooManyMembers(t *testing.T) { // rules 72, 133, scim.md 5.2
+	scim.SetMaxMembers(t, 5)
+	each(t, func(t *testing.T, p *provider) {
+		var ids []string
+		for i := range 6 {
+			ids = append(ids, p.user(fmt.Sprintf("u%d", i)))
+		}
+		groups := []string{p.group("A", ids[:3]...), p.group("B", ids[:2]...), p.group("C", ids[:4]...), p.group("D", ids[1:3]...)}
+		first := p.find("/Groups", "count", "10")
+		require.Equal(t, groups[:2], first.ids(), "five members")
+		require.Equal(t, []any{4.0, 2.0}, []any{first.json["totalResults"], first.json["itemsPerPage"]})
+		require.Equal(t, groups[2:3], p.find("/Groups", "count", "10", "startIndex", "3").ids())
+		require.Equal(t, groups[3:], p.find("/Groups", "count", "10", "startIndex", "4").ids())
+		for _, more := range [][]string{nil, {"filter", "displayName pr"}, {"sortBy", "displayName"}} {
+			var all []string
+			for cursor := ""; ; {
+				a := p.find("/Groups", append(more, "cursor", cursor)...)
+				all = append(all, a.ids()...)
+				next, is := a.json["nextCursor"].(string)
+				if !is {
+					break
+				}
+				cursor = next
+			}
+			require.Equal(t, groups, all)
+		}
+		require.Equal(t, groups, p.find("/Groups", "count", "10", "excludedAttributes", "members").ids())
+
+		require.Equal(t, 204, p.patch("/Groups/"+groups[2], `[{"op":"add","path":"members","value":["`+ids[4]+`","`+ids[5]+`"]}]`).Code)
+		a := p.refused(400, "tooMany", "GET", "/Groups/"+groups[2], "")
+		require.Contains(t, a.json["detail"], "excludedAttributes=members")
+		p.must(200, "GET", "/Groups/"+groups[2]+"?excludedAttributes=members", "")
+		require.Equal(t, groups[2:3], p.find("/Groups", "filter", `members[value eq "`+ids[5]+`"]`, "excludedAttributes", "members").ids())
+		p.refused(400, "tooMany", "PUT", "/Groups/"+groups[0], `{`+groupSchema+`,"displayName":"A","members":[{"value":"1"},{"value":"2"},{"value":"3"},{"value":"4"},{"value":"5"},{"value":"6"}]}`)
+	})
+}

@@ -37,7 +37,8 @@ type kind struct {
 	with  func(ctx context.Context, p *orgs.Provisioner, column string, values []string) ([]record, error)
 	all   func(ctx context.Context, p *orgs.Provisioner, after string, atOnce int) iter.Seq2[record, error]
 	count func(ctx context.Context, p *orgs.Provisioner) (int, error)
-	// objects makes resources of records, with the groups of users or the members of groups where that is wanted.
+	// objects makes resources of records, with the groups of users or the members of groups where that is wanted. There may be
+	// fewer than were asked for, but not none.
 	objects func(ctx context.Context, p *orgs.Provisioner, base string, of []record, linked bool) ([]schema.Object, error)
 	linked  string // the name of the attribute that is then there
 	// some is objects for one record, with only those of what is linked that have one of the values; nil: there is none.

@@ -226,8 +226,15 @@ func (q *request) page(ctx context.Context, p *orgs.Provisioner, f find) (list l
 		list.Resources = append(list.Resources, f.show.show(o))
 	}
 	list.TotalResults, list.ItemsPerPage = w.total, len(shown)
-	if f.cursor != nil && w.more && len(w.taken) > 0 {
-		list.NextCursor = q.seal(w.last, f.about, q.m.Store().Now())
+	if more := w.more || len(shown) < len(w.taken); !more || len(shown) == 0 {
+		return list, nil
+	}
+	now, last := q.m.Store().Now(), w.places[len(shown)-1]
+	switch {
+	case f.cursor != nil:
+		list.NextCursor = q.seal(last, f.about, now)
+	case f.filter == nil && f.sort == nil:
+		q.walks.passed(walk{q.orgID, f.kind}, f.start+len(shown), last.ID, now)
 	}
 	return list, nil
 }
@@ -237,11 +244,11 @@ type window struct {
 	find
 	after *position
 
-	total int
-	taken []record
-	last  position // of the last one taken
-	more  bool     // something follows it
-	seen  int      // of what counts for the index or lies behind the cursor
+	total  int
+	taken  []record
+	places []position // of those
+	more   bool       // something follows the last of them
+	seen   int        // of what counts for the index or lies behind the cursor
 }
 
 func (w *window) fill(ctx context.Context, q *request, p *orgs.Provisioner) error {
@@ -307,9 +314,6 @@ func (w *window) unfiltered(ctx context.Context, q *request, p *orgs.Provisioner
 			break
 		}
 	}
-	if w.cursor == nil && w.more {
-		q.walks.passed(list, w.start+len(w.taken), w.last.ID, q.m.Store().Now())
-	}
 	return nil
 }
 
@@ -322,7 +326,7 @@ func (w *window) take(r record, at position, behind bool) {
 	switch {
 	case w.seen < w.start:
 	case len(w.taken) < w.count:
-		w.taken, w.last = append(w.taken, r), at
+		w.taken, w.places = append(w.taken, r), append(w.places, at)
 	default:
 		w.more = true
 	}
