@@ -2,8 +2,8 @@ package orgs
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/orgkit/orgkit/rbac"
@@ -167,10 +167,8 @@ func (p *Provisioner) drop(ctx context.Context, g ProvisionedGroup, gone []Provi
 		if err != nil {
 			return err
 		}
-		for _, u := range users {
-			if err := p.leaveTeam(ctx, g, u); err != nil {
-				return err
-			}
+		if err := p.leaveTeam(ctx, g, users); err != nil {
+			return err
 		}
 		if !p.Settings.SyncGroups {
 			continue
@@ -200,9 +198,9 @@ func (p *Provisioner) joined(ctx context.Context, g ProvisionedGroup, users []Pr
 			if err := p.joinTeam(ctx, g, a); err != nil {
 				return err
 			}
-			if err := p.regrantIn(ctx, u, a); err != nil {
-				return err
-			}
+		}
+		if err := p.regrantIn(ctx, some, held); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -222,20 +220,58 @@ func (p *Provisioner) joinTeam(ctx context.Context, g ProvisionedGroup, org rbac
 	return err
 }
 
-// leaveTeam takes back a membership of the team of a group that the provider gave.
-func (p *Provisioner) leaveTeam(ctx context.Context, g ProvisionedGroup, u ProvisionedUser) error {
-	if g.TeamID == nil {
+// leaveTeam takes back memberships of the team of a group that the provider gave. Nothing follows from most of them, which go at
+// once; who has keys or approvals there loses these too.
+func (p *Provisioner) leaveTeam(ctx context.Context, g ProvisionedGroup, users []ProvisionedUser) error {
+	if g.TeamID == nil || len(users) == 0 {
 		return nil
 	}
+	accounts := accountsOf(users)
 	at := Place{OrgID: p.orgID, TeamID: *g.TeamID}
-	a, err := rbac.Assignments.Find(ctx, p.tx, store.Eq("subject", u.UserID), store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID))
-	if errors.Is(err, store.ErrNotFound) || err == nil && a.Source != sourceSCIM {
-		return nil
-	} else if err != nil {
+	more, err := rbac.Requesters(ctx, p.tx, at.OrgID, at.TeamID)
+	if err != nil {
 		return err
 	}
-	_, _, err = p.m.endMembership(ctx, p.tx, at, a, MemberRemoval{})
-	return err
+	for k, err := range apiKeys.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("org_id", at.OrgID), store.In("user_id", accounts)}}) {
+		if err != nil {
+			return err
+		}
+		more[k.UserID] = true
+	}
+	var plain []string
+	var rest []rbac.Assignment
+	where := []store.Cond{store.In("subject", accounts), store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID)}
+	for a, err := range rbac.Assignments.All(ctx, p.tx, store.Query{Where: where}) {
+		switch {
+		case err != nil:
+			return err
+		case a.Source != sourceSCIM:
+		case more[a.Subject]:
+			rest = append(rest, a)
+		default:
+			plain = append(plain, a.ID)
+		}
+	}
+	if len(plain) > 0 {
+		if err := rbac.Assignments.DeleteMany(ctx, p.tx, plain); err != nil {
+			return err
+		}
+	}
+	for _, a := range rest {
+		if _, _, err := p.m.endMembership(ctx, p.tx, at, a, MemberRemoval{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accountsOf are the ids of the accounts of users.
+func accountsOf(users []ProvisionedUser) []string {
+	accounts := make([]string, len(users))
+	for i, u := range users {
+		accounts[i] = u.UserID
+	}
+	return accounts
 }
 
 // membership is that of a user in the organization.
@@ -245,12 +281,8 @@ func (p *Provisioner) membership(ctx context.Context, u ProvisionedUser) (rbac.A
 
 // memberships are those of users in the organization, by the ids of their accounts.
 func (p *Provisioner) memberships(ctx context.Context, users []ProvisionedUser) (map[string]rbac.Assignment, error) {
-	accounts := make([]string, len(users))
-	for i, u := range users {
-		accounts[i] = u.UserID
-	}
 	held := make(map[string]rbac.Assignment, len(users))
-	where := []store.Cond{store.In("subject", accounts), store.Eq("org_id", p.orgID), store.Eq("team_id", "")}
+	where := []store.Cond{store.In("subject", accountsOf(users)), store.Eq("org_id", p.orgID), store.Eq("team_id", "")}
 	for a, err := range rbac.Assignments.All(ctx, p.tx, store.Query{Where: where}) {
 		if err != nil {
 			return nil, err
@@ -271,38 +303,66 @@ func (p *Provisioner) regrantAll(ctx context.Context, users []ProvisionedUser) e
 	if err != nil {
 		return err
 	}
+	return p.regrantIn(ctx, users, held)
+}
+
+// regrantIn is regrant of users whose memberships are known.
+func (p *Provisioner) regrantIn(ctx context.Context, users []ProvisionedUser, held map[string]rbac.Assignment) error {
+	mapping := p.Settings.SyncGroups && len(p.Settings.RoleMapping) > 0
+	var in map[string][]ProvisionedGroup
+	if mapping {
+		var err error
+		if in, err = p.directGroups(ctx, users); err != nil {
+			return err
+		}
+	}
 	for _, u := range users {
-		if a, is := held[u.UserID]; is {
-			if err := p.regrantIn(ctx, u, a); err != nil {
-				return err
-			}
+		a, is := held[u.UserID]
+		if !is || !mapping && len(a.Given) == 0 {
+			continue
+		}
+		given, err := p.mapped(ctx, in[u.ID])
+		if err != nil {
+			return err
+		}
+		if slices.Equal(given, a.Given) {
+			continue
+		}
+		a.Given = given
+		if err := rbac.Assignments.Update(ctx, p.tx, &a); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// regrantIn is regrant of somebody whose membership is known.
-func (p *Provisioner) regrantIn(ctx context.Context, u ProvisionedUser, a rbac.Assignment) error {
-	if len(p.Settings.RoleMapping) == 0 && len(a.Given) == 0 {
-		return nil
+// directGroups are the groups that users are in themselves, in the order of their ids.
+func (p *Provisioner) directGroups(ctx context.Context, users []ProvisionedUser) (map[string][]ProvisionedGroup, error) {
+	members, all := make([]string, len(users)), map[string][]string{}
+	for i, u := range users {
+		members[i] = u.ID
 	}
-	given, err := p.mapped(ctx, u)
-	if err != nil || slices.Equal(given, a.Given) {
-		return err
+	for m, err := range provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.In("member_id", members)}}) {
+		if err != nil {
+			return nil, err
+		}
+		all[m.GroupID] = append(all[m.GroupID], m.MemberID)
 	}
-	a.Given = given
-	return rbac.Assignments.Update(ctx, p.tx, &a)
-}
-
-// mapped are the ids of the roles that the groups of a user are mapped to, within what the provider may give, sorted.
-func (p *Provisioner) mapped(ctx context.Context, u ProvisionedUser) (given []string, err error) {
-	if !p.Settings.SyncGroups || len(p.Settings.RoleMapping) == 0 {
-		return nil, nil
-	}
-	in, err := p.GroupsWith(ctx, "member", []string{u.ID})
+	groups, err := p.GroupsWith(ctx, "id", slices.Sorted(maps.Keys(all)))
 	if err != nil {
 		return nil, err
 	}
+	in := map[string][]ProvisionedGroup{}
+	for _, g := range groups {
+		for _, id := range all[g.ID] {
+			in[id] = append(in[id], g)
+		}
+	}
+	return in, nil
+}
+
+// mapped are the ids of the roles that groups are mapped to, within what the provider may give, sorted.
+func (p *Provisioner) mapped(ctx context.Context, in []ProvisionedGroup) (given []string, err error) {
 	for _, g := range in {
 		for i := range p.Settings.RoleMapping {
 			r := &p.Settings.RoleMapping[i]

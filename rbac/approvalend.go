@@ -150,6 +150,19 @@ func standingApprovals(ctx context.Context, tx *store.Tx, orgIDs []string, teamI
 	return open, nil
 }
 
+// Requesters are the subjects who have asked for something in a team that is pending or in force.
+func Requesters(ctx context.Context, tx *store.Tx, orgID, teamID string) (map[string]bool, error) {
+	open, err := standingApprovals(ctx, tx, []string{orgID}, teamID, "")
+	if err != nil {
+		return nil, err
+	}
+	who := make(map[string]bool, len(open))
+	for _, a := range open {
+		who[a.Requester] = true
+	}
+	return who, nil
+}
+
 // ExpireApprovals notes on requests and grants that their time is over, each with an event, and says on how
 // many. Nothing depends on it: what has ended has ended, noted or not. What fails does not keep the rest
 // waiting. It is the platform's, to be called now and then.
