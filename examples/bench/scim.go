@@ -261,6 +261,11 @@ func benchBulk(b *bench, name string, d *directory, bulks int, worst map[string]
 	took := time.Since(begin).Seconds()
 	b.note("%s: %d bulk requests of 1,000 users in %.1f s", name, bulks, took)
 	slowest(worst, "scim.bulk10k_s", took*scimBulksFull/float64(bulks))
+	begin = time.Now()
+	if err := d.patch("/Groups/"+d.all, map[string]any{"op": "remove", "path": "members"}, http.StatusNoContent); err != nil {
+		return err
+	}
+	b.note("%s: all %d members of a group removed at once: %.1f s", name, d.users, time.Since(begin).Seconds())
 	return nil
 }
 
