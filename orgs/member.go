@@ -106,10 +106,11 @@ func (m *Manager) Member(ctx context.Context, at Place, user string) (ms Members
 
 // MemberFilter says which members to list; what is empty does not matter.
 type MemberFilter struct {
-	Role   string // slug or id
-	Status rbac.State
-	Limit  int
-	After  string
+	Role       string // slug or id
+	Status     rbac.State
+	ExternalID string // what the identity provider of the organization calls them
+	Limit      int
+	After      string
 }
 
 // Members lists the members of an organization, team or project, in the order in which they joined: all,
@@ -120,6 +121,7 @@ func (m *Manager) Members(ctx context.Context, at Place, f MemberFilter) (page s
 	}
 	op := rbac.Op{Action: "members.read", OrgID: at.OrgID, TeamID: at.TeamID}
 	err = m.Visible(ctx, op, func(ctx context.Context, tx *store.Tx, all bool) error {
+		page = store.Page[Membership]{}
 		q := store.Query{
 			Where: []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member)},
 			Order: []store.Order{store.Asc("created_at")}, Limit: f.Limit, After: f.After}
@@ -138,7 +140,21 @@ func (m *Manager) Members(ctx context.Context, at Place, f MemberFilter) (page s
 			}
 			q.Where = append(q.Where, store.Eq("role_id", role.ID))
 		}
-		rows, err := rbac.Assignments.Filter(ctx, tx, q, func(a *rbac.Assignment) bool { return f.Status == "" || a.State == f.Status })
+		subject := ""
+		if f.ExternalID != "" {
+			u, err := provisionedUsers.Find(ctx, tx, store.Eq("org_id", at.OrgID), store.Eq("external_id", f.ExternalID))
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			if subject = u.UserID; all {
+				q.Where = append(q.Where, store.Eq("subject", subject))
+			}
+		}
+		rows, err := rbac.Assignments.Filter(ctx, tx, q, func(a *rbac.Assignment) bool {
+			return (f.Status == "" || a.State == f.Status) && (subject == "" || a.Subject == subject)
+		})
 		if err != nil {
 			return err
 		}

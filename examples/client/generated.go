@@ -2746,10 +2746,11 @@ func (c *Client) GetOrganizationsByOrgLint(ctx context.Context, org string, o *O
 
 // GetOrganizationsByOrgMembersQuery is the query of [Client.GetOrganizationsByOrgMembers]. The zero value of a field is not sent.
 type GetOrganizationsByOrgMembersQuery struct {
-	Role   string `query:"role"` // slug or id
-	Status string `query:"status"`
-	Limit  int64  `query:"limit"`
-	After  string `query:"after"`
+	Role       string `query:"role"` // slug or id
+	Status     string `query:"status"`
+	ExternalID string `query:"external_id"` // what the identity provider of the organization calls the person
+	Limit      int64  `query:"limit"`
+	After      string `query:"after"`
 }
 
 // GetOrganizationsByOrgMembers is GET /v1/organizations/{org}/members: List members.
@@ -3025,10 +3026,11 @@ func (c *Client) PostOrganizationsByOrgProjectsByProjectInvitationsByInvitationR
 
 // GetOrganizationsByOrgProjectsByProjectMembersQuery is the query of [Client.GetOrganizationsByOrgProjectsByProjectMembers]. The zero value of a field is not sent.
 type GetOrganizationsByOrgProjectsByProjectMembersQuery struct {
-	Role   string `query:"role"` // slug or id
-	Status string `query:"status"`
-	Limit  int64  `query:"limit"`
-	After  string `query:"after"`
+	Role       string `query:"role"` // slug or id
+	Status     string `query:"status"`
+	ExternalID string `query:"external_id"` // what the identity provider of the organization calls the person
+	Limit      int64  `query:"limit"`
+	After      string `query:"after"`
 }
 
 // GetOrganizationsByOrgProjectsByProjectMembers is GET /v1/organizations/{org}/projects/{project}/members: List members.
@@ -3630,10 +3632,11 @@ func (c *Client) PostTeamsByTeamInvitationsByInvitationResend(ctx context.Contex
 
 // GetTeamsByTeamMembersQuery is the query of [Client.GetTeamsByTeamMembers]. The zero value of a field is not sent.
 type GetTeamsByTeamMembersQuery struct {
-	Role   string `query:"role"` // slug or id
-	Status string `query:"status"`
-	Limit  int64  `query:"limit"`
-	After  string `query:"after"`
+	Role       string `query:"role"` // slug or id
+	Status     string `query:"status"`
+	ExternalID string `query:"external_id"` // what the identity provider of the organization calls the person
+	Limit      int64  `query:"limit"`
+	After      string `query:"after"`
 }
 
 // GetTeamsByTeamMembers is GET /v1/teams/{team}/members: List members.

@@ -91,17 +91,18 @@ func (a *api) members() {
 
 func (a *api) membersAt(path string) {
 	type query struct {
-		Role   string     `query:"role" doc:"slug or id"`
-		Status rbac.State `query:"status" enum:"active,suspended"`
-		Limit  int        `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		After  string     `query:"after" maxLength:"1000"`
+		Role       string     `query:"role" doc:"slug or id"`
+		Status     rbac.State `query:"status" enum:"active,suspended"`
+		ExternalID string     `query:"external_id" maxLength:"1000" doc:"what the identity provider of the organization calls the person"`
+		Limit      int        `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		After      string     `query:"after" maxLength:"1000"`
 	}
 	add[query, none](a, http.MethodGet, path, "List members", func(ctx context.Context, q *query) (*answer[list[memberView]], error) {
 		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err
 		}
-		page, err := a.Members(ctx, at, orgs.MemberFilter{Role: q.Role, Status: q.Status, Limit: q.Limit, After: q.After})
+		page, err := a.Members(ctx, at, orgs.MemberFilter{Role: q.Role, Status: q.Status, ExternalID: q.ExternalID, Limit: q.Limit, After: q.After})
 		return listOf(page, err, always(renderMember))
 	})
 	create[newMember](a, path, "Add a member without an invitation", func(ctx context.Context, _ *none) (*answer[memberView], error) {
