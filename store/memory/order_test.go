@@ -89,3 +89,64 @@ func TestKeysSortAsTheirValuesDo(t *testing.T) {
 		}
 	})
 }
+
+// TestAnyIndexFindsTheSame: records that are asked for by their ids or a unique set, in whatever order and with whatever else,
+// are those that meet all conditions.
+func TestAnyIndexFindsTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := memory.New(nil)
+		words := rapid.SampledFrom([]string{"a", "b", "c"})
+		var kept []point
+		for range rapid.IntRange(0, 30).Draw(t, "points") {
+			p := point{Set: words.Draw(t, "set"), Text: words.Draw(t, "text"), N: rapid.Int64Range(0, 3).Draw(t, "n")}
+			if rapid.Bool().Draw(t, "there") {
+				opt := words.Draw(t, "opt")
+				p.Opt = &opt
+			}
+			if s.Update(context.Background(), func(ctx context.Context, tx *store.Tx) error { return points.Insert(ctx, tx, &p) }) == nil {
+				kept = append(kept, p)
+			}
+		}
+		set, ids := words.Draw(t, "wanted"), []string{"none"}
+		for _, p := range kept {
+			if rapid.Bool().Draw(t, "asked") {
+				ids = append(ids, p.ID)
+			}
+		}
+		opt := rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "opt")
+		var wanted any // null
+		if opt != "" {
+			wanted = opt
+		}
+		for name, c := range map[string]struct {
+			where []store.Cond
+			is    func(p point) bool
+		}{
+			"ids":    {[]store.Cond{store.Eq("set", set), store.In("id", ids)}, func(p point) bool { return slices.Contains(ids, p.ID) }},
+			"unique": {[]store.Cond{store.Eq("set", set), store.Eq("opt", wanted)}, func(p point) bool { return p.Opt == nil && opt == "" || p.Opt != nil && *p.Opt == opt }},
+			"both": {[]store.Cond{store.Eq("set", set), store.Eq("opt", wanted), store.In("id", ids)}, func(p point) bool {
+				return slices.Contains(ids, p.ID) && (p.Opt == nil && opt == "" || p.Opt != nil && *p.Opt == opt)
+			}},
+		} {
+			want := []string{}
+			sorted := slices.Clone(kept)
+			slices.SortFunc(sorted, func(a, b point) int { return cmp.Or(cmp.Compare(a.N, b.N), strings.Compare(a.ID, b.ID)) })
+			for _, p := range sorted {
+				if p.Set == set && c.is(p) {
+					want = append(want, p.ID)
+				}
+			}
+			got := []string{}
+			require.NoError(t, s.View(context.Background(), func(ctx context.Context, tx *store.Tx) error {
+				for p, err := range points.All(ctx, tx, store.Query{Where: c.where, Order: []store.Order{store.Asc("n")}, Limit: 2}) {
+					if err != nil {
+						return err
+					}
+					got = append(got, p.ID)
+				}
+				return nil
+			}))
+			require.Equal(t, want, got, name)
+		}
+	})
+}
