@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -166,21 +165,6 @@ func (p *Provisioner) endMember(ctx context.Context, u ProvisionedUser) (e Ended
 	}
 	e.Keys, e.Sessions = r.Disabled, r.Sessions
 	return e, p.revokeInvitations(ctx, u, &e)
-}
-
-// isOf says whether an entry of the role mapping is of a group. One that names it is pinned to it from now on.
-func (p *Provisioner) isOf(ctx context.Context, r *MappedRole, g ProvisionedGroup) (bool, error) {
-	if r.Pinned != "" {
-		return r.Pinned == g.ID, nil
-	}
-	switch {
-	case r.Group == g.ID, g.ExternalID != nil && r.Group == *g.ExternalID:
-		return true, nil
-	case !strings.EqualFold(r.Group, g.Name) || !p.tx.Writable():
-		return false, nil
-	}
-	r.Pinned = g.ID
-	return true, provisionings.Update(ctx, p.tx, &p.Settings)
 }
 
 // reapply brings teams and roles to what the settings say now. Groups that are synced no more give no roles; their teams stay

@@ -3,7 +3,6 @@ package orgs
 import (
 	"context"
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/orgkit/orgkit/rbac"
@@ -13,7 +12,12 @@ import (
 // AddMembers makes users and groups, by their ids, members of a group, and says how many were none before. All of them are
 // looked at before anything is written; one that is unknown is a *store.FieldError, as is a group that this one is in.
 func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string) (added int, err error) {
-	users, err := p.classify(ctx, g, memberIDs)
+	return p.addMembers(ctx, g, memberIDs, nil)
+}
+
+// addMembers is AddMembers of ids that stand at other places of what was sent, if places says where.
+func (p *Provisioner) addMembers(ctx context.Context, g ProvisionedGroup, memberIDs []string, places []int) (added int, err error) {
+	users, err := p.classify(ctx, g, memberIDs, places)
 	if err != nil {
 		return 0, err
 	}
@@ -35,7 +39,7 @@ func (p *Provisioner) AddMembers(ctx context.Context, g ProvisionedGroup, member
 }
 
 // classify returns the users among the ids. The others are groups.
-func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberIDs []string) (users map[string]ProvisionedUser, err error) {
+func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberIDs []string, places []int) (users map[string]ProvisionedUser, err error) {
 	list, err := p.UsersWith(ctx, "id", memberIDs)
 	if err != nil {
 		return nil, err
@@ -67,6 +71,9 @@ func (p *Provisioner) classify(ctx context.Context, g ProvisionedGroup, memberID
 	}
 	for i, id := range memberIDs {
 		_, isUser := users[id]
+		if places != nil {
+			i = places[i]
+		}
 		switch {
 		case isUser:
 		case !groups[id]:
@@ -140,11 +147,20 @@ func (p *Provisioner) SetMembers(ctx context.Context, g ProvisionedGroup, member
 		if err != nil {
 			return 0, err
 		}
-		if !want[m.MemberID] {
+		if want[m.MemberID] {
+			want[m.MemberID] = false
+		} else {
 			gone = append(gone, m)
 		}
 	}
-	added, err := p.AddMembers(ctx, g, memberIDs)
+	var fresh []string // the others are looked at no more: providers send all of a group to add one
+	var places []int
+	for i, id := range memberIDs {
+		if want[id] {
+			fresh, places = append(fresh, id), append(places, i)
+		}
+	}
+	added, err := p.addMembers(ctx, g, fresh, places)
 	if err != nil {
 		return 0, err
 	}
@@ -290,98 +306,4 @@ func (p *Provisioner) memberships(ctx context.Context, users []ProvisionedUser) 
 		held[a.Subject] = a
 	}
 	return held, nil
-}
-
-// regrant gives a user exactly the roles that their groups are mapped to now, beside what others gave them.
-func (p *Provisioner) regrant(ctx context.Context, u ProvisionedUser) error {
-	return p.regrantAll(ctx, []ProvisionedUser{u})
-}
-
-// regrantAll is regrant of as many as are asked for at once.
-func (p *Provisioner) regrantAll(ctx context.Context, users []ProvisionedUser) error {
-	held, err := p.memberships(ctx, users)
-	if err != nil {
-		return err
-	}
-	return p.regrantIn(ctx, users, held)
-}
-
-// regrantIn is regrant of users whose memberships are known.
-func (p *Provisioner) regrantIn(ctx context.Context, users []ProvisionedUser, held map[string]rbac.Assignment) error {
-	mapping := p.Settings.SyncGroups && len(p.Settings.RoleMapping) > 0
-	var in map[string][]ProvisionedGroup
-	if mapping {
-		var err error
-		if in, err = p.directGroups(ctx, users); err != nil {
-			return err
-		}
-	}
-	for _, u := range users {
-		a, is := held[u.UserID]
-		if !is || !mapping && len(a.Given) == 0 {
-			continue
-		}
-		given, err := p.mapped(ctx, in[u.ID])
-		if err != nil {
-			return err
-		}
-		if slices.Equal(given, a.Given) {
-			continue
-		}
-		a.Given = given
-		if err := rbac.Assignments.Update(ctx, p.tx, &a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// directGroups are the groups that users are in themselves, in the order of their ids.
-func (p *Provisioner) directGroups(ctx context.Context, users []ProvisionedUser) (map[string][]ProvisionedGroup, error) {
-	members, all := make([]string, len(users)), map[string][]string{}
-	for i, u := range users {
-		members[i] = u.ID
-	}
-	for m, err := range provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.In("member_id", members)}}) {
-		if err != nil {
-			return nil, err
-		}
-		all[m.GroupID] = append(all[m.GroupID], m.MemberID)
-	}
-	groups, err := p.GroupsWith(ctx, "id", slices.Sorted(maps.Keys(all)))
-	if err != nil {
-		return nil, err
-	}
-	in := map[string][]ProvisionedGroup{}
-	for _, g := range groups {
-		for _, id := range all[g.ID] {
-			in[id] = append(in[id], g)
-		}
-	}
-	return in, nil
-}
-
-// mapped are the ids of the roles that groups are mapped to, within what the provider may give, sorted.
-func (p *Provisioner) mapped(ctx context.Context, in []ProvisionedGroup) (given []string, err error) {
-	for _, g := range in {
-		for i := range p.Settings.RoleMapping {
-			r := &p.Settings.RoleMapping[i]
-			is, err := p.isOf(ctx, r, g)
-			if err != nil {
-				return nil, err
-			}
-			if !is {
-				continue
-			}
-			owner, err := p.role(ctx, rbac.OwnerRole)
-			if err != nil {
-				return nil, err
-			}
-			if p.Settings.allows(r.RoleID, owner) {
-				given = append(given, r.RoleID)
-			}
-		}
-	}
-	slices.Sort(given)
-	return slices.Compact(given), nil
 }

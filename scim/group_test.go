@@ -57,6 +57,11 @@ func TestGroupIsATeam(t *testing.T) { // rules 48 to 51, 53, 126, F190
 		require.NotContains(t, put.json, "externalId")
 		require.Equal(t, []string{bob}, p.members(a.id()))
 		require.Equal(t, []string{"bob@acme.example"}, p.inTeam(team))
+		wrong := p.refused(400, "invalidValue", "PUT", "/Groups/"+a.id(), `{`+groupSchema+`,"displayName":"Science","members":[{"value":"`+bob+`"},{"value":"`+anna+`"},{"value":"nobody"}]}`)
+		require.Contains(t, wrong.json["detail"], "members[2].value")
+		require.Equal(t, []string{bob}, p.members(a.id()))
+		p.must(200, "PUT", "/Groups/"+a.id(), `{`+groupSchema+`,"displayName":"Science","members":[{"value":"`+bob+`"},{"value":"`+anna+`"},{"value":"`+anna+`","type":"User"}]}`)
+		require.Equal(t, []string{bob, anna}, p.members(a.id()))
 		p.must(200, "PUT", "/Groups/"+a.id(), `{`+groupSchema+`,"displayName":"Science"}`)
 		require.Empty(t, p.members(a.id()))
 
