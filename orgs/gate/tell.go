@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -40,7 +41,7 @@ func (g *Gate) tellRefusal(n *known, ask rbac.Request, dec rbac.Decision, c Call
 }
 
 // exhausted is the refusal of a call that was decided on by limits or budgets, with where its rate limits stand.
-func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err error) error {
+func (g *Gate) exhausted(n *known, ln *lane, limits *billing.Limits, id string, c Call, err error) error {
 	if id == "" {
 		id = g.m.Store().NewID("dec")
 	}
@@ -49,7 +50,7 @@ func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err er
 	if !errors.As(err, &d) {
 		return err
 	}
-	if rate, some := m.limits.Nearest(); some {
+	if rate, some := limits.Nearest(); some {
 		d.Rate = &rate
 	}
 	g.tellRefusal(n, n.request(ln, &c, nil), rbac.Decision{ID: id, Allowed: true}, c, d)
