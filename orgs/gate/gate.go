@@ -178,14 +178,14 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 	if l := a.rates.Limits(); l != limits {
 		ln.limits.CompareAndSwap(limits, l)
 	}
-	a.Model, a.Caller, a.Providers, a.Pool = ln.model, &n.caller, n.providers, n.pool
+	a.Model, a.Caller, a.Providers, a.Pool = ln.model, n.caller, n.providers, n.pool
 	a.MaxOutputTokens = a.estimate.Usage.OutputTokens / max(c.Answers, 1)
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
 		a.id = id
 		a.named.Store(named)
 	}
-	if g.m.Audit().WantsAllowed(n.caller.Key.OrgID) {
+	if g.m.Audit().WantsAllowed(n.org.Value()) {
 		g.tell(n, n.request(ln, c, nil), a.DecisionID(), *c)
 	}
 	n.note(ctx, g.m, c)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
@@ -32,7 +33,7 @@ func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
 	k := g.key(secret)
 	n, err := k.known(ctx, g.m.Store().Now())
 	if err != nil {
-		return nil, g.unasked(n.caller, err)
+		return nil, g.unasked(*n.caller, err)
 	}
 	return k, nil
 }
@@ -45,8 +46,9 @@ type known struct {
 	stopped error      // by which its organization, team or project is
 	first   atomic.Pointer[lane]
 
-	strict   bool        // addresses are tested
-	used     atomic.Bool // which was noted
+	org      unique.Handle[string] // id: all keys of an organization have the same text
+	strict   bool                  // addresses are tested
+	used     atomic.Bool           // which was noted
 	priority int
 	required []string // tags
 	pool     string   // the team whose dedicated capacity its calls take
@@ -55,8 +57,11 @@ type known struct {
 	more      atomic.Pointer[map[*way]*lane] // beside the first; nil: none
 	self      string                         // the key as a resource
 	principal *rbac.Principal
-	caller    orgs.Caller
+	caller    *orgs.Caller
 }
+
+// nobody is what is known of a key that could not be read.
+var nobody = &known{caller: new(orgs.Caller)}
 
 // readEvery is how often a key is read again though nothing was heard of it. It is also how exactly it is known when it was
 // used last.
@@ -77,19 +82,19 @@ func (n *known) stands(at time.Time) bool {
 func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 	s := k.gate.m.Store()
 	if s.InUnit(ctx) {
-		return &known{}, billing.ErrInUnit
+		return nobody, billing.ErrInUnit
 	}
 	select {
 	case k.reading <- struct{}{}:
 	case <-ctx.Done():
-		return &known{}, ctx.Err()
+		return nobody, ctx.Err()
 	}
 	defer func() { <-k.reading }()
 	if n := k.now.Load(); n != nil && n.stands(at) { // somebody was faster
 		return n, nil
 	}
 	for {
-		n := &known{principal: k.principal, until: at.Add(readEvery)}
+		n := &known{caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
 		if n.principal != nil {
 			var err error
 			if n.basis, err = n.principal.Basis(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
@@ -100,7 +105,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 			}
 		}
 		err := s.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) { // after the basis: what is read is no older
-			n.caller, err = orgs.KeyCaller(ctx, tx, k.hash)
+			*n.caller, err = orgs.KeyCaller(ctx, tx, k.hash)
 			return err
 		})
 		if err == nil && n.principal == nil {
@@ -124,7 +129,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 }
 
 func (n *known) complete() {
-	c := &n.caller
+	c := n.caller
 	if !c.Until.IsZero() && c.Until.Before(n.until) {
 		n.until = c.Until
 	}
@@ -142,6 +147,7 @@ func (n *known) complete() {
 			n.providers = t.Settings.Models.PreferredProviders
 		}
 	}
+	n.org = unique.Make(c.Key.OrgID)
 	n.strict = c.Scope.AllowedIPsData || len(c.Key.Restrictions.AllowedIPs) > 0
 }
 
@@ -153,7 +159,7 @@ func (n *known) admits(c *Call) error {
 	if !n.strict {
 		return nil
 	}
-	who := &n.caller
+	who := n.caller
 	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
 		return &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"},
 			cause: &rbac.Denied{Code: "ip_denied", Action: "api_keys.use", Resource: n.self, TeamID: who.Key.Context()}}
@@ -173,7 +179,7 @@ func (n *known) path(model string) billing.Path {
 // note notes that the key was used. What fails must not fail the call.
 func (n *known) note(ctx context.Context, m *orgs.Manager, c *Call) {
 	if !n.used.Load() && n.used.CompareAndSwap(false, true) {
-		who := n.caller
+		who := *n.caller
 		who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
 		_ = m.Used(ctx, who)
 	}

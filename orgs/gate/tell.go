@@ -12,7 +12,7 @@ import (
 
 // by is the caller of a call.
 func (n *known) by(c *Call) orgs.Caller {
-	who := n.caller
+	who := *n.caller
 	who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
 	return who
 }
