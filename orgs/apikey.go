@@ -44,6 +44,7 @@ type APIKey struct {
 	Last4        string            `json:"last4"`
 	Hash         string            `json:"-"`
 	Disabled     bool              `json:"disabled"`
+	Dialect      string            `json:"dialect,omitempty"`    // of the API by which it was made; "" is the native one
 	BlockedBy    string            `json:"blocked_by,omitempty"` // scim: with the membership of its person, and given back with it
 	RevokedAt    *time.Time        `json:"revoked_at"`
 	ExpiresAt    *time.Time        `json:"expires_at"`
@@ -104,6 +105,7 @@ type NewAPIKey struct {
 	Metadata     json.RawMessage
 	ExpiresAt    *time.Time
 	Prefix       string // begins the secret; "" is that of the manager
+	Dialect      string // of the API that makes it, in which its refusals are written; "" is the native one
 }
 
 // CreateAPIKey makes a key and returns its secret, which is kept nowhere. It needs api_keys.create
@@ -118,7 +120,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		return k, "", err
 	}
 	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Permissions: in.Permissions,
-		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix)}
+		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix), Dialect: in.Dialect}
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
 	op := rbac.Op{Action: "api_keys.create", OrgID: at.OrgID, TeamID: at.TeamID}
@@ -205,6 +207,9 @@ func (k *APIKey) validate() error {
 	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && (*n < 0 || *n > billing.MaxRate) {
 		return store.Invalid("additional_restrictions.max_requests_per_minute", "range", "must be from 0 to %d", int64(billing.MaxRate))
 	}
+	if k.Dialect != "" && !dialectForm.MatchString(k.Dialect) {
+		return store.Invalid("dialect", "pattern", "must be 1 to 32 small letters and digits")
+	}
 	if len(k.DefaultTags) > MaxCallTags {
 		return store.Invalid("default_tags", "range", "must have at most %d entries", MaxCallTags)
 	}
@@ -216,7 +221,10 @@ func (k *APIKey) validate() error {
 	return checkObject("metadata", &k.Metadata)
 }
 
-var keyPrefixForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,20}$`)
+var (
+	keyPrefixForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,20}$`)
+	dialectForm   = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
+)
 
 func inFuture(field string, at *time.Time, now time.Time) error {
 	if at != nil && !at.After(now) {

@@ -91,6 +91,7 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 func (g *Gate) refuse(ctx context.Context, n *known, ask rbac.Request, dec rbac.Decision, c Call) error {
 	d := &Denied{Code: dec.Code, DecisionID: dec.ID, Remedy: dec.Remedy, Missing: dec.Missing,
 		Message: dec.Sentence(), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: dec}}
+	d.of(n.by(&c))
 	if dec.Code != "approval_required" || ask.Person == "" {
 		return d
 	}

@@ -69,7 +69,7 @@ func keyName(alias string) string {
 
 // newKey is POST /key/generate.
 func (c *call) newKey() (any, error) {
-	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix}
+	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix, Dialect: Dialect}
 	org, team, user, typ := c.in.text("organization_id").v, c.in.text("team_id").v, c.in.text("user_id").v, c.in.text("key_type").v
 	metadata, blocked := c.in.object("metadata"), c.in.boolean("blocked").v
 	if err := c.in.err(); err != nil {

@@ -286,6 +286,7 @@ CREATE TABLE api_keys (
 	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
+	dialect TEXT NOT NULL,
 	blocked_by TEXT NOT NULL,
 	revoked_at TIMESTAMPTZ,
 	expires_at TIMESTAMPTZ,
