@@ -35,6 +35,12 @@ func (g *Gate) permits(ctx context.Context, n *known, ln *lane, c *Call) (bool, 
 			return false, err
 		}
 	}
+	for _, object := range c.Objects {
+		q.Resource = object
+		if may, err = n.principal.Allows(ctx, use, &q); !may.Allowed || err != nil {
+			return false, err
+		}
+	}
 	return true, nil
 }
 
@@ -73,6 +79,11 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 		feature := model
 		feature.Resource, feature.Asked = "feature:"+f, ""
 		questions = append(questions, feature)
+	}
+	for _, o := range c.Objects {
+		object := model
+		object.Resource, object.Asked = o, ""
+		questions = append(questions, object)
 	}
 	var of rbac.Decision
 	for i, q := range questions {

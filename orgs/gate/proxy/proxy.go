@@ -24,6 +24,8 @@
 // Tools or functions are the feature function_calling, parts that are images are vision, and tools, plugins or options of
 // web search are web_search.
 //
+// Which tools, vector stores, MCP servers and skills a call names is told to the gate as its objects.
+//
 // # What the upstream is told
 //
 // The model by its id, how long an answer is paid for, and, of a stream, to say at its end what it has used; a chunk that the

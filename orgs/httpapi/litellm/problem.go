@@ -21,9 +21,9 @@ type problem struct {
 	message string
 	typ     string // of shape B; "" for the others
 	param   string // "" is null
-	bare    bool // a text, where other rules have an object
-	crash   bool // shape D, which says nothing
-	more    any  // provider_specific_fields of shape B
+	bare    bool   // a text, where other rules have an object
+	crash   bool   // shape D, which says nothing
+	more    any    // provider_specific_fields of shape B
 	faults  []fault
 	cause   error // of the service: a refusal among it leaves its event all the same
 }

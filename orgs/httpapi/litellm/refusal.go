@@ -74,6 +74,9 @@ func (h *handler) denied(r *http.Request, is httpapi.Problem, d *gate.Denied) (*
 		return blockedTeam(d.Caller), nil
 	case "unsupported_model":
 		return refused(http.StatusBadRequest, "bad_request_error", "model", "Invalid model name passed. Call `/v1/models` to view available models for your key.")
+	case "object_not_allowed":
+		typ, message := h.objectDenied(d)
+		return refused(http.StatusForbidden, typ, none, message)
 	case "model_not_allowed", "policy_denied", "permission_denied", "feature_disabled", "approval_required", "approval_denied", "cost_limit_exceeded":
 		status := h.opt.ModelDeniedStatus
 		if status == 0 {
@@ -130,6 +133,23 @@ func deniedBy(d *gate.Denied) (noun, typ string) {
 		}
 	}
 	return "key", "key"
+}
+
+// objectDenied is the refusal of what a call uses beside a model.
+func (h *handler) objectDenied(d *gate.Denied) (typ, message string) {
+	noun, of := deniedBy(d)
+	var denied *rbac.Denied
+	kind := ""
+	if errors.As(d, &denied) {
+		kind, _, _ = strings.Cut(denied.Resource, ":")
+	}
+	switch kind {
+	case orgs.ObjectVectorStore:
+		return of + "_vector_store_access_denied", noun + " not allowed to access vector store. " + d.Message
+	case orgs.ObjectTool, orgs.ObjectMCPTool:
+		return "tool_access_denied", noun + " not allowed to access tool. " + d.Message
+	}
+	return "auth_error", noun + " not allowed to access " + strings.ReplaceAll(kind, "_", " ") + ". " + d.Message
 }
 
 // overspent is the refusal of a budget.

@@ -26,7 +26,7 @@ func Refusals(o *Options) func(http.ResponseWriter, *http.Request, httpapi.Probl
 			httpapi.WriteJSON(w, http.StatusNotFound, detailView{"Model not found."})
 		case "missing_tags":
 			httpapi.WriteJSON(w, http.StatusBadRequest, detailView{p.Detail})
-		case "model_not_allowed", "feature_disabled", "approval_required", "approval_denied", "cost_limit_exceeded", "policy_denied":
+		case "model_not_allowed", "object_not_allowed", "feature_disabled", "approval_required", "approval_denied", "cost_limit_exceeded", "policy_denied":
 			httpapi.WriteJSON(w, http.StatusForbidden, detailView{"Insufficient permissions to access the model."})
 		default:
 			a.render(w, r, p)

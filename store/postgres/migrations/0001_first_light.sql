@@ -566,6 +566,7 @@ CREATE TABLE restrictions (
 	blocked JSONB,
 	require_approval JSONB,
 	features_off JSONB,
+	objects JSONB,
 	PRIMARY KEY (id)
 );
 CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);

@@ -567,6 +567,7 @@ CREATE TABLE restrictions (
 	blocked TEXT,
 	require_approval TEXT,
 	features_off TEXT,
+	objects TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);
