@@ -109,7 +109,8 @@ type NewAPIKey struct {
 }
 
 // CreateAPIKey makes a key and returns its secret, which is kept nowhere. It needs api_keys.create
-// in the team, or in the project of a key without one.
+// in the team, or in the project of a key without one; for a key of one's own api_keys.create:own will do, which does not act
+// as its team.
 func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, secret string, err error) {
 	at, err := m.keyPlace(ctx, in)
 	if err != nil {
@@ -124,6 +125,9 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
 	op := rbac.Op{Action: "api_keys.create", OrgID: at.OrgID, TeamID: at.TeamID}
+	if by := actor(ctx).Person(); in.User == nil || *in.User == by {
+		op.Owner = by
+	}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		k.Meta = store.Meta{}
 		if k.CreatedBy, err = makerOf(ctx, tx, at.OrgID); err != nil {
@@ -140,6 +144,11 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		}
 		if err := m.Ceiling(ctx, tx, at.handout("permissions", k.Permissions...)); err != nil {
 			return audit.Change{}, err
+		}
+		if k.InheritTeam {
+			if err := m.Ceiling(ctx, tx, at.handout("inherit_team_permissions", "api_keys.create")); err != nil {
+				return audit.Change{}, err
+			}
 		}
 		if k.UserID, err = m.boundPerson(ctx, tx, at, in.User); err != nil {
 			return audit.Change{}, err
