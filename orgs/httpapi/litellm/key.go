@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
@@ -250,7 +251,11 @@ func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
 
 // keyLimits shows what a key may spend, to who may see that.
 func (c *call) keyLimits(k orgs.APIKey, row *keyRow) error {
-	if !c.admin() && !c.ruling(k.OrgID) {
+	spent, err := c.sums(c.ctx(), k.OrgID, "key", time.Time{})
+	if err != nil {
+		return err
+	}
+	if row.Spend = usd(spent[k.ID]); !c.admin() && !c.ruling(k.OrgID) {
 		return nil
 	}
 	states, err := c.svc.Overview(c.ctx(), k.OrgID)

@@ -59,6 +59,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/shopspring/decimal"
 )
 
 // Services are what the dialect needs; *orgs.Manager has them.
@@ -215,7 +216,8 @@ type call struct {
 	reply http.Header
 	by    audit.Actor
 	in    *fields
-	rules map[string]bool // by organizations: whether the caller is an administrator there
+	rules map[string]bool                       // by organizations: whether the caller is an administrator there
+	spent map[string]map[string]decimal.Decimal // what was summed up, by what it is of
 }
 
 func (c *call) ctx() context.Context { return c.http.Context() }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -310,7 +311,11 @@ func (c *call) deleteMember() (any, error) {
 		if err != nil {
 			return err
 		}
-		is := c.memberRow(o, ms, budgets, false)
+		spent, err := c.sums(ctx, o.ID, "user", time.Time{})
+		if err != nil {
+			return err
+		}
+		is := c.memberRow(o, ms, memberMoney{budgets, spent}, false)
 		row = deletedRow{UserID: is.UserID, OrganizationID: is.OrganizationID, Role: *is.Role, Spend: is.Spend, BudgetID: is.BudgetID, CreatedAt: is.CreatedAt, UpdatedAt: is.UpdatedAt}
 		if err := c.dropMemberBudget(ctx, o.ID, ms.User.ID); err != nil {
 			return err
