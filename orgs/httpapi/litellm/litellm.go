@@ -55,11 +55,12 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
-	"github.com/shopspring/decimal"
 )
 
 // Services are what the dialect needs; *orgs.Manager has them.

@@ -87,6 +87,19 @@ func (c *call) wantedMembers() (list []wanted, err error) {
 	return list, c.in.err()
 }
 
+// added is what a call says of the members that it adds: where, what each of them may spend there, and who they are.
+func (c *call) added(place, limit string, members func() ([]wanted, error)) (id string, budget value[decimal.Decimal], list []wanted, err error) {
+	id, budget = c.in.needed(place), c.in.amount(limit)
+	switch list, err = members(); {
+	case err != nil:
+	case budget.v.IsNegative():
+		err = rule(limit, budget.v.String())
+	case len(list) > maxIDs:
+		err = detail(http.StatusBadRequest, "at most 1000 members")
+	}
+	return id, budget, list, err
+}
+
 // addedRow is the answer to member_add.
 type addedRow struct {
 	OrganizationID string      `json:"organization_id"`
@@ -96,16 +109,9 @@ type addedRow struct {
 
 // addMembers is POST /organization/member_add: all of them, or none.
 func (c *call) addMembers() (any, error) {
-	id, budget := c.in.needed("organization_id"), c.in.amount("max_budget_in_organization")
-	list, err := c.wantedMembers()
+	id, budget, list, err := c.added("organization_id", "max_budget_in_organization", c.wantedMembers)
 	if err != nil {
 		return nil, err
-	}
-	if budget.v.IsNegative() {
-		return nil, rule("max_budget_in_organization", budget.v.String())
-	}
-	if len(list) > maxIDs {
-		return nil, detail(http.StatusBadRequest, "at most 1000 members")
 	}
 	var o orgs.Organization
 	var joined []orgs.Membership

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
-	"github.com/shopspring/decimal"
 )
 
 // ruling says whether the caller is an administrator of the organization.

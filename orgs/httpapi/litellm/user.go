@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -132,10 +135,10 @@ func (c *call) newUser() (any, error) {
 
 // userInfoRow is a user with what is theirs.
 type userInfoRow struct {
-	ID    string  `json:"user_id"`
-	Info  userRow `json:"user_info"`
-	Keys  []any   `json:"keys"`
-	Teams []any   `json:"teams"`
+	ID    string    `json:"user_id"`
+	Info  userRow   `json:"user_info"`
+	Keys  []keyRow  `json:"keys"`
+	Teams []teamRow `json:"teams"`
 }
 
 // infoUser is GET /user/info: the operator any, everybody themselves.
@@ -156,7 +159,63 @@ func (c *call) infoUser() (any, error) {
 	case err != nil:
 		return nil, as(err, store.ErrNotFound, detail(http.StatusNotFound, "User not found, passed user_id: "+plain(id)))
 	}
-	return userInfoRow{u.PublicID(), c.userRow(u), []any{}, []any{}}, nil
+	return c.userInfo(u)
+}
+
+// userInfo is a user with their organizations, teams and keys.
+func (c *call) userInfo(u orgs.User) (row userInfoRow, err error) {
+	row = userInfoRow{u.PublicID(), c.userRow(u), []keyRow{}, []teamRow{}}
+	row.Info.Memberships = []memberRow{}
+	places, err := c.svc.Places(c.ctx(), u.ID)
+	if err != nil {
+		return row, err
+	}
+	var keys []orgs.APIKey
+	for _, at := range places {
+		o, err := c.svc.Organization(c.ctx(), at.OrgID)
+		var denied *rbac.Denied
+		if errors.As(err, &denied) || errors.Is(err, store.ErrNotFound) { // whose rules for those who sign in shut them out
+			continue
+		} else if err != nil {
+			return row, err
+		}
+		switch {
+		case at.TeamID == "":
+			err = c.userIn(&row, &keys, o, u)
+		case !at.IsProject():
+			var t orgs.Team
+			if t, err = c.svc.Team(c.ctx(), at.TeamID); err != nil {
+				break
+			}
+			var of teamRow
+			of, err = c.teamRow(o, t)
+			row.Teams, row.Info.Teams = append(row.Teams, of), append(row.Info.Teams, of.ID)
+		}
+		if errors.As(err, &denied) || errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return row, err
+		}
+	}
+	row.Keys, err = c.keyRows(keys...)
+	return row, err
+}
+
+// userIn adds what is a user's in one organization.
+func (c *call) userIn(row *userInfoRow, keys *[]orgs.APIKey, o orgs.Organization, u orgs.User) error {
+	ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: o.ID}, u.ID)
+	if err != nil {
+		return err
+	}
+	money, err := c.memberBudgets(o.ID)
+	if err != nil {
+		return err
+	}
+	row.Info.Memberships = append(row.Info.Memberships, c.memberRow(o, ms, money, false))
+	row.Info.Spend = usd(decimal.Decimal(row.Info.Spend).Add(money.spent[u.ID]))
+	list, err := c.keysIn(orgs.Place{OrgID: o.ID}, u.ID)
+	*keys = append(*keys, list...)
+	return err
 }
 
 // deleteUsers is POST /user/delete: all of them, or none.
