@@ -70,6 +70,8 @@ type Users interface {
 	User(ctx context.Context, ref string) (User, error)
 	Users(ctx context.Context, limit int, after string) (store.Page[User], error)
 	Places(ctx context.Context, ref string) ([]Place, error)
+	EnsurePlatformRole(ctx context.Context, name string, permissions ...string) (PlatformRole, error)
+	PlatformRoleOf(ctx context.Context, ref string) (PlatformRole, error)
 	CreateToken(ctx context.Context, user string, in NewToken) (Token, string, error)
 	Tokens(ctx context.Context, user string, limit int, after string) (store.Page[Token], error)
 	RevokeToken(ctx context.Context, user, id string) (Token, error)

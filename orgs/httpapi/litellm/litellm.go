@@ -211,6 +211,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // call is one request, once it is known who makes it.
 type call struct {
+	global  string            // the role of the caller over all organizations, where that is none of the operator
+	person  string            // who calls, also for the platform
+	globals map[string]string // roles of users over all organizations, by those of the platform
 	*handler
 	route route
 	http  *http.Request
@@ -243,10 +246,14 @@ func (c *call) answer(w http.ResponseWriter) (any, error) {
 		return nil, err
 	}
 	c.by = by.From(c.ctx())
+	c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
+	if err := c.elevate(); err != nil {
+		return nil, err
+	}
 	if text := c.http.Header.Get("Litellm-Changed-By"); text != "" && c.admin() && c.by.OnBehalfOf == "" {
 		c.by.OnBehalfOf = plain(text)
+		c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
 	}
-	c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
 	if c.route.query {
 		c.in = queryFields(c.http.URL.Query())
 	} else {

@@ -142,7 +142,11 @@ func (c *call) addMembers() (any, error) {
 	}
 	row := addedRow{OrganizationID: o.PublicID(), Users: []userRow{}, Memberships: []memberRow{}}
 	for _, ms := range joined {
-		row.Users = append(row.Users, c.userRow(ms.User))
+		u, err := c.userRow(c.ctx(), ms.User)
+		if err != nil {
+			return nil, err
+		}
+		row.Users = append(row.Users, u)
 		row.Memberships = append(row.Memberships, c.memberRow(o, ms, budgets, false))
 	}
 	return row, nil
@@ -235,6 +239,11 @@ func (c *call) updateMember() (any, error) {
 		}
 		if ms, err = c.svc.Member(ctx, at, ref); err != nil {
 			return as(err, store.ErrNotFound, missing)
+		}
+		if over, err := c.roleOver(ctx, ms.User); err != nil {
+			return err
+		} else if over != roleUser && !c.admin() {
+			return errGlobalAdmin
 		}
 		if role.some() && roleOf(ms.Role) != role.v {
 			slug, err := c.role(ctx, o.ID, role.v)

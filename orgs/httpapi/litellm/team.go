@@ -374,7 +374,11 @@ func (c *call) addTeamMembers() (any, error) {
 			if err != nil {
 				return err
 			}
-			row.Users = append(row.Users, c.userRow(ms.User))
+			u, err := c.userRow(ctx, ms.User)
+			if err != nil {
+				return err
+			}
+			row.Users = append(row.Users, u)
 			row.Memberships = append(row.Memberships, teamMem{ms.User.PublicID(), t.PublicID()})
 			if budget.some() {
 				b := memberBudget(o.ID, ms.User.ID, budget.v)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -44,10 +45,11 @@ type userRow struct {
 	AccessGroupsIDs []string       `json:"access_group_ids"`
 }
 
-func (c *call) userRow(u orgs.User) userRow {
-	return userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: roleUser, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
+func (c *call) userRow(ctx context.Context, u orgs.User) (userRow, error) {
+	role, err := c.roleOver(ctx, u)
+	return userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: role, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
 		CacheControls: []string{}, Policies: []string{}, ModelSpend: map[string]usd{}, ModelMaxBudget: map[string]any{}, AccessGroupsIDs: []string{},
-		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}
+		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}, err
 }
 
 var userFields = []string{"user_id", "user_email", "user_alias", "user_role", "teams", "organizations", "auto_create_key", "key_alias", "duration", "max_budget", "budget_duration", "models",
@@ -68,11 +70,13 @@ func (c *call) newUser() (any, error) {
 		return nil, err
 	}
 	switch {
-	case strings.HasPrefix(role.v, "proxy_admin"):
-		return nil, detail(http.StatusBadRequest, "user_role "+plain(role.v)+" is not supported: the proxy admin is whoever holds the master key")
-	case role.some() && role.v != roleUser && role.v != roleViewer:
-		c.in.fault("literal_error", "Input should be 'internal_user' or 'internal_user_viewer'", "user_role")
+	case role.some() && !slices.Contains([]string{proxyAdmin, proxyViewer, roleUser, roleViewer}, role.v):
+		c.in.fault("literal_error", "Input should be 'proxy_admin', 'proxy_admin_viewer', 'internal_user' or 'internal_user_viewer'", "user_role")
 		return nil, c.in.err()
+	}
+	member := roleUser // of the organizations
+	if role.v == roleViewer {
+		member = roleViewer
 	}
 	if err := c.unsupported("max_budget", "budget_duration", "models", "tpm_limit", "rpm_limit", "max_parallel_requests", "model_max_budget", "metadata", "aliases", "sso_user_id", "object_permission"); err != nil {
 		return nil, err
@@ -90,13 +94,21 @@ func (c *call) newUser() (any, error) {
 			err = coded(err, "alias_taken", detail(http.StatusConflict, "User with id "+plain(id)+" already exists"))
 			return coded(err, "conflict", detail(http.StatusConflict, "User with email "+plain(email)+" already exists"))
 		}
-		row = newUserRow{userRow: c.userRow(u)}
+		if strings.HasPrefix(role.v, proxyAdmin) {
+			if u, err = c.setGlobalRole(ctx, u, role.v); err != nil {
+				return err
+			}
+		}
+		row = newUserRow{}
+		if row.userRow, err = c.userRow(ctx, u); err != nil {
+			return err
+		}
 		for _, ref := range organizations {
 			o, err := c.organization(ctx, ref)
 			if err != nil {
 				return as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, ref))
 			}
-			if _, err := c.enlist(ctx, o, wanted{id: u.ID, role: roleUser}); err != nil {
+			if _, err := c.enlist(ctx, o, wanted{id: u.ID, role: member}); err != nil {
 				return err
 			}
 		}
@@ -110,8 +122,12 @@ func (c *call) newUser() (any, error) {
 			}
 			row.Teams = append(row.Teams, t.PublicID())
 		}
-		if len(organizations) == 0 || withKey.some() && !withKey.v {
+		if withKey.some() && !withKey.v || len(organizations) == 0 && !strings.HasPrefix(role.v, proxyAdmin) {
 			return nil
+		}
+		if len(organizations) == 0 { // a credential of management alone
+			_, row.Key, err = c.svc.CreateToken(ctx, u.ID, orgs.NewToken{Name: keyName(c.in.text("key_alias").v)})
+			return err
 		}
 		expires, err := parseExpiry(c.in.text("duration").v, c.now())
 		if err != nil {
@@ -148,7 +164,7 @@ func (c *call) infoUser() (any, error) {
 		return nil, err
 	}
 	if id == "" {
-		if id = "me"; c.by.Person() == "" {
+		if id = c.person; id == "" {
 			return nil, detail(http.StatusBadRequest, "user_id is required")
 		}
 	}
@@ -164,7 +180,10 @@ func (c *call) infoUser() (any, error) {
 
 // userInfo is a user with their organizations, teams and keys.
 func (c *call) userInfo(u orgs.User) (row userInfoRow, err error) {
-	row = userInfoRow{u.PublicID(), c.userRow(u), []keyRow{}, []teamRow{}}
+	row = userInfoRow{ID: u.PublicID(), Keys: []keyRow{}, Teams: []teamRow{}}
+	if row.Info, err = c.userRow(c.ctx(), u); err != nil {
+		return row, err
+	}
 	row.Info.Memberships = []memberRow{}
 	places, err := c.svc.Places(c.ctx(), u.ID)
 	if err != nil {

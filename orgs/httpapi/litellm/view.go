@@ -237,7 +237,7 @@ func (c *call) memberRow(o orgs.Organization, ms orgs.Membership, money memberMo
 	row := memberRow{UserID: ms.User.PublicID(), OrganizationID: o.PublicID(), Role: &role, Spend: usd(money.spent[ms.User.ID]), CreatedAt: stamp(ms.JoinedAt), UpdatedAt: stamp(ms.UpdatedAt),
 		Email: optional(ms.User.Email)}
 	if person {
-		row.User = personOf(ms.User)
+		row.User = c.personOf(ms.User)
 	}
 	if s, some := money.budgets[ms.User.ID]; some {
 		row.BudgetID, row.Spend = &s.Budget.ID, usd(s.Spent)
@@ -246,9 +246,12 @@ func (c *call) memberRow(o orgs.Organization, ms orgs.Membership, money memberMo
 	return row
 }
 
-// personOf is what is said of a person. Nobody but the operator has a role over all.
-func personOf(u orgs.User) *personRow {
-	role := roleUser
+// personOf is what is said of a person.
+func (c *call) personOf(u orgs.User) *personRow {
+	role, err := c.roleOver(c.ctx(), u)
+	if err != nil { // it was deleted at this moment
+		role = roleUser
+	}
 	return &personRow{u.PublicID(), optional(u.Email), optional(u.Name), &role}
 }
 
