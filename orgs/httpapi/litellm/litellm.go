@@ -54,6 +54,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -98,6 +99,9 @@ type Options struct {
 	// MembersSeeRoster shows all members and teams to every member in lists, as far as their roles let them read those.
 	// MembersReadInfo lets every member call info.
 	MembersSeeRoster, MembersReadInfo bool
+	// Timezone is the IANA name of the zone on whose calendar budgets are reset, which organizations have that are made here; ""
+	// is UTC. An organization that has another one keeps it.
+	Timezone string
 	// BudgetExceededStatus is the status of calls that a budget refuses: 400 (0), 429 or 422. ModelDeniedStatus is that of models
 	// that are refused: 403 (0) or 401.
 	BudgetExceededStatus, ModelDeniedStatus int
@@ -112,9 +116,10 @@ func Paths() []string {
 
 // handler serves the dialect. It is safe for concurrent use.
 type handler struct {
-	svc Services
-	opt Options
-	mux *http.ServeMux
+	svc  Services
+	opt  Options
+	mux  *http.ServeMux
+	zone *time.Location
 }
 
 // New returns the handler.
@@ -128,6 +133,10 @@ func New(svc Services, o *Options) (http.Handler, error) {
 	}
 	if h.opt.Prefix != "" && (!strings.HasPrefix(h.opt.Prefix, "/") || strings.HasSuffix(h.opt.Prefix, "/")) {
 		return nil, errors.New("litellm: the prefix must begin with a slash and not end with one")
+	}
+	var err error
+	if h.zone, err = time.LoadLocation(h.opt.Timezone); err != nil || h.opt.Timezone == "Local" {
+		return nil, errors.New("litellm: the time zone is none")
 	}
 	if h.opt.Authenticate == nil {
 		h.opt.Authenticate = httpapi.Bearer(svc, h.opt.AdminKey)
