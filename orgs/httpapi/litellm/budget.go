@@ -65,9 +65,9 @@ type budgetRow struct {
 	MaxParallel    *int64                    `json:"max_parallel_requests"`
 	TPM            *int64                    `json:"tpm_limit"`
 	RPM            *int64                    `json:"rpm_limit"`
-	ModelMaxBudget map[string]modelBudgetRow `json:"model_max_budget"`
+	ModelMaxBudget map[string]modelBudgetRow `json:"model_max_budget" null:""`
 	Duration       *string                   `json:"budget_duration"`
-	AllowedModels  []string                  `json:"allowed_models"`
+	AllowedModels  []string                  `json:"allowed_models" null:""`
 	ResetAt        *stamp                    `json:"budget_reset_at"`
 }
 

@@ -39,7 +39,7 @@ type userRow struct {
 	ModelMaxBudget  map[string]any `json:"model_max_budget"`
 	CreatedAt       stamp          `json:"created_at"`
 	UpdatedAt       stamp          `json:"updated_at"`
-	Memberships     []memberRow    `json:"organization_memberships"`
+	Memberships     []memberRow    `json:"organization_memberships" null:""`
 	Permission      any            `json:"object_permission"`
 	PermissionID    *string        `json:"object_permission_id"`
 	AccessGroupsIDs []string       `json:"access_group_ids"`
