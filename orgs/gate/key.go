@@ -38,6 +38,14 @@ func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
 	return k, nil
 }
 
+// Caller is whose key it is, as it was used last.
+func (k *Key) Caller() orgs.Caller {
+	if n := k.now.Load(); n != nil {
+		return *n.caller
+	}
+	return orgs.Caller{}
+}
+
 // known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first: among many
 // keys each line of memory is a wait.
 type known struct {
@@ -50,8 +58,9 @@ type known struct {
 	strict   bool                  // addresses are tested
 	used     atomic.Bool           // which was noted
 	priority int
-	required []string // tags
-	pool     string   // the team whose dedicated capacity its calls take
+	required []string          // tags
+	aliases  map[string]string // of models
+	pool     string            // the team whose dedicated capacity its calls take
 
 	providers []string
 	more      atomic.Pointer[map[*way]*lane] // beside the first; nil: none
@@ -147,6 +156,7 @@ func (n *known) complete() {
 			n.providers = t.Settings.Models.PreferredProviders
 		}
 	}
+	n.aliases = c.Aliases
 	n.org = unique.Make(c.Key.OrgID)
 	n.strict = c.Scope.AllowedIPsData || len(c.Key.Restrictions.AllowedIPs) > 0
 }

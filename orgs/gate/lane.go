@@ -45,6 +45,9 @@ type lane struct {
 
 // lane finds the model.
 func (n *known) lane(g *Gate, name string) (*lane, error) {
+	if is, some := n.aliases[name]; some { // of theirs, which says nothing to any rule
+		name = is
+	}
 	w := g.ways[name]
 	if w == nil {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
