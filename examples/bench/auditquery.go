@@ -271,11 +271,10 @@ func pairsOf(ctx context.Context, c *sql.Conn, query string) (list [][2]string, 
 	return list, rows.Err()
 }
 
-// settle has PostgreSQL do what autovacuum does after a while.
+// settle is that of the log's database.
 func (one *loadedLog) settle(ctx context.Context) error {
 	if one.path != "" {
 		return nil
 	}
-	_, err := one.sql.ExecContext(ctx, "VACUUM ANALYZE")
-	return err
+	return settle(ctx, one.sql)
 }

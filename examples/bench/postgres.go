@@ -98,3 +98,13 @@ func (s *server) stop(ctx context.Context) error {
 	}
 	return os.RemoveAll(s.dir)
 }
+
+// settle has PostgreSQL do what autovacuum does after a while, and write what it has to.
+func settle(ctx context.Context, db *sql.DB) error {
+	for _, statement := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,7 +49,7 @@ func (b *bench) scimScale() (users, bulks int) {
 func benchSCIM(ctx context.Context, b *bench) error {
 	worst := map[string]float64{}
 	for _, name := range []string{"sqlite", "postgres", "memory"} {
-		s, err := b.openSCIM(ctx, name)
+		s, dsn, err := b.openSCIM(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -56,7 +57,7 @@ func benchSCIM(ctx context.Context, b *bench) error {
 			b.note("no PostgreSQL server is installed and ORGKIT_POSTGRES is not set: its bars were skipped")
 			continue
 		}
-		if err := errors.Join(benchDirectory(ctx, b, name, s, worst), s.Close()); err != nil {
+		if err := errors.Join(benchDirectory(ctx, b, name, s, dsn, worst), s.Close()); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -66,21 +67,23 @@ func benchSCIM(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func (b *bench) openSCIM(ctx context.Context, name string) (*store.Store, error) {
+// openSCIM opens a store; dsn is that of PostgreSQL.
+func (b *bench) openSCIM(ctx context.Context, name string) (s *store.Store, dsn string, err error) {
 	switch name {
 	case "memory":
-		return memory.New(nil), nil
+		return memory.New(nil), "", nil
 	case "sqlite":
-		return sqlite.Open(ctx, filepath.Join(b.dir, "scim.db"), nil)
+		s, err = sqlite.Open(ctx, filepath.Join(b.dir, "scim.db"), nil)
+		return s, "", err
 	}
-	dsn, err := b.server.database(ctx)
-	if err != nil || dsn == "" {
-		return nil, err
+	if dsn, err = b.server.database(ctx); err != nil || dsn == "" {
+		return nil, "", err
 	}
-	return postgres.Open(ctx, dsn, &postgres.Options{Connections: scimCallers})
+	s, err = postgres.Open(ctx, dsn, &postgres.Options{Connections: scimCallers})
+	return s, dsn, err
 }
 
-func benchDirectory(ctx context.Context, b *bench, name string, s *store.Store, worst map[string]float64) error {
+func benchDirectory(ctx context.Context, b *bench, name string, s *store.Store, dsn string, worst map[string]float64) error {
 	users, bulks := b.scimScale()
 	b.begin(fmt.Sprintf("%s: a directory of %d users", name, users))
 	began := time.Now()
@@ -91,6 +94,15 @@ func benchDirectory(ctx context.Context, b *bench, name string, s *store.Store, 
 	defer d.m.Close()
 	if err := d.load(ctx, users); err != nil {
 		return err
+	}
+	if dsn != "" {
+		db, err := sql.Open("pgx", dsn)
+		if err == nil {
+			err = errors.Join(settle(ctx, db), db.Close())
+		}
+		if err != nil {
+			return err
+		}
 	}
 	b.note("%s: %d users and the group of them loaded in %.0f s", name, users, time.Since(began).Seconds())
 	measures := []func(*bench, string, *directory, map[string]float64) error{benchUserName, benchMember, benchPages, benchWrites}
