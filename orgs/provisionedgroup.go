@@ -234,8 +234,8 @@ func (p *Provisioner) GroupsWith(ctx context.Context, column string, values []st
 			return nil, err
 		}
 	}
-	return inChunks(values, func(some []string) iter.Seq2[ProvisionedGroup, error] {
-		return provisionedGroups.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("org_id", p.orgID), store.In(column, some)}})
+	return inChunks(column, values, func(some []string) iter.Seq2[ProvisionedGroup, error] {
+		return provisionedGroups.All(ctx, p.tx, p.having(column, some))
 	}, func(g ProvisionedGroup) string { return g.ID })
 }
 
@@ -254,9 +254,10 @@ func (p *Provisioner) Members(ctx context.Context, g ProvisionedGroup) iter.Seq2
 	return provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("group_id", g.ID)}})
 }
 
-// MembersWith are those members of a group who have one of the ids.
+// MembersWith are those members of a group who have one of the ids, in their order: see having.
 func (p *Provisioner) MembersWith(ctx context.Context, g ProvisionedGroup, memberIDs []string) iter.Seq2[ProvisionedMember, error] {
-	return provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("group_id", g.ID), store.In("member_id", memberIDs)}})
+	return provisionedMembers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("group_id", g.ID), store.In("member_id", memberIDs)},
+		Order: []store.Order{store.Asc("member_id")}})
 }
 
 // CountMembers counts the members of a group.

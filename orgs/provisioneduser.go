@@ -258,9 +258,19 @@ func (p *Provisioner) UsersWith(ctx context.Context, column string, values []str
 	if column == "email" || column == "group" {
 		column = "id"
 	}
-	return inChunks(values, func(some []string) iter.Seq2[ProvisionedUser, error] {
-		return provisionedUsers.All(ctx, p.tx, store.Query{Where: []store.Cond{store.Eq("org_id", p.orgID), store.In(column, some)}})
+	return inChunks(column, values, func(some []string) iter.Seq2[ProvisionedUser, error] {
+		return provisionedUsers.All(ctx, p.tx, p.having(column, some))
 	}, func(u ProvisionedUser) string { return u.ID })
+}
+
+// having asks for records of the organization that have one of some values in a column. In the order of that column: who asks for
+// another one makes SQLite read all of the organization, by the index of the order.
+func (p *Provisioner) having(column string, values []string) store.Query {
+	q := store.Query{Where: []store.Cond{store.Eq("org_id", p.orgID), store.In(column, values)}}
+	if column != "external_id" { // which may be null, and of which one is asked for at a time
+		q.Order = []store.Order{store.Asc(column)}
+	}
+	return q
 }
 
 // ids collects ids of records.
@@ -275,8 +285,12 @@ func ids[T any](all iter.Seq2[T, error], id func(T) string) (list []string, err 
 }
 
 // inChunks asks for records by values, some at a time, and returns them once each, in the order of their ids.
-func inChunks[T any](values []string, ask func([]string) iter.Seq2[T, error], id func(T) string) (found []T, err error) {
-	for some := range slices.Chunk(values, store.MaxLimit/2) {
+func inChunks[T any](column string, values []string, ask func([]string) iter.Seq2[T, error], id func(T) string) (found []T, err error) {
+	atOnce := store.MaxLimit / 2
+	if column == "external_id" {
+		atOnce = 1
+	}
+	for some := range slices.Chunk(values, atOnce) {
 		for rec, err := range ask(some) {
 			if err != nil {
 				return nil, err
@@ -310,7 +324,8 @@ func addExternalIDs(ctx context.Context, tx *store.Tx, orgID string, members []M
 		ids[i] = members[i].User.ID
 	}
 	known := map[string]*string{}
-	for u, err := range provisionedUsers.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.In("user_id", ids)}}) {
+	for u, err := range provisionedUsers.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", orgID), store.In("user_id", ids)},
+		Order: []store.Order{store.Asc("user_id")}}) { // see having
 		if err != nil {
 			return err
 		}
