@@ -22,6 +22,8 @@ type Caller struct {
 	Team    *Team      // nil for a key outside of teams
 	Project *Project   // nil for a key outside of projects
 	Tags    []string   // that the organization requires of every call (F228)
+	// OrgTags are those of the organization itself, for who routes calls by them.
+	OrgTags []string
 	// Aliases are models by the names that the organization has for them, and the team before it.
 	Aliases map[string]string
 	// Priority of the person bound to the key, among calls that wait.
@@ -62,6 +64,7 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 	if err != nil {
 		return c, err
 	}
+	c.OrgTags = o.Tags
 	c.alias(o.Settings.Models)
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)

@@ -77,7 +77,7 @@ func (a *Admission) Actor() audit.Actor {
 }
 
 // Tags are those of the call: team and project are always the key's (F334), and what the call leaves out is taken from the
-// key.
+// key. Those that the organization itself has are organization_tags, as many as that holds, with commas between them.
 func (a *Admission) Tags() map[string]string {
 	all := make(map[string]string, len(a.tags)+len(a.Caller.Key.DefaultTags)+2)
 	maps.Copy(all, a.Caller.Key.DefaultTags)
@@ -87,6 +87,9 @@ func (a *Admission) Tags() map[string]string {
 	}
 	if a.Caller.Team != nil {
 		all["team"] = a.Caller.Team.Slug
+	}
+	if a.known.orgTags != "" {
+		all["organization_tags"] = a.known.orgTags
 	}
 	return all
 }

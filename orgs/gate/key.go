@@ -56,6 +56,7 @@ type known struct {
 	pool      string // the team whose dedicated capacity its calls take
 	providers []string
 	required  []string // tags
+	orgTags   string
 
 	used  atomic.Bool // which was noted
 	lanes atomic.Pointer[map[string]*lane]
@@ -143,6 +144,11 @@ func (n *known) complete() {
 		}
 		if t.Settings.Models != nil {
 			n.providers = t.Settings.Models.PreferredProviders
+		}
+	}
+	for _, tag := range c.OrgTags {
+		if with := strings.TrimPrefix(n.orgTags+","+tag, ","); len(with) <= orgs.MaxTagValue {
+			n.orgTags = with
 		}
 	}
 	n.lanes.Store(&map[string]*lane{})
