@@ -24,7 +24,7 @@ type Caller struct {
 	Tags    []string   // that the organization requires of every call (F228)
 	// OrgTags are those of the organization itself, for who routes calls by them.
 	OrgTags []string
-	// Aliases are models by the names that the organization has for them, and the team before it.
+	// Aliases are models by the names that the key has for them, the team after it, and then the organization.
 	Aliases map[string]string
 	// Priority of the person bound to the key, among calls that wait.
 	Priority int64
@@ -65,7 +65,9 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		return c, err
 	}
 	c.OrgTags = o.Tags
-	c.alias(o.Settings.Models)
+	if m := o.Settings.Models; m != nil {
+		c.alias(m.Aliases)
+	}
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
 		if errors.Is(err, store.ErrNotFound) {
@@ -74,7 +76,9 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 			return c, err
 		}
 		c.Team = &t
-		c.alias(t.Settings.Models)
+		if m := t.Settings.Models; m != nil {
+			c.alias(m.Aliases)
+		}
 	}
 	if c.Key.ProjectID != "" {
 		p, err := projects.Get(ctx, tx, c.Key.ProjectID)
@@ -85,18 +89,19 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		}
 		c.Project = &p
 	}
+	c.alias(c.Key.Restrictions.ModelAliases)
 	return c, nil
 }
 
 // alias takes other names of models, which win over those before.
-func (c *Caller) alias(s *ModelSettings) {
-	if s == nil || len(s.Aliases) == 0 {
+func (c *Caller) alias(names map[string]string) {
+	if len(names) == 0 {
 		return
 	}
 	if c.Aliases == nil {
 		c.Aliases = map[string]string{}
 	}
-	maps.Copy(c.Aliases, s.Aliases)
+	maps.Copy(c.Aliases, names)
 }
 
 // Stopped answers nil, or why the key does nothing for the time being, by a credential that is good as such:

@@ -12,6 +12,7 @@
 //	PATCH  /organization/update, /v2/organization/{organization_id}
 //	DELETE /organization/delete
 //	GET    /organization/list, /organization/info; POST is understood too
+//	GET    /organization/daily/activity
 //	POST   /organization/member_add
 //	PATCH  /organization/member_update
 //	DELETE /organization/member_delete
@@ -29,22 +30,43 @@
 // An organization's organization_id is the id that its client has chosen, or else its own. A user_id likewise. A budget row
 // is an allowance (orgs.Allowance). A blocked organization is a suspended one. models are those that its settings allow:
 // none are all, and no-default-models is nothing. The role org_admin is that of the owner; internal_user and
-// internal_user_viewer are roles that the dialect makes where they are missing. proxy_admin is the operator of the platform.
+// internal_user_viewer are roles that the dialect makes where they are missing. proxy_admin is the operator of the platform,
+// and so is whoever has the role of the platform of that name (orgs.PlatformRole); proxy_admin_viewer reads what they read.
+// object_permission are what settings say of objects (orgs.ObjectSettings), model_aliases what they say of models' other
+// names: both are in force for every call, whoever has set them. spend is what was charged in the window of a budget, and
+// without one ever.
+//
+// Internal users make keys of their own, which do what they may and nothing as their team; limits that they set for them are
+// those of the key alone.
 //
 // Administrators of an organization put people into it, as LiteLLM has it, where the manager was made with
 // orgs.Options.Enlisting; else only the operator does.
 //
 // # What it does not do
 //
-// object_permission and model_aliases that say anything, allowed_models that differ from models, and a spend that is set,
-// are refused: nothing is taken that does not take effect. So are the models and routes of a key, limits and roles of a user
-// over all organizations, and metadata of teams. Every team and every key belongs to an organization.
+// Nothing is taken that does not take effect: what is refused is refused with 400, and the name of the field. A spend that is
+// set, because it is the sum of what calls were charged, and a correction is that of a call. A budget_reset_at that is set,
+// because periods follow from the duration. allowed_models that differ from models, because an organization has one list. Of
+// object_permission the groups (mcp_access_groups, agent_access_groups, mcp_toolsets), because nothing here knows who is in
+// them, models, which are said by models, and the search for tools. Routes of a key, and a key that its client chooses. Limits
+// of a user over all organizations, and metadata and tags of teams. Every team and every key belongs to an organization.
+//
+// # In front of models
+//
+// [Refusals] write why calls of keys that were made here are refused, for package orgs/gate/proxy: the texts and types are those
+// that clients of LiteLLM know. A call is refused that could cost more than is left of a budget: its answer is not made
+// shorter instead.
 //
 // # Errors
 //
 // They have LiteLLM's shapes: {"detail":{"error":…}} of rules, {"error":{"message",…}} of what is decided before a call is
 // looked at and of everything in member_add, and {"detail":[…]} with status 422 where the body does not fit. None repeats
 // what was sent.
+//
+// # Description
+//
+// [Description] is the OpenAPI description, under the names by which clients of LiteLLM are generated. The handler has it at
+// /openapi.json, which is none of the [Paths], since other dialects have theirs there.
 package litellm
 
 import (
