@@ -73,6 +73,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -84,6 +85,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Services are what the dialect needs; *orgs.Manager has them.
@@ -91,6 +93,7 @@ type Services interface {
 	orgs.Service
 	OrgPlace(ctx context.Context, ref string) (orgs.Place, error)
 	Together(ctx context.Context, fn func(ctx context.Context) error) error
+	Once(ctx context.Context, at orgs.Attempt, do func(ctx context.Context, tx *store.Tx) (orgs.Answer, error)) (orgs.Answer, bool, error)
 }
 
 // Options of the handler; nil works. The zero value is what most versions of LiteLLM agree on.
@@ -201,9 +204,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // call is one request, once it is known who makes it.
 type call struct {
-	global  string            // the role of the caller over all organizations, where that is none of the operator
-	person  string            // who calls, also for the platform
-	globals map[string]string // roles of users over all organizations, by those of the platform
+	unit, slugTaken bool              // it is one of a unit that may be run again, with another slug
+	global          string            // the role of the caller over all organizations, where that is none of the operator
+	person          string            // who calls, also for the platform
+	globals         map[string]string // roles of users over all organizations, by those of the platform
 	*handler
 	route route
 	http  *http.Request
@@ -244,20 +248,25 @@ func (c *call) answer(w http.ResponseWriter) (any, error) {
 		c.by.OnBehalfOf = plain(text)
 		c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
 	}
+	var body map[string]raw
 	if c.route.query {
 		c.in = queryFields(c.http.URL.Query())
 	} else {
-		body, err := httpapi.ReadObject(w, c.http, httpapi.MaxBody)
-		if err != nil {
+		if body, err = httpapi.ReadObject(w, c.http, httpapi.MaxBody); err != nil {
 			return nil, err
 		}
-		c.in = bodyFields(body)
+		c.in = bodyFields(maps.Clone(body))
 	}
 	if err := c.gate(); err != nil {
 		return nil, err
 	}
 	if c.opt.RejectUnknownFields || strings.HasPrefix(c.route.path, "/v2/") {
 		c.in.only(c.route.known)
+	}
+	if at, err := c.attempt(body); err != nil {
+		return nil, err
+	} else if at != nil && len(c.in.list) == 0 {
+		return c.repeat(*at, body)
 	}
 	return c.route.run(c)
 }

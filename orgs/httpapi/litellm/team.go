@@ -139,6 +139,9 @@ func (c *call) newTeam() (any, error) {
 	if store.SlugFrom(alias) == "" {
 		in.Slug = "team-" + shortID()
 	}
+	if c.slugTaken {
+		in.Slug = anotherSlug(alias)
+	}
 	var t orgs.Team
 	for {
 		err = c.svc.Together(c.ctx(), func(ctx context.Context) error {
@@ -163,16 +166,21 @@ func (c *call) newTeam() (any, error) {
 			return err
 		})
 		var conflict *store.ConflictError
-		if !errors.As(err, &conflict) || conflict.Code != "slug_taken" {
+		if !errors.As(err, &conflict) || conflict.Code != "slug_taken" || c.unit {
 			break
 		} // names of teams need not be unique here
-		in.Slug = store.SlugFrom(alias)
-		in.Slug = strings.TrimRight(in.Slug[:min(len(in.Slug), 40)], "-") + "-" + shortID()
+		in.Slug = anotherSlug(alias)
 	}
 	if err != nil {
 		return nil, coded(err, "alias_taken", detail(http.StatusBadRequest, "Team id = "+plain(id)+" already exists. Please use a different team id."))
 	}
 	return c.teamRow(o, t)
+}
+
+// anotherSlug is one for a name whose own is taken.
+func anotherSlug(name string) string {
+	slug := store.SlugFrom(name)
+	return strings.TrimRight(slug[:min(len(slug), 40)], "-") + "-" + shortID()
 }
 
 // spending is a budget with these limits, of nobody yet.
