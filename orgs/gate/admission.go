@@ -2,9 +2,11 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -119,6 +121,29 @@ func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duratio
 		a.rates.Cancel()
 	}
 	return err
+}
+
+// fit takes what is left of a budget by which a call was refused, where its key is one whose calls are made to fit: what it gets
+// is an answer as long as that pays for.
+func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration, m *means, c *Call, refusal error) error {
+	if !slices.Contains(c.Fit, a.known.caller.Key.Dialect) || c.MaxCost != nil {
+		return refusal
+	}
+	for range 8 { // another call may have taken of it meanwhile
+		var ex *billing.Exceeded
+		if !errors.As(refusal, &ex) || ex.Suspended || ex.Unpriced {
+			break
+		}
+		n, err := a.gate.m.Catalogue().MaxTokensFor(a.lane.model.ID, c.Now, ex.Remaining, a.estimate.Usage)
+		if n -= n % max(c.Answers, 1); err != nil || n <= 0 || n >= a.estimate.Usage.OutputTokens {
+			break
+		}
+		a.estimate.Usage.OutputTokens = n
+		if refusal = a.take(ctx, at, elapsed, m, c); refusal == nil {
+			break
+		}
+	}
+	return refusal
 }
 
 // Release frees what is held: the call cost nothing, but was made. After Settle it does nothing. Its error is

@@ -75,6 +75,8 @@ type Options struct {
 	// ImageTokens is what an image in a request is taken for, at most, where its bytes are fewer; 0 is 4,096.
 	ImageTokens int64
 
+	// Fit are the dialects of keys whose calls are made to fit what is left of their budgets: see gate.Call.
+	Fit []string
 	// Refusals write what is refused for the keys of other dialects, by their names (orgs.APIKey.Dialect): their clients
 	// understand nothing else. What is refused without a key that is known is written as OpenAI or Anthropic do, as what is
 	// refused for keys of the native dialect.
@@ -185,7 +187,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		return
 	}
 	q.call.Secret, q.call.IP, q.call.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
-	q.call.Tags, q.call.MaxWait, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, r.Header.Get("X-Approval-Reason")
+	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, h.opt.Fit, r.Header.Get("X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
 		h.refuse(w, r, e, err)

@@ -54,8 +54,8 @@
 // # In front of models
 //
 // [Refusals] write why calls of keys that were made here are refused, for package orgs/gate/proxy: the texts and types are those
-// that clients of LiteLLM know. A call is refused that could cost more than is left of a budget: its answer is not made
-// shorter instead.
+// that clients of LiteLLM know. With [Dialect] among proxy.Options.Fit a call that could cost more than is left of a budget
+// gets an answer as long as that pays for, as its clients rely on; only the one after it is refused.
 //
 // # Errors
 //
