@@ -90,8 +90,8 @@ func (a *Admission) Tags() map[string]string {
 	if a.Caller.Team != nil {
 		all["team"] = a.Caller.Team.Slug
 	}
-	if a.known.orgTags != "" {
-		all["organization_tags"] = a.known.orgTags
+	if tags := a.known.orgTags(); tags != "" {
+		all["organization_tags"] = tags
 	}
 	return all
 }
@@ -100,18 +100,18 @@ func (a *Admission) Tags() map[string]string {
 func (a *Admission) Rate() (rate billing.Rate, ok bool) { return a.rates.Limits().Nearest() }
 
 // take takes what the call wants of its rate limits, which may have it wait, and then of the budgets.
-func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duration, m *means, c *Call) (err error) {
+func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duration, limits *billing.Limits, c *Call) (err error) {
 	u := &a.estimate.Usage
 	a.Priority = a.known.priority
 	if c.Priority != nil {
 		a.Priority = *c.Priority
 	}
-	if a.rates, err = m.limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
+	if a.rates, err = limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
 		return err
 	}
 	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {
-		m.purse.Renew(at)
-		err = m.purse.Reserve(ctx, &a.hold, cost)
+		a.lane.purse.Renew(at)
+		err = a.lane.purse.Reserve(ctx, &a.hold, cost)
 	} else { // what is unknown, or more than memory counts
 		path := a.known.path(a.lane.model.ID)
 		path.Price = a.estimate.Price
@@ -125,7 +125,7 @@ func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duratio
 
 // fit takes what is left of a budget by which a call was refused, where its key is one whose calls are made to fit: what it gets
 // is an answer as long as that pays for.
-func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration, m *means, c *Call, refusal error) error {
+func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration, m *billing.Limits, c *Call, refusal error) error {
 	if !slices.Contains(c.Fit, a.known.caller.Key.Dialect) || c.MaxCost != nil {
 		return refusal
 	}

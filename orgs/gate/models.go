@@ -51,7 +51,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 			return nil, g.unasked(n.by(&c), err)
 		}
 		if may {
-			list = append(list, ln.model)
+			list = append(list, *ln.model)
 		}
 	}
 	return list, nil
