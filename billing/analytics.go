@@ -72,6 +72,9 @@ const ByDay = "day"
 type Totals struct {
 	Requests       int64
 	Tokens         int64
+	InputTokens    int64
+	CachedTokens   int64 // of those of input
+	OutputTokens   int64
 	Cost           decimal.Decimal // USD
 	Errors         int64
 	ErrorRate      decimal.Decimal  // 0 to 1, at most six places
@@ -100,7 +103,7 @@ type Analytics struct {
 }
 
 func (s *usageSums) totals() Totals {
-	t := Totals{Requests: s.Requests, Tokens: s.InputTokens + s.OutputTokens, Cost: s.cost(), Errors: s.Errors, AverageLatency: s.average()}
+	t := Totals{Requests: s.Requests, Tokens: s.InputTokens + s.OutputTokens, InputTokens: s.InputTokens, CachedTokens: s.CachedTokens, OutputTokens: s.OutputTokens, Cost: s.cost(), Errors: s.Errors, AverageLatency: s.average()}
 	if s.Requests > 0 {
 		t.ErrorRate = decimal.NewFromInt(s.Errors).DivRound(decimal.NewFromInt(s.Requests), 6)
 	}

@@ -153,8 +153,8 @@ type fund struct {
 	slot    int32   // of the journal, -1 for none
 	tills   []*till // in the order of the path
 	ground  *ground
-	stopped *till   // the first that is suspended
-	rejects *till   // the first that takes no call without a price
+	stopped *till // the first that is suspended
+	rejects *till // the first that takes no call without a price
 	// what a call without a price holds
 	leastUnpriced Pico
 

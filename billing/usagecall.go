@@ -17,10 +17,10 @@ type UsageCall struct {
 	UsageEvent      // its Tags and Cost do not count; without an ID it gets one
 	Charged    Pico // what it costs; below 0: more than an event can cost
 
-	// Its tags: what the client sent, beside what its key has by default, and the slugs of team and project, which win. The
-	// maps must not be changed afterwards.
-	Sent, Defaults map[string]string
-	Team, Project  string
+	// Its tags: what the client sent, beside what its key has by default, the slugs of team and project, and the organization_tags,
+	// which win. The maps must not be changed afterwards.
+	Sent, Defaults         map[string]string
+	Team, Project, OrgTags string
 }
 
 // RecordCall is [Metering.Record] without an allocation, for the path of a call. It takes what the client has written as it
@@ -45,12 +45,12 @@ func (c *UsageCall) complete(s *store.Store) {
 	}
 	e.Latency, e.TTFT = min(max(e.Latency, 0), 24*time.Hour), min(max(e.TTFT, 0), 24*time.Hour)
 	e.Tags = nil
-	if n := len(c.Sent) + len(c.Defaults) + 2; n > 2 || c.Team != "" || c.Project != "" {
+	if n := len(c.Sent) + len(c.Defaults) + 3; n > 3 || c.Team != "" || c.Project != "" || c.OrgTags != "" {
 		e.Tags = make(map[string]string, n)
 	}
-	for _, tags := range []map[string]string{c.Defaults, c.Sent, {"team": c.Team, "project": c.Project}} {
+	for _, tags := range []map[string]string{c.Defaults, c.Sent, {"team": c.Team, "project": c.Project, "organization_tags": c.OrgTags}} {
 		for name, value := range tags {
-			if name = storable(name, MaxTagName); name != "" && (value != "" || name != "team" && name != "project") {
+			if name = storable(name, MaxTagName); name != "" && (value != "" || name != "team" && name != "project" && name != "organization_tags") {
 				e.Tags[name] = storable(value, MaxTagValue)
 			}
 		}

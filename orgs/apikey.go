@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,9 +85,23 @@ func (k APIKey) StatusAt(now time.Time) KeyStatus {
 
 // KeyRestrictions narrow what a key may do. They intersect with its rights and never widen them.
 type KeyRestrictions struct {
-	AllowedIPs           []string `json:"allowed_ips,omitempty"` // none is no limit
-	MaxRequestsPerMinute *int64   `json:"max_requests_per_minute,omitempty"`
+	AllowedModels        []string          `json:"allowed_models,omitzero"` // globs of model ids; absent is all, and an empty list none
+	Objects              *ObjectSettings   `json:"objects,omitempty"`       // what calls may use beside them
+	ModelAliases         map[string]string `json:"model_aliases,omitempty"` // models by other names, before those of team and organization
+	AllowedIPs           []string          `json:"allowed_ips,omitempty"`   // none is no limit
+	MaxRequestsPerMinute *int64            `json:"max_requests_per_minute,omitempty"`
 }
+
+// AdmitsModel says whether the key is for a model.
+func (r KeyRestrictions) AdmitsModel(id string) bool {
+	return r.AllowedModels == nil || slices.ContainsFunc(r.AllowedModels, func(glob string) bool {
+		p, err := rbac.ParseResource(glob)
+		return err == nil && p.Match(id)
+	})
+}
+
+// AdmitsObject says whether the key may use an object, such as vector_store:vs_1.
+func (r KeyRestrictions) AdmitsObject(object string) bool { return r.Objects.admits(object) }
 
 // NewAPIKey is the input of [Manager.CreateAPIKey].
 type NewAPIKey struct {
@@ -211,6 +226,15 @@ func (k *APIKey) validate() error {
 		return err
 	}
 	if err := checkRanges("additional_restrictions.allowed_ips", k.Restrictions.AllowedIPs); err != nil {
+		return err
+	}
+	if err := checkModels("additional_restrictions.allowed_models", k.Restrictions.AllowedModels); err != nil {
+		return err
+	}
+	if err := k.Restrictions.Objects.validate("additional_restrictions.objects"); err != nil {
+		return err
+	}
+	if err := checkAliases("additional_restrictions.model_aliases", k.Restrictions.ModelAliases); err != nil {
 		return err
 	}
 	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && (*n < 0 || *n > billing.MaxRate) {

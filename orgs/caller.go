@@ -22,7 +22,9 @@ type Caller struct {
 	Team    *Team      // nil for a key outside of teams
 	Project *Project   // nil for a key outside of projects
 	Tags    []string   // that the organization requires of every call (F228)
-	// Aliases are models by the names that the organization has for them, and the team before it.
+	// OrgTags are those of the organization itself, for who routes calls by them.
+	OrgTags []string
+	// Aliases are models by the names that the key has for them, the team after it, and then the organization.
 	Aliases map[string]string
 	// Priority of the person bound to the key, among calls that wait.
 	Priority int64
@@ -62,7 +64,10 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 	if err != nil {
 		return c, err
 	}
-	c.alias(o.Settings.Models)
+	c.OrgTags = o.Tags
+	if m := o.Settings.Models; m != nil {
+		c.alias(m.Aliases)
+	}
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
 		if errors.Is(err, store.ErrNotFound) {
@@ -71,7 +76,9 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 			return c, err
 		}
 		c.Team = &t
-		c.alias(t.Settings.Models)
+		if m := t.Settings.Models; m != nil {
+			c.alias(m.Aliases)
+		}
 	}
 	if c.Key.ProjectID != "" {
 		p, err := projects.Get(ctx, tx, c.Key.ProjectID)
@@ -82,18 +89,19 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		}
 		c.Project = &p
 	}
+	c.alias(c.Key.Restrictions.ModelAliases)
 	return c, nil
 }
 
 // alias takes other names of models, which win over those before.
-func (c *Caller) alias(s *ModelSettings) {
-	if s == nil || len(s.Aliases) == 0 {
+func (c *Caller) alias(names map[string]string) {
+	if len(names) == 0 {
 		return
 	}
 	if c.Aliases == nil {
 		c.Aliases = map[string]string{}
 	}
-	maps.Copy(c.Aliases, s.Aliases)
+	maps.Copy(c.Aliases, names)
 }
 
 // Stopped answers nil, or why the key does nothing for the time being, by a credential that is good as such:

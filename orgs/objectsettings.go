@@ -44,17 +44,18 @@ func (o *ObjectSettings) lists() map[string]struct {
 		"agents": {ObjectAgent, o.Agents}, "skills": {ObjectSkill, o.Skills}}
 }
 
-func (o *ObjectSettings) validate() error {
+// validate names the first field that is wrong, below the name of the settings.
+func (o *ObjectSettings) validate(at string) error {
 	if o == nil {
 		return nil
 	}
 	check := func(name, kind string, ids []string) error {
 		if len(ids) > MaxModelEntries {
-			return store.Invalid("settings.objects."+name, "range", "must have at most %d entries", MaxModelEntries)
+			return store.Invalid(at+"."+name, "range", "must have at most %d entries", MaxModelEntries)
 		}
 		for i, id := range ids {
 			if _, err := rbac.ParseResource(kind + ":" + id); err != nil || id == "" {
-				return store.Invalid(fmt.Sprintf("settings.objects.%s[%d]", name, i), "pattern", "must be an id, * for any run of characters")
+				return store.Invalid(fmt.Sprintf("%s.%s[%d]", at, name, i), "pattern", "must be an id, * for any run of characters")
 			}
 		}
 		return nil
@@ -108,4 +109,15 @@ func (o *ObjectSettings) rules() (rules []rbac.ObjectRule) {
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+// admits says whether the settings let an object be used.
+func (o *ObjectSettings) admits(object string) bool {
+	matches := func(globs []string) bool {
+		return slices.ContainsFunc(globs, func(glob string) bool {
+			p, err := rbac.ParseResource(glob)
+			return err == nil && p.Match(object)
+		})
+	}
+	return !slices.ContainsFunc(o.rules(), func(r rbac.ObjectRule) bool { return matches(r.Denied) && !matches(r.Except) })
 }

@@ -226,6 +226,7 @@ type RateLimiting interface {
 
 // Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags and sums.
 type Usage interface {
+	DailyUsage(ctx context.Context, org string, in AnalyticsQuery) ([]DayOfUsage, error)
 	Spending(ctx context.Context, org, by string, since time.Time) (map[string]decimal.Decimal, error)
 	Analytics(ctx context.Context, org string, in AnalyticsQuery) (Analytics, error)
 	Consumption(ctx context.Context, org, month string) (billing.Consumption, error)

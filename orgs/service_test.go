@@ -344,6 +344,7 @@ func TestReadingWritesNothing(t *testing.T) {
 		"AuditCountsBelow": {"audit_events"},
 		"AccessLog":        {"audit_events"},
 		"Analytics":        {"audit_events"},
+		"DailyUsage":       {"audit_events"},
 		"Consumption":      {"audit_events"},
 		"CostCenters":      {"audit_events"},
 		"Authenticate":     {"api_key_uses", "audit_events"},
@@ -370,7 +371,7 @@ func TestReadingWritesNothing(t *testing.T) {
 			switch m.name {
 			case "Authenticate":
 				typ = orgs.KeyUsedType
-			case "Analytics", "Consumption", "CostCenters":
+			case "Analytics", "Consumption", "CostCenters", "DailyUsage":
 				typ = "analytics.read"
 			}
 			require.Equal(t, []string{f.id.Org, typ}, []string{e.OrgID, e.Type})

@@ -20,6 +20,10 @@ var usageMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.CostCenters(ctx, f.id.Org, billing.Period{Name: "today"}, billing.CostAllocation{Strategy: billing.TeamBased})
 		}},
+	{name: "DailyUsage", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.DailyUsage(ctx, f.id.Org, orgs.AnalyticsQuery{Period: billing.Period{Name: "today"}})
+		}},
 	{name: "Spending", reads: true, member: allowed, guest: denied, because: "everybody sees their own, who holds usage.read:own",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Spending(ctx, f.id.Org, "user", time.Time{})

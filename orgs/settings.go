@@ -85,7 +85,7 @@ func (s OrgSettings) Validate() error {
 	if err := s.Models.validate(); err != nil {
 		return err
 	}
-	if err := s.Objects.validate(); err != nil {
+	if err := s.Objects.validate("settings.objects"); err != nil {
 		return err
 	}
 	return s.Defaults.validate()

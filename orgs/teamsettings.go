@@ -115,7 +115,7 @@ func (s TeamSettings) Validate() error {
 	if err := s.Models.validate(); err != nil {
 		return err
 	}
-	if err := s.Objects.validate(); err != nil {
+	if err := s.Objects.validate("settings.objects"); err != nil {
 		return err
 	}
 	if n := s.Notifications; n != nil {
@@ -159,7 +159,7 @@ func (m *ModelSettings) validate() error {
 			return err
 		}
 	}
-	if err := checkAliases(m.Aliases); err != nil {
+	if err := checkAliases("settings.models.aliases", m.Aliases); err != nil {
 		return err
 	}
 	if len(m.RateLimits) > MaxModelEntries {
@@ -182,15 +182,15 @@ func (m *ModelSettings) validate() error {
 }
 
 // checkAliases takes any names: whether there is such a model, calls are told.
-func checkAliases(aliases map[string]string) error {
+func checkAliases(at string, aliases map[string]string) error {
 	if len(aliases) > MaxModelEntries {
-		return store.Invalid("settings.models.aliases", "range", "must have at most %d entries", MaxModelEntries)
+		return store.Invalid(at, "range", "must have at most %d entries", MaxModelEntries)
 	}
 	for _, name := range sortedNames(aliases) {
-		if err := rbac.CheckText("settings.models.aliases", name, 1, rbac.MaxName); err != nil {
+		if err := rbac.CheckText(at, name, 1, rbac.MaxName); err != nil {
 			return err
 		}
-		if err := rbac.CheckText("settings.models.aliases", aliases[name], 1, rbac.MaxName); err != nil {
+		if err := rbac.CheckText(at, aliases[name], 1, rbac.MaxName); err != nil {
 			return err
 		}
 	}

@@ -809,8 +809,11 @@ type InvoiceSettings struct {
 
 // KeyRestrictions is the schema of that name.
 type KeyRestrictions struct {
-	AllowedIps           []string `json:"allowed_ips,omitempty"`
-	MaxRequestsPerMinute *int64   `json:"max_requests_per_minute,omitempty"`
+	AllowedIps           []string          `json:"allowed_ips,omitempty"`
+	AllowedModels        []string          `json:"allowed_models,omitempty"`
+	MaxRequestsPerMinute *int64            `json:"max_requests_per_minute,omitempty"`
+	ModelAliases         map[string]string `json:"model_aliases,omitempty"`
+	Objects              *ObjectSettings   `json:"objects,omitempty"`
 }
 
 // LimitOverrideBody is the schema of that name.

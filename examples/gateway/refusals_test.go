@@ -36,9 +36,9 @@ func TestClientsOfLiteLLMUnderstandRefusals(t *testing.T) { // F422 to F425, F43
 		require.Equal(t, status == 429, res.Header.Get("Retry-After") != "")
 	}
 	m.let <- 200 // costs 100 * 0.0001 + 50 * 0.001: all that there is
-	res, o := p.chats(t, secret, chat)
+	res, o := p.chats(t, secret, `{"model": "gpt-4o", "max_tokens": 4000, "messages": []}`)
 	require.Equal(t, 200, res.StatusCode, "%v", o)
-	<-m.asked
+	require.InDelta(t, 54, (<-m.asked)["max_tokens"], 1, "as long as it is paid for")
 	refused(secret, chat, 400, "budget_exceeded", nil, "Budget has been exceeded! Organization=acme Current cost: 0.06, Max budget: 0.06")
 	require.Equal(t, 0.06, do("GET", "/organization/info?organization_id=acme", "")["spend"])
 	refused(secret, `{"model": "o1", "max_tokens": 100, "messages": []}`, 403, "org_model_access_denied", "model", "organization not allowed to access model")

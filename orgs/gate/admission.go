@@ -2,9 +2,11 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -77,7 +79,7 @@ func (a *Admission) Actor() audit.Actor {
 }
 
 // Tags are those of the call: team and project are always the key's (F334), and what the call leaves out is taken from the
-// key.
+// key. Those that the organization itself has are organization_tags, as many as that holds, with commas between them.
 func (a *Admission) Tags() map[string]string {
 	all := make(map[string]string, len(a.tags)+len(a.Caller.Key.DefaultTags)+2)
 	maps.Copy(all, a.Caller.Key.DefaultTags)
@@ -87,6 +89,9 @@ func (a *Admission) Tags() map[string]string {
 	}
 	if a.Caller.Team != nil {
 		all["team"] = a.Caller.Team.Slug
+	}
+	if tags := a.known.orgTags(); tags != "" {
+		all["organization_tags"] = tags
 	}
 	return all
 }
@@ -115,6 +120,29 @@ func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duratio
 		a.rates.Cancel()
 	}
 	return err
+}
+
+// fit takes what is left of a budget by which a call was refused, where its key is one whose calls are made to fit: what it gets
+// is an answer as long as that pays for.
+func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration, m *billing.Limits, c *Call, refusal error) error {
+	if !slices.Contains(c.Fit, a.known.caller.Key.Dialect) || c.MaxCost != nil {
+		return refusal
+	}
+	for range 8 { // another call may have taken of it meanwhile
+		var ex *billing.Exceeded
+		if !errors.As(refusal, &ex) || ex.Suspended || ex.Unpriced {
+			break
+		}
+		n, err := a.gate.m.Catalogue().MaxTokensFor(a.lane.model.ID, c.Now, ex.Remaining, a.estimate.Usage)
+		if n -= n % max(c.Answers, 1); err != nil || n <= 0 || n >= a.estimate.Usage.OutputTokens {
+			break
+		}
+		a.estimate.Usage.OutputTokens = n
+		if refusal = a.take(ctx, at, elapsed, m, c); refusal == nil {
+			break
+		}
+	}
+	return refusal
 }
 
 // Release frees what is held: the call cost nothing, but was made. After Settle it does nothing. Its error is

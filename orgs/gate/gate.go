@@ -105,6 +105,11 @@ type Call struct {
 	Answers         int64 // how many are asked for, each of them as long as that; 0 is one
 	Images          int64
 
+	// Fit are the dialects of keys (orgs.APIKey.Dialect) whose calls are made to fit what is left of their budgets, where the upper
+	// bound of their cost is more: their answers may be as long as that pays for, and Admission.MaxOutputTokens says how long.
+	// Calls of other keys are refused then, as is a call of which nothing but the input is more than what is left.
+	Fit []string
+
 	MaxWait  time.Duration // for a slot where too many calls run; 0 does not wait
 	Priority *int          // among those that wait, higher first; nil is that of the team or the person, whichever is higher
 
@@ -169,7 +174,10 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		return nil, err
 	}
 	a.gate, a.known, a.lane = g, n, ln
-	if err := a.take(ctx, at, elapsed, limits, c); err != nil {
+	if err = a.take(ctx, at, elapsed, limits, c); err != nil {
+		err = a.fit(ctx, at, elapsed, limits, c, err)
+	}
+	if err != nil {
 		return nil, g.exhausted(n, ln, limits, id, *c, err)
 	}
 	if l := a.rates.Limits(); l != limits {

@@ -173,6 +173,16 @@ func (n *known) complete() {
 	n.strict = c.Scope.AllowedIPsData || len(c.Key.Restrictions.AllowedIPs) > 0
 }
 
+// orgTags are the tags of the organization in one text, as many as a tag of a call holds.
+func (n *known) orgTags() (all string) {
+	for _, tag := range n.caller.OrgTags {
+		if with := strings.TrimPrefix(all+","+tag, ","); len(with) <= orgs.MaxTagValue {
+			all = with
+		}
+	}
+	return all
+}
+
 // admits tests everything of the key and its organization that stands before a decision.
 func (n *known) admits(c *Call) error {
 	if n.stopped != nil {

@@ -44,7 +44,7 @@ func (a *Admission) recordReleased(ctx context.Context) {
 // used is what is told of a call. It counts at the time at which it was made.
 func (a *Admission) used(u billing.Usage) billing.UsageCall {
 	k := &a.Caller.Key
-	c := billing.UsageCall{Sent: a.tags, Defaults: k.DefaultTags, UsageEvent: billing.UsageEvent{
+	c := billing.UsageCall{Sent: a.tags, Defaults: k.DefaultTags, OrgTags: a.known.orgTags(), UsageEvent: billing.UsageEvent{
 		Source: UsageSource, Time: a.gate.m.Store().Now().Add(-u.Latency), OrgID: k.OrgID, TeamID: k.TeamID, ProjectID: k.ProjectID, UserID: k.UserID, KeyID: k.ID,
 		Model: a.Model.ID, Endpoint: u.Endpoint, Method: u.Method, Status: u.Status, Latency: u.Latency, TTFT: u.TTFT,
 		InputTokens: u.InputTokens, CachedTokens: u.CachedTokens, OutputTokens: u.OutputTokens}}

@@ -19,7 +19,8 @@ import (
 // FuzzRead holds that what is read of a request is what the upstream reads of it.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{`{"model": "m", "n": 2, "max_tokens": 5}`, `{"model": "m", "stream": true, "stream_options": {"include_usage": true, "x": 1}}`,
-		`{"model": "a", "model": "b", "tools": [{"type": "web_search"}], "messages": [{"content": [{"type": "image_url"}]}]}`, `{"model":"m","\u006d":[{"a":{"type":"image"}}],"":1}`} {
+		`{"model": "a", "model": "b", "tools": [{"type": "web_search"}], "messages": [{"content": [{"type": "image_url"}]}]}`, `{"model":"m","\u006d":[{"a":{"type":"image"}}],"":1}`,
+		`{"model":"m","tools":[{"type":"mcp","server_url":"u","allowed_tools":{"tool_names":["a",1,null]}},{"function":{"name":"f"}},[],null],"vector_store_ids":"v","container":{"skills":[{"skill_id":"s"}]}}`} {
 		f.Add(seed)
 	}
 	h := &handler{opt: Options{MaxBody: 1 << 20, ImageTokens: 10}}
@@ -40,6 +41,7 @@ func FuzzRead(f *testing.F) {
 			again, err := h.read(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/"+name, bytes.NewReader(sent)), e)
 			require.NoError(t, err)
 			require.Equal(t, q.call.Features, again.call.Features)
+			require.Equal(t, q.call.Objects, again.call.Objects, "what is forwarded uses what was asked for, and nothing else")
 			require.Equal(t, []any{q.stream, q.call.Answers, q.call.Images}, []any{again.stream, again.call.Answers, again.call.Images})
 			if len(e.longest) > 0 {
 				require.EqualValues(t, 7, again.call.MaxOutputTokens)

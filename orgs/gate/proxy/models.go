@@ -27,7 +27,7 @@ func listedOf(m *billing.Model) listed {
 
 // models lists what the key may use, or shows one of them by its id or alias.
 func (h *handler) models(w http.ResponseWriter, r *http.Request, one string) {
-	all, err := h.gate.Models(r.Context(), gate.Call{Secret: secret(r), IP: httpapi.ClientIP(r, h.opt.TrustedProxies), RequestID: httpapi.RequestID(r.Context())})
+	all, err := h.gate.Models(r.Context(), gate.Call{Secret: h.secret(r), IP: httpapi.ClientIP(r, h.opt.TrustedProxies), RequestID: httpapi.RequestID(r.Context())})
 	if err != nil {
 		h.refuse(w, r, nil, err)
 		return

@@ -75,6 +75,8 @@ type Options struct {
 	// ImageTokens is what an image in a request is taken for, at most, where its bytes are fewer; 0 is 4,096.
 	ImageTokens int64
 
+	// Fit are the dialects of keys whose calls are made to fit what is left of their budgets: see gate.Call.
+	Fit []string
 	// Refusals write what is refused for the keys of other dialects, by their names (orgs.APIKey.Dialect): their clients
 	// understand nothing else. What is refused without a key that is known is written as OpenAI or Anthropic do, as what is
 	// refused for keys of the native dialect.
@@ -184,8 +186,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		h.refuse(w, r, e, err)
 		return
 	}
-	q.call.Secret, q.call.IP, q.call.RequestID = secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
-	q.call.Tags, q.call.MaxWait, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, r.Header.Get("X-Approval-Reason")
+	q.call.Secret, q.call.IP, q.call.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, h.opt.Fit, r.Header.Get("X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
 		h.refuse(w, r, e, err)
@@ -213,16 +215,43 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 	m.ended = true
 }
 
-// secret is the credential of the client, as OpenAI's and as Anthropic's send it.
-func secret(r *http.Request) string {
-	if key := r.Header.Get("X-Api-Key"); key != "" {
-		return key
+// keyHeaders are where clients of the vendors, and of gateways to them, send a credential.
+var keyHeaders = []string{"X-Api-Key", "Authorization", "X-Litellm-Api-Key", "Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"}
+
+// secret is the credential of the client. Where there are several, the first that is a key which is good is meant: what some
+// other system has put beside it hides none.
+func (h *handler) secret(r *http.Request) string {
+	first, more := "", false
+	for _, name := range keyHeaders {
+		s := credential(r, name)
+		more = more || s != "" && first != "" && s != first
+		if first == "" {
+			first = s
+		}
 	}
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	if !more {
+		return first
+	}
+	for _, name := range keyHeaders {
+		if s := credential(r, name); s != "" {
+			if _, err := h.gate.Key(r.Context(), s); err == nil {
+				return s
+			}
+		}
+	}
+	return first
+}
+
+// credential is what a header has, with or without the word before it; in Authorization it has to be there.
+func credential(r *http.Request, header string) string {
+	value := strings.TrimSpace(r.Header.Get(header))
+	if scheme, rest, two := strings.Cut(value, " "); two && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(rest)
+	}
+	if header == "Authorization" {
 		return ""
 	}
-	return strings.TrimSpace(secret)
+	return value
 }
 
 // tags reads the header X-Tags: project=alpha, environment=prod.

@@ -133,5 +133,5 @@ func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admis
 }
 
 // withheld are the headers of the client that are not passed on.
-var withheld = []string{"Authorization", "X-Api-Key", "Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded",
-	"Content-Encoding", "Content-Length", "Content-Type", "Openai-Organization", "Openai-Project"}
+var withheld = append([]string{"Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded",
+	"Content-Encoding", "Content-Length", "Content-Type", "Openai-Organization", "Openai-Project"}, keyHeaders...)

@@ -51,7 +51,7 @@ func (h *handler) dialect(r *http.Request, d *gate.Denied) string {
 		return h.opt.ErrorDialect
 	}
 	if d == nil { // it has not come to the gate
-		k, err := h.gate.Key(r.Context(), secret(r))
+		k, err := h.gate.Key(r.Context(), h.secret(r))
 		if err == nil {
 			return k.Caller().Key.Dialect
 		}

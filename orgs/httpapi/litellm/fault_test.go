@@ -1,6 +1,7 @@
 package litellm_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
+	"github.com/orgkit/orgkit/orgs/orgstest"
+	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -109,3 +112,45 @@ func TestBudgetsResetOnTheCalendarInTheSetZone(t *testing.T) {
 
 // unserved are services of which none is asked for.
 type unserved struct{ litellm.Services }
+
+// TestAStoreThatIsAwayIsNoDatabase has the store closed under the dialect.
+func TestAStoreThatIsAwayIsNoDatabase(t *testing.T) { // F454
+	s := storetest.Open(t, "memory", store.Options{})
+	w := orgstest.New(t, s, nil)
+	require.NoError(t, w.Close())
+	h, err := litellm.New(w.Manager, &litellm.Options{AdminKey: master})
+	require.NoError(t, err)
+	g := &gateway{World: w, t: t, h: h}
+	require.NoError(t, s.Close())
+	for _, key := range []string{master, "sk-1234567890abcdef1234"} {
+		g.refused(500, "No db connected", key, "GET", "/organization/list", "")
+		require.Equal(t, "No db connected", g.barred(500, "no_db_connection", "None", key, "GET", "/user/info?user_id=bob", "")["message"])
+	}
+}
+
+// TestTagsOfAnOrganizationAreOnItsUsage (LD-12): LiteLLM drops them.
+func TestTagsOfAnOrganizationAreOnItsUsage(t *testing.T) { // F431
+	each(t, litellm.Options{}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"acme-1","tags":["prod","eu"]}`)
+		key := g.key("acme-1")
+		require.Equal(t, "", g.call(key, "gpt-4", 1))
+		g.must("PATCH", "/organization/update", `{"organization_id":"acme-1","tags":["`+strings.Repeat("x", 90)+`","`+strings.Repeat("y", 90)+`","`+strings.Repeat("z", 90)+`","eu"]}`)
+		require.Equal(t, "", g.call(key, "gpt-4", 1))
+		g.must("PATCH", "/organization/update", `{"organization_id":"acme-1","tags":null}`)
+		require.Equal(t, "", g.call(key, "gpt-4", 1))
+		require.NoError(t, g.Metering().Flush(t.Context()))
+		o, err := g.Organization(g.Platform(), "acme-1")
+		require.NoError(t, err)
+		var seen []string
+		require.NoError(t, g.Store().View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			for e, err := range g.Metering().Events(ctx, tx, o.ID, time.Unix(0, 0), clock.Now().AddDate(1, 0, 0)) {
+				if err != nil {
+					return err
+				}
+				seen = append(seen, e.Tags["organization_tags"])
+			}
+			return nil
+		}))
+		require.ElementsMatch(t, []string{"prod,eu", strings.Repeat("x", 90) + "," + strings.Repeat("y", 90) + ",eu", ""}, seen)
+	})
+}

@@ -17,9 +17,13 @@ import (
 // FuzzBodies: whatever is sent, the dialect answers with what it did or with what is wrong, in JSON, and what was stored can
 // be read.
 func FuzzBodies(f *testing.F) {
-	for _, s := range append(append(append(organizations, members...), budgets...), refusals...) {
-		f.Add(s.method, s.path, s.body)
+	for _, steps := range flows {
+		for _, s := range steps {
+			f.Add(s.method, s.path, s.body)
+		}
 	}
+	f.Add("PATCH", "/organization/update", `{"organization_id":"research","object_permission":{"vector_stores":["*",""],"mcp_tool_permissions":{"":["a"],"b":null},"agents":null},"model_aliases":{"":"x","a":null}}`)
+	f.Add("POST", "/key/generate", `{"organization_id":"research","models":["no-default-models","*"],"aliases":{"a":"\u0000"},"object_permission":{"skills":[""]}}`)
 	f.Add("POST", "/organization/new", `{"organization_alias":"A","max_budget":1e308,"tpm_limit":"9e18","model_max_budget":{"*":{"budget_limit":"1e-9","time_period":"1mo"}}}`)
 	f.Add("PATCH", "/organization/update", `{"organization_id":"research","metadata":{"model_rpm_limit":{"m":1}},"litellm_budget_table":{"max_budget":"x"},"tags":[null],"blocked":"on"}`)
 	f.Add("POST", "/organization/member_add", `{"organization_id":"research","member":{"role":"internal_user","user_id":"a@b","user_email":"x@y.z"},"max_budget_in_organization":"1"}`)

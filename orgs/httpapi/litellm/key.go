@@ -46,7 +46,10 @@ func (c *call) newKey() (any, error) {
 	if metadata.some() {
 		in.Metadata = c.in.given["metadata"]
 	}
-	if err := c.unsupported("models", "aliases", "allowed_routes", "budget_id", "key", "tags", "object_permission", "model_max_budget", "project_id"); err != nil {
+	if err := c.keyRestrictions(&in.Restrictions); err != nil {
+		return nil, err
+	}
+	if err := c.unsupported("allowed_routes", "budget_id", "key", "tags", "model_max_budget", "project_id"); err != nil {
 		return nil, err
 	}
 	limits, _, err := c.limits(orgs.AllowanceLimits{})
@@ -121,6 +124,18 @@ func (c *call) newKey() (any, error) {
 	row.MaxBudget, row.SoftBudget, row.Duration = dollars(limits.Limit), dollars(limits.SoftLimit), optional(limits.Duration)
 	row.TPM, row.RPM, row.MaxParallel = limits.TokensPerMinute, limits.RequestsPerMinute, limits.MaxParallelRequests
 	return newKeyRow{secret, k.Hash, row}, err
+}
+
+// keyRestrictions reads the models of a key, other names of them, and what its calls may use beside.
+func (c *call) keyRestrictions(r *orgs.KeyRestrictions) (err error) {
+	r.AllowedModels = allowedModels(c.in.texts("models").v)
+	if r.ModelAliases = c.names("aliases", nil); len(r.ModelAliases) == 0 {
+		r.ModelAliases = nil
+	}
+	if r.Objects, err = c.permission(nil); err != nil {
+		return err
+	}
+	return c.in.err()
 }
 
 // ownKey says whether people make a key for themselves who may make none for others: it does what they may, and nothing as

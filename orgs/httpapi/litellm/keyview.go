@@ -14,30 +14,33 @@ import (
 
 // keyRow is a key.
 type keyRow struct {
-	TokenID        string   `json:"token_id"`
-	Name           string   `json:"key_name"`
-	Alias          *string  `json:"key_alias"`
-	Models         []string `json:"models"`
-	Spend          usd      `json:"spend"`
-	Expires        *stamp   `json:"expires"`
-	UserID         *string  `json:"user_id"`
-	TeamID         *string  `json:"team_id"`
-	OrganizationID string   `json:"organization_id"`
-	MaxBudget      *usd     `json:"max_budget"`
-	SoftBudget     *usd     `json:"soft_budget"`
-	Duration       *string  `json:"budget_duration"`
-	ResetAt        *stamp   `json:"budget_reset_at"`
-	BudgetID       *string  `json:"budget_id"`
-	Budget         any      `json:"litellm_budget_table"`
-	TPM            *int64   `json:"tpm_limit"`
-	RPM            *int64   `json:"rpm_limit"`
-	MaxParallel    *int64   `json:"max_parallel_requests"`
-	Metadata       raw      `json:"metadata"`
-	Blocked        bool     `json:"blocked"`
-	Status         string   `json:"status"`
-	CreatedAt      stamp    `json:"created_at"`
-	UpdatedAt      stamp    `json:"updated_at"`
-	CreatedBy      string   `json:"created_by"`
+	TokenID        string            `json:"token_id"`
+	Name           string            `json:"key_name"`
+	Alias          *string           `json:"key_alias"`
+	Models         []string          `json:"models"`
+	Aliases        map[string]string `json:"aliases"`
+	Permission     *permissionRow    `json:"object_permission"`
+	PermissionID   *string           `json:"object_permission_id"`
+	Spend          usd               `json:"spend"`
+	Expires        *stamp            `json:"expires"`
+	UserID         *string           `json:"user_id"`
+	TeamID         *string           `json:"team_id"`
+	OrganizationID string            `json:"organization_id"`
+	MaxBudget      *usd              `json:"max_budget"`
+	SoftBudget     *usd              `json:"soft_budget"`
+	Duration       *string           `json:"budget_duration"`
+	ResetAt        *stamp            `json:"budget_reset_at"`
+	BudgetID       *string           `json:"budget_id"`
+	Budget         any               `json:"litellm_budget_table"`
+	TPM            *int64            `json:"tpm_limit"`
+	RPM            *int64            `json:"rpm_limit"`
+	MaxParallel    *int64            `json:"max_parallel_requests"`
+	Metadata       raw               `json:"metadata"`
+	Blocked        bool              `json:"blocked"`
+	Status         string            `json:"status"`
+	CreatedAt      stamp             `json:"created_at"`
+	UpdatedAt      stamp             `json:"updated_at"`
+	CreatedBy      string            `json:"created_by"`
 }
 
 // newKeyRow is a key that was just made, with its secret.
@@ -53,8 +56,9 @@ func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
 	if err != nil {
 		return keyRow{}, err
 	}
-	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: []string{}, Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
+	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: modelsOf(&orgs.ModelSettings{Allowed: k.Restrictions.AllowedModels}), Aliases: aliasesOf(&orgs.ModelSettings{Aliases: k.Restrictions.ModelAliases}), Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
 		OrganizationID: o.PublicID(), Metadata: k.Metadata, Blocked: k.Disabled, Status: string(k.StatusAt(c.now())), CreatedAt: stamp(k.CreatedAt), UpdatedAt: stamp(k.UpdatedAt), CreatedBy: masterUser}
+	row.Permission, row.PermissionID = permissionOf(k.ID, k.Restrictions.Objects)
 	if k.RevokedAt != nil {
 		row.Status = "deleted"
 	}

@@ -12,6 +12,7 @@
 //	PATCH  /organization/update, /v2/organization/{organization_id}
 //	DELETE /organization/delete
 //	GET    /organization/list, /organization/info; POST is understood too
+//	GET    /organization/daily/activity
 //	POST   /organization/member_add
 //	PATCH  /organization/member_update
 //	DELETE /organization/member_delete
@@ -29,28 +30,50 @@
 // An organization's organization_id is the id that its client has chosen, or else its own. A user_id likewise. A budget row
 // is an allowance (orgs.Allowance). A blocked organization is a suspended one. models are those that its settings allow:
 // none are all, and no-default-models is nothing. The role org_admin is that of the owner; internal_user and
-// internal_user_viewer are roles that the dialect makes where they are missing. proxy_admin is the operator of the platform.
+// internal_user_viewer are roles that the dialect makes where they are missing. proxy_admin is the operator of the platform,
+// and so is whoever has the role of the platform of that name (orgs.PlatformRole); proxy_admin_viewer reads what they read.
+// object_permission are what settings say of objects (orgs.ObjectSettings), model_aliases what they say of models' other
+// names: both are in force for every call, whoever has set them. spend is what was charged in the window of a budget, and
+// without one ever.
+//
+// Internal users make keys of their own, which do what they may and nothing as their team; limits that they set for them are
+// those of the key alone.
 //
 // Administrators of an organization put people into it, as LiteLLM has it, where the manager was made with
 // orgs.Options.Enlisting; else only the operator does.
 //
 // # What it does not do
 //
-// object_permission and model_aliases that say anything, allowed_models that differ from models, and a spend that is set,
-// are refused: nothing is taken that does not take effect. So are the models and routes of a key, limits and roles of a user
-// over all organizations, and metadata of teams. Every team and every key belongs to an organization.
+// Nothing is taken that does not take effect: what is refused is refused with 400, and the name of the field. A spend that is
+// set, because it is the sum of what calls were charged, and a correction is that of a call. A budget_reset_at that is set,
+// because periods follow from the duration. allowed_models that differ from models, because an organization has one list. Of
+// object_permission the groups (mcp_access_groups, agent_access_groups, mcp_toolsets), because nothing here knows who is in
+// them, models, which are said by models, and the search for tools. Routes of a key, and a key that its client chooses. Limits
+// of a user over all organizations, and metadata and tags of teams. Every team and every key belongs to an organization.
+//
+// # In front of models
+//
+// [Refusals] write why calls of keys that were made here are refused, for package orgs/gate/proxy: the texts and types are those
+// that clients of LiteLLM know. With [Dialect] among proxy.Options.Fit a call that could cost more than is left of a budget
+// gets an answer as long as that pays for, as its clients rely on; only the one after it is refused.
 //
 // # Errors
 //
 // They have LiteLLM's shapes: {"detail":{"error":…}} of rules, {"error":{"message",…}} of what is decided before a call is
 // looked at and of everything in member_add, and {"detail":[…]} with status 422 where the body does not fit. None repeats
 // what was sent.
+//
+// # Description
+//
+// [Description] is the OpenAPI description, under the names by which clients of LiteLLM are generated. The handler has it at
+// /openapi.json, which is none of the [Paths], since other dialects have theirs there.
 package litellm
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -62,6 +85,7 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Services are what the dialect needs; *orgs.Manager has them.
@@ -69,6 +93,7 @@ type Services interface {
 	orgs.Service
 	OrgPlace(ctx context.Context, ref string) (orgs.Place, error)
 	Together(ctx context.Context, fn func(ctx context.Context) error) error
+	Once(ctx context.Context, at orgs.Attempt, do func(ctx context.Context, tx *store.Tx) (orgs.Answer, error)) (orgs.Answer, bool, error)
 }
 
 // Options of the handler; nil works. The zero value is what most versions of LiteLLM agree on.
@@ -179,9 +204,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // call is one request, once it is known who makes it.
 type call struct {
-	global  string            // the role of the caller over all organizations, where that is none of the operator
-	person  string            // who calls, also for the platform
-	globals map[string]string // roles of users over all organizations, by those of the platform
+	unit, slugTaken bool              // it is one of a unit that may be run again, with another slug
+	global          string            // the role of the caller over all organizations, where that is none of the operator
+	person          string            // who calls, also for the platform
+	globals         map[string]string // roles of users over all organizations, by those of the platform
 	*handler
 	route route
 	http  *http.Request
@@ -222,20 +248,25 @@ func (c *call) answer(w http.ResponseWriter) (any, error) {
 		c.by.OnBehalfOf = plain(text)
 		c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
 	}
+	var body map[string]raw
 	if c.route.query {
 		c.in = queryFields(c.http.URL.Query())
 	} else {
-		body, err := httpapi.ReadObject(w, c.http, httpapi.MaxBody)
-		if err != nil {
+		if body, err = httpapi.ReadObject(w, c.http, httpapi.MaxBody); err != nil {
 			return nil, err
 		}
-		c.in = bodyFields(body)
+		c.in = bodyFields(maps.Clone(body))
 	}
 	if err := c.gate(); err != nil {
 		return nil, err
 	}
 	if c.opt.RejectUnknownFields || strings.HasPrefix(c.route.path, "/v2/") {
 		c.in.only(c.route.known)
+	}
+	if at, err := c.attempt(body); err != nil {
+		return nil, err
+	} else if at != nil && len(c.in.list) == 0 {
+		return c.repeat(*at, body)
 	}
 	return c.route.run(c)
 }

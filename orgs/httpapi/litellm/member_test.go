@@ -171,6 +171,8 @@ func TestStrict(t *testing.T) {
 		_, err := g.UpdateUser(g.Platform(), owner.ID, orgs.UserUpdate{Email: &mail, EmailVerified: &verified})
 		require.NoError(t, err)
 		g.refused(400, "the last org_admin of the organization stays one", master, "DELETE", "/organization/member_delete", `{"organization_id":"acme-1","user_id":"anna"}`)
+		g.barred(400, "bad_request_error", "None", master, "POST", "/user/delete", `{"user_ids":["anna"]}`)
+		require.Len(t, g.must("GET", "/organization/info?organization_id=acme-1", "")["members"], 1)
 	})
 }
 
@@ -185,6 +187,9 @@ var routes = []struct{ method, path, body string }{
 	{"PATCH", "/v2/organization/ORG", `{"organization_alias":"Mine"}`},
 	{"DELETE", "/organization/delete", `{"organization_ids":["ORG"]}`},
 	{"GET", "/organization/list?org_id=ORG", ""},
+	{"GET", "/organization/daily/activity?start_date=2024-03-01&end_date=2024-03-31&organization_ids=ORG", ""},
+	{"POST", "/team/new", `{"organization_id":"ORG"}`},
+	{"POST", "/key/generate", `{"organization_id":"ORG"}`},
 }
 
 func TestEveryCallIsAuthorizedInItsOrganization(t *testing.T) { // a known fault: any key edits any organization

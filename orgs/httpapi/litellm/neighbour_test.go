@@ -139,7 +139,7 @@ func TestKeysAreMade(t *testing.T) {
 		g.barred(401, "auth_error", "organization_id", mine, "GET", "/organization/info?organization_id=rival-1", "")
 
 		for body, text := range map[string]string{`{"organization_id":"nope"}`: "Organization not found for organization_id=nope", `{}`: "organization_id or team_id is required: every key belongs to an organization",
-			`{"organization_id":"acme-1","models":["gpt-4"]}`: "models is not supported by this gateway", `{"organization_id":"acme-1","user_id":"mallory"}`: "user_id=mallory is no member of the key's organization or team",
+			`{"organization_id":"acme-1","allowed_routes":["/x"]}`: "allowed_routes is not supported by this gateway", `{"organization_id":"acme-1","user_id":"mallory"}`: "user_id=mallory is no member of the key's organization or team",
 			`{"organization_id":"acme-1","duration":"3x"}`: "Unsupported duration unit, passed duration: 3x"} {
 			require.Equal(t, text, g.barred(400, "bad_request_error", "None", master, "POST", "/key/generate", body)["message"])
 		}

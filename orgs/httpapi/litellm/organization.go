@@ -49,7 +49,7 @@ func (c *call) newOrganization() (any, error) {
 			return err
 		})
 		var conflict *store.ConflictError
-		if !errors.As(err, &conflict) || conflict.Code != "slug_taken" {
+		if !errors.As(err, &conflict) || conflict.Code != "slug_taken" || c.unit {
 			break
 		} // somebody has taken the slug that was free: another one is found
 	}

@@ -97,9 +97,14 @@ func (c *call) permission(over *orgs.ObjectSettings) (*orgs.ObjectSettings, erro
 	return &is, nil
 }
 
-// aliases reads model_aliases over what there was; null takes them away.
+// aliases reads model_aliases over what there was.
 func (c *call) aliases(over map[string]string) map[string]string {
-	given := c.in.object("model_aliases")
+	return c.names("model_aliases", over)
+}
+
+// names reads names of models over what there was; null takes them away.
+func (c *call) names(field string, over map[string]string) map[string]string {
+	given := c.in.object(field)
 	switch {
 	case given.set && given.null && !c.opt.NullMeansUnchanged:
 		return nil
@@ -113,7 +118,7 @@ func (c *call) aliases(over map[string]string) map[string]string {
 		}
 	}
 	if len(of.list) > 0 {
-		c.in.fault("dict_type", "Input should be a valid dictionary of names of models", "model_aliases")
+		c.in.fault("dict_type", "Input should be a valid dictionary of names of models", field)
 	}
 	return names
 }

@@ -237,6 +237,24 @@ func (c *call) userIn(row *userInfoRow, keys *[]orgs.APIKey, o orgs.Organization
 	return err
 }
 
+// leave deletes a user, who leaves their organizations before, each of which needs no administrator (LD-36).
+func (c *call) leave(ctx context.Context, id string) error {
+	places, err := c.svc.Places(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, at := range places {
+		if at.TeamID != "" { // which the organization takes along
+			continue
+		}
+		if _, err := c.svc.RemoveMember(ctx, at, id, orgs.MemberRemoval{AllowOwnerless: !c.opt.ProtectLastOrgAdmin}); err != nil {
+			return coded(err, "last_owner", errLastAdmin)
+		}
+	}
+	_, err = c.svc.DeleteUser(ctx, id, "")
+	return err
+}
+
 // deleteUsers is POST /user/delete: all of them, or none.
 func (c *call) deleteUsers() (any, error) {
 	ids := c.in.texts("user_ids")
@@ -251,7 +269,7 @@ func (c *call) deleteUsers() (any, error) {
 	}
 	err := c.svc.Together(c.ctx(), func(ctx context.Context) error {
 		for _, id := range ids.v {
-			if _, err := c.svc.DeleteUser(ctx, id, ""); err != nil {
+			if err := c.leave(ctx, id); err != nil {
 				return as(err, store.ErrNotFound, detail(http.StatusNotFound, "User not found, passed user_id="+plain(id)))
 			}
 		}
