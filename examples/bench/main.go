@@ -139,6 +139,15 @@
 //   - gateway.vs_plain_proxy: those over those of the proxy alone; rounds of two seconds, one after the other.
 //   - gateway.memory_growth_pct: with -full.
 //
+// # Group api
+//
+// The handler of the native API, without a connection: personal token, decision, answer in JSON.
+//
+//   - api.get_us: GET of a team with settings and a budget, by a member of it, on SQLite; what it takes on PostgreSQL stands
+//     above the table.
+//   - api.list_1m_ms: page 1 and page 10,000, of 100 keys each, of an organization's 1,000,000 keys, by its owner; the slowest
+//     of the four on both databases. The database multiplies one key that the service has made.
+//
 // # Reading the figures
 //
 // A figure is the median of several rounds, a round many calls where one call is short. Beside it the table
@@ -175,6 +184,7 @@ var groups = []group{
 	{"gate", gateBars, benchGate},
 	{"usage", usageBars, benchUsage},
 	{"gateway", gatewayBars, benchGateway},
+	{"api", apiBars, benchAPI},
 }
 
 // bar is a figure with a limit.
