@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -125,8 +126,14 @@ func (b Budget) runningAccount(ctx context.Context, tx *store.Tx) (start, end ti
 		return a.PeriodStart, a.PeriodEnd, a, nil
 	case !middle.Before(start):
 		return a.PeriodStart, end, a, nil
+	case a.PeriodStart.Equal(start): // one without an end
+		return start, end, a, nil
 	}
-	return start, end, nil, nil
+	other, err := accounts.Get(ctx, tx, accountID(b, start))
+	if errors.Is(err, store.ErrNotFound) {
+		return start, end, nil, nil
+	}
+	return start, end, &other, err
 }
 
 // mostCarried (USD) bounds what is carried over and what is raised, so that no sum is out of all bounds.
