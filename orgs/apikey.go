@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
-	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -33,6 +32,7 @@ type APIKey struct {
 	TeamID       string            `json:"team_id"`    // "" for a key outside of teams
 	ProjectID    string            `json:"project_id"` // "" for a key outside of projects
 	Name         string            `json:"name"`
+	Description  string            `json:"description,omitempty"`
 	UserID       string            `json:"user_id"` // the person bound to it, "" for a service key
 	CreatedBy    string            `json:"created_by"`
 	InheritTeam  bool              `json:"inherit_team_permissions"`
@@ -81,15 +81,10 @@ func (k APIKey) StatusAt(now time.Time) KeyStatus {
 	return KeyActive
 }
 
-// KeyRestrictions narrow what a key may do. They intersect with its rights and never widen them.
-type KeyRestrictions struct {
-	AllowedIPs           []string `json:"allowed_ips,omitempty"` // none is no limit
-	MaxRequestsPerMinute *int64   `json:"max_requests_per_minute,omitempty"`
-}
-
 // NewAPIKey is the input of [Manager.CreateAPIKey].
 type NewAPIKey struct {
 	Name         string
+	Description  string
 	Team         string  // id or slug; "" for a key outside of teams
 	Organization string  // id or slug, for a key outside of teams; "" is the only one the caller has
 	Project      string  // id or slug; "" for a key outside of projects
@@ -117,7 +112,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 	if err != nil {
 		return k, "", err
 	}
-	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Permissions: in.Permissions,
+	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Description: in.Description, Permissions: in.Permissions,
 		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix)}
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
@@ -199,11 +194,11 @@ func (k *APIKey) validate() error {
 	if err := rbac.CheckPermissions("permissions", k.Permissions); err != nil {
 		return err
 	}
-	if err := checkRanges("additional_restrictions.allowed_ips", k.Restrictions.AllowedIPs); err != nil {
+	if err := rbac.CheckText("description", k.Description, 0, rbac.MaxDescription); err != nil {
 		return err
 	}
-	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && (*n < 0 || *n > billing.MaxRate) {
-		return store.Invalid("additional_restrictions.max_requests_per_minute", "range", "must be from 0 to %d", int64(billing.MaxRate))
+	if err := k.Restrictions.validate(); err != nil {
+		return err
 	}
 	if len(k.DefaultTags) > MaxCallTags {
 		return store.Invalid("default_tags", "range", "must have at most %d entries", MaxCallTags)

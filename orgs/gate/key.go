@@ -153,7 +153,29 @@ func (n *known) admits(c *Call) error {
 	if allowed := who.Key.Restrictions.AllowedIPs; len(allowed) > 0 && !rbac.InRanges(c.IP, allowed) {
 		return &Denied{Code: "ip_denied", Message: "the key is not allowed from this address", Remedy: []string{"call from " + strings.Join(allowed, " or ")}, cause: orgs.ErrKeyAddress}
 	}
+	if !who.Key.Restrictions.AdmitsClient(c.Origin, c.Referrer, c.UserAgent) {
+		return restricted("permission_denied", "the key is not for this client", "call from a domain, page or program that the key is for")
+	}
 	return nil
+}
+
+// admitsUse tests what the key itself is for: operations, models and features. They only narrow what is decided.
+func (n *known) admitsUse(ln *lane, op string, features []string) error {
+	r := &n.caller.Key.Restrictions
+	switch {
+	case !r.AdmitsOperation(op):
+		return restricted("permission_denied", "the key is not for this operation", "use a key that is for "+op)
+	case ln != nil && !ln.admitted:
+		return restricted("model_not_allowed", "the key is not for this model", "use another model, or another key")
+	}
+	if f := r.AdmitsFeatures(features); f != "" && ln != nil {
+		return restricted("feature_disabled", "the key is not for this feature: "+f, "use another key")
+	}
+	return nil
+}
+
+func restricted(code, message, remedy string) *Denied {
+	return &Denied{Code: code, Message: message, Remedy: []string{remedy}, cause: orgs.ErrKeyRestricted}
 }
 
 // path is where calls of the key spend.

@@ -16,6 +16,7 @@ type lane struct {
 	place    int // of the model in the catalogue
 	resource string
 	asked    string // the resource as the client named it, where that is an alias
+	admitted bool   // by the restrictions of the key itself
 	means    atomic.Pointer[means]
 }
 
@@ -34,7 +35,8 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if !ok {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	ln := &lane{model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
+	ln := &lane{model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID),
+		admitted: n.caller.Key.Restrictions.AdmitsModel(model.ID, name)}
 	if name != model.ID {
 		ln.asked = rbac.ModelPattern(name)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
 )
 
 // Models are the models of the catalogue that the key of the call may use now, in the order of the catalogue. Each of them
@@ -21,6 +22,9 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 	n, err := k.known(ctx, at)
 	if err == nil {
 		err = n.admits(&c)
+	}
+	if err == nil {
+		err = n.admitsUse(nil, orgs.ReadOperation, nil)
 	}
 	if err != nil {
 		return nil, g.unasked(n.by(&c), err)
@@ -38,6 +42,9 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 		ln, err := n.lane(g, m.ID)
 		if err != nil {
 			return nil, err
+		}
+		if !ln.admitted {
+			continue
 		}
 		may, err := g.permits(ctx, n, ln, &c)
 		if err == nil && !may {

@@ -166,7 +166,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		h.refuse(w, r, e, err)
 		return
 	}
-	q.call.Secret, q.call.IP, q.call.RequestID = secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+	h.calling(&q.call, r)
 	q.call.Tags, q.call.MaxWait, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, r.Header.Get("X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
@@ -219,4 +219,10 @@ func tags(header string) map[string]string {
 		}
 	}
 	return tags
+}
+
+// calling says who makes a call, and from where.
+func (h *handler) calling(c *gate.Call, r *http.Request) {
+	c.Secret, c.IP, c.RequestID = secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+	c.Origin, c.Referrer, c.UserAgent = r.Header.Get("Origin"), r.Referer(), r.UserAgent()
 }
