@@ -593,8 +593,8 @@ type EndedView struct {
 
 // EnrolmentView is the schema of that name.
 type EnrolmentView struct {
-	OtpauthURL string `json:"otpauth_url"`
-	Secret     string `json:"secret"`
+	OtpauthURL *string `json:"otpauth_url"`
+	Secret     *string `json:"secret"`
 }
 
 // Entry is the schema of that name.
@@ -1659,8 +1659,8 @@ type ResetRequestBody struct {
 
 // ResetView is the schema of that name.
 type ResetView struct {
-	ExpiresAt string `json:"expires_at"`
-	Token     string `json:"token"`
+	ExpiresAt string  `json:"expires_at"`
+	Token     *string `json:"token"`
 }
 
 // ResourceSettings is the schema of that name.
