@@ -93,6 +93,22 @@ func TestModelsAreListedAsTheKeyMayUseThem(t *testing.T) { // F164
 	})
 }
 
+func TestListingModelsTakesModelsRead(t *testing.T) { // F066
+	each(t, func(t *testing.T, s *store.Store) {
+		a := newAcme(t, s, engineering, nil)
+		for permissions, listed := range map[string]bool{"models.read": true, "models:list": true, "teams.read": false} {
+			_, secret, err := a.CreateAPIKey(a.Platform(), orgs.NewAPIKey{Name: "k", Team: a.eng.ID, User: new(string), Permissions: []string{"api_keys.use", "models.use", permissions}})
+			require.NoError(t, err)
+			c := a.call("gpt-4-turbo-preview")
+			c.Secret = secret
+			list, err := a.gate.Models(t.Context(), c)
+			require.NoError(t, err)
+			require.Equal(t, listed, len(list) > 0, permissions)
+			a.passes(t, c)
+		}
+	})
+}
+
 func TestAKeySpendsSoMuchADay(t *testing.T) { // F164
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		clock.Set(tuesday)
