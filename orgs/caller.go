@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ type Caller struct {
 	Team    *Team      // nil for a key outside of teams
 	Project *Project   // nil for a key outside of projects
 	Tags    []string   // that the organization requires of every call (F228)
+	// Aliases are models by the names that the organization has for them, and the team before it.
+	Aliases map[string]string
 	// Priority of the person bound to the key, among calls that wait.
 	Priority int64
 	Until    time.Time // the first moment at which time alone ends the credential; zero: none
@@ -55,6 +58,11 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		return c, err
 	}
 	c.Tags = s.CostAllocation.RequiredTags
+	o, err := organizations.Get(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return c, err
+	}
+	c.alias(o.Settings.Models)
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
 		if errors.Is(err, store.ErrNotFound) {
@@ -63,6 +71,7 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 			return c, err
 		}
 		c.Team = &t
+		c.alias(t.Settings.Models)
 	}
 	if c.Key.ProjectID != "" {
 		p, err := projects.Get(ctx, tx, c.Key.ProjectID)
@@ -74,6 +83,17 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 		c.Project = &p
 	}
 	return c, nil
+}
+
+// alias takes other names of models, which win over those before.
+func (c *Caller) alias(s *ModelSettings) {
+	if s == nil || len(s.Aliases) == 0 {
+		return
+	}
+	if c.Aliases == nil {
+		c.Aliases = map[string]string{}
+	}
+	maps.Copy(c.Aliases, s.Aliases)
 }
 
 // Stopped answers nil, or why the key does nothing for the time being, by a credential that is good as such:

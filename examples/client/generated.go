@@ -1080,6 +1080,7 @@ type MfaView struct {
 
 // ModelSettings is the schema of that name.
 type ModelSettings struct {
+	Aliases            map[string]string     `json:"aliases,omitempty"`
 	AllowEmbeddings    *bool                 `json:"allow_embeddings,omitempty"`
 	AllowFineTuning    *bool                 `json:"allow_fine_tuning,omitempty"`
 	Allowed            []string              `json:"allowed,omitempty"`
@@ -1237,11 +1238,23 @@ type NotificationSettings struct {
 	UsageAlerts      []string `json:"usage_alerts,omitempty"`
 }
 
+// ObjectSettings is the schema of that name.
+type ObjectSettings struct {
+	Agents       []string            `json:"agents,omitempty"`
+	BlockedTools []string            `json:"blocked_tools,omitempty"`
+	McpServers   []string            `json:"mcp_servers,omitempty"`
+	McpTools     map[string][]string `json:"mcp_tools,omitempty"`
+	SearchTools  []string            `json:"search_tools,omitempty"`
+	Skills       []string            `json:"skills,omitempty"`
+	VectorStores []string            `json:"vector_stores,omitempty"`
+}
+
 // OrgSettings is the schema of that name.
 type OrgSettings struct {
 	Billing  *BillingSettings  `json:"billing,omitempty"`
 	Defaults *DefaultSettings  `json:"defaults,omitempty"`
 	Models   *ModelSettings    `json:"models,omitempty"`
+	Objects  *ObjectSettings   `json:"objects,omitempty"`
 	Security *SecuritySettings `json:"security,omitempty"`
 }
 
@@ -1935,6 +1948,7 @@ type TeamSettings struct {
 	Features      *FeatureSettings      `json:"features,omitempty"`
 	Models        *ModelSettings        `json:"models,omitempty"`
 	Notifications *NotificationSettings `json:"notifications,omitempty"`
+	Objects       *ObjectSettings       `json:"objects,omitempty"`
 	Resources     *ResourceSettings     `json:"resources,omitempty"`
 }
 

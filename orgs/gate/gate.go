@@ -71,6 +71,7 @@ import (
 type Gate struct {
 	m    *orgs.Manager
 	keys keys
+	ways map[string]*way
 
 	useKey, use rbac.Action
 
@@ -81,7 +82,7 @@ const useModels = "models.use"
 
 // New returns a gate over the manager's organizations and model catalogue.
 func New(m *orgs.Manager) *Gate {
-	return &Gate{m: m, useKey: m.Action("api_keys.use"), use: m.Action(useModels),
+	return &Gate{m: m, ways: waysOf(m.Catalogue()), useKey: m.Action("api_keys.use"), use: m.Action(useModels),
 		work: m.Store().Telemetry().Work("orgkit.gate.admit", "How long it took to admit or refuse a call")}
 }
 
@@ -92,6 +93,7 @@ type Call struct {
 	Action   string   // "" is models.use
 	Model    string   // id or alias, as the client named it
 	Features []string // what the request makes use of: vision, function_calling, web_search, ...
+	Objects  []string // what it uses beside a model, such as vector_store:vs_1 or tool:weather; see orgs.ObjectSettings
 	Tags     map[string]string
 
 	// The upper bound of the cost, in USD: MaxCost when it is given, else by the catalogue's price
@@ -172,25 +174,25 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 			return nil, err
 		}
 	}
-	m, err := ln.ready(ctx, g, n)
+	limits, err := ln.ready(ctx, g, n)
 	if err != nil {
 		return nil, err
 	}
 	a.gate, a.known, a.lane = g, n, ln
-	if err := a.take(ctx, at, elapsed, m, c); err != nil {
-		return nil, g.exhausted(n, ln, m, id, *c, err)
+	if err := a.take(ctx, at, elapsed, limits, c); err != nil {
+		return nil, g.exhausted(n, ln, limits, id, *c, err)
 	}
-	if l := a.rates.Limits(); l != m.limits {
-		ln.means.CompareAndSwap(m, &means{l, m.purse})
+	if l := a.rates.Limits(); l != limits {
+		ln.limits.CompareAndSwap(limits, l)
 	}
-	a.Model, a.Caller, a.Providers, a.Pool = &ln.model, &n.caller, n.providers, n.pool
+	a.Model, a.Caller, a.Providers, a.Pool = ln.model, n.caller, n.providers, n.pool
 	a.MaxOutputTokens = a.estimate.Usage.OutputTokens / max(c.Answers, 1)
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
 		a.id = id
 		a.named.Store(named)
 	}
-	if g.m.Audit().WantsAllowed(n.caller.Key.OrgID) {
+	if g.m.Audit().WantsAllowed(n.org.Value()) {
 		g.tell(n, n.request(ln, c, nil), a.DecisionID(), *c)
 	}
 	n.note(ctx, g.m, c)
@@ -221,11 +223,17 @@ func (g *Gate) estimate(e *billing.Estimate, place int, c *Call) error {
 	return nil
 }
 
+// MaxObjects is how many of them one call may use.
+const MaxObjects = 1024
+
 // MaxAnswers is the most that one call may ask for.
 const MaxAnswers = 128
 
 // tagged tests the tags of a call, without making them: that costs nothing where none are sent.
 func (n *known) tagged(c *Call) error {
+	if len(c.Objects) > MaxObjects {
+		return &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tools, vector stores and the like", MaxObjects)}
+	}
 	if len(c.Tags) > orgs.MaxCallTags {
 		return &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tags", orgs.MaxCallTags)}
 	}

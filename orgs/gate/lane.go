@@ -10,63 +10,88 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// lane is the way of the calls of one key to one model, by the name that clients have for it.
-type lane struct {
-	model    billing.Model
+// way is the way of all calls to one model, by a name that clients have for it.
+type way struct {
+	model    *billing.Model
 	place    int // of the model in the catalogue
 	resource string
 	asked    string // the resource as the client named it, where that is an alias
-	admitted bool   // by the restrictions of the key itself
-	means    atomic.Pointer[means]
 }
 
-// means are what calls take before they are made: looked up by the first that is allowed.
-type means struct {
-	limits *billing.Limits
-	purse  *billing.Purse
+// waysOf are those of a catalogue, whose models never change, by their names.
+func waysOf(c *billing.Catalogue) map[string]*way {
+	all := map[string]*way{}
+	models := c.Models()
+	for i := range models {
+		m := &models[i]
+		w := way{model: m, place: c.Place(m.ID), resource: rbac.ModelPattern(m.ID)}
+		all[m.ID] = &w
+		for _, alias := range m.Aliases {
+			w := w
+			w.asked = rbac.ModelPattern(alias)
+			all[alias] = &w
+		}
+	}
+	return all
+}
+
+// lane is the way of the calls of one key to one model, with what they take before they are made.
+type lane struct {
+	*way
+	admitted bool        // by the restrictions of the key itself
+	open     atomic.Bool // its calls are permitted, as long as the key stands and they ask for nothing else
+	purse    *billing.Purse
+	limits   atomic.Pointer[billing.Limits] // looked up by the first call that is allowed
 }
 
 // lane finds the model.
 func (n *known) lane(g *Gate, name string) (*lane, error) {
-	if ln := (*n.lanes.Load())[name]; ln != nil {
-		return ln, nil
+	if is, some := n.aliases[name]; some { // of theirs, which says nothing to any rule
+		name = is
 	}
-	model, ok := g.m.Catalogue().Resolve(name)
-	if !ok {
+	w := g.ways[name]
+	if w == nil {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	ln := &lane{model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID),
-		admitted: n.caller.Key.Restrictions.AdmitsModel(model.ID, name)}
-	if name != model.ID {
-		ln.asked = rbac.ModelPattern(name)
+	first := n.first.Load()
+	if first != nil && first.way == w {
+		return first, nil
+	}
+	if more := n.more.Load(); more != nil && (*more)[w] != nil {
+		return (*more)[w], nil
+	}
+	ln := &lane{way: w, purse: g.m.Purse(n.path(w.model.ID)), admitted: n.caller.Key.Restrictions.AdmitsModel(w.model.ID, name)}
+	if first == nil && n.first.CompareAndSwap(nil, ln) {
+		return ln, nil
 	}
 	for { // as many as the catalogue has names
-		all := n.lanes.Load()
-		if known := (*all)[name]; known != nil {
-			return known, nil
+		all, next := n.more.Load(), map[*way]*lane{}
+		if all != nil {
+			if known := (*all)[w]; known != nil {
+				return known, nil
+			}
+			next = maps.Clone(*all)
 		}
-		more := maps.Clone(*all)
-		more[name] = ln
-		if n.lanes.CompareAndSwap(all, &more) {
+		next[w] = ln
+		if n.more.CompareAndSwap(all, &next) {
 			return ln, nil
 		}
 	}
 }
 
-// ready looks up what calls take.
-func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*means, error) {
-	if m := ln.means.Load(); m != nil {
-		return m, nil
+// ready looks up the limits of calls.
+func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*billing.Limits, error) {
+	if l := ln.limits.Load(); l != nil {
+		return l, nil
 	}
-	path := n.path(ln.model.ID)
-	m := &means{purse: g.m.Purse(path)}
+	var l *billing.Limits
 	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		m.limits, err = g.m.Limits(ctx, tx, path, n.pool != "")
+		l, err = g.m.Limits(ctx, tx, n.path(ln.model.ID), n.pool != "")
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	ln.means.Store(m)
-	return m, nil
+	ln.limits.Store(l)
+	return l, nil
 }

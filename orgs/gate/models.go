@@ -35,7 +35,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 	if c.Action == "" {
 		c.Action = useModels
 	}
-	c.Features = nil
+	c.Features, c.Objects = nil, nil
 	list := []billing.Model{}
 	for _, m := range g.m.Catalogue().Models() {
 		ln, err := n.lane(g, m.ID)
@@ -53,7 +53,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 			return nil, g.unasked(n.by(&c), err)
 		}
 		if may {
-			list = append(list, ln.model)
+			list = append(list, *ln.model)
 		}
 	}
 	return list, nil

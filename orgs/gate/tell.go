@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -11,7 +12,7 @@ import (
 
 // by is the caller of a call.
 func (n *known) by(c *Call) orgs.Caller {
-	who := n.caller
+	who := *n.caller
 	who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
 	return who
 }
@@ -40,7 +41,7 @@ func (g *Gate) tellRefusal(n *known, ask rbac.Request, dec rbac.Decision, c Call
 }
 
 // exhausted is the refusal of a call that was decided on by limits or budgets, with where its rate limits stand.
-func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err error) error {
+func (g *Gate) exhausted(n *known, ln *lane, limits *billing.Limits, id string, c Call, err error) error {
 	if id == "" {
 		id = g.m.Store().NewID("dec")
 	}
@@ -49,7 +50,8 @@ func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err er
 	if !errors.As(err, &d) {
 		return err
 	}
-	if rate, some := m.limits.Nearest(); some {
+	d.of(n.by(&c))
+	if rate, some := limits.Nearest(); some {
 		d.Rate = &rate
 	}
 	g.tellRefusal(n, n.request(ln, &c, nil), rbac.Decision{ID: id, Allowed: true}, c, d)
@@ -62,7 +64,10 @@ func (g *Gate) unasked(who orgs.Caller, err error) error {
 	g.m.Refused(who, err)
 	out := refused(err, "")
 	var denied *Denied
-	if errors.As(out, &denied) && denied.Code == "missing_tags" {
+	if !errors.As(out, &denied) {
+		return out
+	}
+	if denied.of(who); denied.Code == "missing_tags" {
 		g.m.Audit().Decided(&audit.Decision{OrgID: who.Key.OrgID, TeamID: who.Key.TeamID, Action: "api_keys.use", Resource: "api_key:" + who.Key.ID,
 			Code: denied.Code, Actor: who.Actor})
 	}

@@ -22,14 +22,16 @@ var budgetFields = []string{"max_budget", "soft_budget", "max_parallel_requests"
 // usd is an amount as LiteLLM writes it: a number with a point.
 type usd decimal.Decimal
 
-// MarshalJSON writes all digits, and no exponent.
-func (u usd) MarshalJSON() ([]byte, error) {
-	s := decimal.Decimal(u).String()
+// String has all digits, and no exponent.
+func (u usd) String() string {
 	if decimal.Decimal(u).IsInteger() {
-		s = decimal.Decimal(u).StringFixed(1)
+		return decimal.Decimal(u).StringFixed(1)
 	}
-	return []byte(s), nil
+	return decimal.Decimal(u).String()
 }
+
+// MarshalJSON writes the digits.
+func (u usd) MarshalJSON() ([]byte, error) { return []byte(u.String()), nil }
 
 func dollars(d *decimal.Decimal) *usd {
 	if d == nil {
@@ -63,9 +65,9 @@ type budgetRow struct {
 	MaxParallel    *int64                    `json:"max_parallel_requests"`
 	TPM            *int64                    `json:"tpm_limit"`
 	RPM            *int64                    `json:"rpm_limit"`
-	ModelMaxBudget map[string]modelBudgetRow `json:"model_max_budget"`
+	ModelMaxBudget map[string]modelBudgetRow `json:"model_max_budget" null:""`
 	Duration       *string                   `json:"budget_duration"`
-	AllowedModels  []string                  `json:"allowed_models"`
+	AllowedModels  []string                  `json:"allowed_models" null:""`
 	ResetAt        *stamp                    `json:"budget_reset_at"`
 }
 
@@ -109,7 +111,7 @@ func budgetOf(a orgs.Allowance, resetAt time.Time) budgetRow {
 func fullBudget(a orgs.Allowance, now time.Time) fullBudgetRow {
 	var end time.Time
 	if w, err := billing.ParseWindow(a.Window); err == nil {
-		_, end = w.Period(time.UTC, a.Anchor, now)
+		_, end = w.Period(now.Location(), a.Anchor, now)
 	}
 	return fullBudgetRow{budgetOf(a, end), nil, stamp(a.CreatedAt), maker(a.CreatedBy), stamp(a.UpdatedAt), maker(a.UpdatedBy)}
 }
@@ -237,7 +239,8 @@ func (c *call) modelBudgets(given map[string]raw) (map[string]orgs.ModelAllowanc
 	return models, nil
 }
 
-func (c *call) now() time.Time { return c.clock() }
+// now is the time in the zone of budgets.
+func (c *call) now() time.Time { return c.clock().In(c.zone) }
 
 var errBothBudgets = detail(http.StatusBadRequest, "Set either 'budget_id' or budget fields, not both.")
 

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
@@ -23,42 +25,8 @@ const keyPrefix = "sk-"
 var (
 	personal = []string{"*"}
 	calling  = []string{"models.use", "models.read", "api_keys.use"}
+	reading  = []string{"*.read"}
 )
-
-// keyRow is a key.
-type keyRow struct {
-	TokenID        string   `json:"token_id"`
-	Name           string   `json:"key_name"`
-	Alias          *string  `json:"key_alias"`
-	Models         []string `json:"models"`
-	Spend          usd      `json:"spend"`
-	Expires        *stamp   `json:"expires"`
-	UserID         *string  `json:"user_id"`
-	TeamID         *string  `json:"team_id"`
-	OrganizationID string   `json:"organization_id"`
-	MaxBudget      *usd     `json:"max_budget"`
-	SoftBudget     *usd     `json:"soft_budget"`
-	Duration       *string  `json:"budget_duration"`
-	ResetAt        *stamp   `json:"budget_reset_at"`
-	BudgetID       *string  `json:"budget_id"`
-	Budget         any      `json:"litellm_budget_table"`
-	TPM            *int64   `json:"tpm_limit"`
-	RPM            *int64   `json:"rpm_limit"`
-	MaxParallel    *int64   `json:"max_parallel_requests"`
-	Metadata       raw      `json:"metadata"`
-	Blocked        bool     `json:"blocked"`
-	Status         string   `json:"status"`
-	CreatedAt      stamp    `json:"created_at"`
-	UpdatedAt      stamp    `json:"updated_at"`
-	CreatedBy      string   `json:"created_by"`
-}
-
-// newKeyRow is a key that was just made, with its secret.
-type newKeyRow struct {
-	Key   string `json:"key"`
-	Token string `json:"token"`
-	keyRow
-}
 
 func keyName(alias string) string {
 	if alias == "" {
@@ -69,7 +37,7 @@ func keyName(alias string) string {
 
 // newKey is POST /key/generate.
 func (c *call) newKey() (any, error) {
-	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix}
+	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix, Dialect: Dialect}
 	org, team, user, typ := c.in.text("organization_id").v, c.in.text("team_id").v, c.in.text("user_id").v, c.in.text("key_type").v
 	metadata, blocked := c.in.object("metadata"), c.in.boolean("blocked").v
 	if err := c.in.err(); err != nil {
@@ -96,18 +64,24 @@ func (c *call) newKey() (any, error) {
 	case "llm_api":
 		in.Permissions = calling
 	case "read_only":
-		in.Permissions = []string{"*.read"}
+		in.Permissions = reading
 	default:
 		return nil, detail(http.StatusBadRequest, "key_type must be default, llm_api or read_only")
-	}
-	if user != "" || c.admin() {
-		in.User = &user
 	}
 	o, t, err := c.keyPlace(org, team)
 	if err != nil {
 		return nil, err
 	}
 	in.Organization, in.Team, in.InheritTeam = o.ID, t.ID, t.ID != ""
+	own, err := c.ownKey(o, t, user, &in)
+	switch {
+	case err != nil:
+		return nil, err
+	case own:
+		user = ""
+	case user != "" || c.admin():
+		in.User = &user
+	}
 	var k orgs.APIKey
 	var secret string
 	err = c.svc.Together(c.ctx(), func(ctx context.Context) error {
@@ -118,6 +92,9 @@ func (c *call) newKey() (any, error) {
 		}
 		if k, secret, err = c.svc.CreateAPIKey(ctx, in); err != nil {
 			return err
+		}
+		if own { // limits of a key of one's own take nothing that anybody else has set
+			ctx = audit.WithActor(ctx, audit.Actor{Type: audit.Internal, ID: "limits of a new key", Label: "limits of a new key", OnBehalfOf: c.by.Person()}.From(ctx))
 		}
 		if limits.Limit != nil || limits.SoftLimit != nil {
 			b := spending(limits)
@@ -146,6 +123,37 @@ func (c *call) newKey() (any, error) {
 	return newKeyRow{secret, k.Hash, row}, err
 }
 
+// ownKey says whether people make a key for themselves who may make none for others: it does what they may, and nothing as
+// their team.
+func (c *call) ownKey(o orgs.Organization, t orgs.Team, user string, in *orgs.NewAPIKey) (bool, error) {
+	if c.admin() || c.by.Person() == "" {
+		return false, nil
+	}
+	me, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: o.ID, TeamID: t.ID}, "me")
+	var denied *rbac.Denied
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.As(err, &denied):
+		return false, nil // the service refuses
+	case err != nil:
+		return false, err
+	case slices.Contains(me.Effective, "*"), slices.Contains(me.Effective, "api_keys.create"):
+		return false, nil
+	case user != "" && user != me.User.ID && user != me.User.PublicID():
+		return false, wrapped(http.StatusForbidden, "auth_error", none, "You can only create keys for yourself")
+	}
+	in.InheritTeam = false
+	if !slices.Equal(in.Permissions, calling) { // else no more than they may is asked for anyway
+		reads := slices.Equal(in.Permissions, reading)
+		in.Permissions = nil
+		for _, p := range me.Effective {
+			if !reads || strings.HasSuffix(strings.TrimSuffix(p, ":own"), ".read") {
+				in.Permissions = append(in.Permissions, p)
+			}
+		}
+	}
+	return true, nil
+}
+
 // keyPlace is where a new key belongs: to the team, and so to its organization, to the organization, or to the only one that
 // the caller has.
 func (c *call) keyPlace(org, team string) (o orgs.Organization, t orgs.Team, err error) {
@@ -170,71 +178,6 @@ func (c *call) keyPlace(org, team string) (o orgs.Organization, t orgs.Team, err
 	}
 	o, err = c.organization(c.ctx(), org)
 	return o, t, as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, org))
-}
-
-func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
-	o, err := c.svc.Organization(c.ctx(), k.OrgID)
-	if err != nil {
-		return keyRow{}, err
-	}
-	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: []string{}, Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
-		OrganizationID: o.PublicID(), Metadata: k.Metadata, Blocked: k.Disabled, Status: string(k.StatusAt(c.now())), CreatedAt: stamp(k.CreatedAt), UpdatedAt: stamp(k.UpdatedAt), CreatedBy: masterUser}
-	if k.RevokedAt != nil {
-		row.Status = "deleted"
-	}
-	if k.ExpiresAt != nil {
-		row.Expires = stamped(*k.ExpiresAt)
-	}
-	if k.CreatedBy != "" {
-		row.CreatedBy = k.CreatedBy
-	}
-	if k.UserID != "" {
-		if ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: k.OrgID}, k.UserID); err == nil {
-			id := ms.User.PublicID()
-			row.UserID = &id
-		}
-	}
-	if k.TeamID != "" {
-		if t, err := c.svc.Team(c.ctx(), k.TeamID); err == nil {
-			id := t.PublicID()
-			row.TeamID = &id
-		}
-	}
-	return row, nil
-}
-
-// keyLimits shows what a key may spend, to who may see that.
-func (c *call) keyLimits(k orgs.APIKey, row *keyRow) error {
-	if !c.admin() && !c.ruling(k.OrgID) {
-		return nil
-	}
-	states, err := c.svc.Overview(c.ctx(), k.OrgID)
-	if err != nil {
-		return err
-	}
-	for _, s := range states {
-		if b := s.Budget; b.Scope == billing.ScopeKey && b.ScopeID == k.ID && b.Name == "" {
-			row.Spend, row.SoftBudget, row.Duration, row.ResetAt, row.BudgetID = usd(s.Spent), dollars(b.SoftLimit), written(b.Window), stamped(s.PeriodEnd), &b.ID
-			if b.Hard {
-				row.MaxBudget = dollars(&b.Limit)
-			}
-			row.Budget = budgetRow{ID: b.ID, MaxBudget: row.MaxBudget, SoftBudget: row.SoftBudget, Duration: row.Duration, ResetAt: row.ResetAt}
-		}
-	}
-	for after := ""; ; {
-		page, err := c.svc.RateLimits(c.ctx(), k.OrgID, 0, after)
-		if err != nil {
-			return err
-		}
-		for _, s := range page.Items {
-			if r := s.RateLimit; r.Scope == billing.ScopeKey && r.ScopeID == k.ID && r.Name == "" && r.Model == "*" {
-				row.TPM, row.RPM, row.MaxParallel = r.TokensPerMinute, r.RequestsPerMinute, r.MaxParallelRequests
-			}
-		}
-		if after = page.Next; after == "" {
-			return nil
-		}
-	}
 }
 
 // findKey returns a key by its secret or the hash of that, or store.ErrNotFound, also to who may not see it.
@@ -269,11 +212,11 @@ func (c *call) infoKey() (any, error) {
 	if strings.HasPrefix(ref, "key_") {
 		ref = k.Hash
 	}
-	row, err := c.keyRow(k)
-	if err == nil {
-		err = c.keyLimits(k, &row)
+	rows, err := c.keyRows(k)
+	if err != nil {
+		return nil, err
 	}
-	return keyInfoRow{ref, row}, err
+	return keyInfoRow{ref, rows[0]}, nil
 }
 
 // deleteKeys is POST /key/delete: all of them, or none.

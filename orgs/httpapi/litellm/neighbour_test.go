@@ -21,7 +21,7 @@ func TestUsersAreMade(t *testing.T) {
 		key := is["key"].(string)
 		require.True(t, strings.HasPrefix(key, "sk-"))
 		require.Equal(t, "", g.call(key, "gpt-4", 1), "the key calls models")
-		require.Len(t, g.by(key, "GET", "/user/info", "")["keys"], 0)
+		require.Len(t, g.by(key, "GET", "/user/info", "")["keys"], 1)
 		require.Equal(t, "anna", g.by(key, "GET", "/user/info", "")["user_id"])
 		require.Len(t, g.must("GET", "/organization/info?organization_id=acme-1", "")["members"], 1)
 
@@ -144,7 +144,7 @@ func TestKeysAreMade(t *testing.T) {
 			require.Equal(t, text, g.barred(400, "bad_request_error", "None", master, "POST", "/key/generate", body)["message"])
 		}
 		g.barred(400, "bad_request_error", "None", mallory, "POST", "/key/generate", `{"organization_id":"acme-1"}`)
-		g.barred(401, "auth_error", "None", bob, "POST", "/key/generate", `{"organization_id":"acme-1"}`)
+		g.barred(403, "auth_error", "None", bob, "POST", "/key/generate", `{"organization_id":"acme-1","user_id":"anna"}`)
 
 		// Nobody else sees or deletes it.
 		for _, ref := range []string{key, token, "sk-none"} {
