@@ -117,6 +117,16 @@ func checkClients(field string, list []string) error {
 // ErrKeyRestricted: the key itself is not for this. Whoever refuses a call for it tells [Manager.Refused] so.
 var ErrKeyRestricted = errors.New("the key is restricted")
 
+// NameClients says whether the key is for some clients only.
+func (r *KeyRestrictions) NameClients() bool {
+	return len(r.AllowedIPs)+len(r.Domains)+len(r.Referrers)+len(r.UserAgents) > 0
+}
+
+// NameUses says whether the key is for some uses only.
+func (r *KeyRestrictions) NameUses() bool {
+	return r.Models != nil || r.Features != nil || r.Operations != nil
+}
+
 // AdmitsClient says whether a client that sends these headers may use the key. What it does not say is no such client.
 func (r *KeyRestrictions) AdmitsClient(origin, referrer, userAgent string) bool {
 	if len(r.Domains) > 0 {

@@ -55,7 +55,8 @@ type known struct {
 	first   atomic.Pointer[lane]
 
 	org      unique.Handle[string] // id: all keys of an organization have the same text
-	strict   bool                  // addresses are tested
+	strict   bool                  // addresses and clients are tested
+	narrow   bool                  // the key itself is for some models, features or operations only
 	used     atomic.Bool           // which was noted
 	priority int
 	required []string          // tags
@@ -158,7 +159,8 @@ func (n *known) complete() {
 	}
 	n.aliases = c.Aliases
 	n.org = unique.Make(c.Key.OrgID)
-	n.strict = c.Scope.AllowedIPsData || len(c.Key.Restrictions.AllowedIPs) > 0
+	r := &c.Key.Restrictions
+	n.strict, n.narrow = c.Scope.AllowedIPsData || r.NameClients(), r.NameUses()
 }
 
 // admits tests everything of the key and its organization that stands before a decision.
@@ -185,6 +187,9 @@ func (n *known) admits(c *Call) error {
 
 // admitsUse tests what the key itself is for: operations, models and features. They only narrow what is decided.
 func (n *known) admitsUse(ln *lane, op string, features []string) error {
+	if !n.narrow {
+		return nil
+	}
 	r := &n.caller.Key.Restrictions
 	switch {
 	case !r.AdmitsOperation(op):
