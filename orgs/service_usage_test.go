@@ -21,7 +21,9 @@ var usageMethods = []method{
 			return f.CostCenters(ctx, f.id.Org, billing.Period{Name: "today"}, billing.CostAllocation{Strategy: billing.TeamBased})
 		}},
 	{name: "Spending", reads: true, member: allowed, guest: denied, because: "everybody sees their own, who holds usage.read:own",
-		call: func(ctx context.Context, f *fixture) (any, error) { return f.Spending(ctx, f.id.Org, "user", time.Time{}) }},
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Spending(ctx, f.id.Org, "user", time.Time{})
+		}},
 	{name: "UsageTags", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.UsageTags(ctx, f.id.Org, 10, "") }},
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -46,28 +47,32 @@ func (k *Key) Caller() orgs.Caller {
 	return orgs.Caller{}
 }
 
-// known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first: among many
-// keys each line of memory is a wait.
+// known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first, the lane to
+// the first model that was asked for included: among many keys each line of memory is a wait.
 type known struct {
-	basis   rbac.Basis // that it was read under
-	until   time.Time  // by the clock of the store: it is read again then
-	stopped error      // by which its organization, team or project is
-	first   atomic.Pointer[lane]
+	hash  orgs.KeyHash
+	basis rbac.Basis // that it was read under
 
-	org      unique.Handle[string] // id: all keys of an organization have the same text
+	until   time.Time // by the clock of the store: it is read again then
+	stopped error     // by which its organization, team or project is
+	first   lane      // where it is opened
+
+	opening  atomic.Bool
+	opened   atomic.Bool
+	used     atomic.Bool           // which was noted
 	strict   bool                  // addresses and clients are tested
 	narrow   bool                  // the key itself is for some models, features or operations only
-	used     atomic.Bool           // which was noted
+	org      unique.Handle[string] // id: all keys of an organization have the same text
+	aliases  map[string]string     // of models
+	required []string              // tags
 	priority int
-	required []string          // tags
-	aliases  map[string]string // of models
-	pool     string            // the team whose dedicated capacity its calls take
+	pool     string // the team whose dedicated capacity its calls take
 
 	providers []string
-	more      atomic.Pointer[map[*way]*lane] // beside the first; nil: none
-	self      string                         // the key as a resource
-	principal *rbac.Principal
 	caller    *orgs.Caller
+	more      atomic.Pointer[map[*way]*lane] // to other models; nil: none
+	principal *rbac.Principal
+	self      string // the key as a resource
 }
 
 // nobody is what is known of a key that could not be read.
@@ -83,6 +88,14 @@ func (k *Key) known(ctx context.Context, at time.Time) (*known, error) {
 		return n, nil
 	}
 	return k.read(ctx, at)
+}
+
+// known is what is known of the key of a call.
+func (g *Gate) known(ctx context.Context, c *Call, at time.Time) (*known, error) {
+	if c.Key != nil {
+		return c.Key.known(ctx, at)
+	}
+	return g.bySecret(ctx, c.Secret, at)
 }
 
 func (n *known) stands(at time.Time) bool {
@@ -104,7 +117,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		return n, nil
 	}
 	for {
-		n := &known{caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
+		n := &known{hash: k.hash, caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
 		if n.principal != nil {
 			var err error
 			if n.basis, err = n.principal.Basis(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
@@ -133,7 +146,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		}
 		n.complete()
 		k.now.Store(n)
-		k.gate.keys.keep(k)
+		k.gate.keys.keep(k, n)
 		return n, nil
 	}
 }
@@ -194,13 +207,19 @@ func (n *known) admitsUse(ln *lane, op string, features []string) error {
 	switch {
 	case !r.AdmitsOperation(op):
 		return restricted("permission_denied", "the key is not for this operation", "use a key that is for "+op)
-	case ln != nil && !ln.admitted:
+	case ln != nil && !n.admitsModel(ln):
 		return restricted("model_not_allowed", "the key is not for this model", "use another model, or another key")
 	}
 	if f := r.AdmitsFeatures(features); f != "" && ln != nil {
 		return restricted("feature_disabled", "the key is not for this feature: "+f, "use another key")
 	}
 	return nil
+}
+
+// admitsModel says whether the key itself is for the model of a lane.
+func (n *known) admitsModel(ln *lane) bool {
+	name := strings.TrimPrefix(cmp.Or(ln.asked, ln.resource), rbac.ModelPattern(""))
+	return !n.narrow || n.caller.Key.Restrictions.AdmitsModel(ln.model.ID, name)
 }
 
 func restricted(code, message, remedy string) *Denied {
@@ -229,8 +248,14 @@ const maxKeys = 1 << 18
 // each time that it is used.
 type keys [64]struct {
 	mu     sync.RWMutex
-	byHash map[uint64]*Key
+	byHash map[uint64]entry
 	_      [32]byte // no two share a cache line
+}
+
+// entry is a key with what was known of it last: who finds that it still stands need not look at the key.
+type entry struct {
+	key   *Key
+	known *known
 }
 
 // place is where in the keys one of that hash is.
@@ -239,27 +264,48 @@ func place(h *orgs.KeyHash) (shard int, in uint64) {
 	return int(in % uint64(len(keys{}))), in
 }
 
+// bySecret is what is known of the key of a secret at that time, as [Key.known] says it.
+func (g *Gate) bySecret(ctx context.Context, secret string, at time.Time) (*known, error) {
+	h := orgs.HashKey(secret)
+	e := g.keys.get(&h)
+	if e.known != nil && e.known.hash == h && e.known.stands(at) {
+		return e.known, nil
+	}
+	return g.keyOf(h, e).known(ctx, at)
+}
+
 // key is the key of a secret, of which nothing is known yet if it is new.
 func (g *Gate) key(secret string) *Key {
 	h := orgs.HashKey(secret)
-	shard, in := place(&h)
-	s := &g.keys[shard]
-	s.mu.RLock()
-	k := s.byHash[in]
-	s.mu.RUnlock()
-	if k == nil || k.hash != h {
-		k = &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
-	}
-	return k
+	return g.keyOf(h, g.keys.get(&h))
 }
 
-// keep keeps a key that was found. A second one of the same secret is as good, and one of them is kept.
-func (all *keys) keep(k *Key) {
+func (g *Gate) keyOf(h orgs.KeyHash, e entry) *Key {
+	if e.key != nil && e.key.hash == h {
+		return e.key
+	}
+	return &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
+}
+
+func (all *keys) get(h *orgs.KeyHash) entry {
+	shard, in := place(h)
+	s := &all[shard]
+	s.mu.RLock()
+	e := s.byHash[in]
+	s.mu.RUnlock()
+	return e
+}
+
+// keep keeps a key that was found, and what is known of it. A second one of the same secret is as good, and one of them is kept.
+func (all *keys) keep(k *Key, n *known) {
 	shard, in := place(&k.hash)
 	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[in] != nil {
+	if e := s.byHash[in]; e.key != nil {
+		if e.key == k {
+			s.byHash[in] = entry{k, n}
+		}
 		return
 	}
 	for some := range s.byHash {
@@ -269,9 +315,9 @@ func (all *keys) keep(k *Key) {
 		delete(s.byHash, some)
 	}
 	if s.byHash == nil {
-		s.byHash = map[uint64]*Key{}
+		s.byHash = map[uint64]entry{}
 	}
-	s.byHash[in] = k
+	s.byHash[in] = entry{k, n}
 }
 
 // forget forgets a key that is good no more.
@@ -280,7 +326,7 @@ func (all *keys) forget(k *Key) {
 	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[in] == k {
+	if s.byHash[in].key == k {
 		delete(s.byHash, in)
 	}
 }

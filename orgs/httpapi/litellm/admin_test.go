@@ -21,7 +21,7 @@ func TestUsersAreProxyAdmins(t *testing.T) { // F417, F438
 		require.Equal(t, "", g.must("POST", "/user/new", `{"user_id":"none","user_role":"proxy_admin","auto_create_key":false}`)["key"])
 
 		// They do what the operator does, and the log names them.
-		is = g.by(root, "POST", "/organization/new", `{"organization_alias":"Other","organization_id":"other-1"}`)
+		g.by(root, "POST", "/organization/new", `{"organization_alias":"Other","organization_id":"other-1"}`)
 		require.Empty(t, g.by(root, "GET", "/organization/info?organization_id=other-1", "")["members"], "and become members of nothing")
 		page, err := g.AuditLog(g.Platform(), "other-1", audit.Filter{})
 		require.NoError(t, err)
