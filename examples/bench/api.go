@@ -128,7 +128,11 @@ const apiTeamSettings = `{"budget": {"monthly_limit": 5000.00, "alert_threshold"
 
 // get asks for a path and returns the body.
 func (w *apiWorld) get(ctx context.Context, token, target string) ([]byte, error) {
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody) // what a server's costs is no part of it
+	if err != nil {
+		return nil, err
+	}
+	r.RequestURI, r.RemoteAddr = target, "127.0.0.1:1"
 	r.Header.Set("Authorization", "Bearer "+token)
 	out := httptest.NewRecorder()
 	w.handler.ServeHTTP(out, r)
