@@ -292,3 +292,23 @@ func TestAnyPrefixAndHostWillDo(t *testing.T) { // F001
 	require.Equal(t, 201, res.StatusCode)
 	require.Equal(t, "application/json", res.Header.Get("Content-Type"))
 }
+
+// TestThePlatformIsNotBoundByATenantsRules: addresses, second factors and single sign-on are for its people, who are bound.
+func TestThePlatformIsNotBoundByATenantsRules(t *testing.T) { // F457
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		c := newClient(t, s)
+		org := "/v1/organizations/" + c.post("/v1/organizations", body(t, "organization"))["id"].(string) // as the seed has it
+		elsewhere := c.as(adminKey, "198.51.100.1")
+		team := elsewhere.post(org+"/teams", `{"name": "Lab"}`)["id"].(string)
+		elsewhere.call(200, "PATCH", org, `{"settings": {"security": {"ip_allowlist": ["10.0.0.0/8"]}}}`) // which shuts nobody out who is bound
+		elsewhere.call(200, "GET", "/v1/teams/"+team, "")
+		for _, e := range c.call(200, "GET", org+"/audit/logs?event_types=team.*,organization.*", "")["data"].([]any) {
+			require.Equal(t, "platform", e.(object)["actor"].(object)["type"])
+		}
+		id, ann := c.person(strings.TrimPrefix(org, "/v1/organizations/"), "ann@acme.com", "org_admin")
+		require.NotEmpty(t, id)
+		require.Equal(t, "ip_denied", c.as(ann.token, "198.51.100.1").call(403, "GET", "/v1/teams/"+team, "")["code"])
+		c.as(ann.token, "10.1.2.3").call(200, "GET", "/v1/teams/"+team, "")
+		require.Equal(t, "would_lock_out", c.as(ann.token, "10.1.2.3").call(409, "PATCH", org, `{"settings": {"security": {"ip_allowlist": ["192.0.2.0/24"]}}}`)["code"])
+	})
+}
