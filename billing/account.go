@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -104,23 +105,35 @@ func (b Budget) clock() string { return b.Window + " " + b.Zone }
 // running is the period that runs. One that was opened keeps its instants, whatever the zone's rules have become since
 // (billing edge 6): the account that lies mostly in the period of now is its account.
 func (b Budget) running(ctx context.Context, tx *store.Tx) (start, end time.Time, err error) {
+	start, end, _, err = b.runningAccount(ctx, tx)
+	return start, end, err
+}
+
+// runningAccount is running with the account of that period, nil where there is none.
+func (b Budget) runningAccount(ctx context.Context, tx *store.Tx) (start, end time.Time, found *account, err error) {
 	now := tx.Now()
 	if start, end, err = b.period(now); err != nil {
-		return start, end, err
+		return start, end, nil, err
 	}
 	page, err := accounts.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("budget_id", b.ID), store.Eq("clock", b.clock()),
 		store.Below("period_start", now.Add(time.Microsecond))}, Order: []store.Order{store.Desc("period_start")}, Limit: 1})
 	if err != nil || len(page.Items) == 0 {
-		return start, end, err
+		return start, end, nil, err
 	}
-	a := page.Items[0]
+	a := &page.Items[0]
 	switch middle := a.PeriodStart.Add(a.PeriodEnd.Sub(a.PeriodStart) / 2); {
 	case now.Before(a.PeriodEnd):
-		return a.PeriodStart, a.PeriodEnd, nil
+		return a.PeriodStart, a.PeriodEnd, a, nil
 	case !middle.Before(start):
-		return a.PeriodStart, end, nil
+		return a.PeriodStart, end, a, nil
+	case a.PeriodStart.Equal(start): // one without an end
+		return start, end, a, nil
 	}
-	return start, end, nil
+	other, err := accounts.Get(ctx, tx, accountID(b, start))
+	if errors.Is(err, store.ErrNotFound) {
+		return start, end, nil, nil
+	}
+	return start, end, &other, err
 }
 
 // mostCarried (USD) bounds what is carried over and what is raised, so that no sum is out of all bounds.

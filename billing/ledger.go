@@ -169,21 +169,19 @@ func (l *Ledger) State(ctx context.Context, tx *store.Tx, orgID string, scope Sc
 }
 
 func stateOf(ctx context.Context, tx *store.Tx, b Budget) (BudgetState, error) {
-	start, end, err := b.running(ctx, tx)
+	start, end, found, err := b.runningAccount(ctx, tx)
 	if err != nil {
 		return BudgetState{}, err
 	}
-	a, err := accounts.Get(ctx, tx, accountID(b, start))
-	if errors.Is(err, store.ErrNotFound) {
-		a, err = account{Limit: b.limitAt(start), Hard: b.Hard}, nil
-		if b.Rollover {
-			if a.Carried, err = carried(ctx, tx, b, start); err == nil {
-				a.Limit = a.Limit.Add(a.Carried)
-			}
+	a := account{Limit: b.limitAt(start), Hard: b.Hard}
+	switch {
+	case found != nil:
+		a = *found
+	case b.Rollover:
+		if a.Carried, err = carried(ctx, tx, b, start); err != nil {
+			return BudgetState{}, err
 		}
-	}
-	if err != nil {
-		return BudgetState{}, err
+		a.Limit = a.Limit.Add(a.Carried)
 	}
 	a.lapse(tx.Now())
 	s := BudgetState{Budget: b, PeriodStart: start, PeriodEnd: end, Limit: a.Limit, Spent: a.Spent,

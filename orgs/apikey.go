@@ -5,12 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
-	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -34,6 +32,7 @@ type APIKey struct {
 	TeamID       string            `json:"team_id"`    // "" for a key outside of teams
 	ProjectID    string            `json:"project_id"` // "" for a key outside of projects
 	Name         string            `json:"name"`
+	Description  string            `json:"description,omitempty"`
 	UserID       string            `json:"user_id"` // the person bound to it, "" for a service key
 	CreatedBy    string            `json:"created_by"`
 	InheritTeam  bool              `json:"inherit_team_permissions"`
@@ -83,29 +82,10 @@ func (k APIKey) StatusAt(now time.Time) KeyStatus {
 	return KeyActive
 }
 
-// KeyRestrictions narrow what a key may do. They intersect with its rights and never widen them.
-type KeyRestrictions struct {
-	AllowedModels        []string          `json:"allowed_models,omitzero"` // globs of model ids; absent is all, and an empty list none
-	Objects              *ObjectSettings   `json:"objects,omitempty"`       // what calls may use beside them
-	ModelAliases         map[string]string `json:"model_aliases,omitempty"` // models by other names, before those of team and organization
-	AllowedIPs           []string          `json:"allowed_ips,omitempty"`   // none is no limit
-	MaxRequestsPerMinute *int64            `json:"max_requests_per_minute,omitempty"`
-}
-
-// AdmitsModel says whether the key is for a model.
-func (r KeyRestrictions) AdmitsModel(id string) bool {
-	return r.AllowedModels == nil || slices.ContainsFunc(r.AllowedModels, func(glob string) bool {
-		p, err := rbac.ParseResource(glob)
-		return err == nil && p.Match(id)
-	})
-}
-
-// AdmitsObject says whether the key may use an object, such as vector_store:vs_1.
-func (r KeyRestrictions) AdmitsObject(object string) bool { return r.Objects.admits(object) }
-
 // NewAPIKey is the input of [Manager.CreateAPIKey].
 type NewAPIKey struct {
 	Name         string
+	Description  string
 	Team         string  // id or slug; "" for a key outside of teams
 	Organization string  // id or slug, for a key outside of teams; "" is the only one the caller has
 	Project      string  // id or slug; "" for a key outside of projects
@@ -135,7 +115,7 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 	if err != nil {
 		return k, "", err
 	}
-	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Permissions: in.Permissions,
+	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Description: in.Description, Permissions: in.Permissions,
 		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix), Dialect: in.Dialect}
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
@@ -225,20 +205,11 @@ func (k *APIKey) validate() error {
 	if err := rbac.CheckPermissions("permissions", k.Permissions); err != nil {
 		return err
 	}
-	if err := checkRanges("additional_restrictions.allowed_ips", k.Restrictions.AllowedIPs); err != nil {
+	if err := rbac.CheckText("description", k.Description, 0, rbac.MaxDescription); err != nil {
 		return err
 	}
-	if err := checkModels("additional_restrictions.allowed_models", k.Restrictions.AllowedModels); err != nil {
+	if err := k.Restrictions.validate(); err != nil {
 		return err
-	}
-	if err := k.Restrictions.Objects.validate("additional_restrictions.objects"); err != nil {
-		return err
-	}
-	if err := checkAliases("additional_restrictions.model_aliases", k.Restrictions.ModelAliases); err != nil {
-		return err
-	}
-	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && (*n < 0 || *n > billing.MaxRate) {
-		return store.Invalid("additional_restrictions.max_requests_per_minute", "range", "must be from 0 to %d", int64(billing.MaxRate))
 	}
 	if k.Dialect != "" && !dialectForm.MatchString(k.Dialect) {
 		return store.Invalid("dialect", "pattern", "must be 1 to 32 small letters and digits")

@@ -143,6 +143,7 @@ func (m *Manager) changeKey(ctx context.Context, id, action, event, reason strin
 // KeyUpdate changes a key; nil leaves as it is.
 type KeyUpdate struct {
 	Name         *string
+	Description  *string
 	User         *string // id or e-mail address; "" makes it a service key
 	InheritTeam  *bool
 	Permissions  *[]string
@@ -189,6 +190,7 @@ func (m *Manager) UpdateAPIKey(ctx context.Context, id string, in KeyUpdate) (AP
 			}
 		}
 		set(&k.Name, in.Name)
+		set(&k.Description, in.Description)
 		set(&k.InheritTeam, in.InheritTeam)
 		set(&k.Permissions, in.Permissions)
 		set(&k.Restrictions, in.Restrictions)

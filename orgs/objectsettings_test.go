@@ -39,7 +39,7 @@ func TestObjectsAndAliasesThatCannotBe(t *testing.T) {
 			require.Equal(t, "additional_restrictions.objects."+field, wrong.Field)
 		}
 		for field, bad := range map[string]orgs.NewAPIKey{
-			"additional_restrictions.allowed_models[0]": {Restrictions: orgs.KeyRestrictions{AllowedModels: []string{""}}},
+			"additional_restrictions.models.allowed[0]": {Restrictions: orgs.KeyRestrictions{Models: &orgs.KeyModels{Allowed: []string{""}}}},
 			"additional_restrictions.model_aliases":     {Restrictions: orgs.KeyRestrictions{ModelAliases: map[string]string{"a": ""}}},
 			"dialect":                                   {Dialect: "No Such"},
 		} {

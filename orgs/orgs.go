@@ -106,6 +106,7 @@ type Teams interface {
 	UnarchiveTeam(ctx context.Context, ref string) (Team, error)
 	DeleteTeam(ctx context.Context, ref string, cascade bool) (Team, error)
 	Team(ctx context.Context, ref string) (Team, error)
+	TeamFigures(ctx context.Context, ref string) (Team, PlaceFigures, error)
 	Teams(ctx context.Context, org string, f PartFilter) (store.Page[Team], error)
 }
 

@@ -61,13 +61,17 @@ func (m *Manager) PlaceFigures(ctx context.Context, at Place) (f PlaceFigures, e
 		return f, err
 	}
 	err = m.Read(ctx, op, func(ctx context.Context, tx *store.Tx) error {
-		f.Members, err = rbac.Assignments.Count(ctx, tx, store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member))
-		if err != nil {
-			return err
-		}
-		f.Budget, err = m.State(ctx, tx, at.OrgID, at.budgetScope(), at.TeamID, monthly)
+		f, err = m.placeFigures(ctx, tx, at)
 		return err
 	})
+	return f, err
+}
+
+func (m *Manager) placeFigures(ctx context.Context, tx *store.Tx, at Place) (f PlaceFigures, err error) {
+	f.Members, err = rbac.Assignments.Count(ctx, tx, store.Eq("org_id", at.OrgID), store.Eq("team_id", at.TeamID), store.Eq("kind", rbac.Member))
+	if err == nil {
+		f.Budget, err = m.State(ctx, tx, at.OrgID, at.budgetScope(), at.TeamID, monthly)
+	}
 	return f, err
 }
 

@@ -46,40 +46,45 @@ func (m *Manager) TeamPlace(ctx context.Context, ref string) (at Place, err erro
 		return at, rbac.ErrNoActor
 	}
 	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		q := store.Query{Where: []store.Cond{store.Eq("slug_key", store.SlugKey(ref))}}
-		if strings.HasPrefix(ref, teams.Kind().Prefix+"_") {
-			q.Where = []store.Cond{store.Eq("id", ref)}
-		} else if t, err := teams.Find(ctx, tx, store.Eq("alias_id", ref)); err == nil {
-			if err = m.mustBelong(ctx, tx, by, t.OrgID); err == nil {
-				at = Place{t.OrgID, t.ID}
-				return nil
-			} else if !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-		} else if !errors.Is(err, store.ErrNotFound) {
+		t, err := m.findTeam(ctx, tx, by, ref)
+		if err == nil {
+			err = m.mustBelong(ctx, tx, by, t.OrgID)
+		}
+		if err != nil {
 			return err
 		}
-		at = Place{}
-		for t, err := range teams.All(ctx, tx, q) {
-			if err == nil {
-				err = m.mustBelong(ctx, tx, by, t.OrgID)
-			}
-			switch {
-			case errors.Is(err, store.ErrNotFound):
-			case err != nil:
-				return err
-			case at.TeamID != "":
-				return &store.ConflictError{Code: "ambiguous_slug", Message: "several teams have this slug; use the id"}
-			default:
-				at = Place{t.OrgID, t.ID}
-			}
-		}
-		if at.TeamID == "" {
-			return store.ErrNotFound
-		}
+		at = Place{t.OrgID, t.ID}
 		return nil
 	})
 	return at, err
+}
+
+// findTeam finds a team by a reference. By an id it finds that of anybody.
+func (m *Manager) findTeam(ctx context.Context, tx *store.Tx, by audit.Actor, ref string) (found Team, err error) {
+	if strings.HasPrefix(ref, teams.Kind().Prefix+"_") {
+		return teams.Get(ctx, tx, ref)
+	}
+	if t, err := teams.Find(ctx, tx, store.Eq("alias_id", ref)); !errors.Is(err, store.ErrNotFound) {
+		return t, err
+	}
+	for t, err := range teams.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("slug_key", store.SlugKey(ref))}}) {
+		if err == nil {
+			err = m.mustBelong(ctx, tx, by, t.OrgID)
+		}
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return found, err
+		case found.ID != "":
+			return found, &store.ConflictError{Code: "ambiguous_slug", Message: "several teams have this slug; use the id"}
+		default:
+			found = t
+		}
+	}
+	if found.ID == "" {
+		return found, store.ErrNotFound
+	}
+	return found, nil
 }
 
 // ProjectPlace resolves a reference to a project of an organization, its id or slug.

@@ -1,11 +1,6 @@
 package orgs
 
-import (
-	"context"
-
-	"github.com/orgkit/orgkit/billing"
-	"github.com/orgkit/orgkit/store"
-)
+import "github.com/orgkit/orgkit/billing"
 
 // limits are the rate limits that the settings of models ask for.
 func (m *ModelSettings) limits() (limits []billing.RateLimit) {
@@ -48,13 +43,4 @@ func (t Team) Priority() int {
 func (t Team) Dedicated() bool {
 	r := t.Settings.Resources
 	return r != nil && is(r.DedicatedCapacity)
-}
-
-// applyLimit writes the rate limit that the restrictions of a key ask for.
-func (m *Manager) applyLimit(ctx context.Context, tx *store.Tx, k APIKey) error {
-	var limits []billing.RateLimit
-	if most := k.Restrictions.MaxRequestsPerMinute; most != nil {
-		limits = []billing.RateLimit{{RequestsPerMinute: most}}
-	}
-	return m.ApplyRateLimits(ctx, tx, k.OrgID, billing.ScopeKey, k.ID, limits)
 }

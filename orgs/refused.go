@@ -33,7 +33,7 @@ func (k APIKey) named() audit.Actor {
 }
 
 // Refused tells the log that a known key was used and is refused before anything is decided: an *[AuthError],
-// [ErrKeyAddress], store.ErrNotFound where the key holds nothing any more, or a *rbac.Denied that is no decision, such as
+// [ErrKeyAddress], [ErrKeyRestricted], store.ErrNotFound where the key holds nothing any more, or a *rbac.Denied that is no decision, such as
 // those of [Caller.Stopped]. Whatever else went wrong is
 // no refusal, and an unknown secret belongs to nobody's log.
 func (m *Manager) Refused(c Caller, err error) {
@@ -46,6 +46,8 @@ func (m *Manager) Refused(c Caller, err error) {
 	switch {
 	case errors.Is(err, ErrKeyAddress):
 		d.Code = "ip_denied"
+	case errors.Is(err, ErrKeyRestricted):
+		d.Code = "restricted"
 	case errors.As(err, &auth):
 		d.Code = auth.why
 	case errors.As(err, &denied) && denied.Decision.ID == "":

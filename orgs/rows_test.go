@@ -30,7 +30,7 @@ import (
 var permissions = map[string]string{
 	"CreateOrganization/below another": "organizations.create", "UpdateOrganization": "organizations.update", "Organization": "organizations.read",
 	"CreateTeam": "teams.create", "UpdateTeam": "teams.update", "ArchiveTeam": "teams.update", "UnarchiveTeam": "teams.update", "DeleteTeam": "teams.delete",
-	"Team": "teams.read", "Teams": "teams.read", "PlaceFigures": "teams.read",
+	"Team": "teams.read", "TeamFigures": "teams.read", "Teams": "teams.read", "PlaceFigures": "teams.read",
 	"CreateProject": "projects.create", "UpdateProject": "projects.update", "DeleteProject": "projects.delete", "Project": "projects.read", "Projects": "projects.read",
 	"AddMember": "members.invite", "AddMembers/all or none": "members.invite", "UpdateMember": "members.update", "RemoveMember": "members.remove",
 	"Member": "members.read", "Members": "members.read", "Members/of a team": "members.read", "Permission": "members.read", "Actions": "members.read", "WhoCan": "members.read", "WhatCan": "members.read",

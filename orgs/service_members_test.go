@@ -48,6 +48,11 @@ var teamMethods = []method{
 		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.DeleteTeam(ctx, f.id.Team, false) }},
 	{name: "Team", reads: true, member: hidden, guest: denied, because: "who may read teams:own only knows of no other",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Manager.Team(ctx, f.id.Team) }},
+	{name: "TeamFigures", reads: true, member: hidden, guest: denied, because: "who may read teams:own only knows of no other",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			t, figures, err := f.TeamFigures(ctx, f.id.Team)
+			return []any{t, figures}, err
+		}},
 	{name: "Teams", reads: true, member: allowed, guest: denied, because: "who may read teams:own lists those",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Teams(ctx, f.id.Org, orgs.PartFilter{}) }},
 }

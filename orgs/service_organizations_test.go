@@ -55,7 +55,7 @@ var userMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.EnsurePlatformRole(ctx, "operators", "operate")
 		},
-		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.EnsurePlatformRole(ctx, "") }},
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.EnsurePlatformRole(ctx, "", "operate") }},
 	{name: "PlatformRoleOf", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.PlatformRoleOf(ctx, f.id.User) }},
 	{name: "Users", reads: true, by: byPlatform, global: true, foreign: denied, because: "users belong to the platform; it names nobody",

@@ -261,15 +261,30 @@ func (m *Manager) endTeam(ctx context.Context, tx *store.Tx, t Team, cascade boo
 // Team returns a team by id, or by a slug that only one visible team has. It needs teams.read, or
 // teams.read:own and membership.
 func (m *Manager) Team(ctx context.Context, ref string) (t Team, err error) {
-	at, err := m.TeamPlace(ctx, ref)
-	if err != nil {
-		return t, err
+	return m.readTeam(ctx, ref, func(context.Context, *store.Tx, Place) error { return nil })
+}
+
+// TeamFigures is [Manager.Team] with [Manager.PlaceFigures], on one snapshot.
+func (m *Manager) TeamFigures(ctx context.Context, ref string) (t Team, f PlaceFigures, err error) {
+	if err := m.Flush(ctx); err != nil {
+		return t, f, err
 	}
-	err = m.Read(ctx, rbac.Op{Action: "teams.read", OrgID: at.OrgID, TeamID: at.TeamID}, func(ctx context.Context, tx *store.Tx) error {
-		t, err = teams.Get(ctx, tx, at.TeamID)
+	t, err = m.readTeam(ctx, ref, func(ctx context.Context, tx *store.Tx, at Place) error {
+		f, err = m.placeFigures(ctx, tx, at)
 		return err
 	})
-	return t, err
+	return t, f, err
+}
+
+func (m *Manager) readTeam(ctx context.Context, ref string, fn func(ctx context.Context, tx *store.Tx, at Place) error) (t Team, err error) {
+	err = m.ReadFound(ctx, func(ctx context.Context, tx *store.Tx) (op rbac.Op, err error) {
+		t, err = m.findTeam(ctx, tx, actor(ctx), ref)
+		return rbac.Op{Action: "teams.read", OrgID: t.OrgID, TeamID: t.ID, Past: true}, err // on this snapshot it is there
+	}, func(ctx context.Context, tx *store.Tx) error { return fn(ctx, tx, Place{t.OrgID, t.ID}) })
+	if err != nil {
+		return Team{}, err
+	}
+	return t, nil
 }
 
 // Teams lists the teams of an organization by their slugs: all, or, for teams.read:own, the

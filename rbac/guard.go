@@ -217,13 +217,23 @@ func (g *Guard) recordDenial(ctx context.Context, err error) error {
 // Read runs fn on a snapshot after asking whether the actor may. Refusals are as in [Guard.Change]. What was allowed is
 // told to the log, for organizations that want to see that too ([audit.Decisions]).
 func (g *Guard) Read(ctx context.Context, op Op, fn func(ctx context.Context, tx *store.Tx) error) error {
+	return g.ReadFound(ctx, func(context.Context, *store.Tx) (Op, error) { return op, nil }, fn)
+}
+
+// ReadFound is Read of what has to be looked for first, which find does on the same snapshot. Nobody has been asked then: what
+// find says by an error must not be more than store.ErrNotFound, which is what strangers hear of what it has found.
+func (g *Guard) ReadFound(ctx context.Context, find func(ctx context.Context, tx *store.Tx) (Op, error), fn func(ctx context.Context, tx *store.Tx) error) error {
 	by, ok := audit.ActorFrom(ctx)
 	if !ok {
 		return ErrNoActor
 	}
 	joined := g.store.InUnit(ctx)
+	var op Op
 	var d Decision
 	err := g.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if op, err = find(ctx, tx); err != nil {
+			return err
+		}
 		if op.OrgID == "" {
 			if err := allowGlobal(by, op); err != nil {
 				return err

@@ -111,6 +111,7 @@ func (c Collection[T, P]) Filter(ctx context.Context, tx *Tx, q Query, keep func
 	if limit <= 0 || limit > MaxLimit {
 		limit = MaxLimit
 	}
+	q.Limit = limit + 1 // where all pass, the next one says at once that there is another page
 	for {
 		rows, err := c.List(ctx, tx, q)
 		if err != nil {

@@ -153,6 +153,15 @@
 //     callers, in a second.
 //   - scim.bulk10k_s: ten bulk requests of 1,000 users, each made in a unit of its own; without -full two of them, times five.
 //
+// # Group api
+//
+// The handler of the native API, without a connection: personal token, decision, answer in JSON.
+//
+//   - api.get_us: GET of a team with settings and a budget, by a member of it, on SQLite; what it takes on PostgreSQL stands
+//     above the table.
+//   - api.list_1m_ms: page 1 and page 10,000, of 100 keys each, of an organization's 1,000,000 keys, by its owner; the slowest
+//     of the four on both databases. The database multiplies one key that the service has made.
+//
 // # Reading the figures
 //
 // A figure is the median of several rounds, a round many calls where one call is short. Beside it the table
@@ -190,6 +199,7 @@ var groups = []group{
 	{"usage", usageBars, benchUsage},
 	{"gateway", gatewayBars, benchGateway},
 	{"scim", scimBars, benchSCIM},
+	{"api", apiBars, benchAPI},
 }
 
 // bar is a figure with a limit.

@@ -19,9 +19,6 @@ func (g *Gate) permits(ctx context.Context, n *known, ln *lane, c *Call) (bool, 
 	if plain && ln.open.Load() {
 		return true, nil
 	}
-	if ln.closed || n.shuts(c) != "" {
-		return false, nil
-	}
 	q := rbac.Call{Resource: n.self, At: c.Now, IP: c.IP, MFAAt: n.caller.Actor.MFAAt}
 	may, err := n.principal.Allows(ctx, g.useKey, &q)
 	if !may.Allowed || err != nil {
@@ -96,13 +93,6 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 		object.Resource, object.Asked = o, ""
 		questions = append(questions, object)
 	}
-	if ln.closed {
-		return model, n.restricted(g, "model_not_allowed", "the key is not for this model"), nil
-	}
-	if o := n.shuts(c); o != "" {
-		model.Resource, model.Asked = o, ""
-		return model, n.restricted(g, "object_not_allowed", "the key is not for this object"), nil
-	}
 	var of rbac.Decision
 	for i, q := range questions {
 		d, err := g.m.Decide(ctx, n.caller.Key.ID, &q)
@@ -114,25 +104,6 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 		}
 	}
 	return model, of, nil
-}
-
-// shuts is the first object of a call that the key is not for, "" for none.
-func (n *known) shuts(c *Call) string {
-	if len(c.Objects) == 0 || n.caller.Key.Restrictions.Objects == nil {
-		return ""
-	}
-	for _, object := range c.Objects {
-		if !n.caller.Key.Restrictions.AdmitsObject(object) {
-			return object
-		}
-	}
-	return ""
-}
-
-// restricted is the decision of the restrictions of the key.
-func (n *known) restricted(g *Gate, code, text string) rbac.Decision {
-	return rbac.Decision{ID: g.m.Store().NewID("dec"), Code: code, Reasons: []rbac.Reason{{Kind: string(rbac.PoolKey), ID: n.caller.Key.ID, Text: text}},
-		Remedy: []string{"use a key without this restriction"}}
 }
 
 // refuse turns a decision into a Denied and, where an approval would open the call, asks for it.

@@ -14,8 +14,8 @@
 //
 // # Order
 //
-// The key; the state of organization, team and person; the limits of the key; the model; tags that
-// organization and team require; the decision with its policies, features, approvals and cost limits; rate limits
+// The key; the state of organization, team and person; the clients of the key; the model; tags that
+// organization and team require; the models and features of the key; the decision with its policies, features, approvals and cost limits; rate limits
 // and slots; money. The first refusal wins, and nothing of a refused call is charged, or counted as a request.
 //
 // A call for which no slot is free may wait for one ([Call.MaxWait]), the teams with a priority queue before
@@ -114,6 +114,9 @@ type Call struct {
 	Priority *int          // among those that wait, higher first; nil is that of the team or the person, whichever is higher
 
 	IP             netip.Addr
+	Origin         string    // the headers of these names, for keys that are for some clients only
+	Referrer       string    // Referer
+	UserAgent      string    //
 	Now            time.Time // zero is now; keys, rate limits and budgets go by the clock of the store
 	ApprovalReason string    // for the request that an unapproved call opens
 	RequestID      string
@@ -156,6 +159,9 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 	ln, err := n.lane(g, c.Model)
 	if err == nil {
 		err = n.tagged(c)
+	}
+	if err == nil {
+		err = n.admitsUse(ln, orgs.WriteOperation, c)
 	}
 	if err == nil {
 		err = g.estimate(&a.estimate, ln.place, c)

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -59,7 +60,8 @@ type known struct {
 	opening  atomic.Bool
 	opened   atomic.Bool
 	used     atomic.Bool           // which was noted
-	strict   bool                  // addresses are tested
+	strict   bool                  // addresses and clients are tested
+	narrow   bool                  // the key itself is for some models, features or operations only
 	org      unique.Handle[string] // id: all keys of an organization have the same text
 	aliases  map[string]string     // of models
 	required []string              // tags
@@ -170,7 +172,8 @@ func (n *known) complete() {
 	}
 	n.aliases = c.Aliases
 	n.org = unique.Make(c.Key.OrgID)
-	n.strict = c.Scope.AllowedIPsData || len(c.Key.Restrictions.AllowedIPs) > 0
+	r := &c.Key.Restrictions
+	n.strict, n.narrow = c.Scope.AllowedIPsData || r.NameClients(), r.NameUses()
 }
 
 // orgTags are the tags of the organization in one text, as many as a tag of a call holds.
@@ -199,7 +202,44 @@ func (n *known) admits(c *Call) error {
 	if allowed := who.Key.Restrictions.AllowedIPs; len(allowed) > 0 && !rbac.InRanges(c.IP, allowed) {
 		return &Denied{Code: "ip_denied", Message: "the key is not allowed from this address", Remedy: []string{"call from " + strings.Join(allowed, " or ")}, cause: orgs.ErrKeyAddress}
 	}
+	if !who.Key.Restrictions.AdmitsClient(c.Origin, c.Referrer, c.UserAgent) {
+		return restricted("permission_denied", "the key is not for this client", "call from a domain, page or program that the key is for")
+	}
 	return nil
+}
+
+// admitsUse tests what the key itself is for: operations, and of a call, which has a lane, models, features and objects. They
+// only narrow what is decided.
+func (n *known) admitsUse(ln *lane, op string, c *Call) error {
+	if !n.narrow {
+		return nil
+	}
+	r := &n.caller.Key.Restrictions
+	switch {
+	case !r.AdmitsOperation(op):
+		return restricted("permission_denied", "the key is not for this operation", "use a key that is for "+op)
+	case ln == nil:
+		return nil
+	case !n.admitsModel(ln):
+		return restricted("model_not_allowed", "the key is not for this model", "use another model, or another key")
+	}
+	if f := r.AdmitsFeatures(c.Features); f != "" {
+		return restricted("feature_disabled", "the key is not for this feature: "+f, "use another key")
+	}
+	if r.AdmitsObjects(c.Objects) != "" {
+		return restricted("object_not_allowed", "the key is not for something that the call is to use", "use another key")
+	}
+	return nil
+}
+
+// admitsModel says whether the key itself is for the model of a lane.
+func (n *known) admitsModel(ln *lane) bool {
+	name := strings.TrimPrefix(cmp.Or(ln.asked, ln.resource), rbac.ModelPattern(""))
+	return !n.narrow || n.caller.Key.Restrictions.AdmitsModel(ln.model.ID, name)
+}
+
+func restricted(code, message, remedy string) *Denied {
+	return &Denied{Code: code, Message: message, Remedy: []string{remedy}, cause: orgs.ErrKeyRestricted}
 }
 
 // path is where calls of the key spend.

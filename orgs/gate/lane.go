@@ -39,7 +39,6 @@ func waysOf(c *billing.Catalogue) map[string]*way {
 type lane struct {
 	*way
 	open   atomic.Bool // its calls are permitted, as long as what is known of the key stands and they ask for nothing else
-	closed bool        // the key is not for the model
 	purse  billing.Pocket
 	limits atomic.Pointer[billing.Limits] // looked up by the first call that is allowed
 }
@@ -59,14 +58,14 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if more := n.more.Load(); more != nil && (*more)[w] != nil {
 		return (*more)[w], nil
 	}
-	purse, closed := g.m.Purse(n.path(w.model.ID)), !n.caller.Key.Restrictions.AdmitsModel(w.model.ID)
+	purse := g.m.Purse(n.path(w.model.ID))
 	if n.opening.CompareAndSwap(false, true) {
-		n.first.way, n.first.closed = w, closed
+		n.first.way = w
 		n.first.purse.Open(purse)
 		n.opened.Store(true)
 		return &n.first, nil
 	}
-	ln := &lane{way: w, closed: closed}
+	ln := &lane{way: w}
 	ln.purse.Open(purse)
 	for { // as many as the catalogue has names
 		all, next := n.more.Load(), map[*way]*lane{}

@@ -8,6 +8,7 @@ type Operation struct {
 	Summary      string
 	Status       int  // of a success
 	Open         bool // for who has no credential
+	Repeats      bool // with an Idempotency-Key it is done once
 	Query        any
 	Body         any
 	Answer       any

@@ -210,7 +210,7 @@ func (w *writer) either(at string, all []*schema) string {
 		return "json.Number"
 	case "integer null":
 		return "*int64"
-	case "string array": // one, or several
+	case "string array", "array object": // one, or several
 		return "json.RawMessage"
 	case "number string null", "number null":
 		return "*json.Number"

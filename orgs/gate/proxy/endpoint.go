@@ -28,7 +28,7 @@ type endpoint struct {
 var endpoints = map[string]*endpoint{
 	"chat/completions":   {longest: []string{"max_completion_tokens", "max_tokens"}, answers: true, stream: true, ask: true, refuse: refuseOpenAI, used: usedOpenAI, chunk: chunkOpenAI},
 	"embeddings":         {feature: "embeddings", refuse: refuseOpenAI, used: usedOpenAI},
-	"images/generations": {images: true, refuse: refuseOpenAI, used: usedImages},
+	"images/generations": {feature: "image_generation", images: true, refuse: refuseOpenAI, used: usedImages},
 	"fine_tuning/jobs":   {feature: "fine_tuning", free: true, refuse: refuseOpenAI},
 	"messages":           {longest: []string{"max_tokens"}, stream: true, refuse: refuseAnthropic, used: usedAnthropic, chunk: chunkAnthropic},
 }
@@ -37,6 +37,7 @@ const (
 	visionFeature    = "vision"
 	functionsFeature = "function_calling"
 	searchFeature    = "web_search"
+	outputsFeature   = "structured_outputs"
 )
 
 // features are what the body makes use of. It would rather see one that is not there than miss one.
@@ -60,6 +61,12 @@ func (q *question) features(e *endpoint) (list []string, images int64) {
 	}
 	if searches {
 		list = append(list, searchFeature)
+	}
+	for _, field := range []string{"response_format", "output_format", "output_config"} { // of either vendor
+		if slices.ContainsFunc(texts(q.fields.get(field), "type"), func(t string) bool { return strings.HasPrefix(t, "json") }) {
+			list = append(list, outputsFeature)
+			break
+		}
 	}
 	for _, field := range []string{"messages", "system"} {
 		raw := q.fields.get(field)

@@ -186,7 +186,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		h.refuse(w, r, e, err)
 		return
 	}
-	q.call.Secret, q.call.IP, q.call.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+	h.calling(&q.call, r)
 	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, h.opt.Fit, r.Header.Get("X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
@@ -266,4 +266,10 @@ func tags(header string) map[string]string {
 		}
 	}
 	return tags
+}
+
+// calling says who makes a call, and from where.
+func (h *handler) calling(c *gate.Call, r *http.Request) {
+	c.Secret, c.IP, c.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+	c.Origin, c.Referrer, c.UserAgent = r.Header.Get("Origin"), r.Referer(), r.UserAgent()
 }

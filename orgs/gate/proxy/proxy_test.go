@@ -284,7 +284,8 @@ func TestACallWhoseClientIsGoneIsPaidForAsItWasUsed(t *testing.T) {
 }
 
 func TestFeaturesAreSeenWhereverTheyAre(t *testing.T) { // F098 to F103
-	f := newFront(t, `{"models": {"allow_embeddings": false}, "features": {"function_calling": false, "vision": false, "web_search": false, "fine_tuning": false}}`, nil)
+	f := newFront(t, `{"models": {"allow_embeddings": false}, "features": {"function_calling": false, "vision": false, "web_search": false, "fine_tuning": false,
+		"structured_outputs": false, "image_generation": false}}`, nil)
 	f.upstream = answer(`{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}`)
 	with := func(more string) string { return strings.Replace(chat, `"max_tokens"`, more+`, "max_tokens"`, 1) }
 	content := func(parts string) string {
@@ -307,6 +308,10 @@ func TestFeaturesAreSeenWhereverTheyAre(t *testing.T) { // F098 to F103
 		"an image of a message":     {"messages", `{"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}`},
 		"an image of a tool result": {"messages", `{"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "tool_result", "content": [{"type": "image"}]}]}]}`},
 		"embeddings":                {"embeddings", `{"model": "embed", "input": "a"}`},
+		"an image to be made":       {"images/generations", `{"model": "painter", "prompt": "a"}`},
+		"an answer in a schema":     {"chat/completions", with(`"response_format": {"type": "json_schema", "json_schema": {}}`)},
+		"an answer in JSON":         {"chat/completions", with(`"response_format": {"type": "json_object"}`)},
+		"a message in a schema":     {"messages", `{"model": "claude", "max_tokens": 9, "messages": [], "output_format": {"type": "json_schema", "schema": {}}}`},
 		"fine-tuning":               {"fine_tuning/jobs", `{"model": "gpt", "training_file": "f"}`},
 	} {
 		status, text := f.ask("/v1/"+c.path, c.body)
@@ -317,12 +322,47 @@ func TestFeaturesAreSeenWhereverTheyAre(t *testing.T) { // F098 to F103
 	for name, body := range map[string]string{
 		"nothing of it":         chat,
 		"no tools":              with(`"tools": []`),
+		"an answer as text":     with(`"response_format": {"type": "text"}`),
 		"an image is spoken of": content(`"describe an image_url of type image"`),
 		"text":                  content(`[{"type": "text", "text": "image"}]`),
 	} {
 		status, text := f.ask("/v1/chat/completions", body)
 		require.Equal(t, 200, status, "%s: %s", name, text)
 	}
+}
+
+func TestAKeyIsForSomeClients(t *testing.T) { // F164, F464
+	f := newFront(t, everything, nil)
+	f.upstream = answer(`{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}`)
+	limited := func(r orgs.KeyRestrictions) string {
+		_, secret, err := f.CreateAPIKey(f.Platform(), orgs.NewAPIKey{Name: "limited", Organization: f.org.ID, User: new(string), Permissions: []string{"api_keys.use", "models.use", "models.read"}, Restrictions: r})
+		require.NoError(t, err)
+		return secret
+	}
+	ask := func(secret string, headers ...string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/v1/chat/completions", strings.NewReader(chat))
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	page := limited(orgs.KeyRestrictions{Domains: []string{"*.acme.com"}})
+	require.Equal(t, 200, ask(page, "Origin", "https://app.Acme.com:8443"))
+	require.Equal(t, 403, ask(page, "Origin", "https://acme.com.evil.example"))
+	require.Equal(t, 403, ask(page), "who says nothing comes from no domain")
+	link := limited(orgs.KeyRestrictions{Referrers: []string{"https://acme.com/app/*", "docs.acme.com/*"}})
+	require.Equal(t, 200, ask(link, "Referer", "https://acme.com/app/x"))
+	require.Equal(t, 200, ask(link, "Referer", "https://docs.acme.com/"))
+	require.Equal(t, 403, ask(link, "Referer", "https://evil.example/?https://acme.com/app/"))
+	require.Equal(t, 403, ask(link))
+	program := limited(orgs.KeyRestrictions{UserAgents: []string{"acme-bot/"}})
+	require.Equal(t, 200, ask(program, "User-Agent", "acme-bot/2.1"))
+	require.Equal(t, 403, ask(program, "User-Agent", "curl/8 acme-bot/"))
 }
 
 func TestModelsAreListedByTheDecisionThatAdmits(t *testing.T) { // F090

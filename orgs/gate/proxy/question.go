@@ -26,7 +26,8 @@ type question struct {
 
 // meant are the fields that say what a call is: nothing that only looks like one may reach the upstream.
 var meant = []string{"model", "messages", "system", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions",
-	"plugins", "web_search_options", "input", "prompt", "mcp_servers", "vector_store_ids", "container", "tool_choice", "file_search"}
+	"plugins", "web_search_options", "response_format", "output_format", "output_config", "input", "prompt", "mcp_servers", "vector_store_ids", "container", "tool_choice",
+	"file_search"}
 
 // read reads the body of a request.
 func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*question, error) {

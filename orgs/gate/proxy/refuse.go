@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 )
@@ -73,7 +74,7 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 	var d *gate.Denied
 	if errors.As(err, &d) {
 		if p.Internal() { // the gate's own, which no floor below knows of
-			p = httpapi.NewProblem(statusOf(d.Code), d.Code, d.Message)
+			p = httpapi.NewProblem(statusOf(d), d.Code, d.Message)
 		}
 		for _, tag := range d.Missing {
 			if d.Code == "missing_tags" {
@@ -99,8 +100,8 @@ func (h *handler) problem(w http.ResponseWriter, r *http.Request, err error) pro
 	return p.LinkedTo(h.opt.NativeURL)
 }
 
-func statusOf(code string) int {
-	if code == "ip_denied" {
+func statusOf(d *gate.Denied) int {
+	if errors.Is(d, orgs.ErrKeyAddress) || errors.Is(d, orgs.ErrKeyRestricted) {
 		return http.StatusForbidden
 	}
 	return http.StatusBadRequest

@@ -128,7 +128,9 @@ func (c *call) newKey() (any, error) {
 
 // keyRestrictions reads the models of a key, other names of them, and what its calls may use beside.
 func (c *call) keyRestrictions(r *orgs.KeyRestrictions) (err error) {
-	r.AllowedModels = allowedModels(c.in.texts("models").v)
+	if allowed := allowedModels(c.in.texts("models").v); allowed != nil {
+		r.Models = &orgs.KeyModels{Allowed: allowed}
+	}
 	if r.ModelAliases = c.names("aliases", nil); len(r.ModelAliases) == 0 {
 		r.ModelAliases = nil
 	}

@@ -56,7 +56,7 @@ func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
 	if err != nil {
 		return keyRow{}, err
 	}
-	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: modelsOf(&orgs.ModelSettings{Allowed: k.Restrictions.AllowedModels}), Aliases: aliasesOf(&orgs.ModelSettings{Aliases: k.Restrictions.ModelAliases}), Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
+	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: modelsOf(settingsOf(k.Restrictions.Models)), Aliases: aliasesOf(&orgs.ModelSettings{Aliases: k.Restrictions.ModelAliases}), Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
 		OrganizationID: o.PublicID(), Metadata: k.Metadata, Blocked: k.Disabled, Status: string(k.StatusAt(c.now())), CreatedAt: stamp(k.CreatedAt), UpdatedAt: stamp(k.UpdatedAt), CreatedBy: masterUser}
 	row.Permission, row.PermissionID = permissionOf(k.ID, k.Restrictions.Objects)
 	if k.RevokedAt != nil {

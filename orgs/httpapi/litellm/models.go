@@ -115,3 +115,11 @@ func modelLimits(r raw) (map[string]int64, bool) {
 	}
 	return limits, true
 }
+
+// settingsOf are the models of a key as those of a team or organization are written.
+func settingsOf(m *orgs.KeyModels) *orgs.ModelSettings {
+	if m == nil {
+		return nil
+	}
+	return &orgs.ModelSettings{Allowed: m.Allowed}
+}

@@ -16,6 +16,7 @@ type apiKeyView struct {
 	TeamID         *string              `json:"team_id"`
 	ProjectID      *string              `json:"project_id"`
 	Name           string               `json:"name"`
+	Description    string               `json:"description"`
 	UserID         *string              `json:"user_id"` // null: a service key
 	CreatedBy      *string              `json:"created_by"`
 	InheritTeam    bool                 `json:"inherit_team_permissions"`
@@ -39,7 +40,7 @@ type rotationView struct {
 // renderKey is a key that was never used, as far as is known.
 func (a *api) renderKey(k orgs.APIKey) apiKeyView {
 	now := a.Store().Now()
-	v := apiKeyView{Base: baseOf(k.Meta), OrganizationID: k.OrgID, TeamID: optional(k.TeamID), ProjectID: optional(k.ProjectID), Name: k.Name,
+	v := apiKeyView{Base: baseOf(k.Meta), OrganizationID: k.OrgID, TeamID: optional(k.TeamID), ProjectID: optional(k.ProjectID), Name: k.Name, Description: k.Description,
 		UserID: optional(k.UserID), CreatedBy: optional(k.CreatedBy), InheritTeam: k.InheritTeam, Permissions: filled(k.Permissions),
 		Restrictions: k.Restrictions, DefaultTags: k.DefaultTags, Metadata: k.Metadata, Prefix: k.Prefix, Last4: k.Last4,
 		Status: k.StatusAt(now), ExpiresAt: httpapi.StampOf(k.ExpiresAt)}
@@ -88,6 +89,7 @@ func (a *api) withSecret(k orgs.CreatedAPIKey) apiKeyView {
 
 type newAPIKey struct {
 	Name           string               `json:"name"`
+	Description    string               `json:"description,omitempty"`
 	TeamID         string               `json:"team_id,omitempty" doc:"id or slug"`
 	OrganizationID string               `json:"organization_id,omitempty" doc:"id or slug, for a key outside of teams"`
 	ProjectID      string               `json:"project_id,omitempty" doc:"id or slug"`
@@ -107,7 +109,7 @@ func (in *newAPIKey) nulls(has fields) {
 }
 
 func (in newAPIKey) input() orgs.NewAPIKey {
-	return orgs.NewAPIKey{Name: in.Name, Team: in.TeamID, Organization: in.OrganizationID, Project: in.ProjectID, User: in.UserID,
+	return orgs.NewAPIKey{Name: in.Name, Description: in.Description, Team: in.TeamID, Organization: in.OrganizationID, Project: in.ProjectID, User: in.UserID,
 		InheritTeam: or(in.InheritTeam, true), Permissions: in.Permissions, Restrictions: in.Restrictions, DefaultTags: in.DefaultTags,
 		Metadata: json.RawMessage(in.Metadata), ExpiresAt: in.ExpiresAt}
 }
@@ -115,6 +117,7 @@ func (in newAPIKey) input() orgs.NewAPIKey {
 // apiKeyBody is what a key can be changed to.
 type apiKeyBody struct {
 	Name         string               `json:"name"`
+	Description  string               `json:"description,omitempty"`
 	UserID       string               `json:"user_id,omitempty"`
 	InheritTeam  bool                 `json:"inherit_team_permissions,omitempty"`
 	Permissions  []string             `json:"permissions,omitempty"`
@@ -162,20 +165,23 @@ func (a *api) apiKeys() {
 	addBulk(a, keyPath+"/bulk", "Create many API keys", func(ctx context.Context, _ *none) (*answer[rowsView], error) {
 		return bulk(ctx, a, newAPIKey.input, a.CreateAPIKeys, a.withSecret)
 	})
-	add[keyQuery, none](a, http.MethodGet, keyPath, "List API keys", func(ctx context.Context, q *keyQuery) (*answer[list[apiKeyView]], error) {
-		at, err := a.keysPlace(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		page, err := a.APIKeys(ctx, at, orgs.KeyFilter{User: q.UserID, Status: q.Status, Limit: q.Limit, After: q.After})
-		if err != nil {
-			return nil, err
-		}
-		views, err := a.renderKeys(ctx, page.Items...)
-		return listOf(page, err, always(func(k orgs.APIKey) apiKeyView { return views[k.ID] }))
-	})
+	add[keyQuery, none](a, http.MethodGet, keyPath, "List API keys", a.listKeys)
 	a.oneAPIKey(keyPath + "/{key}")
 	a.keyStates(keyPath + "/{key}")
+	a.vendorKeys()
+}
+
+func (a *api) listKeys(ctx context.Context, q *keyQuery) (*answer[list[apiKeyView]], error) {
+	at, err := a.keysPlace(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	page, err := a.APIKeys(ctx, at, orgs.KeyFilter{User: q.UserID, Status: q.Status, Limit: q.Limit, After: q.After})
+	if err != nil {
+		return nil, err
+	}
+	views, err := a.renderKeys(ctx, page.Items...)
+	return listOf(page, err, always(func(k orgs.APIKey) apiKeyView { return views[k.ID] }))
 }
 
 func (a *api) oneAPIKey(path string) {
@@ -193,10 +199,10 @@ func (a *api) oneAPIKey(path string) {
 				return views[k.ID], err
 			},
 			body: func(k orgs.APIKey) apiKeyBody {
-				return apiKeyBody{k.Name, k.UserID, k.InheritTeam, k.Permissions, k.Restrictions, k.DefaultTags, object(k.Metadata), k.ExpiresAt}
+				return apiKeyBody{k.Name, k.Description, k.UserID, k.InheritTeam, k.Permissions, k.Restrictions, k.DefaultTags, object(k.Metadata), k.ExpiresAt}
 			},
 			put: func(ctx context.Context, k orgs.APIKey, b apiKeyBody, has fields) (orgs.APIKey, error) {
-				return a.UpdateAPIKey(ctx, k.ID, orgs.KeyUpdate{Name: given(has, "name", b.Name), User: given(has, "user_id", b.UserID),
+				return a.UpdateAPIKey(ctx, k.ID, orgs.KeyUpdate{Name: given(has, "name", b.Name), Description: given(has, "description", b.Description), User: given(has, "user_id", b.UserID),
 					InheritTeam: given(has, "inherit_team_permissions", b.InheritTeam), Permissions: given(has, "permissions", b.Permissions),
 					Restrictions: given(has, "additional_restrictions", b.Restrictions), DefaultTags: given(has, "default_tags", b.DefaultTags),
 					Metadata: given(has, "metadata", json.RawMessage(b.Metadata)), ExpiresAt: given(has, "expires_at", orZero(b.ExpiresAt))})

@@ -28,7 +28,7 @@ func world(t *testing.T) (c *client, org, team, user string) {
 	return c, org, team, user
 }
 
-func TestFaultyBodiesAreRefusedByField(t *testing.T) {
+func TestFaultyBodiesAreRefusedByField(t *testing.T) { // F006
 	c, org, team, _ := world(t)
 	orgPath := "/v1/organizations/" + org
 	teamPath := "/v1/teams/" + team
@@ -119,7 +119,7 @@ func TestFaultyQueriesAreRefused(t *testing.T) {
 	}
 }
 
-func TestWrongRequestsHaveTheirStatus(t *testing.T) {
+func TestWrongRequestsHaveTheirStatus(t *testing.T) { // F014: client.call holds every error against the form of both
 	c, _, team, _ := world(t)
 	require.Equal(t, "payload_too_large", c.call(413, "POST", "/v1/organizations", `{"name": "`+strings.Repeat("x", rest.MaxBody)+`"}`)["code"])
 	r := httptest.NewRequest("POST", "/v1/organizations", strings.NewReader("name=x"))
@@ -161,7 +161,7 @@ func TestEveryOperationNeedsACredential(t *testing.T) {
 	require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
 }
 
-func TestAnotherTenantDoesNotExist(t *testing.T) { // S1
+func TestAnotherTenantDoesNotExist(t *testing.T) { // S1, F009
 	c, org, team, user := world(t)
 	policy := c.post("/v1/teams/"+team+"/policies", `{"name": "p", "statements": [{"effect": "deny", "actions": ["x.y"], "resources": ["*"]}]}`)["id"].(string)
 	invitation := c.post("/v1/teams/"+team+"/invitations", `{"email": "carol@acme.com", "role": "developer"}`)["id"].(string)

@@ -251,3 +251,17 @@ func indexed(err error, list string, i int) error {
 	}
 	return err
 }
+
+// renamed is an error of a field whose body calls it otherwise: the beginning of its path that is known gets the other name.
+func renamed(err error, names map[string]string) error {
+	var field *store.FieldError
+	if !errors.As(err, &field) {
+		return err
+	}
+	for end := len(field.Field); end > 0; end-- {
+		if to, known := names[field.Field[:end]]; known {
+			return store.Invalid(to+field.Field[end:], field.Code, "%s", field.Message)
+		}
+	}
+	return err
+}

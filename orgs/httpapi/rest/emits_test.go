@@ -68,6 +68,8 @@ var doings = map[string]done{
 	"DELETE /v1/organizations/{org}/projects/{project}":     {query: "?cascade=true"},
 	"POST /v1/api-keys":                                     {body: `{"name": "new", "team_id": "{team}"}`},
 	"POST /v1/api-keys/bulk":                                {body: `{"items": [{"name": "a", "team_id": "{team}"}, {"name": "b", "team_id": "{team}"}]}`, events: 2},
+	"POST /v1/keys":                                         {body: `{"name": "new", "team_id": "{team}"}`},
+	"DELETE /v1/keys/{key}":                                 {},
 	"PATCH /v1/api-keys/{key}":                              {body: `{"name": "new"}`},
 	"POST /v1/api-keys/{key}/disable":                       {},
 	"POST /v1/api-keys/{key}/enable":                        {first: [][3]string{{"POST", "/v1/api-keys/{key}/disable", ""}}},
@@ -234,7 +236,7 @@ func (w *settled) leaves(call func()) (list []audit.Event) {
 // queryOf is what a reading operation cannot do without.
 func queryOf(path string) string {
 	for end, query := range map[string]string{"/access": "?action=models.use&resource=model:x", "/actions": "?resource=model:x&organization_id={org}",
-		"/permissions": "?action=use&resource=model:x&organization_id={org}", "/consistency": "?from=1&to=2", "/api-keys": "?organization_id={org}", "/analytics": "?period=today"} {
+		"/permissions": "?action=use&resource=model:x&organization_id={org}", "/consistency": "?from=1&to=2", "/api-keys": "?organization_id={org}", "/v1/keys": "?organization_id={org}", "/analytics": "?period=today"} {
 		if strings.HasSuffix(path, end) {
 			return query
 		}

@@ -3,13 +3,10 @@ package rest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,11 +15,6 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/store"
-)
-
-const (
-	idempotencyHeader = "Idempotency-Key"
-	replayedHeader    = "Idempotency-Replayed"
 )
 
 // keptHeaders are those of an answer that are kept with it.
@@ -59,30 +51,24 @@ func (a *api) repeatable(op *huma.Operation) {
 	if op.Method != http.MethodPost {
 		return
 	}
+	describeRepeats(op)
+	op.Middlewares = append(op.Middlewares, a.repeat)
+}
+
+// describeRepeats says of an operation that it may be sent again.
+func describeRepeats(op *huma.Operation) {
 	most := orgs.MaxIdempotencyKey
-	op.Parameters = append(op.Parameters, &huma.Param{Name: idempotencyHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most},
+	op.Parameters = append(op.Parameters, &huma.Param{Name: httpapi.IdempotencyHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most},
 		Description: "for 24 hours the same request with this key is answered as the first that succeeded, and nothing is done again"})
 	op.Responses["422"] = &huma.Response{Ref: "#/components/responses/" + failureName(http.StatusUnprocessableEntity)}
-	op.Middlewares = append(op.Middlewares, a.repeat)
 }
 
 // attemptOf is the attempt that a request is, nil where it is not to be repeated. A rehearsal leaves nothing to be repeated.
 func attemptOf(op *huma.Operation, x *exchange) (*orgs.Attempt, error) {
-	keys := x.Header.Values(idempotencyHeader)
-	if len(keys) == 0 || x.err != nil || x.URL.Query().Get(dryRunParam) == "true" {
+	if x.err != nil || x.URL.Query().Get(dryRunParam) == "true" {
 		return nil, nil
 	}
-	valid := len(keys) == 1 && keys[0] != "" && len(keys[0]) <= orgs.MaxIdempotencyKey &&
-		strings.IndexFunc(keys[0], func(r rune) bool { return r <= ' ' || r > '~' }) < 0
-	if !valid {
-		return nil, faulty("header."+idempotencyHeader, "pattern", "must be one of 1 to 255 visible characters of ASCII")
-	}
-	h := sha256.New()
-	for _, part := range []string{x.URL.Path, x.URL.RawQuery, strings.Join(x.Header.Values("If-Match"), ","), string(x.body)} {
-		h.Write(strconv.AppendInt(nil, int64(len(part)), 10))
-		h.Write([]byte(":" + part))
-	}
-	return &orgs.Attempt{Route: op.Method + " " + op.Path, Key: keys[0], Print: hex.EncodeToString(h.Sum(nil))}, nil
+	return httpapi.AttemptOf(x.Request, op.Method+" "+op.Path, x.body)
 }
 
 // repeat answers what was answered, or has the request done and its answer kept in the same unit.
@@ -133,12 +119,7 @@ func (a *api) repeat(ctx huma.Context, next func(huma.Context)) {
 	case err != nil:
 		a.refuse(ctx.Context(), w, r, err)
 	default:
-		for name, value := range kept.Header {
-			w.Header().Set(name, value)
-		}
-		w.Header().Set(replayedHeader, "true")
-		w.WriteHeader(kept.Status)
-		_, _ = w.Write(kept.Body)
+		httpapi.Replay(w, kept)
 	}
 }
 

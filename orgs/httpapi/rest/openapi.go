@@ -92,6 +92,9 @@ func other(schemas huma.Registry, op httpapi.Operation) *huma.Operation {
 	if op.Method != http.MethodGet { // guesses are slowed
 		d.Responses[strconv.Itoa(limitedFailure)] = &huma.Response{Ref: "#/components/responses/" + failureName(limitedFailure)}
 	}
+	if op.Repeats {
+		describeRepeats(d)
+	}
 	if op.Open {
 		d.Security = []map[string][]string{}
 	}

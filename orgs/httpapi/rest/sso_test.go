@@ -31,7 +31,7 @@ func certificate(t *testing.T, now time.Time) string {
 	return string(text)
 }
 
-func TestSSOIsConfiguredAsTheSeedDoes(t *testing.T) { // call 12; F174 to F190, F336, F462
+func TestSSOIsConfiguredAsTheSeedDoes(t *testing.T) { // call 12; F029, F174 to F190, F336, F462
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		c := newClient(t, s)
 		org := c.post("/v1/organizations", `{"name": "Acme", "settings": {"security": {"sso_enabled": true, "sso_provider": "okta"}}}`)["id"].(string)

@@ -23,8 +23,12 @@ type teamView struct {
 
 func (a *api) renderTeam(ctx context.Context, t orgs.Team) (teamView, error) {
 	f, err := a.PlaceFigures(ctx, orgs.Place{OrgID: t.OrgID, TeamID: t.ID})
+	return viewTeam(t, f), err
+}
+
+func viewTeam(t orgs.Team, f orgs.PlaceFigures) teamView {
 	return teamView{Base: baseOf(t.Meta), OrganizationID: t.OrgID, Name: t.Name, Slug: t.Slug, Description: t.Description, Settings: t.Settings,
-		Effective: effectiveOf(t.Settings), Status: t.State, MembersCount: f.Members, BudgetState: renderBudgetState(f.Budget)}, err
+		Effective: effectiveOf(t.Settings), Status: t.State, MembersCount: f.Members, BudgetState: renderBudgetState(f.Budget)}
 }
 
 func (a *api) team(ctx context.Context, t orgs.Team, err error) (*answer[teamView], error) {
@@ -75,8 +79,8 @@ func (a *api) teams() {
 	const path = "/v1/teams/{team}"
 	get := func(ctx context.Context) (orgs.Team, error) { return a.Team(ctx, param(ctx, "team")) }
 	add[none, none](a, http.MethodGet, path, "Get a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
-		t, err := get(ctx)
-		return a.team(ctx, t, err)
+		t, f, err := a.TeamFigures(ctx, param(ctx, "team"))
+		return one(t.Version, viewTeam(t, f), err)
 	})
 	add[none, teamBody](a, http.MethodPatch, path, "Change a team", func(ctx context.Context, _ *none) (*answer[teamView], error) {
 		t, err := patch(ctx, a, editing[orgs.Team, teamBody]{

@@ -37,7 +37,7 @@ func (a *api) enrol(_ http.ResponseWriter, r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	e, err := a.Enrol(r.Context())
-	return http.StatusCreated, enrolmentView{e.Secret, e.URL}, err
+	return http.StatusCreated, enrolmentView{&e.Secret, &e.URL}, err
 }
 
 func (a *api) confirmMFA(_ http.ResponseWriter, r *http.Request) (int, any, error) {

@@ -45,6 +45,12 @@ func open(path, summary string, status int, body, answer any, serve handler) cal
 	return c
 }
 
+// repeats is op for what is done once, however often it is sent with one Idempotency-Key.
+func repeats(c call) call {
+	c.Repeats = true
+	return c
+}
+
 var calls = []call{
 	open("/v1/sessions", "Sign in", http.StatusCreated, signInBody{}, signedInView{}, (*api).signIn),
 	open("/v1/password-resets", "Ask for a link to set a new password by", http.StatusOK, resetRequestBody{}, requestedView{}, (*api).requestReset),
@@ -64,13 +70,13 @@ var calls = []call{
 	op("DELETE", "/v1/users/{user}/sessions/{session}", "End a session of a user", http.StatusOK, nil, nil, endedView{}, signedIn, (*api).signOut),
 
 	op("GET", "/v1/users/{user}/mfa", "Whether a user has a second factor", http.StatusOK, nil, nil, mfaView{}, signedIn, (*api).mfa),
-	op("POST", "/v1/users/{user}/mfa", "Begin to set up one's second factor", http.StatusCreated, nil, nil, enrolmentView{}, signedIn, (*api).enrol),
+	repeats(op("POST", "/v1/users/{user}/mfa", "Begin to set up one's second factor", http.StatusCreated, nil, nil, enrolmentView{}, signedIn, (*api).enrol)),
 	op("DELETE", "/v1/users/{user}/mfa", "Remove a second factor", http.StatusOK, nil, nil, mfaView{}, signedIn, (*api).removeMFA),
 	op("POST", "/v1/users/{user}/mfa/confirm", "Set one's second factor up by its first code", http.StatusOK, nil, codeBody{}, recoveryView{}, signedIn, (*api).confirmMFA),
-	op("POST", "/v1/users/{user}/mfa/recovery-codes", "Make new recovery codes", http.StatusCreated, nil, nil, recoveryView{}, signedIn, (*api).recoveryCodes),
+	repeats(op("POST", "/v1/users/{user}/mfa/recovery-codes", "Make new recovery codes", http.StatusCreated, nil, nil, recoveryView{}, signedIn, (*api).recoveryCodes)),
 
 	op("PUT", "/v1/users/{user}/password", "Set a password", http.StatusOK, nil, passwordBody{}, changedView{}, signedIn, (*api).setPassword),
-	op("POST", "/v1/users/{user}/password-resets", "Make a link to set a new password by", http.StatusCreated, nil, nil, resetView{}, signedIn, (*api).newReset),
+	repeats(op("POST", "/v1/users/{user}/password-resets", "Make a link to set a new password by", http.StatusCreated, nil, nil, resetView{}, signedIn, (*api).newReset)),
 }
 
 // The bodies and queries, as they are described; what reads them names their fields.

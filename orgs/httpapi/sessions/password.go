@@ -72,5 +72,5 @@ func (a *api) newReset(_ http.ResponseWriter, r *http.Request) (int, any, error)
 		return 0, nil, err
 	}
 	token, err := a.NewReset(r.Context(), user)
-	return http.StatusCreated, resetView{token, httpapi.Stamp(a.m.Store().Now().Add(signin.ResetFor))}, err
+	return http.StatusCreated, resetView{&token, httpapi.Stamp(a.m.Store().Now().Add(signin.ResetFor))}, err
 }

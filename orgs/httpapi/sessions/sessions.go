@@ -43,6 +43,12 @@
 //
 // The secret of a device, see package orgs/signin, is in the answer to a program and in a cookie of a browser.
 //
+// # Sent again
+//
+// With an Idempotency-Key what makes a secret is done once (users/{user}/mfa, mfa/recovery-codes, users/{user}/password-resets), and
+// answered again with null in its place, as the native dialect does. What takes a password or a code knows no such key: a wrong one
+// has to count as a guess, whatever it is sent with, and a right code works once anyway.
+//
 // # Errors
 //
 // They are those of the native dialect, as httpapi.Classify has them: 401 invalid_api_key for whatever is wrong with what
@@ -113,7 +119,11 @@ func New(s *signin.Service, next http.Handler, o *Options) (http.Handler, error)
 	}
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger)}
 	for _, op := range calls {
-		a.add(op.Method, op.Path, op.who(a), op.serve)
+		serve := op.serve
+		if op.Repeats {
+			serve = once(op.Method+" "+op.Path, serve)
+		}
+		a.add(op.Method, op.Path, op.who(a), serve)
 	}
 	if next == nil {
 		next = httpapi.Fallback(http.NewServeMux(), nil)
@@ -132,6 +142,10 @@ func (a *api) add(method, path string, auth httpapi.Authenticate, h handler) {
 		status, body, err := h(a, w, r)
 		if err != nil {
 			httpapi.WriteError(w, r, err, a.edge)
+			return
+		}
+		if kept, again := body.(orgs.Answer); again {
+			httpapi.Replay(w, kept)
 			return
 		}
 		httpapi.WriteJSON(w, status, body)

@@ -73,14 +73,20 @@ type mfaView struct {
 	RecoveryCodes int     `json:"recovery_codes"` // that are left
 }
 
+// enrolmentView shows the key once: null where the answer is repeated.
 type enrolmentView struct {
-	Secret     string `json:"secret"`
-	OTPAuthURL string `json:"otpauth_url"`
+	Secret     *string `json:"secret"`
+	OTPAuthURL *string `json:"otpauth_url"`
 }
 
+func (enrolmentView) withoutSecrets() any { return enrolmentView{} }
+
+// recoveryView shows the codes once: null where the answer is repeated.
 type recoveryView struct {
 	RecoveryCodes []string `json:"recovery_codes"`
 }
+
+func (recoveryView) withoutSecrets() any { return recoveryView{} }
 
 type requestedView struct {
 	Requested bool `json:"requested"`
@@ -90,7 +96,10 @@ type changedView struct {
 	Changed bool `json:"changed"`
 }
 
+// resetView shows the token once: null where the answer is repeated.
 type resetView struct {
-	Token     string `json:"token"`
-	ExpiresAt string `json:"expires_at"`
+	Token     *string `json:"token"`
+	ExpiresAt string  `json:"expires_at"`
 }
+
+func (v resetView) withoutSecrets() any { return resetView{nil, v.ExpiresAt} }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -46,6 +45,7 @@ type driver struct {
 	Dialect
 	words words
 	gets  gets
+	heads heads
 }
 
 func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
@@ -125,102 +125,6 @@ func (t *tx) Get(ctx context.Context, k *store.Kind, id string, lock bool, dst a
 	}
 	k.InUTC(dst)
 	return t.Error(rows.Close())
-}
-
-func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst any) error {
-	q := t.sql.NewSelect().Model(dst).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name))
-	for _, c := range s.Where {
-		text, args := condition(c)
-		q = q.Where(text, args...)
-	}
-	if s.After != nil {
-		text, args := behind(s.Order, s.After)
-		q = q.Where(text, args...)
-	}
-	for _, o := range s.Order {
-		way := "ASC"
-		if o.Desc {
-			way = "DESC"
-		}
-		q = q.OrderExpr("? "+way, bun.Ident(o.Column))
-	}
-	if s.Limit > 0 {
-		q = q.Limit(int64(s.Limit))
-	}
-	if s.Lock && t.RowLocks {
-		q = q.For("UPDATE")
-	}
-	if err := q.Scan(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return t.Error(err)
-	}
-	rows := reflect.ValueOf(dst).Elem()
-	for i := range rows.Len() {
-		k.InUTC(rows.Index(i).Addr().Interface())
-	}
-	return nil
-}
-
-func (t *tx) Count(ctx context.Context, k *store.Kind, where []store.Cond) (int, error) {
-	q := t.sql.NewSelect().TableExpr("?", bun.Ident(k.Name)).ColumnExpr("count(*)")
-	for _, c := range where {
-		text, args := condition(c)
-		q = q.Where(text, args...)
-	}
-	var n int
-	return n, t.Error(q.Scan(ctx, &n))
-}
-
-// condition writes a test of one column.
-func condition(c store.Cond) (string, []any) {
-	column := bun.Ident(c.Column)
-	switch c.Op {
-	case store.OpFrom:
-		return "? >= ?", []any{column, c.Values[0]}
-	case store.OpBelow:
-		return "? < ?", []any{column, c.Values[0]}
-	case store.OpIn:
-		if len(c.Values) == 0 {
-			return "1 = 0", nil
-		}
-		return "? IN (?)", []any{column, bun.List(c.Values)}
-	}
-	if c.Values[0] == nil {
-		return "? IS NULL", []any{column}
-	}
-	return "? = ?", []any{column, c.Values[0]}
-}
-
-// behind writes what lies strictly behind the cursor. Where all columns go one way it is one comparison
-// of rows, which an index answers; else: later in the first column, or equal there and later in the
-// second, and so on.
-func behind(order []store.Order, after []any) (string, []any) {
-	op := func(o store.Order) string {
-		if o.Desc {
-			return "<"
-		}
-		return ">"
-	}
-	if !slices.ContainsFunc(order, func(o store.Order) bool { return o.Desc != order[0].Desc }) {
-		marks := strings.TrimSuffix(strings.Repeat("?, ", len(order)), ", ")
-		var columns []any
-		for _, o := range order {
-			columns = append(columns, bun.Ident(o.Column))
-		}
-		return "(" + marks + ") " + op(order[0]) + " (" + marks + ")", append(columns, after...)
-	}
-	var ors []string
-	var args []any
-	for i := range order {
-		var ands []string
-		for j := range i {
-			ands = append(ands, "? = ?")
-			args = append(args, bun.Ident(order[j].Column), after[j])
-		}
-		ands = append(ands, "? "+op(order[i])+" ?")
-		args = append(args, bun.Ident(order[i].Column), after[i])
-		ors = append(ors, "("+strings.Join(ands, " AND ")+")")
-	}
-	return "(" + strings.Join(ors, " OR ") + ")", args
 }
 
 func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (bool, error) {

@@ -3,7 +3,6 @@ package bunstore
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"sync"
 
 	"github.com/orgkit/orgkit/store"
@@ -40,7 +39,7 @@ func (g *gets) query(ctx context.Context, t *tx, k *store.Kind, id string, lock 
 		if lock {
 			end = " FOR UPDATE"
 		}
-		text = fmt.Sprintf("SELECT %s FROM %s WHERE id = %s%s", Names(ColumnNames(k)), k.Name, mark, end)
+		text = t.heads.of(k) + " WHERE id = " + mark + end
 		g.mu.Lock()
 		if g.texts == nil {
 			g.texts, g.stmts, g.wanted = map[getKey]string{}, map[getKey]*sql.Stmt{}, map[getKey]string{}

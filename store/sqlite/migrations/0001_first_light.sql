@@ -276,6 +276,7 @@ CREATE TABLE api_keys (
 	team_id TEXT NOT NULL,
 	project_id TEXT NOT NULL,
 	name TEXT NOT NULL,
+	description TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	created_by TEXT NOT NULL,
 	inherit_team BOOLEAN NOT NULL,
