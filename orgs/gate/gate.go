@@ -152,6 +152,9 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 	}
 	ln, err := n.lane(g, c.Model)
 	if err == nil {
+		err = ln.refused
+	}
+	if err == nil {
 		err = n.tagged(c)
 	}
 	if err == nil {

@@ -16,6 +16,7 @@ type lane struct {
 	place    int // of the model in the catalogue
 	resource string
 	asked    string // the resource as the client named it, where that is an alias
+	refused  error  // by the role of the person, whatever else is decided
 	means    atomic.Pointer[means]
 }
 
@@ -34,7 +35,7 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if !ok {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	ln := &lane{model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
+	ln := &lane{refused: n.roleRefuses(model.ID), model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
 	if name != model.ID {
 		ln.asked = rbac.ModelPattern(name)
 	}
@@ -51,6 +52,14 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	}
 }
 
+// roleRefuses is why the role of the person does not let them use a model, if they have one.
+func (n *known) roleRefuses(model string) error {
+	if n.caller.Role == nil {
+		return nil
+	}
+	return n.caller.Role.MayUse(model)
+}
+
 // ready looks up what calls take.
 func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*means, error) {
 	if m := ln.means.Load(); m != nil {
@@ -59,7 +68,7 @@ func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*means, error) {
 	path := n.path(ln.model.ID)
 	m := &means{purse: g.m.Purse(path)}
 	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		m.limits, err = g.m.Limits(ctx, tx, path, n.pool != "")
+		m.limits, err = g.m.Limits(ctx, tx, path, n.pool != "", n.caller.RoleLimits(ln.model.ID)...)
 		return err
 	})
 	if err != nil {

@@ -39,6 +39,9 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 		if err != nil {
 			return nil, err
 		}
+		if ln.refused != nil {
+			continue
+		}
 		may, err := g.permits(ctx, n, ln, &c)
 		if err == nil && !may {
 			_, d, err := g.decide(ctx, n, ln, &c, &free)

@@ -58,11 +58,11 @@ func (a *Admission) settleAbove(ctx context.Context, u billing.Usage) (err error
 
 // settleRates counts the tokens that were used. Where only a cost was told, those stay that the call might have used.
 func (a *Admission) settleRates(u billing.Usage) {
-	tokens := u.InputTokens + u.OutputTokens
+	tokens, input := u.InputTokens+u.OutputTokens, u.InputTokens
 	if tokens == 0 && u.Cost != nil && u.Images == 0 {
-		tokens = a.rates.Tokens()
+		tokens, input = a.rates.Tokens()
 	}
-	a.rates.Settle(tokens)
+	a.rates.Settle(tokens, input)
 }
 
 // overran asks again what admitted the call, with what it came to (F153). The rules may have changed
