@@ -70,7 +70,9 @@ type Users interface {
 	User(ctx context.Context, ref string) (User, error)
 	Users(ctx context.Context, limit int, after string) (store.Page[User], error)
 	CreateToken(ctx context.Context, user string, in NewToken) (Token, string, error)
+	Token(ctx context.Context, user, id string) (Token, error)
 	Tokens(ctx context.Context, user string, limit int, after string) (store.Page[Token], error)
+	UpdateToken(ctx context.Context, user, id string, in TokenUpdate) (Token, error)
 	RevokeToken(ctx context.Context, user, id string) (Token, error)
 	Permission(ctx context.Context, q PermissionQuery) (PermissionAnswer, error)
 	Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer, error)
@@ -112,6 +114,7 @@ type Projects interface {
 	UpdateProject(ctx context.Context, org, ref string, in ProjectUpdate) (Project, error)
 	DeleteProject(ctx context.Context, org, ref string, cascade bool) (Project, error)
 	Project(ctx context.Context, org, ref string) (Project, error)
+	EveryProject(ctx context.Context, limit int, after string) (store.Page[Project], error)
 	Projects(ctx context.Context, org string, f PartFilter) (store.Page[Project], error)
 }
 
@@ -148,6 +151,7 @@ type APIKeys interface {
 	RevokeAPIKey(ctx context.Context, id, reason string) (APIKey, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	APIKeys(ctx context.Context, at Place, f KeyFilter) (store.Page[APIKey], error)
+	KeysOf(ctx context.Context, user string, limit int, after string) (store.Page[APIKey], error)
 	LastUsed(ctx context.Context, orgID string, keyIDs ...string) (map[string]time.Time, error)
 }
 
@@ -221,11 +225,13 @@ type RateLimiting interface {
 	RateLimits(ctx context.Context, orgID string, limit int, after string) (store.Page[billing.RateLimitState], error)
 }
 
-// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags.
+// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags and one's own calls.
 type Usage interface {
 	Analytics(ctx context.Context, org string, in AnalyticsQuery) (Analytics, error)
 	Consumption(ctx context.Context, org, month string) (billing.Consumption, error)
 	CostCenters(ctx context.Context, org string, p billing.Period, a billing.CostAllocation) ([]billing.CostCenter, error)
+	Calls(ctx context.Context, q CallQuery) ([]billing.UsageEvent, error)
+	CallDays(ctx context.Context, q CallQuery) ([]CallDay, error)
 	UsageTags(ctx context.Context, org string, limit int, after string) (store.Page[billing.UsageTag], error)
 }
 

@@ -96,6 +96,12 @@ func (m *Manager) ProjectPlace(ctx context.Context, org, ref string) (at Place, 
 	return at, err
 }
 
+// PlaceOfProject is where the project of an id is. It asks no permission: it serves the floors above.
+func PlaceOfProject(ctx context.Context, tx *store.Tx, id string) (Place, error) {
+	p, err := projects.Get(ctx, tx, id)
+	return Place{p.OrgID, p.ID}, err
+}
+
 // OrgPlace resolves a reference to an organization, its id or slug.
 func (m *Manager) OrgPlace(ctx context.Context, ref string) (Place, error) {
 	id, err := m.OrgID(ctx, ref)

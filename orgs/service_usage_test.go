@@ -19,6 +19,10 @@ var usageMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.CostCenters(ctx, f.id.Org, billing.Period{Name: "today"}, billing.CostAllocation{Strategy: billing.TeamBased})
 		}},
+	{name: "Calls", reads: true, member: allowed, guest: allowed, foreign: allowed, because: "everybody sees their own",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Calls(ctx, orgs.CallQuery{Limit: 10}) }},
+	{name: "CallDays", reads: true, member: allowed, guest: allowed, foreign: allowed, because: "everybody sees their own",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.CallDays(ctx, orgs.CallQuery{}) }},
 	{name: "UsageTags", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.UsageTags(ctx, f.id.Org, 10, "") }},
 }

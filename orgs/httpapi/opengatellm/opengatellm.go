@@ -57,8 +57,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/signin"
@@ -89,6 +89,15 @@ type Options struct {
 	// PatchKeepsAbsent has a change of a person leave what it does not name: else organization, budget and expires are taken
 	// away by it.
 	PatchKeepsAbsent bool
+	// HideUnknownUsers has a login with an address that nobody has, or a person without a password, answered as one with a wrong
+	// password; else they are told apart, as in that system.
+	HideUnknownUsers bool
+	// ProtectLastAdmin refuses what would leave no person whose role is admin; else the platform's own key remains.
+	ProtectLastAdmin bool
+	// KeyMaxExpirationDays is how long tokens work at most, which is also how long those do that name no end; 0: for ever.
+	KeyMaxExpirationDays int
+	// PlaygroundDuration is how long the token of a login works; 0 is an hour.
+	PlaygroundDuration time.Duration
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
 	TrustedProxies []netip.Prefix
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
@@ -99,8 +108,9 @@ type api struct {
 	*orgs.Manager
 	opt    Options
 	edge   *httpapi.Options
-	mux    *http.ServeMux
-	badKey int // the status of a key that is not good
+	mux    *http.ServeMux // of who is somebody
+	open   *http.ServeMux // of everybody
+	badKey int            // the status of a key that is not good
 }
 
 // New returns the handler.
@@ -108,7 +118,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if m == nil {
 		return nil, errors.New("opengatellm: a manager is required")
 	}
-	a := &api{Manager: m, mux: http.NewServeMux(), badKey: http.StatusForbidden}
+	a := &api{Manager: m, mux: http.NewServeMux(), open: http.NewServeMux(), badKey: http.StatusForbidden}
 	if o != nil {
 		a.opt = *o
 	}
@@ -121,6 +131,12 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	default:
 		return nil, fmt.Errorf("opengatellm: there is no generation %q", a.opt.Generation)
 	}
+	if a.opt.KeyMaxExpirationDays < 0 || a.opt.PlaygroundDuration < 0 {
+		return nil, errors.New("opengatellm: an option is negative")
+	}
+	if a.opt.PlaygroundDuration == 0 {
+		a.opt.PlaygroundDuration = time.Hour
+	}
 	if p := a.opt.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
 		return nil, fmt.Errorf("opengatellm: the prefix %q must begin with / and not end with it", p)
 	}
@@ -129,64 +145,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	}
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger), Render: a.render}
 	a.routes()
-	return httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge)), nil
-}
-
-func (a *api) routes() {
-	a.admin("POST /v1/admin/organizations", a.createOrganization)
-	a.admin("GET /v1/admin/organizations", a.organizations)
-	a.admin("GET /v1/admin/organizations/{id}", a.organization)
-	a.admin("PATCH /v1/admin/organizations/{id}", a.updateOrganization)
-	a.admin("DELETE /v1/admin/organizations/{id}", a.deleteOrganization)
-	if a.opt.SignIn == nil {
-		return
-	}
-	a.admin("POST /v1/admin/users", a.createUser)
-	a.admin("GET /v1/admin/users", a.users)
-	a.admin("GET /v1/admin/users/{id}", a.user)
-	a.admin("PATCH /v1/admin/users/{id}", a.updateUser)
-	a.admin("DELETE /v1/admin/users/{id}", a.deleteUser)
-	a.admin("POST /v1/admin/roles", a.createRole)
-	a.admin("GET /v1/admin/roles", a.roles)
-	a.admin("GET /v1/admin/roles/{id}", a.role)
-	a.admin("PATCH /v1/admin/roles/{id}", a.updateRole)
-	a.admin("DELETE /v1/admin/roles/{id}", a.deleteRole)
-}
-
-// answer is a success.
-type answer struct {
-	status int
-	body   any // nil: none
-}
-
-// admin serves the platform, and people whose role is admin.
-func (a *api) admin(pattern string, h func(r *http.Request) (answer, error)) {
-	method, path, _ := strings.Cut(pattern, " ")
-	a.mux.HandleFunc(method+" "+a.opt.Prefix+path, func(w http.ResponseWriter, r *http.Request) {
-		var out answer
-		ctx, err := a.asPlatform(r.Context())
-		if err == nil {
-			out, err = h(r.WithContext(ctx))
-		}
-		switch {
-		case err != nil:
-			a.fail(w, r, err)
-		case out.body == nil:
-			w.WriteHeader(out.status)
-		default:
-			httpapi.WriteJSON(w, out.status, out.body)
-		}
-	})
-}
-
-// authenticate tells a header of another scheme from none.
-func (a *api) authenticate(r *http.Request) (audit.Actor, error) {
-	if h := r.Header.Get("Authorization"); h != "" {
-		if scheme, _, _ := strings.Cut(h, " "); !strings.EqualFold(scheme, "Bearer") {
-			return audit.Actor{}, &orgs.AuthError{Code: wrongScheme}
-		}
-	}
-	return a.opt.Authenticate(r)
+	return a.serve(), nil
 }
 
 // text is the text of the generation.

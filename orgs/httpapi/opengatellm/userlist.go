@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store"
 )
 
 func (a *api) users(r *http.Request) (answer, error) {
@@ -13,15 +14,8 @@ func (a *api) users(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := in.paging()
-	wanted := func(name, alias string) *int64 {
-		if _, there := in.parameter(name, alias); !there {
-			return nil
-		}
-		n := in.number(name, alias, 0, 0, 0)
-		return &n
-	}
-	role, organization := wanted("role", "role_id"), wanted("organization", "organization_id")
+	p := in.paging(columns...)
+	role, organization := in.wanted("role", "role_id"), in.wanted("organization", "organization_id")
 	email, byEmail := in.parameter("email", "")
 	if err := in.err(); err != nil {
 		return answer{}, err
@@ -75,15 +69,9 @@ func (a *api) livesIn(ctx context.Context, u orgs.User, organization int64) (boo
 
 // everyUser reads all people, the oldest first, with their numbers.
 func (a *api) everyUser(ctx context.Context) (all []orgs.User, n map[string]int64, err error) {
-	for after := ""; ; {
-		page, err := a.Users(ctx, 200, after)
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, page.Items...)
-		if after = page.Next; after == "" {
-			break
-		}
+	all, err = every(func(after string) (store.Page[orgs.User], error) { return a.Users(ctx, store.MaxLimit, after) })
+	if err != nil {
+		return nil, nil, err
 	}
 	ids := make([]string, len(all))
 	for i, u := range all {
