@@ -111,6 +111,7 @@ type Exceeded struct {
 	Name      string
 	Scope     ScopeKind
 	ScopeID   string
+	TeamID    string          // of a member's budget in a team
 	Limit     decimal.Decimal // effective limit of the period
 	Remaining decimal.Decimal // never negative
 	ResetAt   time.Time       // when it begins anew; zero: never
@@ -134,7 +135,7 @@ func (e *Exceeded) Error() string {
 
 // exceeded is a refusal by the budget.
 func (b *Budget) exceeded() *Exceeded {
-	return &Exceeded{BudgetID: b.ID, OrgID: b.OrgID, Name: b.Name, Scope: b.Scope, ScopeID: b.ScopeID, Limit: b.Limit}
+	return &Exceeded{BudgetID: b.ID, OrgID: b.OrgID, Name: b.Name, Scope: b.Scope, ScopeID: b.ScopeID, TeamID: b.TeamID, Limit: b.Limit}
 }
 
 // Raisable says whether a raise would help for which somebody can ask; see [Ledger.RequestRaise].

@@ -44,6 +44,7 @@ type APIKey struct {
 	Last4        string            `json:"last4"`
 	Hash         string            `json:"-"`
 	Disabled     bool              `json:"disabled"`
+	Dialect      string            `json:"dialect,omitempty"`    // of the API by which it was made; "" is the native one
 	BlockedBy    string            `json:"blocked_by,omitempty"` // scim: with the membership of its person, and given back with it
 	RevokedAt    *time.Time        `json:"revoked_at"`
 	ExpiresAt    *time.Time        `json:"expires_at"`
@@ -104,10 +105,12 @@ type NewAPIKey struct {
 	Metadata     json.RawMessage
 	ExpiresAt    *time.Time
 	Prefix       string // begins the secret; "" is that of the manager
+	Dialect      string // of the API that makes it, in which its refusals are written; "" is the native one
 }
 
 // CreateAPIKey makes a key and returns its secret, which is kept nowhere. It needs api_keys.create
-// in the team, or in the project of a key without one.
+// in the team, or in the project of a key without one; for a key of one's own api_keys.create:own will do, which does not act
+// as its team.
 func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, secret string, err error) {
 	at, err := m.keyPlace(ctx, in)
 	if err != nil {
@@ -118,10 +121,13 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		return k, "", err
 	}
 	k = APIKey{OrgID: at.OrgID, TeamID: at.TeamID, ProjectID: project, Name: in.Name, Permissions: in.Permissions,
-		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix)}
+		Restrictions: in.Restrictions, DefaultTags: in.DefaultTags, Metadata: in.Metadata, ExpiresAt: micros(in.ExpiresAt), Prefix: cmp.Or(in.Prefix, m.opt.KeyPrefix), Dialect: in.Dialect}
 	k.InheritTeam = in.InheritTeam && k.Context() != ""
 	at.TeamID = k.Context()
 	op := rbac.Op{Action: "api_keys.create", OrgID: at.OrgID, TeamID: at.TeamID}
+	if by := actor(ctx).Person(); in.User == nil || *in.User == by {
+		op.Owner = by
+	}
 	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		k.Meta = store.Meta{}
 		if k.CreatedBy, err = makerOf(ctx, tx, at.OrgID); err != nil {
@@ -138,6 +144,11 @@ func (m *Manager) CreateAPIKey(ctx context.Context, in NewAPIKey) (k APIKey, sec
 		}
 		if err := m.Ceiling(ctx, tx, at.handout("permissions", k.Permissions...)); err != nil {
 			return audit.Change{}, err
+		}
+		if k.InheritTeam {
+			if err := m.Ceiling(ctx, tx, at.handout("inherit_team_permissions", "api_keys.create")); err != nil {
+				return audit.Change{}, err
+			}
 		}
 		if k.UserID, err = m.boundPerson(ctx, tx, at, in.User); err != nil {
 			return audit.Change{}, err
@@ -205,6 +216,9 @@ func (k *APIKey) validate() error {
 	if n := k.Restrictions.MaxRequestsPerMinute; n != nil && (*n < 0 || *n > billing.MaxRate) {
 		return store.Invalid("additional_restrictions.max_requests_per_minute", "range", "must be from 0 to %d", int64(billing.MaxRate))
 	}
+	if k.Dialect != "" && !dialectForm.MatchString(k.Dialect) {
+		return store.Invalid("dialect", "pattern", "must be 1 to 32 small letters and digits")
+	}
 	if len(k.DefaultTags) > MaxCallTags {
 		return store.Invalid("default_tags", "range", "must have at most %d entries", MaxCallTags)
 	}
@@ -216,7 +230,10 @@ func (k *APIKey) validate() error {
 	return checkObject("metadata", &k.Metadata)
 }
 
-var keyPrefixForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,20}$`)
+var (
+	keyPrefixForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,20}$`)
+	dialectForm   = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
+)
 
 func inFuture(field string, at *time.Time, now time.Time) error {
 	if at != nil && !at.After(now) {

@@ -3,6 +3,7 @@ package orgs
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ type Caller struct {
 	Project *Project      // nil for a key outside of projects
 	Tags    []string      // that the organization requires of every call (F228)
 	Role    *PlatformRole // that the person was given, nil for none
+	// Aliases are models by the names that the organization has for them, and the team before it.
+	Aliases map[string]string
 	// Priority of the person bound to the key, among calls that wait.
 	Priority int64
 	Until    time.Time // the first moment at which time alone ends the credential; zero: none
@@ -108,6 +111,7 @@ func keyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 			return c, err
 		}
 		c.Team = &t
+		c.alias(t.Settings.Models)
 	}
 	if c.Key.ProjectID != "" {
 		p, err := projects.Get(ctx, tx, c.Key.ProjectID)
@@ -145,7 +149,20 @@ func (c *Caller) complete(ctx context.Context, tx *store.Tx, u User) error {
 		return err
 	}
 	c.Tags = s.CostAllocation.RequiredTags
-	return nil
+	o, err := organizations.Get(ctx, tx, c.Key.OrgID)
+	c.alias(o.Settings.Models)
+	return err
+}
+
+// alias takes other names of models, which win over those before.
+func (c *Caller) alias(s *ModelSettings) {
+	if s == nil || len(s.Aliases) == 0 {
+		return
+	}
+	if c.Aliases == nil {
+		c.Aliases = map[string]string{}
+	}
+	maps.Copy(c.Aliases, s.Aliases)
 }
 
 // Stopped answers nil, or why the key does nothing for the time being, by a credential that is good as such:

@@ -256,11 +256,11 @@ func (m *Manager) restrict(ctx context.Context, tx *store.Tx, o Organization) er
 	if err := m.ApplyRateLimits(ctx, tx, o.ID, billing.ScopeOrg, o.ID, limits); err != nil {
 		return err
 	}
-	r := TeamSettings{Models: o.Settings.Models}.restriction()
+	r := TeamSettings{Models: o.Settings.Models, Objects: o.Settings.Objects}.restriction()
 	r.OrgID, r.State = o.ID, rbac.Active
 	old, err := rbac.Restrictions.Get(ctx, tx, o.ID)
 	switch {
-	case errors.Is(err, store.ErrNotFound) && o.Settings.Models == nil:
+	case errors.Is(err, store.ErrNotFound) && o.Settings.Models == nil && o.Settings.Objects == nil:
 		return nil
 	case errors.Is(err, store.ErrNotFound):
 		r.ID = o.ID

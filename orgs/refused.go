@@ -38,9 +38,10 @@ func (k APIKey) named() audit.Actor {
 // no refusal, and an unknown secret belongs to nobody's log.
 func (m *Manager) Refused(c Caller, err error) {
 	if c.Key.ID == "" {
-		if c.Token != nil {
-			m.refusedToken(c.Actor, *c.Token, err)
-		}
+		return
+	}
+	if c.Token != nil && c.Key.OrgID == "" { // which is at home nowhere, or was not looked for there
+		m.refusedToken(c.Actor, *c.Token, err)
 		return
 	}
 	d := audit.Decision{OrgID: c.Key.OrgID, TeamID: c.Key.TeamID, Action: "api_keys.use", Resource: "api_key:" + c.Key.ID, Actor: c.Actor, Type: KeyDeniedType}

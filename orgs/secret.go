@@ -163,7 +163,7 @@ func tokenHolder(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err er
 		err = &AuthError{Code: "invalid_api_key"}
 	}
 	if t.ID != "" {
-		c.Token, c.Actor = &t, a
+		c.Token, c.Key, c.Actor = &t, t.key(""), a
 	}
 	return c, err
 }

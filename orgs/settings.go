@@ -18,7 +18,8 @@ type OrgSettings struct {
 	Billing  *BillingSettings  `json:"billing,omitempty"`
 	Security *SecuritySettings `json:"security,omitempty"`
 	Defaults *DefaultSettings  `json:"defaults,omitempty"`
-	Models   *ModelSettings    `json:"models,omitempty"` // a ceiling for every team and all below
+	Models   *ModelSettings    `json:"models,omitempty"`  // a ceiling for every team and all below
+	Objects  *ObjectSettings   `json:"objects,omitempty"` // likewise
 }
 
 // BillingSettings say how the organization is invoiced.
@@ -82,6 +83,9 @@ func (s OrgSettings) Validate() error {
 		return err
 	}
 	if err := s.Models.validate(); err != nil {
+		return err
+	}
+	if err := s.Objects.validate(); err != nil {
 		return err
 	}
 	return s.Defaults.validate()

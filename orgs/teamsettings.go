@@ -15,6 +15,7 @@ import (
 type TeamSettings struct {
 	Budget        *BudgetSettings       `json:"budget,omitempty"`
 	Models        *ModelSettings        `json:"models,omitempty"`
+	Objects       *ObjectSettings       `json:"objects,omitempty"`
 	Features      *FeatureSettings      `json:"features,omitempty"`
 	Notifications *NotificationSettings `json:"notifications,omitempty"`
 	Resources     *ResourceSettings     `json:"resources,omitempty"`
@@ -62,6 +63,7 @@ type ModelSettings struct {
 	Allowed            []string              `json:"allowed,omitzero"`
 	Blocked            []string              `json:"blocked,omitzero"`
 	RequireApproval    []string              `json:"require_approval,omitzero"`
+	Aliases            map[string]string     `json:"aliases,omitempty"` // models by other names, which calls may have for them
 	RateLimits         map[string]RateLimits `json:"rate_limits,omitempty"`
 	PreferredProviders []string              `json:"preferred_providers,omitzero"`
 	AllowFineTuning    *bool                 `json:"allow_fine_tuning,omitempty"`
@@ -116,6 +118,9 @@ func (s TeamSettings) Validate() error {
 	if err := s.Models.validate(); err != nil {
 		return err
 	}
+	if err := s.Objects.validate(); err != nil {
+		return err
+	}
 	if n := s.Notifications; n != nil {
 		if err := checkNotify("settings.notifications.usage_alerts", n.UsageAlerts); err != nil {
 			return err
@@ -157,6 +162,9 @@ func (m *ModelSettings) validate() error {
 			return err
 		}
 	}
+	if err := checkAliases(m.Aliases); err != nil {
+		return err
+	}
 	return checkRateLimits("settings.models.rate_limits", m.RateLimits)
 }
 
@@ -175,6 +183,22 @@ func checkRateLimits(field string, byModel map[string]RateLimits) error {
 			if n != nil && (*n < 0 || *n > billing.MaxRate) {
 				return store.Invalid(at+"."+name, "range", "must be from 0 to %d", int64(billing.MaxRate))
 			}
+		}
+	}
+	return nil
+}
+
+// checkAliases takes any names: whether there is such a model, calls are told.
+func checkAliases(aliases map[string]string) error {
+	if len(aliases) > MaxModelEntries {
+		return store.Invalid("settings.models.aliases", "range", "must have at most %d entries", MaxModelEntries)
+	}
+	for _, name := range sortedNames(aliases) {
+		if err := rbac.CheckText("settings.models.aliases", name, 1, rbac.MaxName); err != nil {
+			return err
+		}
+		if err := rbac.CheckText("settings.models.aliases", aliases[name], 1, rbac.MaxName); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -201,6 +225,7 @@ func (s TeamSettings) restriction() rbac.Restriction {
 		off(&r, "fine_tuning", m.AllowFineTuning)
 		off(&r, "embeddings", m.AllowEmbeddings)
 	}
+	r.Objects = s.Objects.rules()
 	if f := s.Features; f != nil {
 		off(&r, "function_calling", f.FunctionCalling)
 		off(&r, "vision", f.Vision)

@@ -131,7 +131,7 @@ func (t Token) StatusAt(now time.Time) KeyStatus {
 
 // key is the token as a credential of the data plane, in an organization of its user.
 func (t Token) key(orgID string) APIKey {
-	return APIKey{Meta: t.Meta, OrgID: orgID, Name: t.Name, UserID: t.UserID, CreatedBy: t.UserID, Prefix: t.Prefix, Last4: t.Last4, Hash: t.Hash, ExpiresAt: t.ExpiresAt}
+	return APIKey{Meta: t.Meta, OrgID: orgID, Name: t.Name, UserID: t.UserID, CreatedBy: t.UserID, Prefix: t.Prefix, Last4: t.Last4, Hash: t.Hash, Dialect: t.Dialect, ExpiresAt: t.ExpiresAt}
 }
 
 // micros brings a time from outside into the form in which all stores keep times.

@@ -16,6 +16,9 @@ type asking struct {
 // whatever stands for what a * of a pattern may stand for: nothing is named so.
 const whatever = "\x1f"
 
+// used are the kinds of what calls of models use.
+var used = []string{"model", "feature", "vector_store", "mcp_server", "mcp_tool", "tool", "search_tool", "agent", "skill"}
+
 // itself is the resource of an action where none is named.
 func (d *difference) itself(action, team string) string {
 	switch {
@@ -43,7 +46,7 @@ func (d *difference) named(team string) []asking {
 			a := asking{shown: name, model: true, other: true}
 			a.resource, a.alias = d.before.guard.named(strings.ReplaceAll(name, "*", whatever))
 			if typ, _, typed := strings.Cut(name, ":"); typed && !strings.Contains(typ, "*") {
-				a.model = typ == "model" || typ == "feature"
+				a.model = slices.Contains(used, typ)
 				a.other = !a.model
 			}
 			list = append(list, a)

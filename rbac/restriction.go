@@ -9,13 +9,22 @@ import (
 // theirs, and the floor above writes it in the unit that writes the settings.
 type Restriction struct {
 	store.Meta
-	OrgID           string   `json:"organization_id"`
-	State           State    `json:"state"`            // Active or Archived
-	Allowed         []string `json:"allowed"`          // globs of model ids; meaningful when Limited
-	Limited         bool     `json:"limited"`          // false: every model is allowed
-	Blocked         []string `json:"blocked"`          // globs; wins over all else
-	RequireApproval []string `json:"require_approval"` // globs; allowed once approved (F320)
-	FeaturesOff     []string `json:"features_off"`     // names of features that are refused
+	OrgID           string       `json:"organization_id"`
+	State           State        `json:"state"`            // Active or Archived
+	Allowed         []string     `json:"allowed"`          // globs of model ids; meaningful when Limited
+	Limited         bool         `json:"limited"`          // false: every model is allowed
+	Blocked         []string     `json:"blocked"`          // globs; wins over all else
+	RequireApproval []string     `json:"require_approval"` // globs; allowed once approved (F320)
+	FeaturesOff     []string     `json:"features_off"`     // names of features that are refused
+	Objects         []ObjectRule `json:"objects"`
+}
+
+// ObjectRule refuses the use of objects beside models: vector stores, tools and the like. Both lists are patterns of
+// resources.
+type ObjectRule struct {
+	Part   string   `json:"part"` // of the settings
+	Denied []string `json:"denied"`
+	Except []string `json:"except,omitempty"`
 }
 
 // Restrictions holds one record per team and project, and one per organization that has such settings. Only
@@ -52,6 +61,9 @@ func (r Restriction) rules(source string) []Rule {
 		rules = append(rules, deny("features."+f, "feature_disabled", Statement{
 			Actions: []string{"models.use"}, Resources: []string{"feature:" + f},
 		}))
+	}
+	for _, o := range r.Objects {
+		rules = append(rules, deny("objects."+o.Part, "object_not_allowed", Statement{Actions: []string{"models.use"}, Resources: o.Denied, NotResources: o.Except}))
 	}
 	return rules
 }

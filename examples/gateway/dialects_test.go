@@ -9,33 +9,71 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dialect is how the clients of one system manage organizations.
+// request is one call of a client.
+type request struct{ method, path, body string }
+
+// dialect is how the clients of one system manage organizations: by paths, bodies or queries, whatever they have.
 type dialect struct {
-	all    string // where they are made
-	at     string // and where one of them is
-	remove string // what else its deletion needs
-	number bool   // ids are numbers
+	create       func(name string) request
+	rename       func(id, name string) request
+	read, remove func(id string) request
+	name         string         // the field that has it
+	numbered     func() request // lists them where ids are numbers
+	deleted      int            // the status of what is read of one that is deleted
+}
+
+// byPath is a dialect that has organizations at paths of their own.
+func byPath(all, query string, deleted int) dialect {
+	of := func(name string) string { return fmt.Sprintf(`{"name": %q}`, name) }
+	return dialect{
+		create:  func(name string) request { return request{"POST", all, of(name)} },
+		rename:  func(id, name string) request { return request{"PATCH", all + "/" + id, of(name)} },
+		read:    func(id string) request { return request{"GET", all + "/" + id, ""} },
+		remove:  func(id string) request { return request{"DELETE", all + "/" + id + query, ""} },
+		name:    "name",
+		deleted: deleted,
+	}
 }
 
 var dialects = map[string]dialect{
-	"native":      {all: "/v1/organizations", at: "/v1/organizations/%s", remove: "?cascade=true"},
-	"/orgs":       {all: "/orgs", at: "/orgs/%s"},
-	"OpenGateLLM": {all: "/v1/admin/organizations", at: "/v1/admin/organizations/%s", number: true},
+	"native":      byPath("/v1/organizations", "?cascade=true", 200), // which can give it back to the operator
+	"/orgs":       byPath("/orgs", "", 404),
+	"OpenGateLLM": openGateLLM(),
+	"LiteLLM": {
+		create: func(name string) request {
+			return request{"POST", "/organization/new", fmt.Sprintf(`{"organization_alias": %q}`, name)}
+		},
+		rename: func(id, name string) request {
+			return request{"PATCH", "/organization/update", fmt.Sprintf(`{"organization_id": %q, "organization_alias": %q}`, id, name)}
+		},
+		read: func(id string) request { return request{"GET", "/organization/info?organization_id=" + id, ""} },
+		remove: func(id string) request {
+			return request{"DELETE", "/organization/delete", fmt.Sprintf(`{"organization_ids": [%q]}`, id)}
+		},
+		name:    "organization_alias",
+		deleted: 404,
+	},
 }
 
-// path is where the dialect has the organization of that name.
-func (d dialect) path(t *testing.T, p *process, name string) string {
+func openGateLLM() dialect {
+	d := byPath("/v1/admin/organizations", "", 404)
+	d.numbered = func() request { return request{"GET", "/v1/admin/organizations?limit=100", ""} }
+	return d
+}
+
+// id is what the dialect calls the organization of that name.
+func (d dialect) id(t *testing.T, p *process, name string) string {
 	t.Helper()
-	list := dialects["native"]
-	if d.number {
-		list = d
+	list := request{"GET", "/v1/organizations?limit=100", ""}
+	if d.numbered != nil {
+		list = d.numbered()
 	}
-	status, o, err := p.call("GET", list.all+"?limit=100", "")
+	status, o, err := p.call(list.method, list.path, list.body)
 	require.NoError(t, err)
 	require.Equal(t, 200, status, o)
 	for _, one := range o["data"].([]any) {
 		if one := one.(map[string]any); one["name"] == name {
-			return fmt.Sprintf(d.at, fmt.Sprint(one["id"]))
+			return fmt.Sprint(one["id"])
 		}
 	}
 	t.Fatalf("no organization is named %s", name)
@@ -49,45 +87,45 @@ func TestWhatOneDialectWritesEveryOtherShows(t *testing.T) {
 	require.NoError(t, os.WriteFile(prices, []byte(`{"currency": "USD", "models": {"gpt-4o": [{"prices": {"input_token": "0.00001", "output_token": "0.00003"}}]}}`), 0o600))
 	t.Setenv("ORGKIT_UPSTREAM_KEY", "key-of-the-upstream")
 	p := start(t, "memory:", "-upstream", m.URL+"/v1", "-prices", prices)
-	do := func(method, path, body string) map[string]any {
+	do := func(r request) map[string]any {
 		t.Helper()
-		status, o, err := p.call(method, path, body)
+		status, o, err := p.call(r.method, r.path, r.body)
 		require.NoError(t, err)
-		require.Less(t, status, 300, "%s %s: %v", method, path, o)
+		require.Less(t, status, 300, "%s %s: %v", r.method, r.path, o)
 		return o
 	}
 	for by, maker := range dialects {
 		for in, other := range dialects {
 			t.Run(by+" and "+in, func(t *testing.T) {
 				name := "Made by " + by + " for " + in
-				do("POST", maker.all, fmt.Sprintf(`{"name": %q}`, name))
-				require.Equal(t, name, do("GET", other.path(t, p, name), "")["name"])
-				do("PATCH", other.path(t, p, name), fmt.Sprintf(`{"name": %q}`, name+", renamed"))
+				do(maker.create(name))
+				require.Equal(t, name, do(other.read(other.id(t, p, name)))[other.name])
+				do(other.rename(other.id(t, p, name), name+", renamed"))
 				name += ", renamed"
-				require.Equal(t, name, do("GET", maker.path(t, p, name), "")["name"])
+				require.Equal(t, name, do(maker.read(maker.id(t, p, name)))[maker.name])
 
-				org := dialects["/orgs"].path(t, p, name)
-				secret := do("POST", org+"/api_keys", `{"name": "k", "permissions": ["models.use"]}`)["key"].(string)
+				org := "/orgs/" + dialects["/orgs"].id(t, p, name)
+				secret := do(request{"POST", org + "/api_keys", `{"name": "k", "permissions": ["models.use"]}`})["key"].(string)
 				m.let <- 200
 				res, o := p.chats(t, secret, `{"model": "gpt-4o", "max_tokens": 200, "messages": []}`)
 				require.Equal(t, 200, res.StatusCode, "%v", o)
 				<-m.asked
-				used := do("GET", org+"/consumption", "")
+				used := do(request{"GET", org + "/consumption", ""})
 				require.Equal(t, []any{1.0, 150.0, 0.0025}, []any{used["api_calls"], used["total_tokens"], used["cost"]})
 
 				gone := map[string]string{}
 				for title, d := range dialects {
-					gone[title] = d.path(t, p, name)
+					gone[title] = d.id(t, p, name)
 				}
-				do("DELETE", gone[in]+other.remove, "")
-				for title, path := range gone {
-					status, o, err := p.call("GET", path, "")
+				do(other.remove(gone[in]))
+				for title, d := range dialects {
+					r := d.read(gone[title])
+					status, o, err := p.call(r.method, r.path, r.body)
 					require.NoError(t, err)
-					if title == "native" { // which can give it back to the operator
+					require.Equal(t, d.deleted, status, title)
+					if status == 200 {
 						require.Equal(t, "deleted", o["status"])
-						continue
 					}
-					require.Equal(t, 404, status, title)
 				}
 				res, _ = p.chats(t, secret, `{"model": "gpt-4o", "max_tokens": 200, "messages": []}`)
 				require.Equal(t, 401, res.StatusCode, "its keys are dead at once")

@@ -381,7 +381,11 @@ func handler(p parts, o options, log *slog.Logger) (http.Handler, error) {
 		edge := httpapi.Options{TrustedProxies: trusted, Fail: func(r *http.Request, err error) {
 			log.ErrorContext(r.Context(), "call failed", "request_id", httpapi.RequestID(r.Context()), "error", err)
 		}}
-		plane, err := o.upstream.dataPlane(gate.New(m), edge, log)
+		refusals := map[string]proxy.Refusal{ // clients of other systems hear what they know
+			litellm.Dialect:     litellm.Refusals(m, &litellm.Options{Logger: log}),
+			opengatellm.Dialect: opengatellm.Refusals(nil),
+		}
+		plane, err := o.upstream.dataPlane(gate.New(m), edge, refusals, log)
 		if err != nil {
 			return nil, err
 		}

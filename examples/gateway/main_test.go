@@ -83,7 +83,7 @@ func (p *process) call(method, path, body string) (int, map[string]any, error) {
 		return 0, nil, err
 	}
 	var o map[string]any
-	if strings.Contains(res.Header.Get("Content-Type"), "json") {
+	if strings.Contains(res.Header.Get("Content-Type"), "json") && !bytes.HasPrefix(b, []byte("[")) { // a list has nothing to ask for
 		err = json.Unmarshal(b, &o)
 	}
 	return res.StatusCode, o, err

@@ -94,7 +94,7 @@ func (u *upstreams) catalogue() (*billing.Catalogue, error) {
 }
 
 // dataPlane has calls admitted and passes them on.
-func (u *upstreams) dataPlane(g *gate.Gate, edge httpapi.Options, log *slog.Logger) (http.Handler, error) {
+func (u *upstreams) dataPlane(g *gate.Gate, edge httpapi.Options, refusals map[string]proxy.Refusal, log *slog.Logger) (http.Handler, error) {
 	if u.transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost, t.DisableCompression = 256, true
@@ -103,7 +103,7 @@ func (u *upstreams) dataPlane(g *gate.Gate, edge httpapi.Options, log *slog.Logg
 	const prefix = "/v1"
 	forward := &httputil.ReverseProxy{Transport: u, FlushInterval: -1, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix) }}
-	return proxy.New(g, forward, &proxy.Options{Options: edge, Prefix: prefix, MaxWait: u.wait, Timeout: u.timeout})
+	return proxy.New(g, forward, &proxy.Options{Options: edge, Prefix: prefix, MaxWait: u.wait, Timeout: u.timeout, Refusals: refusals})
 }
 
 // RoundTrip asks the providers one after another, those that the team prefers first, until one answers: what a provider has

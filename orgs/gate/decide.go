@@ -35,6 +35,12 @@ func (g *Gate) permits(ctx context.Context, n *known, ln *lane, c *Call) (bool, 
 			return false, err
 		}
 	}
+	for _, object := range c.Objects {
+		q.Resource = object
+		if may, err = n.principal.Allows(ctx, use, &q); !may.Allowed || err != nil {
+			return false, err
+		}
+	}
 	return true, nil
 }
 
@@ -74,6 +80,11 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 		feature.Resource, feature.Asked = "feature:"+f, ""
 		questions = append(questions, feature)
 	}
+	for _, o := range c.Objects {
+		object := model
+		object.Resource, object.Asked = o, ""
+		questions = append(questions, object)
+	}
 	var of rbac.Decision
 	for i, q := range questions {
 		d, err := g.m.Decide(ctx, n.caller.Subject(), &q)
@@ -91,6 +102,7 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 func (g *Gate) refuse(ctx context.Context, n *known, ask rbac.Request, dec rbac.Decision, c Call) error {
 	d := &Denied{Code: dec.Code, DecisionID: dec.ID, Remedy: dec.Remedy, Missing: dec.Missing,
 		Message: dec.Sentence(), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: dec}}
+	d.of(n.by(&c))
 	if dec.Code != "approval_required" || ask.Person == "" {
 		return d
 	}

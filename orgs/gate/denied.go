@@ -24,6 +24,8 @@ type Denied struct {
 	ApprovalID     string // the pending request that would open the call
 	ReasonRequired bool   // an approval needs a reason, and none was sent: no request was opened
 
+	Caller *orgs.Caller // whose key it is, or was, as far as that is known; nil: nobody's
+
 	BudgetID   string
 	OrgID      string        // of the budget, where a raise of it would help and can be asked for; see billing.Ledger.RequestRaise
 	LimitID    string        // of the rate limit
@@ -42,6 +44,13 @@ func (d *Denied) Is(target error) bool { return target == ErrDenied }
 // Unwrap returns what refused: an *orgs.AuthError, orgs.ErrKeyAddress, a *rbac.Denied, *billing.Limited or
 // *billing.Exceeded, or nil.
 func (d *Denied) Unwrap() error { return d.cause }
+
+// of says whose key was refused.
+func (d *Denied) of(who orgs.Caller) {
+	if who.Key.ID != "" {
+		d.Caller = &who
+	}
+}
 
 // refused brings the refusals of the floors below into the one form, with the id of the decision that came before, if any.
 // Other errors stay what they are.

@@ -92,6 +92,7 @@ type Call struct {
 	Action   string   // "" is models.use
 	Model    string   // id or alias, as the client named it
 	Features []string // what the request makes use of: vision, function_calling, web_search, ...
+	Objects  []string // what it uses beside a model, such as vector_store:vs_1 or tool:weather; see orgs.ObjectSettings
 	Tags     map[string]string
 
 	// The upper bound of the cost, in USD: MaxCost when it is given, else by the catalogue's price
@@ -218,11 +219,17 @@ func (g *Gate) estimate(e *billing.Estimate, place int, c *Call) error {
 	return nil
 }
 
+// MaxObjects is how many of them one call may use.
+const MaxObjects = 1024
+
 // MaxAnswers is the most that one call may ask for.
 const MaxAnswers = 128
 
 // tagged tests the tags of a call, without making them: that costs nothing where none are sent.
 func (n *known) tagged(c *Call) error {
+	if len(c.Objects) > MaxObjects {
+		return &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tools, vector stores and the like", MaxObjects)}
+	}
 	if len(c.Tags) > orgs.MaxCallTags {
 		return &Denied{Code: "invalid_request", Message: fmt.Sprintf("at most %d tags", orgs.MaxCallTags)}
 	}

@@ -37,6 +37,14 @@ func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
 	return k, nil
 }
 
+// Caller is whose key it is, as it was used last.
+func (k *Key) Caller() orgs.Caller {
+	if n := k.now.Load(); n != nil {
+		return n.caller
+	}
+	return orgs.Caller{}
+}
+
 // known is all that is known of a key, for as long as nothing has changed.
 type known struct {
 	caller    orgs.Caller

@@ -31,15 +31,19 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if ln := (*n.lanes.Load())[name]; ln != nil {
 		return ln, nil
 	}
-	model, ok := g.m.Catalogue().Resolve(name)
+	asked := name
+	if is, some := n.caller.Aliases[name]; some { // of theirs, which says nothing to any rule
+		asked = is
+	}
+	model, ok := g.m.Catalogue().Resolve(asked)
 	if !ok {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
 	ln := &lane{refused: n.roleRefuses(model.ID), model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
-	if name != model.ID {
-		ln.asked = rbac.ModelPattern(name)
+	if asked != model.ID {
+		ln.asked = rbac.ModelPattern(asked)
 	}
-	for { // as many as the catalogue has names
+	for { // as many as the catalogue and the settings have names
 		all := n.lanes.Load()
 		if known := (*all)[name]; known != nil {
 			return known, nil

@@ -31,7 +31,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 	if c.Action == "" {
 		c.Action = useModels
 	}
-	c.Features = nil
+	c.Features, c.Objects = nil, nil
 	var free decimal.Decimal
 	list := []billing.Model{}
 	for _, m := range g.m.Catalogue().Models() {

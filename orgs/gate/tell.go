@@ -49,6 +49,7 @@ func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err er
 	if !errors.As(err, &d) {
 		return err
 	}
+	d.of(n.by(&c))
 	if rate, some := m.limits.Nearest(); some {
 		d.Rate = &rate
 	}
@@ -62,7 +63,10 @@ func (g *Gate) unasked(who orgs.Caller, err error) error {
 	g.m.Refused(who, err)
 	out := refused(err, "")
 	var denied *Denied
-	if errors.As(out, &denied) && denied.Code == "missing_tags" {
+	if !errors.As(out, &denied) {
+		return out
+	}
+	if denied.of(who); denied.Code == "missing_tags" {
 		g.m.Audit().Decided(&audit.Decision{OrgID: who.Key.OrgID, TeamID: who.Key.TeamID, Action: "api_keys.use", Resource: "api_key:" + who.Key.ID,
 			Code: denied.Code, Actor: who.Actor})
 	}

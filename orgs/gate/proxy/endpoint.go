@@ -98,8 +98,8 @@ func onlySearches(raw string) bool {
 	return true
 }
 
-// texts are those of all members of these names, however deep they are and how often they come: which of two the
-// upstream takes is not known.
+// texts are those of all members of these names, or in lists of them, however deep they are and how often they come: which
+// of two the upstream takes is not known.
 func texts(raw string, names ...string) (found []string) {
 	d := json.NewDecoder(strings.NewReader(raw))
 	type level struct {
@@ -116,10 +116,13 @@ func texts(raw string, names ...string) (found []string) {
 		switch v := t.(type) {
 		case json.Delim:
 			if v == '{' || v == '[' {
+				below := level{object: v == '{'}
 				if top >= 0 {
-					at[top].value = false
+					if at[top].value = false; v == '[' {
+						below.name = at[top].name
+					}
 				}
-				at = append(at, level{object: v == '{'})
+				at = append(at, below)
 			} else {
 				at = at[:top]
 			}
@@ -129,7 +132,7 @@ func texts(raw string, names ...string) (found []string) {
 				at[top].name, at[top].value = v, true
 				continue
 			}
-			if top >= 0 && at[top].object && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, at[top].name) }) {
+			if top >= 0 && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, at[top].name) }) {
 				found = append(found, v)
 			}
 		}

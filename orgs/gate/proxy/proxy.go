@@ -24,6 +24,8 @@
 // Tools or functions are the feature function_calling, parts that are images are vision, and tools, plugins or options of
 // web search are web_search.
 //
+// Which tools, vector stores, MCP servers and skills a call names is told to the gate as its objects.
+//
 // # What the upstream is told
 //
 // The model by its id, how long an answer is paid for, and, of a stream, to say at its end what it has used; a chunk that the
@@ -72,7 +74,20 @@ type Options struct {
 	MaxBody, MaxAnswer int64
 	// ImageTokens is what an image in a request is taken for, at most, where its bytes are fewer; 0 is 4,096.
 	ImageTokens int64
+
+	// Refusals write what is refused for the keys of other dialects, by their names (orgs.APIKey.Dialect): their clients
+	// understand nothing else. What is refused without a key that is known is written as OpenAI or Anthropic do, as what is
+	// refused for keys of the native dialect.
+	Refusals map[string]Refusal
+	// ErrorDialect has everything that is refused written as this one of the Refusals does, or as "native" is, whatever
+	// key a request has; "" goes by the key.
+	ErrorDialect string
 }
+
+// Refusal writes why a request is refused, in the form of one dialect. The problem is what the native one would say. The
+// denial is that of the gate, nil where it is not the gate that refuses: a body that does not fit, or an upstream that does not
+// answer.
+type Refusal = func(http.ResponseWriter, *http.Request, httpapi.Problem, *gate.Denied)
 
 // Call is what the next handler is asked for.
 type Call struct {
@@ -127,6 +142,9 @@ func New(g *gate.Gate, next http.Handler, o *Options) (http.Handler, error) {
 	}
 	if h.opt.Timeout < 0 || h.opt.MaxBody < 0 || h.opt.MaxAnswer < 0 || h.opt.ImageTokens < 0 || h.opt.MaxWait < 0 {
 		return nil, errors.New("proxy: an option is negative")
+	}
+	if d := h.opt.ErrorDialect; d != "" && d != native && h.opt.Refusals[d] == nil {
+		return nil, errors.New("proxy: the error dialect is none of the refusals")
 	}
 	return h, nil
 }

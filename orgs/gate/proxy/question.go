@@ -26,7 +26,7 @@ type question struct {
 
 // meant are the fields that say what a call is: nothing that only looks like one may reach the upstream.
 var meant = []string{"model", "messages", "system", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions",
-	"plugins", "web_search_options", "input", "prompt"}
+	"plugins", "web_search_options", "input", "prompt", "mcp_servers", "vector_store_ids", "container", "tool_choice", "file_search"}
 
 // read reads the body of a request.
 func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*question, error) {
@@ -82,6 +82,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 	}
 	var images int64
 	q.call.Features, images = q.features(e)
+	q.call.Objects = q.objects()
 	if !e.free {
 		q.call.InputTokens = int64(len(body)) + images*h.opt.ImageTokens // no token is shorter than a byte
 		q.about = int64(len(body)+3)/4 + images*h.opt.ImageTokens/4

@@ -26,14 +26,41 @@ type failure struct {
 
 func (f *failure) Error() string { return f.text }
 
-// refuse writes why a call is not served, in the shape of the API that it belongs to.
+// native is the dialect of the keys of this house.
+const native = "native"
+
+// refuse writes why a call is not served, in the dialect of its key, or in the shape of the API that it belongs to.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, e *endpoint, err error) {
 	p := h.problem(w, r, err)
+	var d *gate.Denied
+	errors.As(err, &d)
+	if of := h.opt.Refusals[h.dialect(r, d)]; of != nil {
+		of(w, r, p, d)
+		return
+	}
 	if e == nil {
 		refuseOpenAI(w, r, p)
 		return
 	}
 	e.refuse(w, r, p)
+}
+
+// dialect is that in which a request is refused.
+func (h *handler) dialect(r *http.Request, d *gate.Denied) string {
+	if h.opt.ErrorDialect != "" || len(h.opt.Refusals) == 0 {
+		return h.opt.ErrorDialect
+	}
+	if d == nil { // it has not come to the gate
+		k, err := h.gate.Key(r.Context(), secret(r))
+		if err == nil {
+			return k.Caller().Key.Dialect
+		}
+		errors.As(err, &d)
+	}
+	if d == nil || d.Caller == nil {
+		return native
+	}
+	return d.Caller.Key.Dialect
 }
 
 // problem is what goes out for an error. The host hears of those that are its own.

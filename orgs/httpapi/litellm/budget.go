@@ -22,14 +22,16 @@ var budgetFields = []string{"max_budget", "soft_budget", "max_parallel_requests"
 // usd is an amount as LiteLLM writes it: a number with a point.
 type usd decimal.Decimal
 
-// MarshalJSON writes all digits, and no exponent.
-func (u usd) MarshalJSON() ([]byte, error) {
-	s := decimal.Decimal(u).String()
+// String has all digits, and no exponent.
+func (u usd) String() string {
 	if decimal.Decimal(u).IsInteger() {
-		s = decimal.Decimal(u).StringFixed(1)
+		return decimal.Decimal(u).StringFixed(1)
 	}
-	return []byte(s), nil
+	return decimal.Decimal(u).String()
 }
+
+// MarshalJSON writes the digits.
+func (u usd) MarshalJSON() ([]byte, error) { return []byte(u.String()), nil }
 
 func dollars(d *decimal.Decimal) *usd {
 	if d == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -20,14 +21,7 @@ var keyHeaders = []string{"X-Litellm-Api-Key", "Authorization", "Api-Key", "X-Ap
 // authenticate is who calls: the first key that is good wins, and of those that are none the first is told about.
 func (c *call) authenticate() (audit.Actor, error) {
 	var first error
-	for _, name := range keyHeaders {
-		key := strings.TrimSpace(c.http.Header.Get(name))
-		if scheme, rest, two := strings.Cut(key, " "); two && strings.EqualFold(scheme, "Bearer") {
-			key = strings.TrimSpace(rest)
-		}
-		if key == "" {
-			continue
-		}
+	for key := range keysOf(c.http) {
 		r := c.http.Clone(c.ctx())
 		r.Header.Set("Authorization", "Bearer "+key)
 		by, err := c.opt.Authenticate(r)
@@ -42,9 +36,28 @@ func (c *call) authenticate() (audit.Actor, error) {
 		}
 	}
 	if first == nil {
-		first = wrapped(http.StatusUnauthorized, "auth_error", none, "Authentication Error, No api key passed in.")
+		first = noKey()
 	}
 	return audit.Actor{}, first
+}
+
+// keysOf are the keys of a request, in the order in which they are tried.
+func keysOf(r *http.Request) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, name := range keyHeaders {
+			key := strings.TrimSpace(r.Header.Get(name))
+			if scheme, rest, two := strings.Cut(key, " "); two && strings.EqualFold(scheme, "Bearer") {
+				key = strings.TrimSpace(rest)
+			}
+			if key != "" && !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+func noKey() *problem {
+	return &problem{status: http.StatusUnauthorized, typ: "auth_error", param: none, message: "Authentication Error, No api key passed in."}
 }
 
 // badKey is the answer to a key that does not work. It names no more of it than the end, and its hash.
@@ -66,7 +79,7 @@ func badKey(err error, key string) error {
 		if len(denied.Decision.Reasons) > 0 {
 			id = denied.Decision.Reasons[0].ID
 		}
-		return wrapped(http.StatusUnauthorized, "auth_error", "organization_id", "Authentication Error, Organization="+id+" is blocked. Update via `/organization/update` if you're an admin.")
+		return blockedOrganization(id)
 	case errors.As(err, &denied) && denied.Code == "team_archived":
 		return wrapped(http.StatusUnauthorized, "auth_error", none, "Authentication Error, Team="+denied.TeamID+" is blocked. Update via `/team/unblock` if you're an admin.")
 	}

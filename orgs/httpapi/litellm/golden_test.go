@@ -70,6 +70,7 @@ var organizations = []step{
 	{"", "", "PATCH", "/v2/organization/research", `{"metadata":{"team":"nlp"},"budget_duration":"1d"}`},
 	{"", "", "GET", "/organization/info?organization_id=research", ""},
 	{"", "", "POST", "/organization/info", `{"organizations":["research"]}`},
+	{"", "", "PATCH", "/organization/update", `{"organization_id":"research","object_permission":{"vector_stores":["vs_1"]},"model_aliases":{"best":"gpt-4"},"blocked":true}`},
 	{"", "", "DELETE", "/organization/delete", `{"organization_ids":["research"]}`},
 	{"", "", "GET", "/organization/info?organization_id=research", ""},
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
@@ -23,6 +25,7 @@ const keyPrefix = "sk-"
 var (
 	personal = []string{"*"}
 	calling  = []string{"models.use", "models.read", "api_keys.use"}
+	reading  = []string{"*.read"}
 )
 
 // keyRow is a key.
@@ -69,7 +72,7 @@ func keyName(alias string) string {
 
 // newKey is POST /key/generate.
 func (c *call) newKey() (any, error) {
-	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix}
+	in := orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Prefix: keyPrefix, Dialect: Dialect}
 	org, team, user, typ := c.in.text("organization_id").v, c.in.text("team_id").v, c.in.text("user_id").v, c.in.text("key_type").v
 	metadata, blocked := c.in.object("metadata"), c.in.boolean("blocked").v
 	if err := c.in.err(); err != nil {
@@ -96,18 +99,24 @@ func (c *call) newKey() (any, error) {
 	case "llm_api":
 		in.Permissions = calling
 	case "read_only":
-		in.Permissions = []string{"*.read"}
+		in.Permissions = reading
 	default:
 		return nil, detail(http.StatusBadRequest, "key_type must be default, llm_api or read_only")
-	}
-	if user != "" || c.admin() {
-		in.User = &user
 	}
 	o, t, err := c.keyPlace(org, team)
 	if err != nil {
 		return nil, err
 	}
 	in.Organization, in.Team, in.InheritTeam = o.ID, t.ID, t.ID != ""
+	own, err := c.ownKey(o, t, user, &in)
+	switch {
+	case err != nil:
+		return nil, err
+	case own:
+		user = ""
+	case user != "" || c.admin():
+		in.User = &user
+	}
 	var k orgs.APIKey
 	var secret string
 	err = c.svc.Together(c.ctx(), func(ctx context.Context) error {
@@ -118,6 +127,9 @@ func (c *call) newKey() (any, error) {
 		}
 		if k, secret, err = c.svc.CreateAPIKey(ctx, in); err != nil {
 			return err
+		}
+		if own { // limits of a key of one's own take nothing that anybody else has set
+			ctx = audit.WithActor(ctx, audit.Actor{Type: audit.Internal, ID: "limits of a new key", Label: "limits of a new key", OnBehalfOf: c.by.Person()}.From(ctx))
 		}
 		if limits.Limit != nil || limits.SoftLimit != nil {
 			b := spending(limits)
@@ -144,6 +156,37 @@ func (c *call) newKey() (any, error) {
 	row.MaxBudget, row.SoftBudget, row.Duration = dollars(limits.Limit), dollars(limits.SoftLimit), optional(limits.Duration)
 	row.TPM, row.RPM, row.MaxParallel = limits.TokensPerMinute, limits.RequestsPerMinute, limits.MaxParallelRequests
 	return newKeyRow{secret, k.Hash, row}, err
+}
+
+// ownKey says whether people make a key for themselves who may make none for others: it does what they may, and nothing as
+// their team.
+func (c *call) ownKey(o orgs.Organization, t orgs.Team, user string, in *orgs.NewAPIKey) (bool, error) {
+	if c.admin() || c.by.Person() == "" {
+		return false, nil
+	}
+	me, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: o.ID, TeamID: t.ID}, "me")
+	var denied *rbac.Denied
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.As(err, &denied):
+		return false, nil // the service refuses
+	case err != nil:
+		return false, err
+	case slices.Contains(me.Effective, "*"), slices.Contains(me.Effective, "api_keys.create"):
+		return false, nil
+	case user != "" && user != me.User.ID && user != me.User.PublicID():
+		return false, wrapped(http.StatusForbidden, "auth_error", none, "You can only create keys for yourself")
+	}
+	in.InheritTeam = false
+	if !slices.Equal(in.Permissions, calling) { // else no more than they may is asked for anyway
+		reads := slices.Equal(in.Permissions, reading)
+		in.Permissions = nil
+		for _, p := range me.Effective {
+			if !reads || strings.HasSuffix(strings.TrimSuffix(p, ":own"), ".read") {
+				in.Permissions = append(in.Permissions, p)
+			}
+		}
+	}
+	return true, nil
 }
 
 // keyPlace is where a new key belongs: to the team, and so to its organization, to the organization, or to the only one that
@@ -188,10 +231,12 @@ func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
 	if k.CreatedBy != "" {
 		row.CreatedBy = k.CreatedBy
 	}
-	if k.UserID != "" {
-		if ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: k.OrgID}, k.UserID); err == nil {
-			id := ms.User.PublicID()
-			row.UserID = &id
+	for _, of := range []*string{row.UserID, &row.CreatedBy} {
+		if of == nil || *of == masterUser {
+			continue
+		}
+		if ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: k.OrgID}, *of); err == nil {
+			*of = ms.User.PublicID()
 		}
 	}
 	if k.TeamID != "" {

@@ -49,7 +49,6 @@ package litellm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -97,6 +96,9 @@ type Options struct {
 	// MembersSeeRoster shows all members and teams to every member in lists, as far as their roles let them read those.
 	// MembersReadInfo lets every member call info.
 	MembersSeeRoster, MembersReadInfo bool
+	// BudgetExceededStatus is the status of calls that a budget refuses: 400 (0), 429 or 422. ModelDeniedStatus is that of models
+	// that are refused: 403 (0) or 401.
+	BudgetExceededStatus, ModelDeniedStatus int
 	// ProtectLastOrgAdmin refuses to take the last administrator away.
 	ProtectLastOrgAdmin bool
 }
@@ -198,11 +200,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allowed) == 0 {
-		write(w, http.StatusNotFound, map[string]string{"detail": "Not Found"})
+		httpapi.WriteJSON(w, http.StatusNotFound, map[string]string{"detail": "Not Found"})
 		return
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	write(w, http.StatusMethodNotAllowed, map[string]string{"detail": "Method Not Allowed"})
+	httpapi.WriteJSON(w, http.StatusMethodNotAllowed, map[string]string{"detail": "Method Not Allowed"})
 }
 
 // call is one request, once it is known who makes it.
@@ -229,7 +231,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, to route) {
 		h.fail(w, c.http, to, err)
 		return
 	}
-	write(w, http.StatusOK, answer)
+	httpapi.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (c *call) answer(w http.ResponseWriter) (any, error) {
@@ -258,13 +260,6 @@ func (c *call) answer(w http.ResponseWriter) (any, error) {
 		c.in.only(c.route.known)
 	}
 	return c.route.run(c)
-}
-
-// write answers as the golden files have it, with characters of HTML escaped.
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a client that is gone hears nothing
 }
 
 // roleOf is the role of a caller in an organization as LiteLLM names it.

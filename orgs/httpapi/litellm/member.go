@@ -25,7 +25,8 @@ const (
 // memberRoles are the roles that an organization gets when somebody first has them.
 var memberRoles = map[string]rbac.NewRole{
 	roleUser: {Name: "Internal user", Slug: roleUser, Description: "Uses models, and sees what is their own",
-		Permissions: []string{"organizations.read", "teams.read:own", "projects.read:own", "members.read:own", "usage.read:own", "api_keys.read:own", "api_keys.use", "models.read", "models.use"}},
+		Permissions: []string{"organizations.read", "teams.read:own", "projects.read:own", "members.read:own", "usage.read:own",
+			"api_keys.create:own", "api_keys.read:own", "api_keys.update:own", "api_keys.delete:own", "api_keys.use", "models.read", "models.use"}},
 	roleViewer: {Name: "Internal user, viewing", Slug: roleViewer, Description: "Sees what is their own",
 		Permissions: []string{"organizations.read", "teams.read:own", "projects.read:own", "members.read:own", "usage.read:own", "api_keys.read:own", "models.read"}},
 }

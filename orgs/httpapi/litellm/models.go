@@ -50,13 +50,16 @@ func modelsOf(s *orgs.ModelSettings) []string {
 }
 
 // editModels brings the lists of models, and their limits that are kept in metadata, into the settings.
-func (c *call) editModels(e *edit, models value[[]string], old map[string]raw) error {
+func (c *call) editModels(e *edit, models value[[]string], aliases map[string]string, old map[string]raw) error {
 	is := orgs.ModelSettings{}
 	if e.settings.Models != nil {
 		is = *e.settings.Models
 	}
 	if models.some() {
 		is.Allowed = allowedModels(models.v)
+	}
+	if is.Aliases = aliases; len(aliases) == 0 {
+		is.Aliases = nil
 	}
 	is.RateLimits = maps.Clone(is.RateLimits)
 	if is.RateLimits == nil {
@@ -87,7 +90,7 @@ func (c *call) editModels(e *edit, models value[[]string], old map[string]raw) e
 			put(model, &n)
 		}
 	}
-	if e.settings.Models = &is; is.Allowed == nil && is.Blocked == nil && is.RequireApproval == nil && len(is.RateLimits) == 0 &&
+	if e.settings.Models = &is; is.Allowed == nil && is.Blocked == nil && is.RequireApproval == nil && is.Aliases == nil && len(is.RateLimits) == 0 &&
 		is.PreferredProviders == nil && is.AllowFineTuning == nil && is.AllowEmbeddings == nil {
 		e.settings.Models = nil
 	}

@@ -144,7 +144,7 @@ func TestKeysAreMade(t *testing.T) {
 			require.Equal(t, text, g.barred(400, "bad_request_error", "None", master, "POST", "/key/generate", body)["message"])
 		}
 		g.barred(400, "bad_request_error", "None", mallory, "POST", "/key/generate", `{"organization_id":"acme-1"}`)
-		g.barred(401, "auth_error", "None", bob, "POST", "/key/generate", `{"organization_id":"acme-1"}`)
+		g.barred(403, "auth_error", "None", bob, "POST", "/key/generate", `{"organization_id":"acme-1","user_id":"anna"}`)
 
 		// Nobody else sees or deletes it.
 		for _, ref := range []string{key, token, "sk-none"} {

@@ -54,8 +54,6 @@ func TestWhatCannotBeAnOrganization(t *testing.T) {
 		refused(400, "Unsupported duration unit, passed duration: 3x", create(`"budget_duration":"3x"`))
 		refused(400, "Invalid duration format", create(`"budget_duration":"soon"`))
 		refused(400, "Set either 'budget_id' or budget fields, not both.", create(`"budget_id":"gold","max_budget":1`))
-		refused(400, "model_aliases is not supported by this gateway", create(`"model_aliases":{"a":"b"}`))
-		refused(400, "object_permission is not supported by this gateway", create(`"object_permission":{"vector_stores":["v"]}`))
 		refused(422, "model_max_budget: the entry of gpt-4 must be an object", create(`"model_max_budget":{"gpt-4":1}`))
 		require.Len(t, g.rows(master, "GET", "/organization/list", ""), 1, "nothing is left of them")
 		require.Len(t, g.rows(master, "GET", "/budget/list", ""), 1)

@@ -2,9 +2,7 @@ package litellm
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/orgkit/orgkit/orgs"
@@ -64,11 +62,12 @@ func (c *call) edit(o orgs.Organization, over orgs.AllowanceLimits, replace bool
 	}
 	e.blocked = f.boolean("blocked").ptr()
 	models := f.texts("models")
-	for _, name := range []string{"model_aliases", "object_permission"} {
-		if v := f.object(name); v.some() && says(v.v) {
-			err = errors.Join(err, detail(http.StatusBadRequest, name+" is not supported by this gateway"))
-		}
+	var had map[string]string
+	if is := o.Settings.Models; is != nil {
+		had = is.Aliases
 	}
+	aliases := c.aliases(had)
+	e.settings.Objects, err = c.permission(o.Settings.Objects)
 	var some bool
 	limits, some, wrong := c.limits(over)
 	if wrong != nil {
@@ -85,7 +84,7 @@ func (c *call) edit(o orgs.Organization, over orgs.AllowanceLimits, replace bool
 		}
 		e.limits, e.limited = over, false
 	}
-	return e, c.editModels(&e, models, old)
+	return e, c.editModels(&e, models, aliases, old)
 }
 
 // anyLimit says whether a field of limits is there.
@@ -100,7 +99,7 @@ func (c *call) anyLimit() bool {
 func says(object map[string]raw) bool {
 	for _, r := range object {
 		switch string(r) {
-		case "null", "[]", "{}", "false":
+		case "", "null", "[]", "{}", "false":
 		default:
 			return true
 		}

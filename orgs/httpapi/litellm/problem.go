@@ -20,8 +20,10 @@ type problem struct {
 	status  int
 	message string
 	typ     string // of shape B; "" for the others
-	param   string
-	bare    bool // a text, where other rules have an object
+	param   string // "" is null
+	bare    bool   // a text, where other rules have an object
+	crash   bool   // shape D, which says nothing
+	more    any    // provider_specific_fields of shape B
 	faults  []fault
 	cause   error // of the service: a refusal among it leaves its event all the same
 }
@@ -61,6 +63,8 @@ func invalid(faults ...fault) error {
 func (p *problem) body(shape byte) any {
 	type object = map[string]any
 	switch {
+	case p.crash:
+		return object{"error": object{"message": "Internal server error", "type": "internal_server_error"}}
 	case p.faults != nil:
 		return object{"detail": p.faults}
 	case p.typ != "" || shape == 'B':
@@ -68,7 +72,11 @@ func (p *problem) body(shape byte) any {
 		if typ == "" {
 			typ, param = vendorType(p.status), none
 		}
-		return object{"error": object{"message": p.message, "type": typ, "param": param, "code": strconv.Itoa(p.status)}}
+		of := object{"message": p.message, "type": typ, "param": optional(param), "code": strconv.Itoa(p.status)}
+		if p.more != nil {
+			of["provider_specific_fields"] = p.more
+		}
+		return object{"error": of}
 	case p.bare:
 		return object{"detail": p.message}
 	}
@@ -81,6 +89,10 @@ func vendorType(status int) string {
 		return "not_found_error"
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
 		return "bad_request_error"
+	case http.StatusInternalServerError:
+		return "no_db_connection"
+	case http.StatusServiceUnavailable:
+		return "internal_server_error"
 	}
 	return "auth_error"
 }
@@ -93,20 +105,44 @@ var refusals = map[string]bool{"permission_denied": true, "grant_ceiling": true,
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, to route, err error) {
 	var own *problem
 	if errors.As(err, &own) {
-		write(w, own.status, own.body(to.shape))
+		httpapi.WriteJSON(w, own.status, own.body(to.shape))
 		return
 	}
 	is := httpapi.Classify(err)
+	if is.Internal() {
+		httpapi.LogFailures(h.opt.Logger)(r, err)
+	}
+	send(w, is, h.told(err, is), to.shape)
+}
+
+// send writes a problem of the service in the form that it has in this dialect.
+func send(w http.ResponseWriter, is httpapi.Problem, p *problem, shape byte) {
+	if is.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(is.RetryAfter, 10))
+	}
+	httpapi.WriteJSON(w, p.status, p.body(shape))
+}
+
+// told is what a problem of the service is in this dialect.
+func (h *handler) told(err error, is httpapi.Problem) *problem {
 	p := &problem{status: is.Status, message: is.Detail}
 	var field *store.FieldError
 	var denied *rbac.Denied
 	switch {
 	case errors.Is(err, httpapi.ErrJSON):
-		p = invalid(fault{Type: "json_invalid", Loc: []string{"body"}, Msg: "JSON decode error"}).(*problem)
+		return invalid(fault{Type: "json_invalid", Loc: []string{"body"}, Msg: "JSON decode error"}).(*problem)
 	case is.Status == http.StatusUnsupportedMediaType:
-		p = invalid(fault{Type: "dict_type", Loc: []string{"body"}, Msg: "Input should be a valid dictionary"}).(*problem)
+		return invalid(fault{Type: "dict_type", Loc: []string{"body"}, Msg: "Input should be a valid dictionary"}).(*problem)
 	case errors.As(err, &field):
 		p.status = http.StatusBadRequest
+	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrClosed): // F454
+		p.status, p.message = http.StatusInternalServerError, "No db connected"
+	case is.Status == http.StatusGone, is.Status == http.StatusPreconditionFailed: // which its clients do not know
+		p.status = http.StatusConflict
+	case is.Status == http.StatusPaymentRequired:
+		return overBudget(http.StatusBadRequest, is.Detail)
+	case is.Status == http.StatusTooManyRequests:
+		p.typ, p.param = "throttling_error", none
 	case is.Code == "org_suspended":
 		p.status, p.typ, p.param = http.StatusUnauthorized, "auth_error", "organization_id"
 		p.message = "Authentication Error, Organization is blocked. Update via `/organization/update` if you're an admin."
@@ -116,14 +152,15 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, to route, err err
 			p.status = http.StatusForbidden
 		}
 		p.message = "Authentication Error, " + is.Detail
-	case is.Internal():
-		httpapi.LogFailures(h.opt.Logger)(r, err)
-		if is.Status == http.StatusInternalServerError { // shape D
-			write(w, is.Status, map[string]any{"error": map[string]string{"message": "Internal server error", "type": "internal_server_error"}})
-			return
-		}
+	case is.Status == http.StatusInternalServerError:
+		p.crash = true
 	}
-	write(w, p.status, p.body(to.shape))
+	return p
+}
+
+// overBudget is a budget that is used up, whose param is null.
+func overBudget(status int, message string) *problem {
+	return &problem{status: status, message: message, typ: "budget_exceeded"}
 }
 
 // as turns an error of the service into that of a rule; others stay what they are.

@@ -90,7 +90,7 @@ func (c *call) newTeam() (any, error) {
 	if err := c.in.err(); err != nil {
 		return nil, err
 	}
-	if err := c.unsupported("metadata", "tags", "model_aliases", "object_permission"); err != nil {
+	if err := c.unsupported("metadata", "tags"); err != nil {
 		return nil, err
 	}
 	o, err := c.teamOrganization()
@@ -123,7 +123,13 @@ func (c *call) newTeam() (any, error) {
 	if alias == "" {
 		alias = "team " + shortID()
 	}
-	in := orgs.NewTeam{Name: alias, AliasID: id, Settings: orgs.TeamSettings{Models: &orgs.ModelSettings{Allowed: allowedModels(models)}}}
+	in := orgs.NewTeam{Name: alias, AliasID: id, Settings: orgs.TeamSettings{Models: &orgs.ModelSettings{Allowed: allowedModels(models), Aliases: c.aliases(nil)}}}
+	if in.Settings.Objects, err = c.permission(nil); err != nil {
+		return nil, err
+	}
+	if err := c.in.err(); err != nil {
+		return nil, err
+	}
 	if limits.TokensPerMinute != nil || limits.RequestsPerMinute != nil {
 		in.Settings.Models.RateLimits = map[string]orgs.RateLimits{"*": {TokensPerMinute: limits.TokensPerMinute, RequestsPerMinute: limits.RequestsPerMinute}}
 	}

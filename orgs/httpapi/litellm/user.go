@@ -118,7 +118,7 @@ func (c *call) newUser() (any, error) {
 		if err != nil {
 			return err
 		}
-		k, secret, err := c.svc.CreateAPIKey(ctx, orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Organization: o.ID, User: &u.ID, Permissions: personal, ExpiresAt: expires, Prefix: keyPrefix})
+		k, secret, err := c.svc.CreateAPIKey(ctx, orgs.NewAPIKey{Name: keyName(c.in.text("key_alias").v), Organization: o.ID, User: &u.ID, Permissions: personal, ExpiresAt: expires, Prefix: keyPrefix, Dialect: Dialect})
 		if err != nil {
 			return err
 		}

@@ -25,26 +25,26 @@ func shortID() string {
 
 // newRow is an organization that was just made.
 type newRow struct {
-	ID                 string         `json:"organization_id"`
-	Alias              string         `json:"organization_alias"`
-	BudgetID           string         `json:"budget_id"`
-	Spend              usd            `json:"spend"`
-	Metadata           raw            `json:"metadata"`
-	Models             []string       `json:"models"`
-	CreatedBy          string         `json:"created_by"`
-	UpdatedBy          string         `json:"updated_by"`
-	Users              any            `json:"users"`
-	Budget             budgetRow      `json:"litellm_budget_table"`
-	ObjectPermission   any            `json:"object_permission"`
-	ObjectPermissionID *string        `json:"object_permission_id"`
-	ModelSpend         map[string]usd `json:"model_spend"`
-	LoggingExporters   any            `json:"logging_exporters"`
-	Blocked            bool           `json:"blocked"`
-	Tags               []string       `json:"tags"`
-	ModelAliases       map[string]any `json:"model_aliases"`
-	TotalSpend         usd            `json:"total_spend"`
-	CreatedAt          stamp          `json:"created_at"`
-	UpdatedAt          stamp          `json:"updated_at"`
+	ID                 string            `json:"organization_id"`
+	Alias              string            `json:"organization_alias"`
+	BudgetID           string            `json:"budget_id"`
+	Spend              usd               `json:"spend"`
+	Metadata           raw               `json:"metadata"`
+	Models             []string          `json:"models"`
+	CreatedBy          string            `json:"created_by"`
+	UpdatedBy          string            `json:"updated_by"`
+	Users              any               `json:"users"`
+	Budget             budgetRow         `json:"litellm_budget_table"`
+	ObjectPermission   *permissionRow    `json:"object_permission"`
+	ObjectPermissionID *string           `json:"object_permission_id"`
+	ModelSpend         map[string]usd    `json:"model_spend"`
+	LoggingExporters   any               `json:"logging_exporters"`
+	Blocked            bool              `json:"blocked"`
+	Tags               []string          `json:"tags"`
+	ModelAliases       map[string]string `json:"model_aliases"`
+	TotalSpend         usd               `json:"total_spend"`
+	CreatedAt          stamp             `json:"created_at"`
+	UpdatedAt          stamp             `json:"updated_at"`
 }
 
 // orgRow is an organization with its members and teams.
@@ -77,25 +77,28 @@ type rawRow struct {
 
 // teamRow is a team.
 type teamRow struct {
-	ID              string      `json:"team_id"`
-	Alias           string      `json:"team_alias"`
-	OrganizationID  string      `json:"organization_id"`
-	Admins          []string    `json:"admins"`
-	Members         []string    `json:"members"`
-	MembersAndRoles []teamAdmin `json:"members_with_roles"`
-	Metadata        raw         `json:"metadata"`
-	TPM             *int64      `json:"tpm_limit"`
-	RPM             *int64      `json:"rpm_limit"`
-	MaxBudget       *usd        `json:"max_budget"`
-	SoftBudget      *usd        `json:"soft_budget"`
-	Duration        *string     `json:"budget_duration"`
-	Models          []string    `json:"models"`
-	Blocked         bool        `json:"blocked"`
-	Spend           *usd        `json:"spend"`
-	MaxParallel     *int64      `json:"max_parallel_requests"`
-	ResetAt         *stamp      `json:"budget_reset_at"`
-	CreatedAt       stamp       `json:"created_at"`
-	UpdatedAt       stamp       `json:"updated_at"`
+	ID              string            `json:"team_id"`
+	Alias           string            `json:"team_alias"`
+	OrganizationID  string            `json:"organization_id"`
+	Admins          []string          `json:"admins"`
+	Members         []string          `json:"members"`
+	MembersAndRoles []teamAdmin       `json:"members_with_roles"`
+	Metadata        raw               `json:"metadata"`
+	TPM             *int64            `json:"tpm_limit"`
+	RPM             *int64            `json:"rpm_limit"`
+	MaxBudget       *usd              `json:"max_budget"`
+	SoftBudget      *usd              `json:"soft_budget"`
+	Duration        *string           `json:"budget_duration"`
+	Models          []string          `json:"models"`
+	Aliases         map[string]string `json:"model_aliases"`
+	Permission      *permissionRow    `json:"object_permission"`
+	PermissionID    *string           `json:"object_permission_id"`
+	Blocked         bool              `json:"blocked"`
+	Spend           *usd              `json:"spend"`
+	MaxParallel     *int64            `json:"max_parallel_requests"`
+	ResetAt         *stamp            `json:"budget_reset_at"`
+	CreatedAt       stamp             `json:"created_at"`
+	UpdatedAt       stamp             `json:"updated_at"`
 }
 
 type teamAdmin struct {
@@ -139,9 +142,9 @@ func (c *call) bareRow(o orgs.Organization) (*newRow, error) {
 
 func (c *call) rowOf(o orgs.Organization, st orgs.AllowanceState) *newRow {
 	row := &newRow{ID: o.PublicID(), Alias: o.Name, Metadata: o.Metadata, Models: modelsOf(o.Settings.Models), CreatedBy: masterUser, UpdatedBy: masterUser,
-		ModelSpend: map[string]usd{}, ModelAliases: map[string]any{}, Blocked: o.State == rbac.Suspended, Tags: o.Tags,
+		ModelSpend: map[string]usd{}, ModelAliases: aliasesOf(o.Settings.Models), Blocked: o.State == rbac.Suspended, Tags: o.Tags,
 		Spend: usd(st.Spent), TotalSpend: usd(st.Total), CreatedAt: stamp(o.CreatedAt), UpdatedAt: stamp(o.UpdatedAt)}
-	if len(row.Metadata) == 0 {
+	if row.ObjectPermission, row.ObjectPermissionID = permissionOf(o.ID, o.Settings.Objects); len(row.Metadata) == 0 {
 		row.Metadata = raw("{}")
 	}
 	if row.Tags == nil {
@@ -162,7 +165,7 @@ func (c *call) rawRow(o orgs.Organization) (rawRow, error) {
 		return rawRow{}, err
 	}
 	is := c.rowOf(o, st)
-	row := rawRow{ID: is.ID, Alias: is.Alias, BudgetID: is.BudgetID, Metadata: is.Metadata, Models: is.Models, Spend: is.Spend, ModelSpend: is.ModelSpend,
+	row := rawRow{ID: is.ID, Alias: is.Alias, BudgetID: is.BudgetID, Metadata: is.Metadata, Models: is.Models, Spend: is.Spend, ModelSpend: is.ModelSpend, ObjectPermissionID: is.ObjectPermissionID,
 		CreatedAt: is.CreatedAt, CreatedBy: is.CreatedBy, UpdatedAt: is.UpdatedAt, UpdatedBy: is.UpdatedBy}
 	if st.Allowance != nil {
 		full := fullBudget(*st.Allowance, c.now())
@@ -333,6 +336,8 @@ func (c *call) teams(o orgs.Organization, most int) (rows []teamRow, total int, 
 func (c *call) teamRow(o orgs.Organization, t orgs.Team) (teamRow, error) {
 	row := teamRow{ID: t.PublicID(), Alias: t.Name, OrganizationID: o.PublicID(), Admins: []string{}, Members: []string{}, MembersAndRoles: []teamAdmin{}, Metadata: raw("{}"),
 		Models: modelsOf(t.Settings.Models), Blocked: t.State != rbac.Active, CreatedAt: stamp(t.CreatedAt), UpdatedAt: stamp(t.UpdatedAt)}
+	row.Aliases = aliasesOf(t.Settings.Models)
+	row.Permission, row.PermissionID = permissionOf(t.ID, t.Settings.Objects)
 	if b := t.Settings.Budget; b != nil && b.MonthlyLimit != nil {
 		limit, month := b.MonthlyLimit.Decimal(), "1mo"
 		row.Duration = &month

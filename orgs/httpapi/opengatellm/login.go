@@ -62,14 +62,14 @@ func (a *api) playgroundOf(ctx context.Context, u orgs.User) (t orgs.Token, secr
 	}
 	now := a.Store().Now()
 	for _, old := range all {
-		if old.Name == playground && old.Dialect == dialect && old.StatusAt(now) == orgs.KeyActive {
+		if old.Name == playground && old.Dialect == Dialect && old.StatusAt(now) == orgs.KeyActive {
 			if _, err := a.RevokeToken(ctx, u.ID, old.ID); err != nil {
 				return t, "", err
 			}
 		}
 	}
 	ends := now.Add(a.opt.PlaygroundDuration)
-	return a.CreateToken(ctx, u.ID, orgs.NewToken{Name: playground, Dialect: dialect, Prefix: tokenPrefix, ExpiresAt: &ends})
+	return a.CreateToken(ctx, u.ID, orgs.NewToken{Name: playground, Dialect: Dialect, Prefix: tokenPrefix, ExpiresAt: &ends})
 }
 
 func (a *api) loggedIn(ctx context.Context, t orgs.Token, secret string) (answer, error) {

@@ -17,9 +17,6 @@ const (
 	// tokenNoun is of what tokens are numbered, and tokenPrefix begins those that are made here.
 	tokenNoun   = "token"
 	tokenPrefix = "sk-"
-
-	// dialect is how tokens and keys are marked whose calls are answered as this API does.
-	dialect = "opengatellm"
 )
 
 // token is a credential of a person: a personal token, which follows them wherever they are at home, or a key, which belongs to
@@ -165,7 +162,7 @@ const reservedToken = "_system_playground_key"
 func (a *api) makeToken(ctx context.Context, u orgs.User, f tokenForm) (t token, secret string, err error) {
 	now := a.Store().Now()
 	if f.project == nil {
-		made, secret, err := a.CreateToken(ctx, u.ID, orgs.NewToken{Name: f.name, Dialect: dialect, Prefix: tokenPrefix, ExpiresAt: f.expires})
+		made, secret, err := a.CreateToken(ctx, u.ID, orgs.NewToken{Name: f.name, Dialect: Dialect, Prefix: tokenPrefix, ExpiresAt: f.expires})
 		return ofToken(made, now), secret, err
 	}
 	p, err := a.projectNumbered(ctx, *f.project)
@@ -176,7 +173,7 @@ func (a *api) makeToken(ctx context.Context, u orgs.User, f tokenForm) (t token,
 		return t, "", a.orMissing(err, "Project", *f.project)
 	}
 	made, secret, err := a.CreateAPIKey(ctx, orgs.NewAPIKey{Name: f.name, Organization: p.OrgID, Project: p.ID, User: &u.ID, Permissions: calling,
-		ExpiresAt: f.expires, Prefix: tokenPrefix})
+		ExpiresAt: f.expires, Prefix: tokenPrefix, Dialect: Dialect})
 	return ofKey(made, now), secret, err
 }
 

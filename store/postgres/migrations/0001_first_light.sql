@@ -292,6 +292,7 @@ CREATE TABLE api_keys (
 	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
+	dialect TEXT NOT NULL,
 	blocked_by TEXT NOT NULL,
 	revoked_at TIMESTAMPTZ,
 	expires_at TIMESTAMPTZ,
@@ -573,6 +574,7 @@ CREATE TABLE restrictions (
 	blocked JSONB,
 	require_approval JSONB,
 	features_off JSONB,
+	objects JSONB,
 	PRIMARY KEY (id)
 );
 CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);

@@ -293,6 +293,7 @@ CREATE TABLE api_keys (
 	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
+	dialect TEXT NOT NULL,
 	blocked_by TEXT NOT NULL,
 	revoked_at TIMESTAMP,
 	expires_at TIMESTAMP,
@@ -574,6 +575,7 @@ CREATE TABLE restrictions (
 	blocked TEXT,
 	require_approval TEXT,
 	features_off TEXT,
+	objects TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);
