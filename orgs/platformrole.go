@@ -35,10 +35,6 @@ var LimitTypes = []string{"rpm", "rpd", "tpm", "tpd"}
 // MayUse says whether who holds the role may use a model at all: an error is a *rbac.Denied, unsupported_model where nothing is
 // said of the model and model_not_allowed where a type of limit is missing, or lets nothing through.
 func (r PlatformRole) MayUse(model string) error {
-	denied := func(code, text string) error {
-		return &rbac.Denied{Code: code, Action: "models.use", Resource: rbac.ModelPattern(model),
-			Decision: rbac.Decision{Code: code, Reasons: []rbac.Reason{{Kind: "state", ID: r.ID, Text: text}}, Remedy: []string{"have the limits of the role changed"}}}
-	}
 	open := map[string]bool{}
 	named := false
 	for _, l := range r.Limits {
@@ -47,14 +43,20 @@ func (r PlatformRole) MayUse(model string) error {
 		}
 	}
 	if !named {
-		return denied("unsupported_model", "no such model is served here")
+		return modelDenied("unsupported_model", model, r.ID, "no such model is served here")
 	}
 	for _, t := range LimitTypes {
 		if !open[t] {
-			return denied("model_not_allowed", "the role of the person does not let them use this model")
+			return modelDenied("model_not_allowed", model, r.ID, "the role of the person does not let them use this model")
 		}
 	}
 	return nil
+}
+
+// modelDenied is the refusal of a model by the limits of a record.
+func modelDenied(code, model, id, text string) error {
+	return &rbac.Denied{Code: code, Action: "models.use", Resource: rbac.ModelPattern(model),
+		Decision: rbac.Decision{Code: code, Reasons: []rbac.Reason{{Kind: "state", ID: id, Text: text}}, Remedy: []string{"have the limits changed"}}}
 }
 
 // limit is what the role limits of one person's calls of a model; ok says whether it does.

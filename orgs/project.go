@@ -93,6 +93,27 @@ func (m *Manager) CreateProject(ctx context.Context, org string, in NewProject) 
 	return p, err
 }
 
+// MayUse says whether keys of the project may use a model at all: a limit of 0 lets nothing through, and is a *rbac.Denied
+// model_not_allowed instead of one that could be waited for.
+func (p Project) MayUse(model string) error {
+	r, named := p.Settings.RateLimits[model]
+	if !named || !r.closed() {
+		return nil
+	}
+	return modelDenied("model_not_allowed", model, p.ID, "the project does not let its keys use this model")
+}
+
+// closed says whether a limit lets nothing through.
+func (r RateLimits) closed() bool {
+	for _, n := range []*int64{r.RequestsPerMinute, r.RequestsPerHour, r.RequestsPerDay, r.TokensPerMinute, r.TokensPerHour, r.TokensPerDay,
+		r.InputTokensPerMinute, r.InputTokensPerDay} {
+		if n != nil && *n == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // applyProject writes the budget and the rate limits that the settings ask for.
 func (m *Manager) applyProject(ctx context.Context, tx *store.Tx, p Project) error {
 	if err := m.ApplyRateLimits(ctx, tx, p.OrgID, billing.ScopeProject, p.ID, limitsOf(p.Settings.RateLimits)); err != nil {

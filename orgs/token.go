@@ -144,7 +144,11 @@ func micros(t *time.Time) *time.Time {
 }
 
 // Tokens lists the tokens of a user, newest first: one's own, or anybody's for the platform, which has those of everybody by "".
+// To a key, which is less than its person, there are none.
 func (m *Manager) Tokens(ctx context.Context, user string, limit int, after string) (page store.Page[Token], err error) {
+	if actor(ctx).Type == audit.APIKey {
+		return page, store.ErrNotFound
+	}
 	q := store.Query{Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after}
 	if user != "" || !actor(ctx).Sovereign() {
 		u, err := m.User(ctx, user)
@@ -225,6 +229,9 @@ func tokenOf(ctx context.Context, tx *store.Tx, userID, id string) (Token, error
 
 // Token returns a token of a user: one's own, or anybody's for the platform, for which "" stands for whose it is.
 func (m *Manager) Token(ctx context.Context, user, id string) (t Token, err error) {
+	if actor(ctx).Type == audit.APIKey {
+		return t, store.ErrNotFound
+	}
 	if user == "" && actor(ctx).Sovereign() {
 		err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 			t, err = tokens.Get(ctx, tx, id)

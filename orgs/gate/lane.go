@@ -16,7 +16,7 @@ type lane struct {
 	place    int // of the model in the catalogue
 	resource string
 	asked    string // the resource as the client named it, where that is an alias
-	refused  error  // by the role of the person, whatever else is decided
+	refused  error  // by the project, or the role of the person, whatever else is decided
 	means    atomic.Pointer[means]
 }
 
@@ -39,7 +39,7 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if !ok {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	ln := &lane{refused: n.roleRefuses(model.ID), model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
+	ln := &lane{refused: n.refuses(model.ID), model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
 	if asked != model.ID {
 		ln.asked = rbac.ModelPattern(asked)
 	}
@@ -56,8 +56,13 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	}
 }
 
-// roleRefuses is why the role of the person does not let them use a model, if they have one.
-func (n *known) roleRefuses(model string) error {
+// refuses is why the project of the key, or the role of the person, lets no call of a model through, if there are such.
+func (n *known) refuses(model string) error {
+	if p := n.caller.Project; p != nil {
+		if err := p.MayUse(model); err != nil {
+			return err
+		}
+	}
 	if n.caller.Role == nil {
 		return nil
 	}

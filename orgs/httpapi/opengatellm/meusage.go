@@ -79,12 +79,16 @@ func (a *api) ownUsage(r *http.Request) (answer, error) {
 	from, until := in.wanted("start_time", ""), in.wanted("end_time", "")
 	key := in.wanted("key_id", "")
 	if byDay {
-		for name, there := range map[string]bool{"start_time": from != nil, "end_time": until != nil} {
-			if !there {
-				in.wrong("query", name, "missing", "Field required", nil)
-			}
-		}
 		q.Models = modelsOf(in.query)
+		if from == nil {
+			in.wrong("query", "start_time", "missing", "Field required", nil)
+		}
+		if until == nil {
+			in.wrong("query", "end_time", "missing", "Field required", nil)
+		}
+		if err := in.err(); err != nil {
+			return answer{}, err
+		}
 	}
 	q.Below = now.Add(time.Second)
 	if until != nil {

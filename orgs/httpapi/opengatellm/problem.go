@@ -47,6 +47,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var wrong *invalid
 	switch {
 	case errors.As(err, &refused):
+		if refused.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
 		httpapi.WriteJSON(w, refused.status, detailView{refused.detail})
 	case errors.As(err, &wrong):
 		httpapi.WriteJSON(w, http.StatusUnprocessableEntity, detailView{wrong.faults})

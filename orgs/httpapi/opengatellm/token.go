@@ -178,7 +178,7 @@ func (a *api) makeToken(ctx context.Context, u orgs.User, f tokenForm) (t token,
 }
 
 // calling is what keys of projects may do, as far as their person may.
-var calling = []string{"models.use", "models.read", "api_keys.use"}
+var calling = []string{"models.use", "models.read", "api_keys.use", "projects.read"}
 
 // newToken is the answer with one that was just made.
 func (a *api) newToken(ctx context.Context, t token, secret string, own bool) (answer, error) {
@@ -356,7 +356,7 @@ func (a *api) everyToken(ctx context.Context, userID string) (all []token, err e
 	tokens, err := every(func(after string) (store.Page[orgs.Token], error) {
 		return a.Tokens(ctx, userID, store.MaxLimit, after)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // to a key they do not exist
 		return nil, err
 	}
 	keys, err := every(func(after string) (store.Page[orgs.APIKey], error) {
