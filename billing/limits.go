@@ -254,9 +254,12 @@ func (h *Permit) Limits() *Limits { return h.limits }
 // Tokens are the upper bound that was taken, and that of the input among them.
 func (h *Permit) Tokens() (all, input int64) { return h.tokens, h.input }
 
-// Settle replaces the upper bound of tokens by what was used, of which some were input, in the windows in which it was taken,
-// and frees the slot. More than was taken counts as well, and is missing for those who come after.
-func (h *Permit) Settle(tokens, input int64) { h.end(max(0, tokens), max(0, input), false) }
+// Settle replaces the upper bound of tokens by what was used, in the windows in which it was taken, and frees the slot.
+// More than was taken counts as well, and is missing for those who come after.
+func (h *Permit) Settle(tokens int64) { h.SettleInput(tokens, min(tokens, h.input)) }
+
+// SettleInput is Settle by who knows how much of it was input.
+func (h *Permit) SettleInput(tokens, input int64) { h.end(max(0, tokens), max(0, input), false) }
 
 // Release is Settle without tokens: the request was made, and counts.
 func (h *Permit) Release() { h.end(0, 0, false) }

@@ -38,7 +38,7 @@ func BenchmarkLimits(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		h.Settle(400, 0)
+		h.Settle(400)
 	}
 	call()
 	require.Zero(b, testing.AllocsPerRun(1000, call))

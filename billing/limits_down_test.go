@@ -127,14 +127,14 @@ func TestAClaimWhoseCommitIsUnknownIsNotHad(t *testing.T) { // billing edge 30
 				h, err := limits.Take(t.Context(), billing.Ask{})
 				if err == nil {
 					passed++
-					h.Settle(0, 0)
+					h.Settle(0)
 				}
 			}
 			require.Less(t, passed, 20, "what nobody knows of is lost")
 			require.Greater(t, passed, 10)
 			for range 2 { // but not the slots: their row says whose they are
 				clock.Advance(24 * time.Hour)
-				defer l.passes(path1, 0).Settle(0, 0)
+				defer l.passes(path1, 0).Settle(0)
 			}
 		})
 	}
@@ -156,7 +156,7 @@ func TestManyCallsCostFewTransactions(t *testing.T) {
 			for range calls {
 				h, err := limits.Take(t.Context(), billing.Ask{Tokens: 1000})
 				require.NoError(t, err)
-				h.Settle(500, 0)
+				h.Settle(500)
 			}
 			l.Settled()
 			require.Less(t, d.commits.Load()-before, int64(calls/1000))

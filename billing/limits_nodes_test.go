@@ -61,7 +61,7 @@ func TestProcessesShareALimitExactly(t *testing.T) { // F096, S10.1
 						h, err := limits.Take(t.Context(), billing.Ask{Tokens: 10})
 						switch {
 						case err == nil:
-							h.Settle(3, 0)
+							h.Settle(3)
 							passed.Add(1)
 						case isLimited(err):
 							refused++
@@ -150,7 +150,7 @@ func TestNothingIsAdmittedBeyondALimit(t *testing.T) { // billing edges 27, 33, 
 					return
 				}
 				used := rapid.Int64Range(0, c.tokens).Draw(r, "used")
-				c.hold.Settle(used, 0)
+				c.hold.Settle(used)
 				if c.hour.Equal(clock.Now().Truncate(time.Hour)) {
 					byHour[c.hour] += used - c.tokens
 				}
@@ -251,7 +251,7 @@ func TestWhatLiesIdleGoesBack(t *testing.T) { // billing edge 35
 		}
 		synctest.Wait()
 		for _, h := range more {
-			h.Settle(0, 0)
+			h.Settle(0)
 		}
 		require.Less(t, nodes[1].remaining(t), int64(95), "which the other presumes used")
 		time.Sleep(10 * time.Second)
@@ -260,16 +260,16 @@ func TestWhatLiesIdleGoesBack(t *testing.T) { // billing edge 35
 		for i := range 9 {
 			h := nodes[1].passes(path1, 0)
 			if i > 0 {
-				defer h.Settle(0, 0)
+				defer h.Settle(0)
 			}
 		}
 		require.True(t, nodes[1].refuses(path1, 0).Parallel())
-		first.Settle(0, 0)
+		first.Settle(0)
 		admitted := 14
 		for _, node := range []rates{nodes[0], nodes[1], nodes[0]} { // and nobody has it twice
 			for range 100 {
 				if h, err := node.on(path1).Take(t.Context(), billing.Ask{}); err == nil {
-					h.Settle(0, 0)
+					h.Settle(0)
 					admitted++
 				}
 			}
@@ -302,7 +302,7 @@ func TestADeadProcessFreesItsSlotsByItsFence(t *testing.T) { // F106
 		fence() // and for the second time there is nothing
 		clock.Advance(time.Minute)
 		for range 3 {
-			defer other.passes(path1, 0).Settle(0, 0)
+			defer other.passes(path1, 0).Settle(0)
 		}
 		require.True(t, other.refuses(path1, 0).Parallel())
 	})
@@ -324,8 +324,8 @@ func TestAFencedProcessClaimsAnew(t *testing.T) {
 			l.passes(path1, 0)
 		}
 		require.True(t, l.refuses(path1, 0).Parallel())
-		zombie.Settle(0, 0)
-		l.passes(path1, 0).Settle(0, 0)
+		zombie.Settle(0)
+		l.passes(path1, 0).Settle(0)
 	})
 }
 

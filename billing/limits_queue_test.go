@@ -44,7 +44,7 @@ func (o *order) call(t *testing.T, limits *billing.Limits, name string, ask bill
 	o.mu.Unlock()
 	if err == nil {
 		time.Sleep(time.Second)
-		h.Settle(0, 0)
+		h.Settle(0)
 	}
 }
 
@@ -81,18 +81,18 @@ func TestAFreedSlotGoesToTheFirstAndNobodyOvertakes(t *testing.T) {
 			h, err := l.on(path1).Take(t.Context(), billing.Ask{MaxWait: time.Minute})
 			if err == nil {
 				got <- time.Since(began)
-				defer h.Settle(0, 0)
+				defer h.Settle(0)
 				time.Sleep(time.Second)
 			}
 		}()
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
-		first.Settle(0, 0)
+		first.Settle(0)
 		require.True(t, l.refuses(path1, 0).Parallel(), "the slot is somebody else's already")
 		require.Equal(t, 10*time.Second, <-got, "who had it the moment it was free")
-		second.Settle(0, 0)
-		second.Settle(0, 0) // frees nothing more
-		l.passes(path1, 0).Settle(0, 0)
+		second.Settle(0)
+		second.Settle(0) // frees nothing more
+		l.passes(path1, 0).Settle(0)
 		time.Sleep(time.Minute)
 	})
 }
@@ -116,8 +116,8 @@ func TestWhoGivesUpLeavesTheQueueAtOnce(t *testing.T) {
 		wait(t.Context(), 3*time.Second)
 		require.True(t, isLimited(<-ended))
 		require.Equal(t, 3*time.Second, time.Since(began))
-		running.Settle(0, 0)
-		l.passes(path1, 0).Settle(0, 0) // nobody waits any more, and nothing is lost
+		running.Settle(0)
+		l.passes(path1, 0).Settle(0) // nobody waits any more, and nothing is lost
 	})
 }
 
@@ -148,17 +148,17 @@ func TestWaitingTakesNothingOfOtherLimits(t *testing.T) {
 		}()
 		synctest.Wait()
 		taken := l.passes(other, 0) // the second request of the minute, and slot of the organization
-		running.Settle(0, 0)
+		running.Settle(0)
 		require.True(t, isLimited(<-ended), "the minute is used up, and waiting for a slot does not help")
 		time.Sleep(time.Minute)
 		l.passes(path1, 0)
 		go func() {
 			h, err := l.on(path1).Take(t.Context(), billing.Ask{MaxWait: time.Hour})
-			h.Settle(0, 0)
+			h.Settle(0)
 			ended <- err
 		}()
 		synctest.Wait()
-		taken.Settle(0, 0)
+		taken.Settle(0)
 		synctest.Wait()
 		require.Empty(t, ended, "it waits for the team's slot")
 	})
@@ -200,7 +200,7 @@ func TestWhoWaitsHearsOfSlotsThatAnotherProcessFrees(t *testing.T) {
 			h, err := nodes[1].on(path1).Take(t.Context(), billing.Ask{MaxWait: time.Minute})
 			if err == nil {
 				got <- time.Now()
-				h.Settle(0, 0)
+				h.Settle(0)
 			}
 		}()
 		time.Sleep(5 * time.Second)
@@ -234,7 +234,7 @@ func TestPriorityWaitsATenthAtTwiceTheLoadThatFits(t *testing.T) { // F107
 				mu.Unlock()
 				if err == nil {
 					time.Sleep(busy)
-					h.Settle(0, 0)
+					h.Settle(0)
 				} else if priority == 1 {
 					t.Error(err)
 				}

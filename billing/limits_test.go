@@ -110,7 +110,7 @@ func TestOneMoreThanTheLimitIsRefusedUntilItsWindowEnds(t *testing.T) { // F095,
 		clock.Set(time.Date(2024, 3, 5, 22, 30, 20, 0, time.UTC)) // 17:30 in New York
 		l.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", Model: "gpt-4*", RequestsPerDay: n(100), RequestsPerHour: n(60)})
 		for range 60 {
-			l.passes(path1, 0).Settle(10, 0)
+			l.passes(path1, 0).Settle(10)
 		}
 		full := l.refuses(path1, 0)
 		require.Equal(t, billing.Measure("requests_per_hour"), full.Measure)
@@ -170,14 +170,14 @@ func TestTokensAreTakenAtTheirUpperBoundAndSettledToTheRealCount(t *testing.T) {
 		first := l.passes(path1, 900)
 		full := l.refuses(path1, 200)
 		require.Equal(t, []any{billing.Measure("tokens_per_minute"), int64(100)}, []any{full.Measure, full.Remaining})
-		first.Settle(300, 0)
-		first.Settle(0, 0) // does nothing any more
+		first.Settle(300)
+		first.Settle(0) // does nothing any more
 		first.Cancel()
 		second := l.passes(path1, 200)
 		second.Cancel() // was never made: not even a request
 		third := l.passes(path1, 600)
-		third.Release()                    // made, without tokens
-		l.passes(path1, 10).Settle(900, 0) // more than it said: it counts all the same
+		third.Release()                 // made, without tokens
+		l.passes(path1, 10).Settle(900) // more than it said: it counts all the same
 		require.Zero(t, l.refuses(path1, 1).Remaining)
 		l.passes(path1, 0)
 		l.passes(path1, 0) // the fifth request
@@ -187,7 +187,7 @@ func TestTokensAreTakenAtTheirUpperBoundAndSettledToTheRealCount(t *testing.T) {
 		last := l.passes(path1, 1000)
 		clock.Advance(time.Minute)
 		next := l.passes(path1, 400)
-		last.Settle(0, 0) // of a window that is over
+		last.Settle(0) // of a window that is over
 		require.EqualValues(t, 600, l.refuses(path1, 601).Remaining)
 		next.Cancel()
 		l.passes(path1, 1000)
@@ -218,7 +218,7 @@ func TestConcurrentCallsGetExactlyTheLimit(t *testing.T) {
 		for range 300 {
 			all.Go(func() {
 				if h, err := limits.Take(t.Context(), billing.Ask{Tokens: 7}); err == nil {
-					h.Settle(5, 0)
+					h.Settle(5)
 					passed.Add(1)
 				} else if !isLimited(err) {
 					t.Error(err)
@@ -314,4 +314,32 @@ func TestOnlyWhatIsCommittedLimits(t *testing.T) {
 	}))
 	_, err = limits.Take(t.Context(), billing.Ask{})
 	require.True(t, isLimited(err))
+}
+
+func TestInputIsCountedByItself(t *testing.T) { // F412
+	eachRates(t, func(t *testing.T, l rates, clock *storetest.Clock) {
+		l.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", InputTokensPerMinute: n(100), InputTokensPerDay: n(150)})
+		take := func(tokens, input int64) (*billing.Permit, error) {
+			h, err := l.on(path1).Take(t.Context(), billing.Ask{Tokens: tokens, Input: input})
+			return &h, err
+		}
+		first, err := take(5000, 80)
+		require.NoError(t, err, "what comes out is not limited")
+		var full *billing.Limited
+		_, err = take(21, 21)
+		require.ErrorAs(t, err, &full)
+		require.Equal(t, []any{billing.Measure("input_tokens_per_minute"), int64(100), int64(20)}, []any{full.Measure, full.Limit, full.Remaining})
+		first.SettleInput(9000, 50)
+		second, err := take(21, 50)
+		require.NoError(t, err, "thirty have come back")
+		second.SettleInput(50, 50)
+		_, err = take(1, 1)
+		require.ErrorAs(t, err, &full)
+		clock.Advance(time.Minute)
+		_, err = take(51, 51)
+		require.ErrorAs(t, err, &full)
+		require.Equal(t, billing.Measure("input_tokens_per_day"), full.Measure)
+		_, err = take(50, 50)
+		require.NoError(t, err)
+	})
 }

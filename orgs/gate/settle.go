@@ -62,7 +62,7 @@ func (a *Admission) settleRates(u billing.Usage) {
 	if tokens == 0 && u.Cost != nil && u.Images == 0 {
 		tokens, input = a.rates.Tokens()
 	}
-	a.rates.Settle(tokens, input)
+	a.rates.SettleInput(tokens, input)
 }
 
 // overran asks again what admitted the call, with what it came to (F153). The rules may have changed
