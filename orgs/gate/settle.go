@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/store"
@@ -36,6 +38,16 @@ func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
 		}
 	}
 	return a.settleAbove(context.WithoutCancel(ctx), u)
+}
+
+// Charge is what the call is charged that has used so much, in USD: what [Admission.Settle] charges, for who tells it in the
+// answer before that. ok is false where no price is known.
+func (a *Admission) Charge(u billing.Usage) (cost decimal.Decimal, ok bool) {
+	if u.Cost == nil && a.estimate.Price == nil {
+		return cost, false
+	}
+	due, err := a.estimate.Due(u, 0)
+	return due.Decimal(), err == nil
 }
 
 // settleAbove settles what memory does not count.
