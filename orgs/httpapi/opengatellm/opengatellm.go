@@ -1,8 +1,12 @@
-// Package opengatellm is the dialect of OpenGateLLM: organizations, users and roles at /v1/admin, as its clients know them. A
-// client changes its host, and nothing else.
+// Package opengatellm is the dialect of OpenGateLLM: organizations, users, roles, tokens and projects at /v1/admin, and one's own
+// account at /v1/me, as its clients know them. A client changes its host, and nothing else.
 //
-//	handler, err := opengatellm.New(m, &opengatellm.Options{AdminKey: key})
-//	mux.Handle("/v1/admin/", handler)
+//	handler, err := opengatellm.New(m, &opengatellm.Options{AdminKey: key, SignIn: service})
+//	for _, path := range opengatellm.Paths() {
+//		mux.Handle(path, handler)
+//	}
+//
+// The newest generation has paths that the native dialect has too: there the handler has a prefix, or a host name, of its own.
 //
 // # Calls
 //
@@ -15,11 +19,31 @@
 // and, where there is a [Options].SignIn, by the same methods
 //
 //	/v1/admin/users                              {email, name, password, role, organization, budget, expires, priority}
-//	/v1/admin/roles                              {name, permissions}
+//	/v1/admin/roles                              {name, permissions, limits}
+//	/v1/admin/tokens                             {name, user, expires, project}; no change
+//	/v1/admin/projects                           {name, organization, description, budget, limits, users}, and /{id}/users
+//	/v1/admin/routers                            the models of the catalogue, to be read
+//	/v1/me/info, /v1/me/keys, /v1/me/usage       of who calls
+//	/v1/auth/login                               {email, password}
 //
-// They are the platform's, whose key is the master key of that system, and of people whose role has the permission admin: these
-// act for the platform, and the log says who it was. To everybody else they are 403. Other permissions of roles are kept and
-// shown, and asked for by nothing here. Limits of roles are refused rather than kept without being held.
+// What is at /v1/admin is the platform's, whose key is the master key of that system, and that of people whose role has the
+// permission admin: these act for the platform, and the log says who it was. To everybody else it is 403. Other permissions of
+// roles are kept and shown, and asked for by nothing here.
+//
+// # Tokens
+//
+// A token is a personal token of its person that calls models too: in the organization of the person, wherever that is when it is
+// used, and with their rights there, which membership by this API gives. Of a person in no organization it calls none: there is
+// nobody to decide or to pay. One for a project is an API key of that, of which the person has to be a member: it sees and uses what
+// is of the project alone, and stays there. Lists have all tokens and keys of people, by whatever dialect they were made.
+// A token makes more tokens, as in that system; a personal token of the native dialect, and a key, do not.
+//
+// # Limits
+//
+// Each person who was given a role has its limits for themselves: rpm and rpd of requests, tpm and tpd of tokens of the input, in
+// minutes and days of UTC. A model of which the role says nothing is not there for them, one without a limit of each type, or with
+// one of 0, is refused; null is no limit. They hold in front of models, by whatever key of that person, beside all others. A project
+// limits what all of its keys use together; what it does not name it does not limit.
 //
 // # Budgets
 //
@@ -37,7 +61,7 @@
 // They are integers, from 1 on, and never come twice. What another dialect has made gets its number when it is first looked
 // for here (orgs.NumbersOf), in the order in which it was made: nothing below this package pays for the numbers. The alternative,
 // numbering in the unit that creates, would have all organizations of a host wait for one row with each of their keys.
-// A list reads all there is of its kind, since any of it may sort first.
+// A list reads all there is of its kind, or of the person, role or organization that it is of, since any of it may sort first.
 //
 // # Errors
 //
@@ -72,6 +96,9 @@ const (
 	GenerationA Generation = "A" // order_by, and 204 for changes
 	GenerationC Generation = "C" // sort_by, and objects for changes
 )
+
+// Paths are those of the older generation, as patterns of net/http have them, to be mounted beside other dialects.
+func Paths() []string { return []string{"/v1/admin/", "/v1/me/", "/v1/auth/"} }
 
 // Options of the handler. Nil serves nobody but who Authenticate says is the platform.
 type Options struct {
