@@ -297,6 +297,8 @@ type SingleSignOn interface {
 	SetSSO(ctx context.Context, org string, in NewSSO) (SSOSettings, []store.Warning, error)
 	SSO(ctx context.Context, org string) (SSOSettings, error)
 	DeleteSSO(ctx context.Context, org string) (SSO, error)
+	PlatformSSO(ctx context.Context) (PlatformSSO, error)
+	SetPlatformSSO(ctx context.Context, rules []PlatformSSORule) (PlatformSSO, error)
 }
 
 // Credentials turn a secret into an actor.
@@ -425,7 +427,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // Kinds are all kinds of record that a store for this library keeps: what a driver of a host's own
 // needs a table for.
 func Kinds() []*store.Kind {
-	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), teams.Kind(),
+	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), platformSSOs.Kind(), teams.Kind(),
 		projects.Kind(), allowances.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
 		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}

@@ -30,7 +30,7 @@ func TestAnAnswerSaysWhatItCost(t *testing.T) { // F415
 		`{"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 20}}, "id": "x"}`: `{"choices": [], "usage": {"prompt_tokens":100,"completion_tokens":50,"prompt_tokens_details":{"cached_tokens": 20},"cost":0.006}, "id": "x"}`,
 		`{"usage": {"prompt_tokens": 0}}`:                       `{"usage": {"prompt_tokens":0,"cost":0}}`,
 		`{"usage": {"prompt_tokens": 1, "cost": 99}, "a": "é"}`: `{"usage": {"prompt_tokens":1,"cost":0.00001}, "a": "é"}`,
-		`{"choices": []}`: `{"choices": []}`,
+		`{"choices": []}`:                  `{"choices": []}`,
 		`{"usage": {"prompt_tokens": -1}}`: `{"usage": {"prompt_tokens": -1}}`,
 	} {
 		f.upstream = func(w http.ResponseWriter, r *http.Request, body map[string]any) {

@@ -25,6 +25,9 @@
 //	/v1/admin/routers                            the models of the catalogue, to be read
 //	/v1/me/info, /v1/me/keys, /v1/me/usage       of who calls
 //	/v1/auth/login                               {email, password}
+//	/v1/auth/sso/login                           {email, name, organization, token}, of the newest generation and where there is an
+//	                                             [Options].IDToken
+//	/v1/admin/sso                                {rules}, likewise; to be read and put
 //
 // What is at /v1/admin is the platform's, whose key is the master key of that system, and that of people whose role has the
 // permission admin: these act for the platform, and the log says who it was. To everybody else it is 403. Other permissions of
@@ -50,6 +53,14 @@
 // The budget of a person is what they have left, in all organizations: a budget without period, which what costs more than is
 // left does not pass.
 //
+// # Single sign-on
+//
+// Who signs in by an ID token of the host's provider is whom its subject stands for, or the person of its address, which has to be
+// verified; somebody else is new. The rules say who may, by how an address ends or by a group, and into what organization and role
+// somebody new comes, by a group or for all. In that system a client says of which organization a person is; here that is no
+// evidence, and must only not contradict the rules. A token counts once. sub and iss of a person are those of that provider, or else of
+// the one of an organization.
+//
 // # Generations
 //
 // That system has answered in several ways. [GenerationA], the default, answers a new object with its id and a change with
@@ -74,6 +85,7 @@
 package opengatellm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -113,6 +125,9 @@ type Options struct {
 	// SignIn keeps the passwords of people; with nil neither people nor roles are served here. How short a password may be is its
 	// MinPassword, 6 in that system.
 	SignIn *signin.Service
+	// IDToken verifies an ID token of the provider by which people sign in at /v1/auth/sso/login, of the newest generation: such as
+	// the Verify of orgs/sso/oidc. What is wrong with one is an *orgs.SSORefused. With nil nobody signs in there.
+	IDToken func(ctx context.Context, token string) (orgs.Asserted, error)
 	// PatchKeepsAbsent has a change of a person leave what it does not name: else organization, budget and expires are taken
 	// away by it.
 	PatchKeepsAbsent bool

@@ -68,6 +68,14 @@ func (a *api) routes() {
 		a.own("GET /v1/organizations/me", a.ownOrganization)
 	}
 	a.anybody("POST /v1/auth/login", a.login)
+	if a.opt.Generation != GenerationC {
+		return
+	}
+	a.admin("GET /v1/admin/sso", a.ssoPolicy)
+	a.admin("PUT /v1/admin/sso", a.setSSOPolicy)
+	if a.opt.IDToken != nil {
+		a.anybody("POST /v1/auth/sso/login", a.ssoLogin)
+	}
 }
 
 // infoPaths are where one's own account is.

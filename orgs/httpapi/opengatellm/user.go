@@ -31,7 +31,7 @@ type userView struct {
 	ID       int64        `json:"id"`
 	Email    string       `json:"email"`
 	Name     *string      `json:"name"`
-	Sub      *string      `json:"sub"` // of people who sign in elsewhere; there are none yet
+	Sub      *string      `json:"sub"` // of people who sign in elsewhere
 	Iss      *string      `json:"iss"`
 	Role     *int64       `json:"role,omitempty"`
 	RoleID   *int64       `json:"role_id,omitempty"`
@@ -80,6 +80,9 @@ func (a *api) viewUser(ctx context.Context, u orgs.User, id int64) (v userView, 
 		ends := u.ExpiresAt.Unix()
 		v.Expires = &ends
 	}
+	if v.Sub, v.Iss, err = a.issuerOf(ctx, u.ID); err != nil {
+		return v, nil, err
+	}
 	left, err := a.balance(ctx, purse(u.ID))
 	if err != nil {
 		return v, nil, err
@@ -94,6 +97,18 @@ func (a *api) viewUser(ctx context.Context, u orgs.User, id int64) (v userView, 
 	}
 	n, err := a.numberOf(ctx, orgNoun, home)
 	return v, &n, err
+}
+
+// issuerOf is how an identity provider knows a person; nil where none does.
+func (a *api) issuerOf(ctx context.Context, userID string) (sub, iss *string, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		issuer, subject, err := orgs.IssuerOf(ctx, tx, userID)
+		if sub, iss = nil, nil; issuer != "" {
+			sub, iss = &subject, &issuer
+		}
+		return err
+	})
+	return sub, iss, err
 }
 
 // home is the organization of a person, "" for none.
@@ -213,7 +228,7 @@ func (a *api) createUser(r *http.Request) (answer, error) {
 	}
 	var u orgs.User
 	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
-		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email}); err != nil {
+		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email, EmailVerified: true}); err != nil {
 			return err
 		}
 		if err := a.opt.SignIn.SetPassword(ctx, u.ID, *f.password); err != nil {

@@ -197,6 +197,15 @@ CREATE TABLE platform_roles (
 );
 CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
 
+CREATE TABLE platform_sso (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	rules JSONB,
+	PRIMARY KEY (id)
+);
+
 CREATE TABLE numberings (
 	id TEXT NOT NULL,
 	version BIGINT NOT NULL,

@@ -198,6 +198,15 @@ CREATE TABLE platform_roles (
 );
 CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
 
+CREATE TABLE platform_sso (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	rules TEXT,
+	PRIMARY KEY (id)
+);
+
 CREATE TABLE numberings (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
