@@ -214,6 +214,22 @@ func (a *Analytics) ofUser(ctx context.Context, c *covering, q AnalyticsQuery) e
 	return nil
 }
 
+// UserCosts are what the keys of a user have cost in a time, in USD by their ids. It asks no permission: it serves the floors
+// above, who flush before.
+func (m *Metering) UserCosts(ctx context.Context, tx *store.Tx, orgID, user string, span Span) (map[string]decimal.Decimal, error) {
+	got, err := m.covering(tx, orgID, span).read(ctx, wanted{dim: byUserKey})
+	if err != nil {
+		return nil, err
+	}
+	costs := map[string]decimal.Decimal{}
+	for value, s := range got[0].sums {
+		if of, key, _ := strings.Cut(value, "\n"); of == user {
+			costs[key] = s.cost()
+		}
+	}
+	return costs, nil
+}
+
 // admits says whether a value of a dimension is asked for.
 func (q *AnalyticsQuery) admits(d Dimension, value string) bool {
 	team, model, _ := strings.Cut(value, "\n")

@@ -55,10 +55,11 @@ type Limiter struct {
 	stripes [64]stripe
 	seed    maphash.Seed
 
-	mu      sync.Mutex // of the tables; a stripe is never locked before it
-	meters  map[string]*meter
-	allOf   map[string]*slots
-	grownTo int // beyond so many counters those that nobody needs are dropped
+	mu       sync.Mutex // of the tables; a stripe is never locked before it
+	meters   map[string]*meter
+	allOf    map[string]*slots
+	compiled map[string]*Limits // by what they are of
+	grownTo  int                // beyond so many counters those that nobody needs are dropped
 
 	queues  sync.Mutex // of all waiters; stripes are locked after it
 	arrived uint64
@@ -119,7 +120,7 @@ func (unknown) Holds(context.Context, *store.Tx, string) error { return nil }
 // NewLimiter returns a limiter over the records of the store.
 func NewLimiter(s *store.Store, g *rbac.Guard, o *LimiterOptions) *Limiter {
 	l := &Limiter{store: s, guard: g, nodes: unknown{}, seed: maphash.MakeSeed(),
-		meters: map[string]*meter{}, allOf: map[string]*slots{}, grownTo: minGrown}
+		meters: map[string]*meter{}, allOf: map[string]*slots{}, compiled: map[string]*Limits{}, grownTo: minGrown}
 	if o != nil {
 		l.opt = *o
 	}

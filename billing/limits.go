@@ -3,8 +3,11 @@ package billing
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +41,7 @@ type Limits struct {
 	requests []*meter
 	tokens   []*meter
 	slots    []*slots
+	shared   bool // all paths with these limits have it, as long as its counters are there
 }
 
 // placed is a limit with what it needs to know of its organization.
@@ -93,17 +97,53 @@ func (l *Limiter) Limits(ctx context.Context, tx *store.Tx, p Path, dedicated bo
 		r.Meta = meta
 		path = append(path, placed{r, time.UTC, r.ScopeID})
 	}
-	limits := l.compile(path)
-	if tx.Clean() { // what is not committed is nobody's limit
-		limits.refresh()
+	if !tx.Clean() { // what is not committed is nobody's limit
+		return l.gather(path), nil
 	}
+	limits := l.compile(path)
+	limits.refresh()
 	return limits, nil
 }
 
-// compile finds the counters of limits.
+// compile is gather for limits that are committed. Paths with the same ones, as those of the keys of one team are, share
+// what is found.
 func (l *Limiter) compile(path []placed) *Limits {
-	p := &Limits{l: l, placed: path}
+	key := pathKey(path)
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if same := l.compiled[key]; same != nil && !same.dropped() {
+		return same
+	}
+	p := l.gatherLocked(path)
+	p.shared = true
+	if len(l.compiled) >= l.grownTo {
+		clear(l.compiled) // who has some of them keeps them
+	}
+	l.compiled[key] = p
+	return p
+}
+
+// pathKey says all of what these limits are, and how they are placed: one that was deleted and made again has its id, and
+// maybe its version.
+func pathKey(path []placed) string {
+	var b strings.Builder
+	for i := range path {
+		r := &path[i]
+		text, _ := json.Marshal(r.RateLimit)
+		fmt.Fprintf(&b, "%s %s %s\n", text, r.root, r.zone)
+	}
+	return b.String()
+}
+
+// gather finds the counters of limits.
+func (l *Limiter) gather(path []placed) *Limits {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gatherLocked(path)
+}
+
+func (l *Limiter) gatherLocked(path []placed) *Limits {
+	p := &Limits{l: l, placed: path}
 	for i := range path {
 		r := &path[i]
 		for by := range measures {
@@ -122,7 +162,6 @@ func (l *Limiter) compile(path []placed) *Limits {
 			p.slots, p.stripes = append(p.slots, s), append(p.stripes, s.stripe)
 		}
 	}
-	l.mu.Unlock()
 	slices.SortFunc(p.stripes, func(a, b *stripe) int { return cmp.Compare(a.place, b.place) })
 	p.stripes = slices.Compact(p.stripes)
 	return p

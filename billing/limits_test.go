@@ -281,6 +281,43 @@ func TestARestartedProcessGoesOnInTheWindow(t *testing.T) {
 	}
 }
 
+func TestPathsWithTheSameLimitsShareWhatIsFoundOfThem(t *testing.T) {
+	eachRates(t, func(t *testing.T, l rates, clock *storetest.Clock) {
+		team := l.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", RequestsPerDay: n(10)})
+		other := path1
+		other.KeyID, other.UserID = "key_2", "usr_2"
+		require.Same(t, l.on(path1), l.on(other))
+
+		l.limit(billing.RateLimit{Scope: billing.ScopeKey, ScopeID: "key_2", RequestsPerDay: n(1)})
+		require.NotSame(t, l.on(path1), l.on(other))
+		l.passes(other, 0)
+		l.refuses(other, 0)
+		for range 9 {
+			l.passes(path1, 0)
+		}
+		l.refuses(path1, 0)
+
+		// What a unit finds that has not committed it is its own, even where another one commits the same version later.
+		before := l.on(path1)
+		undone := errors.New("undone")
+		require.ErrorIs(t, l.store.Update(t.Context(), func(ctx ctx, tx *store.Tx) error {
+			r := team
+			r.RequestsPerDay = n(1000)
+			if _, err := l.SetRateLimit(audit.WithActor(ctx, audit.PlatformAdmin()), r); err != nil {
+				return err
+			}
+			inside, err := l.Limits(ctx, tx, path1, false)
+			require.NotSame(t, before, inside)
+			return errors.Join(err, undone)
+		}), undone)
+		require.Same(t, before, l.on(path1))
+		team.RequestsPerDay = n(11)
+		l.limit(team)
+		l.passes(path1, 0)
+		l.refuses(path1, 0)
+	})
+}
+
 func TestOnlyWhatIsCommittedLimits(t *testing.T) {
 	l := newRates(t, storetest.Open(t, "memory", store.Options{}), nil)
 	r := l.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", RequestsPerDay: n(10)})

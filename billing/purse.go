@@ -13,10 +13,9 @@ import (
 // however deep the tree is. It is safe for concurrent use, costs nothing while it is not used, and follows changes
 // of budgets by itself: who has one keeps it.
 type Purse struct {
-	engine *engine
-	path   Path
-
 	fund    atomic.Pointer[fund]
+	engine  *engine
+	path    Path
 	opening sync.Mutex // one goroutine at a time finds out which budgets there are
 }
 
@@ -119,22 +118,21 @@ func (h *Hold) Release() {
 // comes, goes or begins a new period the fund is closed and the purse gets another; what was held of the closed one is
 // settled there, in the budgets and the period of its time (billing edges 10, 11, 40).
 type fund struct {
-	purse *Purse
+	// What calls look at, in one line of memory:
 	cell  atomic.Pointer[cell]
-	slot  int32   // of the journal, -1 for none
-	tills []*till // in the order of the path
-	hard  bool    // one of them is
+	end   time.Time // of the first period on the path that ends; zero: none does
+	purse *Purse
+	next  *fund       // that was told before it
+	told  atomic.Bool // see [fund.tell]
+	hard  bool        // one of the tills is
 
-	end time.Time // of the first period on the path that ends; zero: none does
-
+	slot    int32   // of the journal, -1 for none
+	tills   []*till // in the order of the path
 	ground  *ground
 	stopped *till   // the first that is suspended
-	rejects *Budget // the first budget that takes no call without a price
+	rejects *till   // the first that takes no call without a price
 	// what a call without a price holds
 	leastUnpriced Pico
-
-	told atomic.Bool // see [fund.tell]
-	next *fund       // that was told before it
 
 	// Under the lock of the engine:
 	state   int

@@ -14,7 +14,7 @@ func (p *Limits) slow(ctx context.Context, ask Ask) (Permit, error) {
 	w := &waiter{ask: ask, ends: make(chan verdict, 1)}
 	for {
 		if p.stale() {
-			p = l.compile(p.placed)
+			p = p.anew()
 		}
 		w.limits = p
 		at, ok := p.try(ask, nil)
@@ -45,9 +45,23 @@ func (p *Limits) slow(ctx context.Context, ask Ask) (Permit, error) {
 	}
 }
 
-func (p *Limits) stale() (is bool) {
+// anew is the same with the counters that there are now.
+func (p *Limits) anew() *Limits {
+	if p.shared {
+		return p.l.compile(p.placed)
+	}
+	return p.l.gather(p.placed)
+}
+
+// stale says whether some of the counters were dropped.
+func (p *Limits) stale() bool {
 	p.lock()
 	defer p.unlock()
+	return p.dropped()
+}
+
+// dropped is stale for who has locked the stripes, or the tables of the limiter.
+func (p *Limits) dropped() (is bool) {
 	for _, list := range [][]*meter{p.requests, p.tokens} {
 		for _, m := range list {
 			is = is || m.dead

@@ -69,7 +69,10 @@ func (p *Purse) least(ctx context.Context) (Pico, error) {
 	if err != nil {
 		return 0, err
 	}
-	if b := f.rejects; b != nil {
+	if t := f.rejects; t != nil {
+		p.engine.mu.Lock()
+		b := t.budget
+		p.engine.mu.Unlock()
 		_, end, err := b.period(p.engine.store.Now())
 		if err != nil {
 			return 0, err

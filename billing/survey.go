@@ -65,9 +65,6 @@ func (e *engine) survey(ctx context.Context, tx *store.Tx, f *fund) (tills []til
 		}
 		t.account = accountID(b, t.start)
 		f.hard = f.hard || b.Hard
-		if f.rejects == nil && b.rejectsUnknown() {
-			f.rejects = &path[i]
-		}
 		if !t.end.IsZero() && (t.end.Before(f.end) || f.end.IsZero()) {
 			f.end = t.end
 		}
@@ -95,6 +92,9 @@ func (e *engine) install(f *fund, tills []till, before int64) bool {
 		}
 		t.budget, t.end = tills[i].budget, tills[i].end
 		f.tills = append(f.tills, t)
+		if f.rejects == nil && t.budget.rejectsUnknown() {
+			f.rejects = t
+		}
 		if f.stopped == nil && t.budget.Stopped(e.store.Now()) {
 			f.stopped = t
 		}

@@ -304,7 +304,8 @@ type AllowanceState struct {
 	Allowance *Allowance      // nil: it has none
 	Spent     decimal.Decimal // USD in the period that runs
 	Total     decimal.Decimal // USD ever
-	ResetAt   time.Time       // the end of the period; zero: it has none
+	Since     time.Time       // the beginning of the period; zero: it has none
+	ResetAt   time.Time       // its end; zero: it has none
 }
 
 // AllowanceOf returns the allowance of an organization and what it has spent. Everybody who holds something there is bound
@@ -347,7 +348,9 @@ func (m *Manager) allowanceState(ctx context.Context, tx *store.Tx, orgID string
 	case err != nil:
 		return s, err
 	case b != nil:
-		s.Spent, s.ResetAt = b.Spent, b.PeriodEnd
+		if s.Spent, s.ResetAt = b.Spent, b.PeriodEnd; !s.ResetAt.IsZero() {
+			s.Since = b.PeriodStart
+		}
 		return s, nil
 	}
 	if a.Window == "" {
@@ -368,6 +371,7 @@ func (m *Manager) allowanceState(ctx context.Context, tx *store.Tx, orgID string
 	}
 	var from time.Time
 	from, s.ResetAt = w.Period(zone, a.Anchor, tx.Now())
+	s.Since = from
 	s.Spent, err = used(from)
 	return s, err
 }

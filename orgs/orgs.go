@@ -69,6 +69,9 @@ type Users interface {
 	DeleteUser(ctx context.Context, ref, reason string) (User, error)
 	User(ctx context.Context, ref string) (User, error)
 	Users(ctx context.Context, limit int, after string) (store.Page[User], error)
+	Places(ctx context.Context, ref string) ([]Place, error)
+	EnsurePlatformRole(ctx context.Context, name string, permissions ...string) (PlatformRole, error)
+	PlatformRoleOf(ctx context.Context, ref string) (PlatformRole, error)
 	CreateToken(ctx context.Context, user string, in NewToken) (Token, string, error)
 	Token(ctx context.Context, user, id string) (Token, error)
 	Tokens(ctx context.Context, user string, limit int, after string) (store.Page[Token], error)
@@ -225,8 +228,9 @@ type RateLimiting interface {
 	RateLimits(ctx context.Context, orgID string, limit int, after string) (store.Page[billing.RateLimitState], error)
 }
 
-// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags and one's own calls.
+// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags, sums and one's own calls.
 type Usage interface {
+	Spending(ctx context.Context, org, by string, since time.Time) (map[string]decimal.Decimal, error)
 	Analytics(ctx context.Context, org string, in AnalyticsQuery) (Analytics, error)
 	Consumption(ctx context.Context, org, month string) (billing.Consumption, error)
 	CostCenters(ctx context.Context, org string, p billing.Period, a billing.CostAllocation) ([]billing.CostCenter, error)

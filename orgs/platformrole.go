@@ -2,6 +2,7 @@ package orgs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,8 +18,10 @@ type PlatformRole struct {
 	store.Meta
 	Name        string   `json:"name"` // unique
 	Permissions []string `json:"permissions"`
-	// Limits are those of the calls of each who holds the role, by model: what is not among them, none of them may use.
-	Limits []RoleLimit `json:"limits"`
+	// Limited says that who holds the role uses models within the Limits alone, each for themselves: what is not among them, none
+	// of them may use. Others are not limited by their role.
+	Limited bool        `json:"limited"`
+	Limits  []RoleLimit `json:"limits"`
 }
 
 // RoleLimit is a limit of one person's calls of one model.
@@ -35,20 +38,22 @@ var LimitTypes = []string{"rpm", "rpd", "tpm", "tpd"}
 // MayUse says whether who holds the role may use a model at all: an error is a *rbac.Denied, unsupported_model where nothing is
 // said of the model and model_not_allowed where a type of limit is missing, or lets nothing through.
 func (r PlatformRole) MayUse(model string) error {
-	open := map[string]bool{}
-	named := false
+	named, open := false, 0
 	for _, l := range r.Limits {
 		if l.Model == model {
-			named, open[l.Type] = true, l.Value == nil || *l.Value > 0
+			named = true
+			if i := slices.Index(LimitTypes, l.Type); i >= 0 && (l.Value == nil || *l.Value > 0) {
+				open |= 1 << i
+			}
 		}
 	}
-	if !named {
+	switch {
+	case !r.Limited:
+		return nil
+	case !named:
 		return modelDenied("unsupported_model", model, r.ID, "no such model is served here")
-	}
-	for _, t := range LimitTypes {
-		if !open[t] {
-			return modelDenied("model_not_allowed", model, r.ID, "the role of the person does not let them use this model")
-		}
+	case open != 1<<len(LimitTypes)-1:
+		return modelDenied("model_not_allowed", model, r.ID, "the role of the person does not let them use this model")
 	}
 	return nil
 }
@@ -76,7 +81,7 @@ const ofRole = "role\n"
 
 // RoleLimits are the limits of calls of a model that the role of the caller's person asks for.
 func (c Caller) RoleLimits(model string) []billing.RateLimit {
-	if c.Role == nil {
+	if c.Role == nil || !c.Role.Limited {
 		return nil
 	}
 	if l, ok := c.Role.limit(c.Actor.Person(), model); ok {
@@ -133,6 +138,48 @@ var PlatformRoles = store.Define[PlatformRole]("platform_roles", "prole",
 // AuditResource is how the log names the role.
 func (r PlatformRole) AuditResource() audit.Resource {
 	return audit.Resource{Type: "role", ID: r.ID, Slug: r.Name}
+}
+
+// EnsurePlatformRole returns the role of that name, which is made where there is none. One that has other permissions is a
+// *store.ConflictError. Only the platform can.
+func (m *Manager) EnsurePlatformRole(ctx context.Context, name string, permissions ...string) (r PlatformRole, err error) {
+	if err := rbac.CheckText("name", name, 1, rbac.MaxName); err != nil {
+		return r, err
+	}
+	find := func(ctx context.Context, tx *store.Tx) error {
+		r, err = PlatformRoles.Find(ctx, tx, store.Eq("name", name))
+		if err == nil && !slices.Equal(r.Permissions, permissions) {
+			err = &store.ConflictError{Code: "conflict", Message: "a role with this name exists, which means something else", ID: r.ID}
+		}
+		return err
+	}
+	op := rbac.Op{Action: "roles.create", Platform: true}
+	if err = m.Read(ctx, op, find); !errors.Is(err, store.ErrNotFound) {
+		return r, err
+	}
+	err = m.Change(ctx, op, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		r = PlatformRole{Name: name, Permissions: permissions}
+		err := PlatformRoles.Insert(ctx, tx, &r)
+		if errors.Is(err, store.ErrExists) {
+			err = fmt.Errorf("%w: another call has made the role", store.ErrTransient)
+		}
+		return audit.Created(&r), err
+	})
+	return r, err
+}
+
+// PlatformRoleOf is the role that a user has, the zero one for none. Anybody may ask about themselves, all others are the
+// platform's.
+func (m *Manager) PlatformRoleOf(ctx context.Context, ref string) (r PlatformRole, err error) {
+	u, err := m.User(ctx, ref)
+	if err != nil || u.PlatformRoleID == "" {
+		return r, err
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		r, err = PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
+		return err
+	})
+	return r, err
 }
 
 // PlatformRoleHolders is how many people hold the role. It asks no permission: it serves the floors above.

@@ -49,6 +49,14 @@ var userMethods = []method{
 		}},
 	{name: "User", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Manager.User(ctx, f.id.User) }},
+	{name: "Places", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Places(ctx, f.id.User) }},
+	{name: "EnsurePlatformRole", by: byPlatform, global: true, foreign: denied, because: "roles over all organizations are the platform's; it names nobody",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.EnsurePlatformRole(ctx, "operators", "operate")
+		}},
+	{name: "PlatformRoleOf", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.PlatformRoleOf(ctx, f.id.User) }},
 	{name: "Users", reads: true, by: byPlatform, global: true, foreign: denied, because: "users belong to the platform; it names nobody",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Users(ctx, 0, "") }},
 	{name: "CreateToken", by: byPlatform, global: true, member: hidden, because: "other users do not exist to a user",

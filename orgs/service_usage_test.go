@@ -2,6 +2,7 @@ package orgs_test
 
 import (
 	"context"
+	"time"
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
@@ -23,6 +24,10 @@ var usageMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Calls(ctx, orgs.CallQuery{Limit: 10}) }},
 	{name: "CallDays", reads: true, member: allowed, guest: allowed, foreign: allowed, because: "everybody sees their own",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.CallDays(ctx, orgs.CallQuery{}) }},
+	{name: "Spending", reads: true, member: allowed, guest: denied, because: "everybody sees their own, who holds usage.read:own",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.Spending(ctx, f.id.Org, "user", time.Time{})
+		}},
 	{name: "UsageTags", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.UsageTags(ctx, f.id.Org, 10, "") }},
 }

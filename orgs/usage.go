@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
@@ -73,6 +75,53 @@ func (m *Manager) Analytics(ctx context.Context, org string, in AnalyticsQuery) 
 		return Analytics{}, err
 	}
 	return a, m.usageWasRead(ctx, orgID, map[string]any{"period": a.Period, "metrics": a.Metrics})
+}
+
+// Spending is what an organization has spent (USD) since then, as far as the actor may see it, told apart by team, user, key or
+// model; zero is ever. Who sees only what is their own is told it by user and by key, and to them the rest does not exist:
+// store.ErrNotFound. It is a sum beside what it is of, and leaves no event.
+func (m *Manager) Spending(ctx context.Context, org, by string, since time.Time) (spent map[string]decimal.Decimal, err error) {
+	if err := oneOf("by", by, "team", "user", "key", "model"); err != nil {
+		return nil, err
+	}
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.metering.Flush(ctx); err != nil {
+		return nil, err
+	}
+	err = m.seesUsage(ctx, orgID, func(ctx context.Context, tx *store.Tx, see sight) error {
+		zone, err := zoneOf(ctx, tx, orgID)
+		if err != nil {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Unix(0, 0).UTC()
+		}
+		span := billing.Span{From: since, Below: tx.Now().Truncate(time.Hour).Add(time.Hour)} // sums are kept of whole hours
+		spent = map[string]decimal.Decimal{}
+		if see.own != "" {
+			keys, err := m.metering.UserCosts(ctx, tx, orgID, see.own, span)
+			switch {
+			case err != nil || by == "key":
+				spent = keys
+				return err
+			case by != "user": // what others have used as well
+				return store.ErrNotFound
+			}
+			for _, cost := range keys {
+				spent[see.own] = spent[see.own].Add(cost)
+			}
+			return nil
+		}
+		a, err := m.metering.Analytics(ctx, tx, orgID, billing.AnalyticsQuery{Span: span, Metrics: []billing.Metric{billing.TotalCost}, Teams: see.teams, GroupBy: by, Zone: zone})
+		for _, share := range a.Groups {
+			spent[share.Value] = share.Cost
+		}
+		return err
+	})
+	return spent, err
 }
 
 func (m *Manager) usageWasRead(ctx context.Context, orgID string, data map[string]any) error {

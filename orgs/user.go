@@ -134,6 +134,41 @@ func (m *Manager) User(ctx context.Context, ref string) (u User, err error) {
 	return u, err
 }
 
+// Places are where a user is a member, the organizations before their teams and projects; deleted organizations are none. Anybody
+// may ask about themselves, all others are the platform's.
+func (m *Manager) Places(ctx context.Context, ref string) (list []Place, err error) {
+	by, ok := audit.ActorFrom(ctx)
+	if !ok {
+		return nil, rbac.ErrNoActor
+	}
+	err = m.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		u, err := findUser(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		if !by.Sovereign() && u.ID != by.Person() {
+			return store.ErrNotFound
+		}
+		list = nil
+		gone := map[string]bool{}
+		for a, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", u.ID)}, Order: []store.Order{store.Asc("org_id"), store.Asc("team_id")}}) {
+			if err != nil {
+				return err
+			}
+			if _, known := gone[a.OrgID]; !known {
+				if gone[a.OrgID], err = isGone(ctx, tx, a.OrgID); err != nil {
+					return err
+				}
+			}
+			if !gone[a.OrgID] {
+				list = append(list, Place{a.OrgID, a.TeamID})
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
 func findUser(ctx context.Context, tx *store.Tx, ref string) (User, error) {
 	switch {
 	case ref == "me":

@@ -9,6 +9,9 @@ import (
 // Answer is whether a call is allowed, and how long that answer holds.
 type Answer struct {
 	Allowed bool
+	// Settled says that every call which asks the same for the same resource gets this answer while no rule is changed:
+	// nothing of the address, the time, the second factor, the cost or the owner counts.
+	Settled bool
 	// Lasts is how long after the time of the call the answer to the very same call stays the same while no
 	// rule is changed: until business hours end, or a second factor grows too old. The longest duration is
 	// for ever.
@@ -35,7 +38,7 @@ func (g *Guard) Allows(ctx context.Context, subject string, r *Request) (Answer,
 	}
 	a := g.vocabulary.Action(r.Action)
 	if code := codeIn(b.codes, a); code >= codeSettled {
-		return Answer{code&codeAllows != 0, forever}, nil
+		return Answer{code&codeAllows != 0, true, forever}, nil
 	}
 	return v.answer(ctx, b, a, r.TeamID, subject, b.person(subject, r.Person), &r.Call)
 }
@@ -59,7 +62,7 @@ func (v *view) answer(ctx context.Context, b *bound, a Action, teamID, subject, 
 	rs, alone := b.by(v.guard, a)
 	found := rs.find(&q)
 	if found.settled && (alone || !found.allows) {
-		return Answer{found.allows, forever}, nil
+		return Answer{found.allows, true, forever}, nil
 	}
 	return v.judge(ctx, b, found, alone, &q, teamID, subject, person, c)
 }
@@ -71,7 +74,7 @@ func (v *view) judge(ctx context.Context, b *bound, found *cell, alone bool, q *
 		resource: c.Resource, owner: c.Owner, subject: subject, person: person}
 	e := evaluation{now: c.At, ip: c.IP, mfaAt: c.MFAAt, cost: c.Cost, lasts: forever, asker: &asks}
 	allowed := found.holds(&e) && (alone || b.others(q, &e))
-	return Answer{allowed && asks.failed == nil, e.lasts}, asks.failed
+	return Answer{allowed && asks.failed == nil, false, e.lasts}, asks.failed
 }
 
 func (v *view) explain(ctx context.Context, b *bound, subject string, r *Request) (Decision, error) {
@@ -124,7 +127,7 @@ func (g *Guard) Action(name string) Action {
 func (p *Principal) Allows(ctx context.Context, a Action, c *Call) (Answer, error) {
 	if r := p.now.Load(); r.serial == p.node.Load().serial.Load() && c.Least == nil && p.guard.live.trusted.Load() {
 		if code := codeIn(r.codes, a); code >= codeSettled { // most questions do not depend on the call at all
-			return Answer{code&codeAllows != 0, forever}, nil
+			return Answer{code&codeAllows != 0, true, forever}, nil
 		}
 		if v := p.node.Load().view.Load(); v != nil {
 			return v.answer(ctx, r.bound, a, p.teamID, p.subject, r.bound.person(p.subject, ""), c)
@@ -146,20 +149,28 @@ func (p *Principal) Decide(ctx context.Context, a Action, c *Call) (Decision, er
 	return v.explain(ctx, b, p.subject, &Request{OrgID: p.orgID, TeamID: p.teamID, Action: p.guard.vocabulary.Name(a), Call: *c})
 }
 
-// Serial is the serial of everything that answers rest on now. What is read from the store after it was asked for is as
-// fresh as those answers for as long as [Principal.Stands] says so. Errors are those of [Guard.Allows].
-func (p *Principal) Serial(ctx context.Context) (uint64, error) {
-	v, _, err := p.resolve(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	return v.serial, nil
+// Basis is what the answers to a [Principal] rest on: how everything stood in its organization and above it at one moment.
+// The zero Basis does not stand.
+type Basis struct {
+	serial  uint64
+	present *atomic.Uint64 // of the organization
+	trusted *atomic.Bool   // what is in memory
 }
 
-// Stands says that nothing was changed in the organization or above it since it had that serial, by any [Guard.Change],
-// as far as this process can know: see [Guard.Allows]. It costs a few nanoseconds.
-func (p *Principal) Stands(serial uint64) bool {
-	return p.node.Load().serial.Load() == serial && p.guard.live.trusted.Load()
+// Basis is that of answers given now. What is read from the store after it was asked for is as fresh as those answers for as
+// long as the basis stands. Errors are those of [Guard.Allows].
+func (p *Principal) Basis(ctx context.Context) (Basis, error) {
+	v, _, err := p.resolve(ctx, nil)
+	if err != nil {
+		return Basis{}, err
+	}
+	return Basis{v.serial, &v.node.serial, &p.guard.live.trusted}, nil
+}
+
+// Stands says that nothing was changed since, by any [Guard.Change], as far as this process can know: see [Guard.Allows]. It
+// costs a few nanoseconds.
+func (b *Basis) Stands() bool {
+	return b.present != nil && b.present.Load() == b.serial && b.trusted.Load()
 }
 
 // resolve finds the principal in the present view.

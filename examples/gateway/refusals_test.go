@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -72,4 +73,50 @@ func TestClientsOfLiteLLMUnderstandRefusals(t *testing.T) { // F422 to F425, F43
 	require.NoError(t, err)
 	require.Equal(t, 200, status)
 	refused(secret, chat, 401, "token_not_found_in_db", "key", "Authentication Error, Invalid proxy server token passed. Received API Key = sk-...")
+}
+
+// TestKeysOfADeletedOrganizationDieInEveryProcess deletes an organization in one process and calls models by its keys, and those
+// of its teams, in another one on the same database. It is a known fault of LiteLLM that keys of teams live on.
+func TestKeysOfADeletedOrganizationDieInEveryProcess(t *testing.T) { // F437
+	m := newModel(t)
+	prices := filepath.Join(t.TempDir(), "prices.json")
+	require.NoError(t, os.WriteFile(prices, []byte(`{"currency": "USD", "models": {"gpt-4o": [{"prices": {"input_token": "0.0001", "output_token": "0.001"}}]}}`), 0o600))
+	t.Setenv("ORGKIT_UPSTREAM_KEY", "key-of-the-upstream")
+	db := "sqlite:" + filepath.Join(t.TempDir(), "shared.db")
+	here, there := start(t, db, "-upstream", m.URL+"/v1", "-prices", prices), start(t, db, "-upstream", m.URL+"/v1", "-prices", prices)
+	do := func(method, path, body string) map[string]any {
+		t.Helper()
+		status, o, err := here.call(method, path, body)
+		require.NoError(t, err)
+		require.Equal(t, 200, status, "%s %s: %v", method, path, o)
+		return o
+	}
+	secrets := map[string]string{}
+	for _, org := range []string{"acme", "rival"} {
+		do("POST", "/organization/new", `{"organization_alias": "Acme", "organization_id": "`+org+`"}`)
+		do("POST", "/team/new", `{"organization_id": "`+org+`", "team_id": "lab-`+org+`"}`)
+		secrets[org] = do("POST", "/key/generate", `{"organization_id": "`+org+`"}`)["key"].(string)
+		secrets["lab-"+org] = do("POST", "/key/generate", `{"team_id": "lab-`+org+`"}`)["key"].(string)
+	}
+	answers := func(p *process, name string) int {
+		t.Helper()
+		m.let <- 200
+		res, o := p.chats(t, secrets[name], `{"model": "gpt-4o", "max_tokens": 50, "messages": []}`)
+		if res.StatusCode == 200 {
+			<-m.asked
+			return 200
+		}
+		<-m.let // nobody was asked
+		require.Equal(t, "token_not_found_in_db", o["error"].(map[string]any)["type"], "%v", o)
+		return res.StatusCode
+	}
+	for name := range secrets {
+		require.Equal(t, []int{200, 200}, []int{answers(here, name), answers(there, name)})
+	}
+	do("DELETE", "/organization/delete", `{"organization_ids": ["acme"]}`)
+	require.Equal(t, []int{401, 401}, []int{answers(here, "acme"), answers(here, "lab-acme")}, "at once here")
+	require.Eventually(t, func() bool { return answers(there, "acme") == 401 && answers(there, "lab-acme") == 401 }, 5*time.Second, 10*time.Millisecond, "and soon elsewhere")
+	for _, name := range []string{"rival", "lab-rival"} {
+		require.Equal(t, []int{200, 200}, []int{answers(here, name), answers(there, name)}, "those of others live")
+	}
 }

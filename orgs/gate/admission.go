@@ -95,18 +95,18 @@ func (a *Admission) Tags() map[string]string {
 func (a *Admission) Rate() (rate billing.Rate, ok bool) { return a.rates.Limits().Nearest() }
 
 // take takes what the call wants of its rate limits, which may have it wait, and then of the budgets.
-func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duration, m *means, c *Call) (err error) {
+func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duration, limits *billing.Limits, c *Call) (err error) {
 	u := &a.estimate.Usage
 	a.Priority = a.known.priority
 	if c.Priority != nil {
 		a.Priority = *c.Priority
 	}
-	if a.rates, err = m.limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, Input: u.InputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
+	if a.rates, err = limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, Input: u.InputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
 		return err
 	}
 	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {
-		m.purse.Renew(at)
-		err = m.purse.Reserve(ctx, &a.hold, cost)
+		a.lane.purse.Renew(at)
+		err = a.lane.purse.Reserve(ctx, &a.hold, cost)
 	} else { // what is unknown, or more than memory counts
 		path := a.known.path(a.lane.model.ID)
 		path.Price = a.estimate.Price

@@ -71,6 +71,7 @@ import (
 type Gate struct {
 	m    *orgs.Manager
 	keys keys
+	ways map[string]*way
 
 	useKey, use rbac.Action
 
@@ -81,7 +82,7 @@ const useModels = "models.use"
 
 // New returns a gate over the manager's organizations and model catalogue.
 func New(m *orgs.Manager) *Gate {
-	return &Gate{m: m, useKey: m.Action("api_keys.use"), use: m.Action(useModels),
+	return &Gate{m: m, ways: waysOf(m.Catalogue()), useKey: m.Action("api_keys.use"), use: m.Action(useModels),
 		work: m.Store().Telemetry().Work("orgkit.gate.admit", "How long it took to admit or refuse a call")}
 }
 
@@ -153,7 +154,7 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 	}
 	ln, err := n.lane(g, c.Model)
 	if err == nil {
-		err = ln.refused
+		err = n.refuses(ln.model.ID)
 	}
 	if err == nil {
 		err = n.tagged(c)
@@ -170,25 +171,25 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 			return nil, err
 		}
 	}
-	m, err := ln.ready(ctx, g, n)
+	limits, err := ln.ready(ctx, g, n)
 	if err != nil {
 		return nil, err
 	}
 	a.gate, a.known, a.lane = g, n, ln
-	if err := a.take(ctx, at, elapsed, m, c); err != nil {
-		return nil, g.exhausted(n, ln, m, id, *c, err)
+	if err := a.take(ctx, at, elapsed, limits, c); err != nil {
+		return nil, g.exhausted(n, ln, limits, id, *c, err)
 	}
-	if l := a.rates.Limits(); l != m.limits {
-		ln.means.CompareAndSwap(m, &means{l, m.purse})
+	if l := a.rates.Limits(); l != limits {
+		ln.limits.CompareAndSwap(limits, l)
 	}
-	a.Model, a.Caller, a.Providers, a.Pool = &ln.model, &n.caller, n.providers, n.pool
+	a.Model, a.Caller, a.Providers, a.Pool = ln.model, n.caller, n.providers, n.pool
 	a.MaxOutputTokens = a.estimate.Usage.OutputTokens / max(c.Answers, 1)
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
 		a.id = id
 		a.named.Store(named)
 	}
-	if g.m.Audit().WantsAllowed(n.caller.Key.OrgID) {
+	if g.m.Audit().WantsAllowed(n.org.Value()) {
 		g.tell(n, n.request(ln, c, nil), a.DecisionID(), *c)
 	}
 	n.note(ctx, g.m, c)

@@ -2,12 +2,14 @@ package gate
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
@@ -32,7 +34,7 @@ func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
 	k := g.key(secret)
 	n, err := k.known(ctx, g.m.Store().Now())
 	if err != nil {
-		return nil, g.unasked(n.caller, err)
+		return nil, g.unasked(*n.caller, err)
 	}
 	return k, nil
 }
@@ -40,27 +42,36 @@ func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
 // Caller is whose key it is, as it was used last.
 func (k *Key) Caller() orgs.Caller {
 	if n := k.now.Load(); n != nil {
-		return n.caller
+		return *n.caller
 	}
 	return orgs.Caller{}
 }
 
-// known is all that is known of a key, for as long as nothing has changed.
+// known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first: among many
+// keys each line of memory is a wait.
 type known struct {
-	caller    orgs.Caller
-	stopped   error // by which its organization, team or project is
-	principal *rbac.Principal
-	serial    uint64    // of the rules and records that it was read under
-	until     time.Time // by the clock of the store: it is read again then
-	self      string    // the key as a resource
-	priority  int
-	pool      string // the team whose dedicated capacity its calls take
-	providers []string
-	required  []string // tags
+	basis   rbac.Basis // that it was read under
+	until   time.Time  // by the clock of the store: it is read again then
+	stopped error      // by which its organization, team or project is
+	first   atomic.Pointer[lane]
 
-	used  atomic.Bool // which was noted
-	lanes atomic.Pointer[map[string]*lane]
+	org      unique.Handle[string] // id: all keys of an organization have the same text
+	strict   bool                  // addresses are tested
+	used     atomic.Bool           // which was noted
+	priority int
+	required []string          // tags
+	aliases  map[string]string // of models
+	pool     string            // the team whose dedicated capacity its calls take
+
+	providers []string
+	more      atomic.Pointer[map[*way]*lane] // beside the first; nil: none
+	self      string                         // the key as a resource
+	principal *rbac.Principal
+	caller    *orgs.Caller
 }
+
+// nobody is what is known of a key that could not be read.
+var nobody = &known{caller: new(orgs.Caller)}
 
 // readEvery is how often a key is read again though nothing was heard of it. It is also how exactly it is known when it was
 // used last.
@@ -75,36 +86,36 @@ func (k *Key) known(ctx context.Context, at time.Time) (*known, error) {
 }
 
 func (n *known) stands(at time.Time) bool {
-	return n.principal.Stands(n.serial) && at.Before(n.until)
+	return n.basis.Stands() && at.Before(n.until)
 }
 
 func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 	s := k.gate.m.Store()
 	if s.InUnit(ctx) {
-		return &known{}, billing.ErrInUnit
+		return nobody, billing.ErrInUnit
 	}
 	select {
 	case k.reading <- struct{}{}:
 	case <-ctx.Done():
-		return &known{}, ctx.Err()
+		return nobody, ctx.Err()
 	}
 	defer func() { <-k.reading }()
 	if n := k.now.Load(); n != nil && n.stands(at) { // somebody was faster
 		return n, nil
 	}
 	for {
-		n := &known{principal: k.principal, until: at.Add(readEvery)}
+		n := &known{caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
 		if n.principal != nil {
 			var err error
-			if n.serial, err = n.principal.Serial(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
+			if n.basis, err = n.principal.Basis(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
 				k.principal = nil
 				continue
 			} else if err != nil {
 				return n, err
 			}
 		}
-		err := s.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) { // after the serial: what is read is no older
-			n.caller, err = orgs.KeyCaller(ctx, tx, k.hash)
+		err := s.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) { // after the basis: what is read is no older
+			*n.caller, err = orgs.KeyCaller(ctx, tx, k.hash)
 			return err
 		})
 		if err == nil && n.principal == nil {
@@ -133,7 +144,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 }
 
 func (n *known) complete() {
-	c := &n.caller
+	c := n.caller
 	if !c.Until.IsZero() && c.Until.Before(n.until) {
 		n.until = c.Until
 	}
@@ -151,7 +162,9 @@ func (n *known) complete() {
 			n.providers = t.Settings.Models.PreferredProviders
 		}
 	}
-	n.lanes.Store(&map[string]*lane{})
+	n.aliases = c.Aliases
+	n.org = unique.Make(c.Key.OrgID)
+	n.strict = c.Scope.AllowedIPsData || len(c.Key.Restrictions.AllowedIPs) > 0
 }
 
 // admits tests everything of the key and its organization that stands before a decision.
@@ -159,7 +172,10 @@ func (n *known) admits(c *Call) error {
 	if n.stopped != nil {
 		return n.stopped
 	}
-	who := &n.caller
+	if !n.strict {
+		return nil
+	}
+	who := n.caller
 	if who.Scope.AllowedIPsData && !who.Scope.Admits(c.IP) {
 		return &Denied{Code: "ip_denied", Message: "the organization does not allow this address", Remedy: []string{"call from an address that the organization allows"},
 			cause: &rbac.Denied{Code: "ip_denied", Action: "api_keys.use", Resource: n.self, TeamID: who.Key.Context()}}
@@ -179,7 +195,7 @@ func (n *known) path(model string) billing.Path {
 // note notes that the key was used. What fails must not fail the call.
 func (n *known) note(ctx context.Context, m *orgs.Manager, c *Call) {
 	if !n.used.Load() && n.used.CompareAndSwap(false, true) {
-		who := n.caller
+		who := *n.caller
 		who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
 		_ = m.Used(ctx, who)
 	}
@@ -188,21 +204,29 @@ func (n *known) note(ctx context.Context, m *orgs.Manager, c *Call) {
 // maxKeys is how many keys are kept in memory at most. Of those that are more, some are read again when they are used.
 const maxKeys = 1 << 18
 
-// keys are those that were used, by their hashes.
+// keys are those that were used, by the first bytes of their hashes: of two that have the same ones, the later is read again
+// each time that it is used.
 type keys [64]struct {
 	mu     sync.RWMutex
-	byHash map[orgs.KeyHash]*Key
+	byHash map[uint64]*Key
 	_      [32]byte // no two share a cache line
+}
+
+// place is where in the keys one of that hash is.
+func place(h *orgs.KeyHash) (shard int, in uint64) {
+	in = binary.LittleEndian.Uint64(h[:])
+	return int(in % uint64(len(keys{}))), in
 }
 
 // key is the key of a secret, of which nothing is known yet if it is new.
 func (g *Gate) key(secret string) *Key {
 	h := orgs.HashKey(secret)
-	s := &g.keys[h[0]%uint8(len(g.keys))]
+	shard, in := place(&h)
+	s := &g.keys[shard]
 	s.mu.RLock()
-	k := s.byHash[h]
+	k := s.byHash[in]
 	s.mu.RUnlock()
-	if k == nil {
+	if k == nil || k.hash != h {
 		k = &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
 	}
 	return k
@@ -210,10 +234,11 @@ func (g *Gate) key(secret string) *Key {
 
 // keep keeps a key that was found. A second one of the same secret is as good, and one of them is kept.
 func (all *keys) keep(k *Key) {
-	s := &all[k.hash[0]%uint8(len(all))]
+	shard, in := place(&k.hash)
+	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[k.hash] != nil {
+	if s.byHash[in] != nil {
 		return
 	}
 	for some := range s.byHash {
@@ -223,17 +248,18 @@ func (all *keys) keep(k *Key) {
 		delete(s.byHash, some)
 	}
 	if s.byHash == nil {
-		s.byHash = map[orgs.KeyHash]*Key{}
+		s.byHash = map[uint64]*Key{}
 	}
-	s.byHash[k.hash] = k
+	s.byHash[in] = k
 }
 
 // forget forgets a key that is good no more.
 func (all *keys) forget(k *Key) {
-	s := &all[k.hash[0]%uint8(len(all))]
+	shard, in := place(&k.hash)
+	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[k.hash] == k {
-		delete(s.byHash, k.hash)
+	if s.byHash[in] == k {
+		delete(s.byHash, in)
 	}
 }

@@ -10,47 +10,69 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// lane is the way of the calls of one key to one model, by the name that clients have for it.
-type lane struct {
-	model    billing.Model
+// way is the way of all calls to one model, by a name that clients have for it.
+type way struct {
+	model    *billing.Model
 	place    int // of the model in the catalogue
 	resource string
 	asked    string // the resource as the client named it, where that is an alias
-	refused  error  // by the project, or the role of the person, whatever else is decided
-	means    atomic.Pointer[means]
 }
 
-// means are what calls take before they are made: looked up by the first that is allowed.
-type means struct {
-	limits *billing.Limits
+// waysOf are those of a catalogue, whose models never change, by their names.
+func waysOf(c *billing.Catalogue) map[string]*way {
+	all := map[string]*way{}
+	models := c.Models()
+	for i := range models {
+		m := &models[i]
+		w := way{model: m, place: c.Place(m.ID), resource: rbac.ModelPattern(m.ID)}
+		all[m.ID] = &w
+		for _, alias := range m.Aliases {
+			w := w
+			w.asked = rbac.ModelPattern(alias)
+			all[alias] = &w
+		}
+	}
+	return all
+}
+
+// lane is the way of the calls of one key to one model, with what they take before they are made.
+type lane struct {
+	*way
+	open   atomic.Bool // its calls are permitted, as long as the key stands and they ask for nothing else
 	purse  *billing.Purse
+	limits atomic.Pointer[billing.Limits] // looked up by the first call that is allowed
 }
 
 // lane finds the model.
 func (n *known) lane(g *Gate, name string) (*lane, error) {
-	if ln := (*n.lanes.Load())[name]; ln != nil {
-		return ln, nil
+	if is, some := n.aliases[name]; some { // of theirs, which says nothing to any rule
+		name = is
 	}
-	asked := name
-	if is, some := n.caller.Aliases[name]; some { // of theirs, which says nothing to any rule
-		asked = is
-	}
-	model, ok := g.m.Catalogue().Resolve(asked)
-	if !ok {
+	w := g.ways[name]
+	if w == nil {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	ln := &lane{refused: n.refuses(model.ID), model: model, place: g.m.Catalogue().Place(model.ID), resource: rbac.ModelPattern(model.ID)}
-	if asked != model.ID {
-		ln.asked = rbac.ModelPattern(asked)
+	first := n.first.Load()
+	if first != nil && first.way == w {
+		return first, nil
 	}
-	for { // as many as the catalogue and the settings have names
-		all := n.lanes.Load()
-		if known := (*all)[name]; known != nil {
-			return known, nil
+	if more := n.more.Load(); more != nil && (*more)[w] != nil {
+		return (*more)[w], nil
+	}
+	ln := &lane{way: w, purse: g.m.Purse(n.path(w.model.ID))}
+	if first == nil && n.first.CompareAndSwap(nil, ln) {
+		return ln, nil
+	}
+	for { // as many as the catalogue has names
+		all, next := n.more.Load(), map[*way]*lane{}
+		if all != nil {
+			if known := (*all)[w]; known != nil {
+				return known, nil
+			}
+			next = maps.Clone(*all)
 		}
-		more := maps.Clone(*all)
-		more[name] = ln
-		if n.lanes.CompareAndSwap(all, &more) {
+		next[w] = ln
+		if n.more.CompareAndSwap(all, &next) {
 			return ln, nil
 		}
 	}
@@ -69,20 +91,19 @@ func (n *known) refuses(model string) error {
 	return n.caller.Role.MayUse(model)
 }
 
-// ready looks up what calls take.
-func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*means, error) {
-	if m := ln.means.Load(); m != nil {
-		return m, nil
+// ready looks up the limits of calls.
+func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*billing.Limits, error) {
+	if l := ln.limits.Load(); l != nil {
+		return l, nil
 	}
-	path := n.path(ln.model.ID)
-	m := &means{purse: g.m.Purse(path)}
+	var l *billing.Limits
 	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		m.limits, err = g.m.Limits(ctx, tx, path, n.pool != "", n.caller.RoleLimits(ln.model.ID)...)
+		l, err = g.m.Limits(ctx, tx, n.path(ln.model.ID), n.pool != "", n.caller.RoleLimits(ln.model.ID)...)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	ln.means.Store(m)
-	return m, nil
+	ln.limits.Store(l)
+	return l, nil
 }

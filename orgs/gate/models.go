@@ -39,7 +39,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ln.refused != nil {
+		if n.refuses(ln.model.ID) != nil {
 			continue
 		}
 		may, err := g.permits(ctx, n, ln, &c)
@@ -54,7 +54,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 			return nil, g.unasked(n.by(&c), err)
 		}
 		if may {
-			list = append(list, ln.model)
+			list = append(list, *ln.model)
 		}
 	}
 	return list, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -11,7 +12,7 @@ import (
 
 // by is the caller of a call.
 func (n *known) by(c *Call) orgs.Caller {
-	who := n.caller
+	who := *n.caller
 	who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
 	return who
 }
@@ -40,7 +41,7 @@ func (g *Gate) tellRefusal(n *known, ask rbac.Request, dec rbac.Decision, c Call
 }
 
 // exhausted is the refusal of a call that was decided on by limits or budgets, with where its rate limits stand.
-func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err error) error {
+func (g *Gate) exhausted(n *known, ln *lane, limits *billing.Limits, id string, c Call, err error) error {
 	if id == "" {
 		id = g.m.Store().NewID("dec")
 	}
@@ -50,7 +51,7 @@ func (g *Gate) exhausted(n *known, ln *lane, m *means, id string, c Call, err er
 		return err
 	}
 	d.of(n.by(&c))
-	if rate, some := m.limits.Nearest(); some {
+	if rate, some := limits.Nearest(); some {
 		d.Rate = &rate
 	}
 	g.tellRefusal(n, n.request(ln, &c, nil), rbac.Decision{ID: id, Allowed: true}, c, d)

@@ -65,9 +65,9 @@ type budgetRow struct {
 	MaxParallel    *int64                    `json:"max_parallel_requests"`
 	TPM            *int64                    `json:"tpm_limit"`
 	RPM            *int64                    `json:"rpm_limit"`
-	ModelMaxBudget map[string]modelBudgetRow `json:"model_max_budget"`
+	ModelMaxBudget map[string]modelBudgetRow `json:"model_max_budget" null:""`
 	Duration       *string                   `json:"budget_duration"`
-	AllowedModels  []string                  `json:"allowed_models"`
+	AllowedModels  []string                  `json:"allowed_models" null:""`
 	ResetAt        *stamp                    `json:"budget_reset_at"`
 }
 
@@ -111,7 +111,7 @@ func budgetOf(a orgs.Allowance, resetAt time.Time) budgetRow {
 func fullBudget(a orgs.Allowance, now time.Time) fullBudgetRow {
 	var end time.Time
 	if w, err := billing.ParseWindow(a.Window); err == nil {
-		_, end = w.Period(time.UTC, a.Anchor, now)
+		_, end = w.Period(now.Location(), a.Anchor, now)
 	}
 	return fullBudgetRow{budgetOf(a, end), nil, stamp(a.CreatedAt), maker(a.CreatedBy), stamp(a.UpdatedAt), maker(a.UpdatedBy)}
 }
@@ -239,7 +239,8 @@ func (c *call) modelBudgets(given map[string]raw) (map[string]orgs.ModelAllowanc
 	return models, nil
 }
 
-func (c *call) now() time.Time { return c.clock() }
+// now is the time in the zone of budgets.
+func (c *call) now() time.Time { return c.clock().In(c.zone) }
 
 var errBothBudgets = detail(http.StatusBadRequest, "Set either 'budget_id' or budget fields, not both.")
 

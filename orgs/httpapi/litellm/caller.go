@@ -165,7 +165,7 @@ func (c *call) globalRole() string {
 	if c.by.Person() == "" {
 		return "unknown"
 	}
-	return "internal_user"
+	return roleUser
 }
 
 // masked is an id of which not all is said.

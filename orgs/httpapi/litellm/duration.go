@@ -22,7 +22,7 @@ var units = map[string]string{
 	"mo": "mo", "mon": "mo", "month": "mo", "months": "mo",
 }
 
-// parseDuration reads a budget_duration: the window of the core, and where its periods begin, on the calendar of UTC. "" is
+// parseDuration reads a budget_duration: the window of the core, and where its periods begin, on the calendar of the zone of now. "" is
 // no duration. One day is that of the calendar, seven are a week from Monday on, thirty and a month are the calendar's
 // month; hours and minutes that divide a day or an hour are counted from its beginning.
 func parseDuration(text string, now time.Time) (window string, anchor time.Time, err error) {
@@ -45,8 +45,7 @@ func parseDuration(text string, now time.Time) (window string, anchor time.Time,
 	if err != nil || n == 0 {
 		return "", anchor, detail(http.StatusBadRequest, "Invalid duration format")
 	}
-	now = now.UTC()
-	day := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
+	day := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	window, anchor = strconv.Itoa(n)+unit, day
 	switch {
 	case unit == "d" && n == 1:
@@ -56,7 +55,7 @@ func parseDuration(text string, now time.Time) (window string, anchor time.Time,
 	case unit == "d" && n == 30, unit == "mo" && n == 1:
 		window = billing.CalendarMonth
 	case unit == "mo":
-		anchor = time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+		anchor = time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, now.Location())
 	case unit == "h" && 24%n != 0:
 		anchor = now.Truncate(time.Hour)
 	case unit == "m" && 60%n == 0:

@@ -28,41 +28,6 @@ var (
 	reading  = []string{"*.read"}
 )
 
-// keyRow is a key.
-type keyRow struct {
-	TokenID        string   `json:"token_id"`
-	Name           string   `json:"key_name"`
-	Alias          *string  `json:"key_alias"`
-	Models         []string `json:"models"`
-	Spend          usd      `json:"spend"`
-	Expires        *stamp   `json:"expires"`
-	UserID         *string  `json:"user_id"`
-	TeamID         *string  `json:"team_id"`
-	OrganizationID string   `json:"organization_id"`
-	MaxBudget      *usd     `json:"max_budget"`
-	SoftBudget     *usd     `json:"soft_budget"`
-	Duration       *string  `json:"budget_duration"`
-	ResetAt        *stamp   `json:"budget_reset_at"`
-	BudgetID       *string  `json:"budget_id"`
-	Budget         any      `json:"litellm_budget_table"`
-	TPM            *int64   `json:"tpm_limit"`
-	RPM            *int64   `json:"rpm_limit"`
-	MaxParallel    *int64   `json:"max_parallel_requests"`
-	Metadata       raw      `json:"metadata"`
-	Blocked        bool     `json:"blocked"`
-	Status         string   `json:"status"`
-	CreatedAt      stamp    `json:"created_at"`
-	UpdatedAt      stamp    `json:"updated_at"`
-	CreatedBy      string   `json:"created_by"`
-}
-
-// newKeyRow is a key that was just made, with its secret.
-type newKeyRow struct {
-	Key   string `json:"key"`
-	Token string `json:"token"`
-	keyRow
-}
-
 func keyName(alias string) string {
 	if alias == "" {
 		return "key " + shortID()
@@ -215,73 +180,6 @@ func (c *call) keyPlace(org, team string) (o orgs.Organization, t orgs.Team, err
 	return o, t, as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, org))
 }
 
-func (c *call) keyRow(k orgs.APIKey) (keyRow, error) {
-	o, err := c.svc.Organization(c.ctx(), k.OrgID)
-	if err != nil {
-		return keyRow{}, err
-	}
-	row := keyRow{TokenID: k.Hash, Name: "sk-..." + k.Last4, Alias: optional(k.Name), Models: []string{}, Spend: zero, UserID: optional(k.UserID), TeamID: optional(k.TeamID),
-		OrganizationID: o.PublicID(), Metadata: k.Metadata, Blocked: k.Disabled, Status: string(k.StatusAt(c.now())), CreatedAt: stamp(k.CreatedAt), UpdatedAt: stamp(k.UpdatedAt), CreatedBy: masterUser}
-	if k.RevokedAt != nil {
-		row.Status = "deleted"
-	}
-	if k.ExpiresAt != nil {
-		row.Expires = stamped(*k.ExpiresAt)
-	}
-	if k.CreatedBy != "" {
-		row.CreatedBy = k.CreatedBy
-	}
-	for _, of := range []*string{row.UserID, &row.CreatedBy} {
-		if of == nil || *of == masterUser {
-			continue
-		}
-		if ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: k.OrgID}, *of); err == nil {
-			*of = ms.User.PublicID()
-		}
-	}
-	if k.TeamID != "" {
-		if t, err := c.svc.Team(c.ctx(), k.TeamID); err == nil {
-			id := t.PublicID()
-			row.TeamID = &id
-		}
-	}
-	return row, nil
-}
-
-// keyLimits shows what a key may spend, to who may see that.
-func (c *call) keyLimits(k orgs.APIKey, row *keyRow) error {
-	if !c.admin() && !c.ruling(k.OrgID) {
-		return nil
-	}
-	states, err := c.svc.Overview(c.ctx(), k.OrgID)
-	if err != nil {
-		return err
-	}
-	for _, s := range states {
-		if b := s.Budget; b.Scope == billing.ScopeKey && b.ScopeID == k.ID && b.Name == "" {
-			row.Spend, row.SoftBudget, row.Duration, row.ResetAt, row.BudgetID = usd(s.Spent), dollars(b.SoftLimit), written(b.Window), stamped(s.PeriodEnd), &b.ID
-			if b.Hard {
-				row.MaxBudget = dollars(&b.Limit)
-			}
-			row.Budget = budgetRow{ID: b.ID, MaxBudget: row.MaxBudget, SoftBudget: row.SoftBudget, Duration: row.Duration, ResetAt: row.ResetAt}
-		}
-	}
-	for after := ""; ; {
-		page, err := c.svc.RateLimits(c.ctx(), k.OrgID, 0, after)
-		if err != nil {
-			return err
-		}
-		for _, s := range page.Items {
-			if r := s.RateLimit; r.Scope == billing.ScopeKey && r.ScopeID == k.ID && r.Name == "" && r.Model == "*" {
-				row.TPM, row.RPM, row.MaxParallel = r.TokensPerMinute, r.RequestsPerMinute, r.MaxParallelRequests
-			}
-		}
-		if after = page.Next; after == "" {
-			return nil
-		}
-	}
-}
-
 // findKey returns a key by its secret or the hash of that, or store.ErrNotFound, also to who may not see it.
 func (c *call) findKey(ctx context.Context, ref string) (orgs.APIKey, error) {
 	if strings.HasPrefix(ref, keyPrefix) {
@@ -314,11 +212,11 @@ func (c *call) infoKey() (any, error) {
 	if strings.HasPrefix(ref, "key_") {
 		ref = k.Hash
 	}
-	row, err := c.keyRow(k)
-	if err == nil {
-		err = c.keyLimits(k, &row)
+	rows, err := c.keyRows(k)
+	if err != nil {
+		return nil, err
 	}
-	return keyInfoRow{ref, row}, err
+	return keyInfoRow{ref, rows[0]}, nil
 }
 
 // deleteKeys is POST /key/delete: all of them, or none.

@@ -54,6 +54,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
@@ -96,6 +99,9 @@ type Options struct {
 	// MembersSeeRoster shows all members and teams to every member in lists, as far as their roles let them read those.
 	// MembersReadInfo lets every member call info.
 	MembersSeeRoster, MembersReadInfo bool
+	// Timezone is the IANA name of the zone on whose calendar budgets are reset, which organizations have that are made here; ""
+	// is UTC. An organization that has another one keeps it.
+	Timezone string
 	// BudgetExceededStatus is the status of calls that a budget refuses: 400 (0), 429 or 422. ModelDeniedStatus is that of models
 	// that are refused: 403 (0) or 401.
 	BudgetExceededStatus, ModelDeniedStatus int
@@ -110,9 +116,10 @@ func Paths() []string {
 
 // handler serves the dialect. It is safe for concurrent use.
 type handler struct {
-	svc Services
-	opt Options
-	mux *http.ServeMux
+	svc  Services
+	opt  Options
+	mux  *http.ServeMux
+	zone *time.Location
 }
 
 // New returns the handler.
@@ -127,6 +134,10 @@ func New(svc Services, o *Options) (http.Handler, error) {
 	if h.opt.Prefix != "" && (!strings.HasPrefix(h.opt.Prefix, "/") || strings.HasSuffix(h.opt.Prefix, "/")) {
 		return nil, errors.New("litellm: the prefix must begin with a slash and not end with one")
 	}
+	var err error
+	if h.zone, err = time.LoadLocation(h.opt.Timezone); err != nil || h.opt.Timezone == "Local" {
+		return nil, errors.New("litellm: the time zone is none")
+	}
 	if h.opt.Authenticate == nil {
 		h.opt.Authenticate = httpapi.Bearer(svc, h.opt.AdminKey)
 	}
@@ -135,55 +146,14 @@ func New(svc Services, o *Options) (http.Handler, error) {
 			*n = 1000
 		}
 	}
-	h.routes()
+	for _, r := range routes {
+		h.mux.HandleFunc(r.method+" "+h.opt.Prefix+r.path, func(w http.ResponseWriter, req *http.Request) { h.call(w, req, r) })
+	}
+	if err := h.describe(); err != nil {
+		return nil, err
+	}
 	anybody := func(*http.Request) (audit.Actor, error) { return audit.Actor{}, nil } // who calls is found out behind it
 	return httpapi.Actor(anybody, &httpapi.Options{TrustedProxies: h.opt.TrustedProxies}, http.HandlerFunc(h.serve)), nil
-}
-
-// route is one call.
-type route struct {
-	path  string // without the prefix
-	may   access
-	run   func(*call) (any, error)
-	known []string // fields of the body
-	shape byte     // 'B' where all errors are of that shape
-	query bool     // it takes its fields from there
-}
-
-// routes mounts them.
-func (h *handler) routes() {
-	add := func(method, path string, r route) {
-		r.path = path
-		h.mux.HandleFunc(method+" "+h.opt.Prefix+path, func(w http.ResponseWriter, req *http.Request) { h.call(w, req, r) })
-	}
-	add("POST", "/organization/new", route{may: mayCreate, run: (*call).newOrganization, known: newFields})
-	add("PATCH", "/organization/update", route{may: mayAdmin, run: (*call).updateOrganization, known: updateFields})
-	add("PATCH", "/v2/organization/{organization_id}", route{may: mayAdmin, run: (*call).patchOrganization, known: patchFields})
-	add("DELETE", "/organization/delete", route{may: mayTry, run: (*call).deleteOrganizations, known: []string{"organization_ids"}})
-	list := route{may: mayTry, run: (*call).listOrganizations, query: true}
-	add("GET", "/organization/list", list)
-	add("POST", "/organization/list", list) // as some early clients do
-	add("GET", "/organization/info", route{may: mayRead, run: (*call).infoOrganization, query: true})
-	add("POST", "/organization/info", route{may: mayTry, run: (*call).infoOrganizations, known: []string{"organizations"}})
-	add("POST", "/organization/member_add", route{may: mayManage, run: (*call).addMembers, shape: 'B', known: []string{"organization_id", "member", "max_budget_in_organization"}})
-	add("PATCH", "/organization/member_update", route{may: mayManage, run: (*call).updateMember, known: []string{"organization_id", "user_id", "user_email", "role", "max_budget_in_organization"}})
-	add("DELETE", "/organization/member_delete", route{may: mayManage, run: (*call).deleteMember, known: []string{"organization_id", "user_id", "user_email"}})
-	add("POST", "/budget/new", route{may: mayAdmin, run: (*call).newBudget, known: append([]string{"budget_id", "budget_reset_at"}, budgetFields...)})
-	add("POST", "/budget/info", route{may: mayAdmin, run: (*call).infoBudgets, known: []string{"budgets"}})
-	add("POST", "/budget/update", route{may: mayAdmin, run: (*call).updateBudget, known: append([]string{"budget_id", "budget_reset_at"}, budgetFields...)})
-	add("GET", "/budget/list", route{may: mayTry, run: (*call).listBudgets, query: true})
-	add("POST", "/user/new", route{may: mayAdmin, run: (*call).newUser, shape: 'B', known: userFields})
-	add("GET", "/user/info", route{may: mayTry, run: (*call).infoUser, shape: 'B', query: true})
-	add("POST", "/user/delete", route{may: mayAdmin, run: (*call).deleteUsers, shape: 'B', known: []string{"user_ids"}})
-	add("POST", "/team/new", route{may: mayTry, run: (*call).newTeam, shape: 'B', known: teamFields})
-	add("GET", "/team/info", route{may: mayTry, run: (*call).infoTeam, shape: 'B', query: true})
-	add("POST", "/team/delete", route{may: mayTry, run: (*call).deleteTeams, known: []string{"team_ids"}})
-	add("POST", "/team/member_add", route{may: mayTry, run: (*call).addTeamMembers, shape: 'B', known: []string{"team_id", "member", "max_budget_in_team"}})
-	add("POST", "/team/member_delete", route{may: mayTry, run: (*call).deleteTeamMember, shape: 'B', known: []string{"team_id", "user_id", "user_email"}})
-	add("POST", "/key/generate", route{may: mayTry, run: (*call).newKey, shape: 'B', known: keyFields})
-	add("GET", "/key/info", route{may: mayTry, run: (*call).infoKey, shape: 'B', query: true})
-	add("POST", "/key/delete", route{may: mayTry, run: (*call).deleteKeys, shape: 'B', known: []string{"keys", "key_aliases"}})
-	add("POST", "/budget/delete", route{may: mayAdmin, run: (*call).deleteBudget, known: []string{"id"}})
 }
 
 // serve answers for paths that nobody serves too.
@@ -209,13 +179,17 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // call is one request, once it is known who makes it.
 type call struct {
+	global  string            // the role of the caller over all organizations, where that is none of the operator
+	person  string            // who calls, also for the platform
+	globals map[string]string // roles of users over all organizations, by those of the platform
 	*handler
 	route route
 	http  *http.Request
 	reply http.Header
 	by    audit.Actor
 	in    *fields
-	rules map[string]bool // by organizations: whether the caller is an administrator there
+	rules map[string]bool                       // by organizations: whether the caller is an administrator there
+	spent map[string]map[string]decimal.Decimal // what was summed up, by what it is of
 }
 
 func (c *call) ctx() context.Context { return c.http.Context() }
@@ -240,10 +214,14 @@ func (c *call) answer(w http.ResponseWriter) (any, error) {
 		return nil, err
 	}
 	c.by = by.From(c.ctx())
+	c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
+	if err := c.elevate(); err != nil {
+		return nil, err
+	}
 	if text := c.http.Header.Get("Litellm-Changed-By"); text != "" && c.admin() && c.by.OnBehalfOf == "" {
 		c.by.OnBehalfOf = plain(text)
+		c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
 	}
-	c.http = c.http.WithContext(audit.WithActor(c.ctx(), c.by))
 	if c.route.query {
 		c.in = queryFields(c.http.URL.Query())
 	} else {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -86,6 +87,19 @@ func (c *call) wantedMembers() (list []wanted, err error) {
 	return list, c.in.err()
 }
 
+// added is what a call says of the members that it adds: where, what each of them may spend there, and who they are.
+func (c *call) added(place, limit string, members func() ([]wanted, error)) (id string, budget value[decimal.Decimal], list []wanted, err error) {
+	id, budget = c.in.needed(place), c.in.amount(limit)
+	switch list, err = members(); {
+	case err != nil:
+	case budget.v.IsNegative():
+		err = rule(limit, budget.v.String())
+	case len(list) > maxIDs:
+		err = detail(http.StatusBadRequest, "at most 1000 members")
+	}
+	return id, budget, list, err
+}
+
 // addedRow is the answer to member_add.
 type addedRow struct {
 	OrganizationID string      `json:"organization_id"`
@@ -95,16 +109,9 @@ type addedRow struct {
 
 // addMembers is POST /organization/member_add: all of them, or none.
 func (c *call) addMembers() (any, error) {
-	id, budget := c.in.needed("organization_id"), c.in.amount("max_budget_in_organization")
-	list, err := c.wantedMembers()
+	id, budget, list, err := c.added("organization_id", "max_budget_in_organization", c.wantedMembers)
 	if err != nil {
 		return nil, err
-	}
-	if budget.v.IsNegative() {
-		return nil, rule("max_budget_in_organization", budget.v.String())
-	}
-	if len(list) > maxIDs {
-		return nil, detail(http.StatusBadRequest, "at most 1000 members")
 	}
 	var o orgs.Organization
 	var joined []orgs.Membership
@@ -135,7 +142,11 @@ func (c *call) addMembers() (any, error) {
 	}
 	row := addedRow{OrganizationID: o.PublicID(), Users: []userRow{}, Memberships: []memberRow{}}
 	for _, ms := range joined {
-		row.Users = append(row.Users, c.userRow(ms.User))
+		u, err := c.userRow(c.ctx(), ms.User)
+		if err != nil {
+			return nil, err
+		}
+		row.Users = append(row.Users, u)
 		row.Memberships = append(row.Memberships, c.memberRow(o, ms, budgets, false))
 	}
 	return row, nil
@@ -229,6 +240,11 @@ func (c *call) updateMember() (any, error) {
 		if ms, err = c.svc.Member(ctx, at, ref); err != nil {
 			return as(err, store.ErrNotFound, missing)
 		}
+		if over, err := c.roleOver(ctx, ms.User); err != nil {
+			return err
+		} else if over != roleUser && !c.admin() {
+			return errGlobalAdmin
+		}
 		if role.some() && roleOf(ms.Role) != role.v {
 			slug, err := c.role(ctx, o.ID, role.v)
 			if err != nil {
@@ -310,7 +326,11 @@ func (c *call) deleteMember() (any, error) {
 		if err != nil {
 			return err
 		}
-		is := c.memberRow(o, ms, budgets, false)
+		spent, err := c.sums(ctx, o.ID, "user", time.Time{})
+		if err != nil {
+			return err
+		}
+		is := c.memberRow(o, ms, memberMoney{budgets, spent}, false)
 		row = deletedRow{UserID: is.UserID, OrganizationID: is.OrganizationID, Role: *is.Role, Spend: is.Spend, BudgetID: is.BudgetID, CreatedAt: is.CreatedAt, UpdatedAt: is.UpdatedAt}
 		if err := c.dropMemberBudget(ctx, o.ID, ms.User.ID); err != nil {
 			return err

@@ -80,7 +80,7 @@ func TestAllMembersAreAddedOrNone(t *testing.T) {
 	})
 }
 
-func TestOneUserIsAddedOnce(t *testing.T) { // a known fault: concurrent calls give several
+func TestConcurrentAddsOfOneUserMakeOneMembership(t *testing.T) { // a known fault: concurrent calls give several
 	each(t, litellm.Options{}, func(t *testing.T, g *gateway, _ *storetest.Clock) {
 		g.acme()
 		var all sync.WaitGroup
@@ -187,7 +187,7 @@ var routes = []struct{ method, path, body string }{
 	{"GET", "/organization/list?org_id=ORG", ""},
 }
 
-func TestAnotherTenantIsUnknown(t *testing.T) { // a known fault: any key edits any organization
+func TestEveryCallIsAuthorizedInItsOrganization(t *testing.T) { // a known fault: any key edits any organization
 	each(t, litellm.Options{}, func(t *testing.T, g *gateway, _ *storetest.Clock) {
 		g.acme()
 		g.must("POST", "/organization/new", `{"organization_alias":"Rival","organization_id":"rival-1","metadata":{"secret":"hunter2"}}`)

@@ -21,7 +21,7 @@ func TestUsersAreMade(t *testing.T) {
 		key := is["key"].(string)
 		require.True(t, strings.HasPrefix(key, "sk-"))
 		require.Equal(t, "", g.call(key, "gpt-4", 1), "the key calls models")
-		require.Len(t, g.by(key, "GET", "/user/info", "")["keys"], 0)
+		require.Len(t, g.by(key, "GET", "/user/info", "")["keys"], 1)
 		require.Equal(t, "anna", g.by(key, "GET", "/user/info", "")["user_id"])
 		require.Len(t, g.must("GET", "/organization/info?organization_id=acme-1", "")["members"], 1)
 

@@ -32,6 +32,9 @@ func (c *call) newOrganization() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.opt.Timezone != "" {
+		e.settings.Defaults = &orgs.DefaultSettings{Timezone: c.opt.Timezone}
+	}
 	in := orgs.NewOrganization{Name: alias, AliasID: id, Settings: e.settings, Metadata: metadata}
 	if e.tags != nil {
 		in.Tags = *e.tags

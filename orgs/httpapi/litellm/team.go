@@ -282,7 +282,7 @@ func (c *call) joinTeam(ctx context.Context, o orgs.Organization, t orgs.Team, w
 type teamInfoRow struct {
 	ID          string    `json:"team_id"`
 	Info        teamRow   `json:"team_info"`
-	Keys        []any     `json:"keys"`
+	Keys        []keyRow  `json:"keys"`
 	Memberships []teamMem `json:"team_memberships"`
 }
 
@@ -302,7 +302,15 @@ func (c *call) infoTeam() (any, error) {
 		return nil, as(err, store.ErrNotFound, unknownTeam(id))
 	}
 	row, err := c.teamRow(o, t)
-	return teamInfoRow{row.ID, row, []any{}, memberships(row)}, err
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.keysIn(orgs.Place{OrgID: o.ID, TeamID: t.ID}, "")
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.keyRows(list...)
+	return teamInfoRow{row.ID, row, keys, memberships(row)}, err
 }
 
 func memberships(t teamRow) []teamMem {
@@ -349,16 +357,9 @@ type changedTeamRow struct {
 
 // addTeamMembers is POST /team/member_add: all of them, or none.
 func (c *call) addTeamMembers() (any, error) {
-	id, budget := c.in.needed("team_id"), c.in.amount("max_budget_in_team")
-	list, err := c.wantedTeamMembers()
+	id, budget, list, err := c.added("team_id", "max_budget_in_team", c.wantedTeamMembers)
 	if err != nil {
 		return nil, err
-	}
-	if budget.v.IsNegative() {
-		return nil, rule("max_budget_in_team", budget.v.String())
-	}
-	if len(list) > maxIDs {
-		return nil, detail(http.StatusBadRequest, "at most 1000 members")
 	}
 	var t orgs.Team
 	var o orgs.Organization
@@ -373,7 +374,11 @@ func (c *call) addTeamMembers() (any, error) {
 			if err != nil {
 				return err
 			}
-			row.Users = append(row.Users, c.userRow(ms.User))
+			u, err := c.userRow(ctx, ms.User)
+			if err != nil {
+				return err
+			}
+			row.Users = append(row.Users, u)
 			row.Memberships = append(row.Memberships, teamMem{ms.User.PublicID(), t.PublicID()})
 			if budget.some() {
 				b := memberBudget(o.ID, ms.User.ID, budget.v)

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -35,16 +39,17 @@ type userRow struct {
 	ModelMaxBudget  map[string]any `json:"model_max_budget"`
 	CreatedAt       stamp          `json:"created_at"`
 	UpdatedAt       stamp          `json:"updated_at"`
-	Memberships     []memberRow    `json:"organization_memberships"`
+	Memberships     []memberRow    `json:"organization_memberships" null:""`
 	Permission      any            `json:"object_permission"`
 	PermissionID    *string        `json:"object_permission_id"`
 	AccessGroupsIDs []string       `json:"access_group_ids"`
 }
 
-func (c *call) userRow(u orgs.User) userRow {
-	return userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: roleUser, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
+func (c *call) userRow(ctx context.Context, u orgs.User) (userRow, error) {
+	role, err := c.roleOver(ctx, u)
+	return userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: role, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
 		CacheControls: []string{}, Policies: []string{}, ModelSpend: map[string]usd{}, ModelMaxBudget: map[string]any{}, AccessGroupsIDs: []string{},
-		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}
+		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}, err
 }
 
 var userFields = []string{"user_id", "user_email", "user_alias", "user_role", "teams", "organizations", "auto_create_key", "key_alias", "duration", "max_budget", "budget_duration", "models",
@@ -65,11 +70,13 @@ func (c *call) newUser() (any, error) {
 		return nil, err
 	}
 	switch {
-	case strings.HasPrefix(role.v, "proxy_admin"):
-		return nil, detail(http.StatusBadRequest, "user_role "+plain(role.v)+" is not supported: the proxy admin is whoever holds the master key")
-	case role.some() && role.v != roleUser && role.v != roleViewer:
-		c.in.fault("literal_error", "Input should be 'internal_user' or 'internal_user_viewer'", "user_role")
+	case role.some() && !slices.Contains([]string{proxyAdmin, proxyViewer, roleUser, roleViewer}, role.v):
+		c.in.fault("literal_error", "Input should be 'proxy_admin', 'proxy_admin_viewer', 'internal_user' or 'internal_user_viewer'", "user_role")
 		return nil, c.in.err()
+	}
+	member := roleUser // of the organizations
+	if role.v == roleViewer {
+		member = roleViewer
 	}
 	if err := c.unsupported("max_budget", "budget_duration", "models", "tpm_limit", "rpm_limit", "max_parallel_requests", "model_max_budget", "metadata", "aliases", "sso_user_id", "object_permission"); err != nil {
 		return nil, err
@@ -87,13 +94,21 @@ func (c *call) newUser() (any, error) {
 			err = coded(err, "alias_taken", detail(http.StatusConflict, "User with id "+plain(id)+" already exists"))
 			return coded(err, "conflict", detail(http.StatusConflict, "User with email "+plain(email)+" already exists"))
 		}
-		row = newUserRow{userRow: c.userRow(u)}
+		if strings.HasPrefix(role.v, proxyAdmin) {
+			if u, err = c.setGlobalRole(ctx, u, role.v); err != nil {
+				return err
+			}
+		}
+		row = newUserRow{}
+		if row.userRow, err = c.userRow(ctx, u); err != nil {
+			return err
+		}
 		for _, ref := range organizations {
 			o, err := c.organization(ctx, ref)
 			if err != nil {
 				return as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, ref))
 			}
-			if _, err := c.enlist(ctx, o, wanted{id: u.ID, role: roleUser}); err != nil {
+			if _, err := c.enlist(ctx, o, wanted{id: u.ID, role: member}); err != nil {
 				return err
 			}
 		}
@@ -107,8 +122,12 @@ func (c *call) newUser() (any, error) {
 			}
 			row.Teams = append(row.Teams, t.PublicID())
 		}
-		if len(organizations) == 0 || withKey.some() && !withKey.v {
+		if withKey.some() && !withKey.v || len(organizations) == 0 && !strings.HasPrefix(role.v, proxyAdmin) {
 			return nil
+		}
+		if len(organizations) == 0 { // a credential of management alone
+			_, row.Key, err = c.svc.CreateToken(ctx, u.ID, orgs.NewToken{Name: keyName(c.in.text("key_alias").v)})
+			return err
 		}
 		expires, err := parseExpiry(c.in.text("duration").v, c.now())
 		if err != nil {
@@ -132,10 +151,10 @@ func (c *call) newUser() (any, error) {
 
 // userInfoRow is a user with what is theirs.
 type userInfoRow struct {
-	ID    string  `json:"user_id"`
-	Info  userRow `json:"user_info"`
-	Keys  []any   `json:"keys"`
-	Teams []any   `json:"teams"`
+	ID    string    `json:"user_id"`
+	Info  userRow   `json:"user_info"`
+	Keys  []keyRow  `json:"keys"`
+	Teams []teamRow `json:"teams"`
 }
 
 // infoUser is GET /user/info: the operator any, everybody themselves.
@@ -145,7 +164,7 @@ func (c *call) infoUser() (any, error) {
 		return nil, err
 	}
 	if id == "" {
-		if id = "me"; c.by.Person() == "" {
+		if id = c.person; id == "" {
 			return nil, detail(http.StatusBadRequest, "user_id is required")
 		}
 	}
@@ -156,7 +175,66 @@ func (c *call) infoUser() (any, error) {
 	case err != nil:
 		return nil, as(err, store.ErrNotFound, detail(http.StatusNotFound, "User not found, passed user_id: "+plain(id)))
 	}
-	return userInfoRow{u.PublicID(), c.userRow(u), []any{}, []any{}}, nil
+	return c.userInfo(u)
+}
+
+// userInfo is a user with their organizations, teams and keys.
+func (c *call) userInfo(u orgs.User) (row userInfoRow, err error) {
+	row = userInfoRow{ID: u.PublicID(), Keys: []keyRow{}, Teams: []teamRow{}}
+	if row.Info, err = c.userRow(c.ctx(), u); err != nil {
+		return row, err
+	}
+	row.Info.Memberships = []memberRow{}
+	places, err := c.svc.Places(c.ctx(), u.ID)
+	if err != nil {
+		return row, err
+	}
+	var keys []orgs.APIKey
+	for _, at := range places {
+		o, err := c.svc.Organization(c.ctx(), at.OrgID)
+		var denied *rbac.Denied
+		if errors.As(err, &denied) || errors.Is(err, store.ErrNotFound) { // whose rules for those who sign in shut them out
+			continue
+		} else if err != nil {
+			return row, err
+		}
+		switch {
+		case at.TeamID == "":
+			err = c.userIn(&row, &keys, o, u)
+		case !at.IsProject():
+			var t orgs.Team
+			if t, err = c.svc.Team(c.ctx(), at.TeamID); err != nil {
+				break
+			}
+			var of teamRow
+			of, err = c.teamRow(o, t)
+			row.Teams, row.Info.Teams = append(row.Teams, of), append(row.Info.Teams, of.ID)
+		}
+		if errors.As(err, &denied) || errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return row, err
+		}
+	}
+	row.Keys, err = c.keyRows(keys...)
+	return row, err
+}
+
+// userIn adds what is a user's in one organization.
+func (c *call) userIn(row *userInfoRow, keys *[]orgs.APIKey, o orgs.Organization, u orgs.User) error {
+	ms, err := c.svc.Member(c.ctx(), orgs.Place{OrgID: o.ID}, u.ID)
+	if err != nil {
+		return err
+	}
+	money, err := c.memberBudgets(o.ID)
+	if err != nil {
+		return err
+	}
+	row.Info.Memberships = append(row.Info.Memberships, c.memberRow(o, ms, money, false))
+	row.Info.Spend = usd(decimal.Decimal(row.Info.Spend).Add(money.spent[u.ID]))
+	list, err := c.keysIn(orgs.Place{OrgID: o.ID}, u.ID)
+	*keys = append(*keys, list...)
+	return err
 }
 
 // deleteUsers is POST /user/delete: all of them, or none.

@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
 
-	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -45,6 +43,8 @@ type newRow struct {
 	TotalSpend         usd               `json:"total_spend"`
 	CreatedAt          stamp             `json:"created_at"`
 	UpdatedAt          stamp             `json:"updated_at"`
+
+	since time.Time // when the window has begun that runs
 }
 
 // orgRow is an organization with its members and teams.
@@ -73,38 +73,6 @@ type rawRow struct {
 	Budget             *fullBudgetRow `json:"litellm_budget_table"`
 	Members            any            `json:"members"`
 	Teams              any            `json:"teams"`
-}
-
-// teamRow is a team.
-type teamRow struct {
-	ID              string            `json:"team_id"`
-	Alias           string            `json:"team_alias"`
-	OrganizationID  string            `json:"organization_id"`
-	Admins          []string          `json:"admins"`
-	Members         []string          `json:"members"`
-	MembersAndRoles []teamAdmin       `json:"members_with_roles"`
-	Metadata        raw               `json:"metadata"`
-	TPM             *int64            `json:"tpm_limit"`
-	RPM             *int64            `json:"rpm_limit"`
-	MaxBudget       *usd              `json:"max_budget"`
-	SoftBudget      *usd              `json:"soft_budget"`
-	Duration        *string           `json:"budget_duration"`
-	Models          []string          `json:"models"`
-	Aliases         map[string]string `json:"model_aliases"`
-	Permission      *permissionRow    `json:"object_permission"`
-	PermissionID    *string           `json:"object_permission_id"`
-	Blocked         bool              `json:"blocked"`
-	Spend           *usd              `json:"spend"`
-	MaxParallel     *int64            `json:"max_parallel_requests"`
-	ResetAt         *stamp            `json:"budget_reset_at"`
-	CreatedAt       stamp             `json:"created_at"`
-	UpdatedAt       stamp             `json:"updated_at"`
-}
-
-type teamAdmin struct {
-	UserID    string  `json:"user_id"`
-	UserEmail *string `json:"user_email"`
-	Role      string  `json:"role"`
 }
 
 // memberRow is a membership.
@@ -143,7 +111,7 @@ func (c *call) bareRow(o orgs.Organization) (*newRow, error) {
 func (c *call) rowOf(o orgs.Organization, st orgs.AllowanceState) *newRow {
 	row := &newRow{ID: o.PublicID(), Alias: o.Name, Metadata: o.Metadata, Models: modelsOf(o.Settings.Models), CreatedBy: masterUser, UpdatedBy: masterUser,
 		ModelSpend: map[string]usd{}, ModelAliases: aliasesOf(o.Settings.Models), Blocked: o.State == rbac.Suspended, Tags: o.Tags,
-		Spend: usd(st.Spent), TotalSpend: usd(st.Total), CreatedAt: stamp(o.CreatedAt), UpdatedAt: stamp(o.UpdatedAt)}
+		Spend: usd(st.Spent), TotalSpend: usd(st.Total), since: st.Since, CreatedAt: stamp(o.CreatedAt), UpdatedAt: stamp(o.UpdatedAt)}
 	if row.ObjectPermission, row.ObjectPermissionID = permissionOf(o.ID, o.Settings.Objects); len(row.Metadata) == 0 {
 		row.Metadata = raw("{}")
 	}
@@ -159,12 +127,24 @@ func (c *call) rowOf(o orgs.Organization, st orgs.AllowanceState) *newRow {
 	return row
 }
 
+// modelSpend shows what each model has cost in the window of the organization that runs.
+func (c *call) modelSpend(o orgs.Organization, row *newRow) error {
+	models, err := c.sums(c.ctx(), o.ID, "model", row.since)
+	for model, cost := range models {
+		row.ModelSpend[model] = usd(cost)
+	}
+	return err
+}
+
 func (c *call) rawRow(o orgs.Organization) (rawRow, error) {
 	st, err := c.svc.AllowanceOf(c.ctx(), o.ID)
 	if err != nil {
 		return rawRow{}, err
 	}
 	is := c.rowOf(o, st)
+	if err := c.modelSpend(o, is); err != nil {
+		return rawRow{}, err
+	}
 	row := rawRow{ID: is.ID, Alias: is.Alias, BudgetID: is.BudgetID, Metadata: is.Metadata, Models: is.Models, Spend: is.Spend, ModelSpend: is.ModelSpend, ObjectPermissionID: is.ObjectPermissionID,
 		CreatedAt: is.CreatedAt, CreatedBy: is.CreatedBy, UpdatedAt: is.UpdatedAt, UpdatedBy: is.UpdatedBy}
 	if st.Allowance != nil {
@@ -189,6 +169,11 @@ func (c *call) row(o orgs.Organization, whole bool) (*orgRow, error) {
 		return nil, err
 	}
 	row := &orgRow{newRow: *bare, Members: []memberRow{}, Teams: []teamRow{}}
+	if whole {
+		if err := c.modelSpend(o, &row.newRow); err != nil {
+			return nil, err
+		}
+	}
 	most := c.opt.EmbedCap
 	if whole || most < 0 {
 		most = 0
@@ -214,12 +199,12 @@ func (c *call) members(o orgs.Organization, whole bool, most int) (rows []member
 	if most > 0 && len(list) > most {
 		list, total = list[:most], len(list)
 	}
-	budgets, err := c.memberBudgets(o.ID)
+	money, err := c.memberBudgets(o.ID)
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, ms := range list {
-		rows = append(rows, c.memberRow(o, ms, budgets, whole))
+		rows = append(rows, c.memberRow(o, ms, money, whole))
 	}
 	return rows, total, nil
 }
@@ -246,147 +231,28 @@ func (c *call) sees(ms orgs.Membership) bool {
 	return c.admin() || c.opt.MembersSeeRoster || c.route.may == mayManage || c.ruling(ms.Place.OrgID) || ms.User.ID == c.by.Person()
 }
 
-// ruling says whether the caller is an administrator of the organization.
-func (c *call) ruling(orgID string) bool {
-	if is, known := c.rules[orgID]; known {
-		return is
-	}
-	role, err := c.roleIn(orgID)
-	if c.rules == nil {
-		c.rules = map[string]bool{}
-	}
-	c.rules[orgID] = err == nil && role == rbac.OwnerRole
-	return c.rules[orgID]
-}
-
-// memberBudgets are those of the members of an organization, by their users, as far as the caller may see them.
-func (c *call) memberBudgets(orgID string) (map[string]billing.BudgetState, error) {
-	if !c.admin() && !c.ruling(orgID) {
-		return nil, nil
-	}
-	return c.memberBudgetsIn(c.ctx(), orgID)
-}
-
-// memberBudgetsIn are those of all members, in the unit of the caller, who may have them.
-func (c *call) memberBudgetsIn(ctx context.Context, orgID string) (map[string]billing.BudgetState, error) {
-	states, err := c.svc.Overview(ctx, orgID)
-	if err != nil {
-		return nil, err
-	}
-	by := map[string]billing.BudgetState{}
-	for _, s := range states {
-		if b := s.Budget; b.Scope == billing.ScopeMember && b.TeamID == "" && b.Name == "" && b.ScopeID != billing.Each {
-			by[b.ScopeID] = s
-		}
-	}
-	return by, nil
-}
-
 // memberRow is one membership; person says that it shows who it is.
-func (c *call) memberRow(o orgs.Organization, ms orgs.Membership, budgets map[string]billing.BudgetState, person bool) memberRow {
+func (c *call) memberRow(o orgs.Organization, ms orgs.Membership, money memberMoney, person bool) memberRow {
 	role := roleOf(ms.Role)
-	row := memberRow{UserID: ms.User.PublicID(), OrganizationID: o.PublicID(), Role: &role, Spend: zero, CreatedAt: stamp(ms.JoinedAt), UpdatedAt: stamp(ms.UpdatedAt),
+	row := memberRow{UserID: ms.User.PublicID(), OrganizationID: o.PublicID(), Role: &role, Spend: usd(money.spent[ms.User.ID]), CreatedAt: stamp(ms.JoinedAt), UpdatedAt: stamp(ms.UpdatedAt),
 		Email: optional(ms.User.Email)}
 	if person {
-		row.User = personOf(ms.User)
+		row.User = c.personOf(ms.User)
 	}
-	if s, some := budgets[ms.User.ID]; some {
+	if s, some := money.budgets[ms.User.ID]; some {
 		row.BudgetID, row.Spend = &s.Budget.ID, usd(s.Spent)
 		row.Budget = &budgetRow{ID: s.Budget.ID, MaxBudget: dollars(&s.Budget.Limit), SoftBudget: dollars(s.Budget.SoftLimit), ResetAt: stamped(s.PeriodEnd)}
 	}
 	return row
 }
 
-// personOf is what is said of a person. Nobody but the operator has a role over all.
-func personOf(u orgs.User) *personRow {
-	role := roleUser
+// personOf is what is said of a person.
+func (c *call) personOf(u orgs.User) *personRow {
+	role, err := c.roleOver(c.ctx(), u)
+	if err != nil { // it was deleted at this moment
+		role = roleUser
+	}
 	return &personRow{u.PublicID(), optional(u.Email), optional(u.Name), &role}
-}
-
-// teams are those of an organization that the caller may see.
-func (c *call) teams(o orgs.Organization, most int) (rows []teamRow, total int, err error) {
-	rows = []teamRow{}
-	var list []orgs.Team
-	for after := ""; ; {
-		page, err := c.svc.Teams(c.ctx(), o.ID, orgs.PartFilter{After: after})
-		var denied *rbac.Denied
-		if errors.As(err, &denied) {
-			return rows, 0, nil
-		} else if err != nil {
-			return nil, 0, err
-		}
-		if list = append(list, page.Items...); page.Next == "" {
-			break
-		}
-		after = page.Next
-	}
-	if most > 0 && len(list) > most {
-		list, total = list[:most], len(list)
-	}
-	for _, t := range list {
-		row, err := c.teamRow(o, t)
-		if err != nil {
-			return nil, 0, err
-		}
-		rows = append(rows, row)
-	}
-	return rows, total, nil
-}
-
-func (c *call) teamRow(o orgs.Organization, t orgs.Team) (teamRow, error) {
-	row := teamRow{ID: t.PublicID(), Alias: t.Name, OrganizationID: o.PublicID(), Admins: []string{}, Members: []string{}, MembersAndRoles: []teamAdmin{}, Metadata: raw("{}"),
-		Models: modelsOf(t.Settings.Models), Blocked: t.State != rbac.Active, CreatedAt: stamp(t.CreatedAt), UpdatedAt: stamp(t.UpdatedAt)}
-	row.Aliases = aliasesOf(t.Settings.Models)
-	row.Permission, row.PermissionID = permissionOf(t.ID, t.Settings.Objects)
-	if b := t.Settings.Budget; b != nil && b.MonthlyLimit != nil {
-		limit, month := b.MonthlyLimit.Decimal(), "1mo"
-		row.Duration = &month
-		if b.HardLimit != nil && *b.HardLimit {
-			row.MaxBudget = dollars(&limit)
-		} else {
-			row.SoftBudget = dollars(&limit)
-		}
-	}
-	if r := t.Settings.Resources; r != nil {
-		row.MaxParallel = r.MaxParallelRequests
-	}
-	if m := t.Settings.Models; m != nil {
-		all := m.RateLimits["*"]
-		row.TPM, row.RPM = all.TokensPerMinute, all.RequestsPerMinute
-	}
-	if c.admin() || c.ruling(o.ID) {
-		states, err := c.svc.PlaceBudgets(c.ctx(), o.ID, t.ID)
-		if err != nil {
-			return row, err
-		}
-		for _, s := range states {
-			spent := usd(s.Spent)
-			if row.Spend = &spent; s.Budget.Name == "" {
-				row.SoftBudget, row.Duration, row.ResetAt = dollars(s.Budget.SoftLimit), written(s.Budget.Window), stamped(s.PeriodEnd)
-				if s.Budget.Hard {
-					row.MaxBudget = dollars(&s.Budget.Limit)
-				}
-				break
-			}
-		}
-	}
-	list, err := c.everyMember(orgs.Place{OrgID: o.ID, TeamID: t.ID})
-	var denied *rbac.Denied
-	if errors.As(err, &denied) || errors.Is(err, store.ErrNotFound) {
-		return row, nil
-	} else if err != nil {
-		return row, err
-	}
-	for _, ms := range list {
-		role := "user"
-		if slices.Contains(ms.Effective, "members.invite") || slices.Contains(ms.Effective, "*") {
-			role = "admin"
-			row.Admins = append(row.Admins, ms.User.PublicID())
-		}
-		row.Members = append(row.Members, ms.User.PublicID())
-		row.MembersAndRoles = append(row.MembersAndRoles, teamAdmin{ms.User.PublicID(), optional(ms.User.Email), role})
-	}
-	return row, nil
 }
 
 // clock is the time of the service.

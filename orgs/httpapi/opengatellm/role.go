@@ -104,7 +104,7 @@ func (f roleForm) put(role *orgs.PlatformRole, limits *[]orgs.RoleLimit) {
 		role.Permissions = *f.words
 	}
 	if limits != nil {
-		role.Limits = *limits
+		role.Limited, role.Limits = true, *limits
 	}
 }
 
@@ -123,7 +123,7 @@ func (a *api) createRole(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var role orgs.PlatformRole
+	role := orgs.PlatformRole{Limited: true}
 	f.put(&role, limits)
 	err = a.Change(r.Context(), rbac.Op{Action: "roles.create", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		role.Meta = store.Meta{}

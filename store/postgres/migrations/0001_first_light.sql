@@ -192,6 +192,7 @@ CREATE TABLE platform_roles (
 	updated_at TIMESTAMPTZ NOT NULL,
 	name TEXT NOT NULL,
 	permissions JSONB,
+	limited BOOLEAN NOT NULL,
 	limits JSONB,
 	PRIMARY KEY (id)
 );

@@ -193,6 +193,7 @@ CREATE TABLE platform_roles (
 	updated_at TIMESTAMP NOT NULL,
 	name TEXT NOT NULL,
 	permissions TEXT,
+	limited BOOLEAN NOT NULL,
 	limits TEXT,
 	PRIMARY KEY (id)
 );
