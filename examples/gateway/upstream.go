@@ -19,6 +19,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 )
 
 // upstreams are where AI requests go, and what they cost there.
@@ -103,7 +104,8 @@ func (u *upstreams) dataPlane(g *gate.Gate, edge httpapi.Options, refusals map[s
 	const prefix = "/v1"
 	forward := &httputil.ReverseProxy{Transport: u, FlushInterval: -1, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix) }}
-	return proxy.New(g, forward, &proxy.Options{Options: edge, Prefix: prefix, MaxWait: u.wait, Timeout: u.timeout, Refusals: refusals})
+	return proxy.New(g, forward, &proxy.Options{Options: edge, Prefix: prefix, MaxWait: u.wait, Timeout: u.timeout, Refusals: refusals,
+		Costs: []string{opengatellm.Dialect}})
 }
 
 // RoundTrip asks the providers one after another, those that the team prefers first, until one answers: what a provider has
