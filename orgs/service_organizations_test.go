@@ -54,7 +54,8 @@ var userMethods = []method{
 	{name: "EnsurePlatformRole", by: byPlatform, global: true, foreign: denied, because: "roles over all organizations are the platform's; it names nobody",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.EnsurePlatformRole(ctx, "operators", "operate")
-		}},
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) { return f.EnsurePlatformRole(ctx, "") }},
 	{name: "PlatformRoleOf", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.PlatformRoleOf(ctx, f.id.User) }},
 	{name: "Users", reads: true, by: byPlatform, global: true, foreign: denied, because: "users belong to the platform; it names nobody",
