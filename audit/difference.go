@@ -10,6 +10,14 @@ import (
 
 // difference returns both records as JSON objects, without the fields that are equal.
 func difference(before, after any) (b, a json.RawMessage, err error) {
+	if s, was, is := shapeOf(before, after); s != nil {
+		return s.difference(was, is)
+	}
+	return differenceOfWhole(before, after)
+}
+
+// differenceOfWhole is difference of records of any kind, which are written whole.
+func differenceOfWhole(before, after any) (b, a json.RawMessage, err error) {
 	was, err := fields(before)
 	if err != nil {
 		return nil, nil, err
@@ -23,13 +31,15 @@ func difference(before, after any) (b, a json.RawMessage, err error) {
 	}
 	same := func(f field, of []field) bool {
 		i, there := slices.BinarySearchFunc(of, f, field.compare)
-		// Version and time of the change are those of the event itself.
-		return there && (bytes.Equal(f.value, of[i].value) || string(f.name) == `"version"` || string(f.name) == `"updated_at"`)
+		return there && (bytes.Equal(f.value, of[i].value) || moves(f.name))
 	}
 	one := slices.DeleteFunc(slices.Clone(was), func(f field) bool { return same(f, is) })
 	other := slices.DeleteFunc(slices.Clone(is), func(f field) bool { return same(f, was) })
 	return object(one), object(other), nil
 }
+
+// moves says of a field that it changes with every change: its version and time are those of the event itself.
+func moves(name []byte) bool { return string(name) == `"version"` || string(name) == `"updated_at"` }
 
 // field is one of a JSON object, both parts as they are written there.
 type field struct{ name, value []byte }

@@ -61,6 +61,30 @@ func (p *Purse) Reserve(ctx context.Context, h *Hold, amount Pico) error {
 	return nil
 }
 
+// Pocket is a purse at hand: it knows what the purse was found to spend from last, which spares who has very many of them
+// a wait for memory. It is safe for concurrent use, and must not be copied.
+type Pocket struct {
+	purse *Purse
+	fund  atomic.Pointer[fund] // one that was closed lets nobody take
+}
+
+// Open has the pocket be of that purse.
+func (p *Pocket) Open(of *Purse) { p.purse = of }
+
+// Reserve is [Purse.Renew] and [Purse.Reserve].
+func (p *Pocket) Reserve(ctx context.Context, h *Hold, amount Pico, now time.Time) error {
+	if f := p.fund.Load(); f != nil && amount > 0 && amount <= MaxHold && (f.end.IsZero() || now.Before(f.end)) && f.take(int64(amount)) {
+		h.fund, h.amount, h.outcome = f, int64(amount), holds
+		return nil
+	}
+	p.purse.Renew(now)
+	if err := p.purse.Reserve(ctx, h, amount); err != nil {
+		return err
+	}
+	p.fund.Store(h.fund)
+	return nil
+}
+
 // Increase holds more of the same budgets, in the period in which the reservation was made, before a stream goes
 // beyond what it holds; when it is refused the stream has to end (billing edge 15). It is called by the one who also
 // settles, not beside it.

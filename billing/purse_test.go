@@ -64,6 +64,57 @@ func TestAPurseCountsNothingTwiceAndLosesNothing(t *testing.T) {
 	})
 }
 
+// TestAPocketSpendsAsItsPurseDoes, whatever becomes of the budgets on its path.
+func TestAPocketSpendsAsItsPurseDoes(t *testing.T) {
+	each(t, func(t *testing.T, b books, clock *storetest.Clock) {
+		clock.Set(at(t, "2024-03-31T23:00:00Z"))
+		on := billing.Budget{Scope: billing.ScopeOrg, ScopeID: "org_1", Limit: usd("10"), Hard: true, Zone: "UTC"}
+		b.budget(on)
+		var p billing.Pocket
+		p.Open(b.Purse(path))
+		spend := func(amount billing.Pico) error {
+			var h billing.Hold
+			if err := p.Reserve(t.Context(), &h, amount, clock.Now()); err != nil {
+				return err
+			}
+			return h.Settle(amount)
+		}
+		var h billing.Hold
+		require.ErrorIs(t, p.Reserve(t.Context(), &h, -1, clock.Now()), billing.ErrRange)
+		require.ErrorIs(t, p.Reserve(t.Context(), &h, billing.MaxHold+1, clock.Now()), billing.ErrRange)
+		for range 4 {
+			require.NoError(t, spend(1e12))
+		}
+		require.ErrorIs(t, spend(7e12), billing.ErrExceeded)
+		on.Limit = usd("5") // lowered: from the very next call on
+		b.budget(on)
+		require.NoError(t, spend(1e12))
+		require.ErrorIs(t, spend(1), billing.ErrExceeded)
+		require.NoError(t, spend(0))
+		on.Limit = usd("6")
+		b.budget(on)
+		require.NoError(t, spend(1e12))
+		require.ErrorIs(t, spend(1), billing.ErrExceeded)
+		clock.Set(at(t, "2024-04-01T00:00:00Z")) // to the microsecond
+		for range 6 {
+			require.NoError(t, spend(1e12))
+		}
+		require.ErrorIs(t, spend(1), billing.ErrExceeded)
+		second, err := b.SetBudget(platform(t), billing.Budget{OrgID: "org_1", Scope: billing.ScopeKey, ScopeID: path.KeyID, Limit: usd("1"), Hard: true, Window: billing.CalendarMonth})
+		require.NoError(t, err)
+		on.Limit = usd("100")
+		b.budget(on)
+		require.NoError(t, spend(1e12)) // of both
+		require.ErrorIs(t, spend(1), billing.ErrExceeded)
+		_, err = b.DeleteBudget(platform(t), "org_1", second.ID)
+		require.NoError(t, err)
+		for range 20 {
+			require.NoError(t, spend(1e12))
+		}
+		require.Equal(t, "27", b.states()[billing.ScopeOrg].Spent.String())
+	})
+}
+
 func TestAStreamIsCutWhenItsBudgetIsEmpty(t *testing.T) { // billing edge 15
 	each(t, func(t *testing.T, b books, clock *storetest.Clock) {
 		clock.Set(at(t, "2024-03-31T23:00:00Z"))

@@ -105,8 +105,7 @@ func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duratio
 		return err
 	}
 	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {
-		a.lane.purse.Renew(at)
-		err = a.lane.purse.Reserve(ctx, &a.hold, cost)
+		err = a.lane.purse.Reserve(ctx, &a.hold, cost, at)
 	} else { // what is unknown, or more than memory counts
 		path := a.known.path(a.lane.model.ID)
 		path.Price = a.estimate.Price

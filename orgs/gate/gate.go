@@ -135,11 +135,7 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		return nil, err
 	}
 	at, elapsed := g.m.Store().Clock()
-	k := c.Key
-	if k == nil {
-		k = g.key(c.Secret)
-	}
-	n, err := k.known(ctx, at)
+	n, err := g.known(ctx, c, at)
 	if err == nil {
 		err = n.admits(c)
 	}

@@ -47,27 +47,31 @@ func (k *Key) Caller() orgs.Caller {
 	return orgs.Caller{}
 }
 
-// known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first: among many
-// keys each line of memory is a wait.
+// known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first, the lane to
+// the first model that was asked for included: among many keys each line of memory is a wait.
 type known struct {
-	basis   rbac.Basis // that it was read under
-	until   time.Time  // by the clock of the store: it is read again then
-	stopped error      // by which its organization, team or project is
-	first   atomic.Pointer[lane]
+	hash  orgs.KeyHash
+	basis rbac.Basis // that it was read under
 
-	org      unique.Handle[string] // id: all keys of an organization have the same text
-	strict   bool                  // addresses are tested
+	until   time.Time // by the clock of the store: it is read again then
+	stopped error     // by which its organization, team or project is
+	first   lane      // where it is opened
+
+	opening  atomic.Bool
+	opened   atomic.Bool
 	used     atomic.Bool           // which was noted
+	strict   bool                  // addresses are tested
+	org      unique.Handle[string] // id: all keys of an organization have the same text
+	aliases  map[string]string     // of models
+	required []string              // tags
 	priority int
-	required []string          // tags
-	aliases  map[string]string // of models
-	pool     string            // the team whose dedicated capacity its calls take
+	pool     string // the team whose dedicated capacity its calls take
 
 	providers []string
-	more      atomic.Pointer[map[*way]*lane] // beside the first; nil: none
-	self      string                         // the key as a resource
-	principal *rbac.Principal
 	caller    *orgs.Caller
+	more      atomic.Pointer[map[*way]*lane] // to other models; nil: none
+	principal *rbac.Principal
+	self      string // the key as a resource
 }
 
 // nobody is what is known of a key that could not be read.
@@ -83,6 +87,14 @@ func (k *Key) known(ctx context.Context, at time.Time) (*known, error) {
 		return n, nil
 	}
 	return k.read(ctx, at)
+}
+
+// known is what is known of the key of a call.
+func (g *Gate) known(ctx context.Context, c *Call, at time.Time) (*known, error) {
+	if c.Key != nil {
+		return c.Key.known(ctx, at)
+	}
+	return g.bySecret(ctx, c.Secret, at)
 }
 
 func (n *known) stands(at time.Time) bool {
@@ -104,7 +116,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		return n, nil
 	}
 	for {
-		n := &known{caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
+		n := &known{hash: k.hash, caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
 		if n.principal != nil {
 			var err error
 			if n.basis, err = n.principal.Basis(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
@@ -138,7 +150,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		}
 		n.complete()
 		k.now.Store(n)
-		k.gate.keys.keep(k)
+		k.gate.keys.keep(k, n)
 		return n, nil
 	}
 }
@@ -208,8 +220,14 @@ const maxKeys = 1 << 18
 // each time that it is used.
 type keys [64]struct {
 	mu     sync.RWMutex
-	byHash map[uint64]*Key
+	byHash map[uint64]entry
 	_      [32]byte // no two share a cache line
+}
+
+// entry is a key with what was known of it last: who finds that it still stands need not look at the key.
+type entry struct {
+	key   *Key
+	known *known
 }
 
 // place is where in the keys one of that hash is.
@@ -218,27 +236,48 @@ func place(h *orgs.KeyHash) (shard int, in uint64) {
 	return int(in % uint64(len(keys{}))), in
 }
 
+// bySecret is what is known of the key of a secret at that time, as [Key.known] says it.
+func (g *Gate) bySecret(ctx context.Context, secret string, at time.Time) (*known, error) {
+	h := orgs.HashKey(secret)
+	e := g.keys.get(&h)
+	if e.known != nil && e.known.hash == h && e.known.stands(at) {
+		return e.known, nil
+	}
+	return g.keyOf(h, e).known(ctx, at)
+}
+
 // key is the key of a secret, of which nothing is known yet if it is new.
 func (g *Gate) key(secret string) *Key {
 	h := orgs.HashKey(secret)
-	shard, in := place(&h)
-	s := &g.keys[shard]
-	s.mu.RLock()
-	k := s.byHash[in]
-	s.mu.RUnlock()
-	if k == nil || k.hash != h {
-		k = &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
-	}
-	return k
+	return g.keyOf(h, g.keys.get(&h))
 }
 
-// keep keeps a key that was found. A second one of the same secret is as good, and one of them is kept.
-func (all *keys) keep(k *Key) {
+func (g *Gate) keyOf(h orgs.KeyHash, e entry) *Key {
+	if e.key != nil && e.key.hash == h {
+		return e.key
+	}
+	return &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
+}
+
+func (all *keys) get(h *orgs.KeyHash) entry {
+	shard, in := place(h)
+	s := &all[shard]
+	s.mu.RLock()
+	e := s.byHash[in]
+	s.mu.RUnlock()
+	return e
+}
+
+// keep keeps a key that was found, and what is known of it. A second one of the same secret is as good, and one of them is kept.
+func (all *keys) keep(k *Key, n *known) {
 	shard, in := place(&k.hash)
 	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[in] != nil {
+	if e := s.byHash[in]; e.key != nil {
+		if e.key == k {
+			s.byHash[in] = entry{k, n}
+		}
 		return
 	}
 	for some := range s.byHash {
@@ -248,9 +287,9 @@ func (all *keys) keep(k *Key) {
 		delete(s.byHash, some)
 	}
 	if s.byHash == nil {
-		s.byHash = map[uint64]*Key{}
+		s.byHash = map[uint64]entry{}
 	}
-	s.byHash[in] = k
+	s.byHash[in] = entry{k, n}
 }
 
 // forget forgets a key that is good no more.
@@ -259,7 +298,7 @@ func (all *keys) forget(k *Key) {
 	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[in] == k {
+	if s.byHash[in].key == k {
 		delete(s.byHash, in)
 	}
 }

@@ -38,8 +38,8 @@ func waysOf(c *billing.Catalogue) map[string]*way {
 // lane is the way of the calls of one key to one model, with what they take before they are made.
 type lane struct {
 	*way
-	open   atomic.Bool // its calls are permitted, as long as the key stands and they ask for nothing else
-	purse  *billing.Purse
+	open   atomic.Bool // its calls are permitted, as long as what is known of the key stands and they ask for nothing else
+	purse  billing.Pocket
 	limits atomic.Pointer[billing.Limits] // looked up by the first call that is allowed
 }
 
@@ -52,17 +52,21 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if w == nil {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	first := n.first.Load()
-	if first != nil && first.way == w {
-		return first, nil
+	if n.opened.Load() && n.first.way == w {
+		return &n.first, nil
 	}
 	if more := n.more.Load(); more != nil && (*more)[w] != nil {
 		return (*more)[w], nil
 	}
-	ln := &lane{way: w, purse: g.m.Purse(n.path(w.model.ID))}
-	if first == nil && n.first.CompareAndSwap(nil, ln) {
-		return ln, nil
+	purse := g.m.Purse(n.path(w.model.ID))
+	if n.opening.CompareAndSwap(false, true) {
+		n.first.way = w
+		n.first.purse.Open(purse)
+		n.opened.Store(true)
+		return &n.first, nil
 	}
+	ln := &lane{way: w}
+	ln.purse.Open(purse)
 	for { // as many as the catalogue has names
 		all, next := n.more.Load(), map[*way]*lane{}
 		if all != nil {

@@ -14,11 +14,7 @@ import (
 // what the model would be asked do not count. A key that may not be used is a *[Denied].
 func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 	at, _ := g.m.Store().Clock()
-	k := c.Key
-	if k == nil {
-		k = g.key(c.Secret)
-	}
-	n, err := k.known(ctx, at)
+	n, err := g.known(ctx, &c, at)
 	if err == nil {
 		err = n.admits(&c)
 	}

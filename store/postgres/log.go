@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,6 +19,24 @@ var logMode = pgx.QueryExecModeCacheStatement
 
 // insertion is an INSERT of so many rows: of one its values, of several whole columns, in one statement whatever their number.
 func insertion(k *store.Kind, rows int, end string) string {
+	of := insert{k, rows == 1, end}
+	if text, is := inserts.Load(of); is {
+		return text.(string)
+	}
+	text := newInsertion(k, rows, end)
+	inserts.Store(of, text)
+	return text
+}
+
+var inserts sync.Map // texts by what they insert
+
+type insert struct {
+	kind *store.Kind
+	one  bool
+	end  string
+}
+
+func newInsertion(k *store.Kind, rows int, end string) string {
 	columns := bunstore.Inserted(k)
 	if rows == 1 {
 		params := make([]string, len(columns))
