@@ -99,6 +99,8 @@ type Actor struct {
 	Session bool
 	// SessionID is the session in which the actor signed in, "" for one that the host keeps by itself.
 	SessionID string
+	// TokenID is the personal token that the actor came by, "" for another credential.
+	TokenID string
 	// MFAAt is when the person last proved a second factor; nil when there was no such proof.
 	MFAAt *time.Time
 

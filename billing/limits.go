@@ -24,6 +24,7 @@ type stripe struct {
 // Ask is what a call wants of the limits on its path.
 type Ask struct {
 	Tokens   int64         // upper bound; negative is none
+	Input    int64         // those of the input among them, likewise
 	MaxWait  time.Duration // for a slot; 0 does not wait
 	Priority int           // who waits with more is served first
 	// At is the time by [Limiter.Elapsed], from who has just read it for something else; 0 reads it.
@@ -52,7 +53,10 @@ type placed struct {
 
 // Limits looks up the limits on a path. With dedicated capacity a call takes no slot that an organization shares among
 // its calls.
-func (l *Limiter) Limits(ctx context.Context, tx *store.Tx, p Path, dedicated bool) (*Limits, error) {
+//
+// Others are limits that are no records of their own, such as those of a role that the person holds: each counts for the one
+// person or key that it names, whatever organization that calls in. Their days are those of UTC.
+func (l *Limiter) Limits(ctx context.Context, tx *store.Tx, p Path, dedicated bool, others ...RateLimit) (*Limits, error) {
 	chain, err := rbac.Lineage(ctx, tx, p.OrgID)
 	if errors.Is(err, store.ErrNotFound) { // limits of their own, without organizations
 		chain, err = []rbac.Scope{{Meta: store.Meta{ID: p.OrgID}}}, nil
@@ -85,6 +89,13 @@ func (l *Limiter) Limits(ctx context.Context, tx *store.Tx, p Path, dedicated bo
 			at.root = r.ScopeID
 		}
 		path = append(path, at)
+	}
+	for _, r := range others {
+		meta := r.Meta
+		r.normal()
+		meta.ID = r.ID
+		r.Meta = meta
+		path = append(path, placed{r, time.UTC, r.ScopeID})
 	}
 	if !tx.Clean() { // what is not committed is nobody's limit
 		return l.gather(path), nil
@@ -138,7 +149,7 @@ func (l *Limiter) gatherLocked(path []placed) *Limits {
 		for by := range measures {
 			if limit := measures[by].limit(&r.RateLimit); limit != nil {
 				m := l.meter(r, by)
-				if measures[by].tokens {
+				if measures[by].of != requests {
 					p.tokens = append(p.tokens, m)
 				} else {
 					p.requests = append(p.requests, m)
@@ -197,16 +208,29 @@ type Permit struct {
 	limits *Limits
 	at     time.Duration
 	tokens int64
+	input  int64
 	ended  bool // guarded by the stripes
+}
+
+func (p *Limits) permit(at time.Duration, ask Ask) Permit {
+	return Permit{limits: p, at: at, tokens: ask.Tokens, input: ask.Input}
+}
+
+// tokens is what the meter counts of so many.
+func (m *meter) tokens(all, input int64) int64 {
+	if measures[m.by].of == inputTokens {
+		return input
+	}
+	return all
 }
 
 // Take takes one request, the tokens and a slot of every limit, or of none. A limit that has not so much left is a
 // *[Limited]; with a slot as the only thing that is missing, the call waits for one in the queue of its slots, at most
 // Ask.MaxWait. Any other error is one of the database, where a limit would have to be claimed and does not fail open, or of ctx.
 func (p *Limits) Take(ctx context.Context, ask Ask) (Permit, error) {
-	ask.Tokens = max(0, ask.Tokens)
+	ask.Tokens, ask.Input = max(0, ask.Tokens), max(0, ask.Input)
 	if at, ok := p.try(ask, nil); ok {
-		return Permit{limits: p, at: at, tokens: ask.Tokens}, nil
+		return p.permit(at, ask), nil
 	}
 	return p.slow(ctx, ask)
 }
@@ -233,7 +257,7 @@ func (p *Limits) try(ask Ask, waited *slots) (at time.Duration, ok bool) {
 		if at >= m.ends {
 			m.window(p.l, at)
 		}
-		if m.used+ask.Tokens > m.share && ask.Tokens > 0 || m.dead {
+		if n := m.tokens(ask.Tokens, ask.Input); m.used+n > m.share && n > 0 || m.dead {
 			p.unlock()
 			return at, false
 		}
@@ -255,7 +279,7 @@ func (p *Limits) take(ask Ask) {
 		m.take(p.l, 1)
 	}
 	for _, m := range p.tokens {
-		m.take(p.l, ask.Tokens)
+		m.take(p.l, m.tokens(ask.Tokens, ask.Input))
 	}
 	for _, s := range p.slots {
 		s.take()
@@ -266,20 +290,23 @@ func (p *Limits) take(ask Ask) {
 // were looked up, because nobody had used them for long: who keeps limits keeps these.
 func (h *Permit) Limits() *Limits { return h.limits }
 
-// Tokens are the upper bound that was taken.
-func (h *Permit) Tokens() int64 { return h.tokens }
+// Tokens are the upper bound that was taken, and that of the input among them.
+func (h *Permit) Tokens() (all, input int64) { return h.tokens, h.input }
 
 // Settle replaces the upper bound of tokens by what was used, in the windows in which it was taken, and frees the slot.
 // More than was taken counts as well, and is missing for those who come after.
-func (h *Permit) Settle(tokens int64) { h.end(max(0, tokens), false) }
+func (h *Permit) Settle(tokens int64) { h.SettleInput(tokens, min(tokens, h.input)) }
+
+// SettleInput is Settle by who knows how much of it was input.
+func (h *Permit) SettleInput(tokens, input int64) { h.end(max(0, tokens), max(0, input), false) }
 
 // Release is Settle without tokens: the request was made, and counts.
-func (h *Permit) Release() { h.end(0, false) }
+func (h *Permit) Release() { h.end(0, 0, false) }
 
 // Cancel gives everything back: the request was not made.
-func (h *Permit) Cancel() { h.end(0, true) }
+func (h *Permit) Cancel() { h.end(0, 0, true) }
 
-func (h *Permit) end(tokens int64, undo bool) {
+func (h *Permit) end(tokens, input int64, undo bool) {
 	p := h.limits
 	if p == nil || len(p.stripes) == 0 {
 		return
@@ -292,7 +319,7 @@ func (h *Permit) end(tokens int64, undo bool) {
 	h.ended = true
 	for _, m := range p.tokens {
 		if m.since <= h.at { // else the window in which it was taken is over
-			m.used += tokens - h.tokens
+			m.used += m.tokens(tokens, input) - m.tokens(h.tokens, h.input)
 		}
 	}
 	if undo {

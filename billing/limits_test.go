@@ -352,3 +352,31 @@ func TestOnlyWhatIsCommittedLimits(t *testing.T) {
 	_, err = limits.Take(t.Context(), billing.Ask{})
 	require.True(t, isLimited(err))
 }
+
+func TestInputIsCountedByItself(t *testing.T) { // F412
+	eachRates(t, func(t *testing.T, l rates, clock *storetest.Clock) {
+		l.limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", InputTokensPerMinute: n(100), InputTokensPerDay: n(150)})
+		take := func(tokens, input int64) (*billing.Permit, error) {
+			h, err := l.on(path1).Take(t.Context(), billing.Ask{Tokens: tokens, Input: input})
+			return &h, err
+		}
+		first, err := take(5000, 80)
+		require.NoError(t, err, "what comes out is not limited")
+		var full *billing.Limited
+		_, err = take(21, 21)
+		require.ErrorAs(t, err, &full)
+		require.Equal(t, []any{billing.Measure("input_tokens_per_minute"), int64(100), int64(20)}, []any{full.Measure, full.Limit, full.Remaining})
+		first.SettleInput(9000, 50)
+		second, err := take(21, 50)
+		require.NoError(t, err, "thirty have come back")
+		second.SettleInput(50, 50)
+		_, err = take(1, 1)
+		require.ErrorAs(t, err, &full)
+		clock.Advance(time.Minute)
+		_, err = take(51, 51)
+		require.ErrorAs(t, err, &full)
+		require.Equal(t, billing.Measure("input_tokens_per_day"), full.Measure)
+		_, err = take(50, 50)
+		require.NoError(t, err)
+	})
+}

@@ -31,6 +31,11 @@ type RateLimit struct {
 	TokensPerMinute   *int64 `json:"tokens_per_minute"`
 	TokensPerHour     *int64 `json:"tokens_per_hour"`
 	TokensPerDay      *int64 `json:"tokens_per_day"`
+
+	// Of the input alone, cached or not.
+	InputTokensPerMinute *int64 `json:"input_tokens_per_minute"`
+	InputTokensPerDay    *int64 `json:"input_tokens_per_day"`
+
 	// MaxParallelRequests of an organization are its shared pool, which calls with dedicated capacity take nothing of.
 	MaxParallelRequests *int64 `json:"max_parallel_requests"`
 
@@ -61,17 +66,28 @@ const ParallelRequests Measure = "max_parallel_requests"
 // measures are those of windows.
 var measures = [...]struct {
 	name   Measure
-	tokens bool
+	of     counted
 	window Window
 	limit  func(*RateLimit) *int64
 }{
-	{"requests_per_minute", false, Window{1, "m"}, func(r *RateLimit) *int64 { return r.RequestsPerMinute }},
-	{"requests_per_hour", false, Window{1, "h"}, func(r *RateLimit) *int64 { return r.RequestsPerHour }},
-	{"requests_per_day", false, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.RequestsPerDay }},
-	{"tokens_per_minute", true, Window{1, "m"}, func(r *RateLimit) *int64 { return r.TokensPerMinute }},
-	{"tokens_per_hour", true, Window{1, "h"}, func(r *RateLimit) *int64 { return r.TokensPerHour }},
-	{"tokens_per_day", true, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.TokensPerDay }},
+	{"requests_per_minute", requests, Window{1, "m"}, func(r *RateLimit) *int64 { return r.RequestsPerMinute }},
+	{"requests_per_hour", requests, Window{1, "h"}, func(r *RateLimit) *int64 { return r.RequestsPerHour }},
+	{"requests_per_day", requests, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.RequestsPerDay }},
+	{"tokens_per_minute", allTokens, Window{1, "m"}, func(r *RateLimit) *int64 { return r.TokensPerMinute }},
+	{"tokens_per_hour", allTokens, Window{1, "h"}, func(r *RateLimit) *int64 { return r.TokensPerHour }},
+	{"tokens_per_day", allTokens, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.TokensPerDay }},
+	{"input_tokens_per_minute", inputTokens, Window{1, "m"}, func(r *RateLimit) *int64 { return r.InputTokensPerMinute }},
+	{"input_tokens_per_day", inputTokens, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.InputTokensPerDay }},
 }
+
+// counted is what a measure counts.
+type counted byte
+
+const (
+	requests counted = iota
+	allTokens
+	inputTokens
+)
 
 // normal fills in what may be left out, and the id. It follows from what is limited, so that a limit that is taken away and
 // set again goes on counting where it was.

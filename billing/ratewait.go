@@ -19,7 +19,7 @@ func (p *Limits) slow(ctx context.Context, ask Ask) (Permit, error) {
 		w.limits = p
 		at, ok := p.try(ask, nil)
 		if ok {
-			return Permit{limits: p, at: at, tokens: ask.Tokens}, nil
+			return p.permit(at, ask), nil
 		}
 		switch lack := p.lacks(ask); {
 		case lack.claim != nil:
@@ -29,7 +29,7 @@ func (p *Limits) slow(ctx context.Context, ask Ask) (Permit, error) {
 				return Permit{}, err
 			}
 			if at, ok := p.force(ask); ok {
-				return Permit{limits: p, at: at, tokens: ask.Tokens}, nil
+				return p.permit(at, ask), nil
 			}
 		case lack.refused != nil:
 			return Permit{}, lack.refused
@@ -39,7 +39,7 @@ func (p *Limits) slow(ctx context.Context, ask Ask) (Permit, error) {
 				return Permit{}, err
 			}
 			if !v.again {
-				return Permit{limits: p, at: v.at, tokens: ask.Tokens}, nil
+				return p.permit(v.at, ask), nil
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (p *Limits) lacks(ask Ask) (k lack) {
 	for i, m := range append(p.requests[:len(p.requests):len(p.requests)], p.tokens...) {
 		n := int64(1)
 		if i >= len(p.requests) {
-			n = ask.Tokens
+			n = m.tokens(ask.Tokens, ask.Input)
 		}
 		if at >= m.ends {
 			m.window(p.l, at)
@@ -143,7 +143,7 @@ func (p *Limits) force(ask Ask) (at time.Duration, ok bool) {
 	for i, m := range append(p.requests[:len(p.requests):len(p.requests)], p.tokens...) {
 		n := int64(1)
 		if i >= len(p.requests) {
-			n = ask.Tokens
+			n = m.tokens(ask.Tokens, ask.Input)
 		}
 		if at >= m.ends {
 			m.window(p.l, at)
@@ -208,7 +208,7 @@ func (l *Limiter) quit(w *waiter, why error) error {
 		return errServed
 	default:
 		if v := <-w.ends; !v.again && !v.crowded {
-			h := Permit{limits: w.limits, at: v.at, tokens: w.ask.Tokens}
+			h := w.limits.permit(v.at, w.ask)
 			h.Cancel()
 		}
 	}

@@ -180,6 +180,24 @@ func (u *unpacker) text() string {
 	return s
 }
 
+// Latest walks the events of a person in an organization that lie within a time, newest first, as [Metering.Events] does.
+func (m *Metering) Latest(ctx context.Context, tx *store.Tx, orgID, userID string, from, below time.Time) iter.Seq2[UsageEvent, error] {
+	return func(yield func(UsageEvent, error) bool) {
+		for r, err := range usageEvents.All(ctx, tx, store.Range{By: []string{"org_id", "at"}, Equal: []any{orgID}, From: from, Below: below, Desc: true}) {
+			if err == nil && r.UserID != userID {
+				continue
+			}
+			var e UsageEvent
+			if err == nil {
+				e, err = r.event()
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // Events walks the events of an organization that lie within a time, below itself outside, in the order of their times. It
 // asks no permission: it serves the floors above. The error, if any, comes last.
 func (m *Metering) Events(ctx context.Context, tx *store.Tx, orgID string, from, below time.Time) iter.Seq2[UsageEvent, error] {

@@ -135,7 +135,7 @@ func TestRefusalsAreWrittenInTheDialectOfTheKey(t *testing.T) {
 		{"rate_limit_exceeded", func(ctx context.Context, p *plane, k orgs.APIKey) error {
 			_, err := p.SetRateLimit(ctx, billing.RateLimit{OrgID: p.org.ID, Scope: billing.ScopeTeam, ScopeID: p.team.ID, RequestsPerMinute: limit(0)})
 			return err
-		}, chat, 429, 429, "throttling_error", "Rate limit exceeded for team: team_", 429, 429, "the team limit requests_per_minute has 0 of 0 left", "the team limit requests_per_minute has 0 of 0 left"},
+		}, chat, 429, 429, "throttling_error", "Rate limit exceeded for team: team_", 429, 429, "0 requests per minute exceeded (remaining: 0).", "Request limit per minute exceeded."},
 		{"concurrency_limit", func(ctx context.Context, p *plane, k orgs.APIKey) error {
 			_, err := p.SetRateLimit(ctx, billing.RateLimit{OrgID: p.org.ID, Scope: billing.ScopeOrg, ScopeID: p.org.ID, MaxParallelRequests: limit(0)})
 			return err

@@ -56,7 +56,7 @@ type APIKey struct {
 
 var apiKeys = store.Define[APIKey]("api_keys", "key",
 	store.Unique("hash"), store.Unique("previous_hash"), store.Index("org_id", "created_at"), store.Index("org_id", "team_id", "created_at"),
-	store.Index("org_id", "user_id"), store.Index("org_id", "project_id"))
+	store.Index("org_id", "user_id"), store.Index("user_id", "created_at"), store.Index("created_at"), store.Index("org_id", "project_id"))
 
 // Context is where the key acts: its team, or its project if it has none, "" for the organization.
 func (k APIKey) Context() string {

@@ -18,10 +18,12 @@ import (
 type Caller struct {
 	Key     APIKey
 	Actor   audit.Actor
-	Scope   rbac.Scope // its state is that of the whole lineage
-	Team    *Team      // nil for a key outside of teams
-	Project *Project   // nil for a key outside of projects
-	Tags    []string   // that the organization requires of every call (F228)
+	Scope   rbac.Scope    // its state is that of the whole lineage
+	Token   *Token        // whose the key is in place of a record of its own, nil for others
+	Team    *Team         // nil for a key outside of teams
+	Project *Project      // nil for a key outside of projects
+	Tags    []string      // that the organization requires of every call (F228)
+	Role    *PlatformRole // that the person was given, nil for none
 	// OrgTags are those of the organization itself, for who routes calls by them.
 	OrgTags []string
 	// Aliases are models by the names that the key has for them, the team after it, and then the organization.
@@ -31,9 +33,64 @@ type Caller struct {
 	Until    time.Time // the first moment at which time alone ends the credential; zero: none
 }
 
+// Subject is who decisions about the caller are about: the key, or the person whose token it is.
+func (c Caller) Subject() string {
+	if c.Token != nil {
+		return c.Token.UserID
+	}
+	return c.Key.ID
+}
+
+// resource is how the log names what the caller came by.
+func (c Caller) resource() audit.Resource {
+	if c.Token != nil {
+		return c.Token.AuditResource()
+	}
+	return c.Key.AuditResource()
+}
+
+// unknown says whether an error of keyCaller means that there is no such key at all.
+func (c Caller) unknown(err error) bool {
+	return err != nil && c.Key.ID == "" && errors.Is(err, ErrUnauthenticated)
+}
+
 // KeyCaller returns the caller behind a secret, for the data path. What is wrong with the secret is
 // an *[AuthError]; the caller is then the one whose it is, or was, as far as it is known, for [Manager.Refused].
+//
+// The token of a dialect is a key of its person, with their own rights, in the organization that they are at home in
+// ([HomeOf]); one whose person is in none is a *rbac.Denied.
 func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err error) {
+	if c, err = keyCaller(ctx, tx, h); c.unknown(err) && h != noSecret {
+		return tokenCaller(ctx, tx, h)
+	}
+	return c, err
+}
+
+func tokenCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err error) {
+	if c, err = tokenHolder(ctx, tx, h); err != nil {
+		return c, err
+	}
+	u, err := users.Get(ctx, tx, c.Token.UserID)
+	if err != nil {
+		return c, err
+	}
+	home, err := HomeOf(ctx, tx, u)
+	if err != nil {
+		return c, err
+	}
+	if home == "" {
+		return c, &rbac.Denied{Code: "permission_denied", Action: "api_keys.use", Resource: "token:" + c.Token.ID,
+			Decision: rbac.Decision{Code: "permission_denied", Reasons: []rbac.Reason{{Kind: "state", ID: u.ID, Text: "the person of the token is in no organization"}},
+				Remedy: []string{"become a member of an organization"}}}
+	}
+	c.Key = c.Token.key(home)
+	if c.Token.ExpiresAt != nil {
+		c.Until = *c.Token.ExpiresAt
+	}
+	return c, c.complete(ctx, tx, u)
+}
+
+func keyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err error) {
 	if h == noSecret {
 		return c, &AuthError{Code: "missing_api_key"}
 	}
@@ -45,28 +102,8 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 	if c.Actor, u, err = c.Key.actor(ctx, tx); err != nil {
 		return c, err
 	}
-	if u.ExpiresAt != nil && (c.Until.IsZero() || u.ExpiresAt.Before(c.Until)) {
-		c.Until = *u.ExpiresAt
-	}
-	c.Priority = u.Priority
-	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
-	if err != nil {
+	if err := c.complete(ctx, tx, u); err != nil {
 		return c, err
-	}
-	c.Scope = chain[0]
-	c.Scope.State = rbac.Effective(chain)
-	s, err := billing.SettingsOf(ctx, tx, c.Key.OrgID)
-	if err != nil {
-		return c, err
-	}
-	c.Tags = s.CostAllocation.RequiredTags
-	o, err := organizations.Get(ctx, tx, c.Key.OrgID)
-	if err != nil {
-		return c, err
-	}
-	c.OrgTags = o.Tags
-	if m := o.Settings.Models; m != nil {
-		c.alias(m.Aliases)
 	}
 	if c.Key.TeamID != "" {
 		t, err := teams.Get(ctx, tx, c.Key.TeamID)
@@ -91,6 +128,41 @@ func KeyCaller(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err erro
 	}
 	c.alias(c.Key.Restrictions.ModelAliases)
 	return c, nil
+}
+
+// complete adds what the person and the organization bring.
+func (c *Caller) complete(ctx context.Context, tx *store.Tx, u User) error {
+	if u.ExpiresAt != nil && (c.Until.IsZero() || u.ExpiresAt.Before(c.Until)) {
+		c.Until = *u.ExpiresAt
+	}
+	c.Priority = u.Priority
+	if u.PlatformRoleID != "" {
+		role, err := PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
+		if err != nil {
+			return err
+		}
+		c.Role = &role
+	}
+	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return err
+	}
+	c.Scope = chain[0]
+	c.Scope.State = rbac.Effective(chain)
+	s, err := billing.SettingsOf(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return err
+	}
+	c.Tags = s.CostAllocation.RequiredTags
+	o, err := organizations.Get(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return err
+	}
+	c.OrgTags = o.Tags
+	if m := o.Settings.Models; m != nil {
+		c.alias(m.Aliases)
+	}
+	return nil
 }
 
 // alias takes other names of models, which win over those before.
@@ -164,7 +236,7 @@ func (u *uses) due(id string, at time.Time) bool {
 // what the key is used for: an error is for logs, and the next use is noted all the same.
 func (m *Manager) Used(ctx context.Context, c Caller) error {
 	return m.noteUse(audit.WithActor(ctx, c.Actor), c.Key.OrgID, c.Key.ID, func(ctx context.Context, tx *store.Tx) error {
-		_, err := m.Audit().Append(ctx, tx, c.Key.OrgID, "api_keys.use", audit.Change{Type: KeyUsedType, Resource: c.Key.AuditResource(), TeamID: c.Key.TeamID})
+		_, err := m.Audit().Append(ctx, tx, c.Key.OrgID, "api_keys.use", audit.Change{Type: KeyUsedType, Resource: c.resource(), TeamID: c.Key.TeamID})
 		return err
 	})
 }

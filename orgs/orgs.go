@@ -73,7 +73,9 @@ type Users interface {
 	EnsurePlatformRole(ctx context.Context, name string, permissions ...string) (PlatformRole, error)
 	PlatformRoleOf(ctx context.Context, ref string) (PlatformRole, error)
 	CreateToken(ctx context.Context, user string, in NewToken) (Token, string, error)
+	Token(ctx context.Context, user, id string) (Token, error)
 	Tokens(ctx context.Context, user string, limit int, after string) (store.Page[Token], error)
+	UpdateToken(ctx context.Context, user, id string, in TokenUpdate) (Token, error)
 	RevokeToken(ctx context.Context, user, id string) (Token, error)
 	Permission(ctx context.Context, q PermissionQuery) (PermissionAnswer, error)
 	Actions(ctx context.Context, q PermissionQuery) (ActionsAnswer, error)
@@ -116,6 +118,7 @@ type Projects interface {
 	UpdateProject(ctx context.Context, org, ref string, in ProjectUpdate) (Project, error)
 	DeleteProject(ctx context.Context, org, ref string, cascade bool) (Project, error)
 	Project(ctx context.Context, org, ref string) (Project, error)
+	EveryProject(ctx context.Context, limit int, after string) (store.Page[Project], error)
 	Projects(ctx context.Context, org string, f PartFilter) (store.Page[Project], error)
 }
 
@@ -152,6 +155,7 @@ type APIKeys interface {
 	RevokeAPIKey(ctx context.Context, id, reason string) (APIKey, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	APIKeys(ctx context.Context, at Place, f KeyFilter) (store.Page[APIKey], error)
+	KeysOf(ctx context.Context, user string, limit int, after string) (store.Page[APIKey], error)
 	LastUsed(ctx context.Context, orgID string, keyIDs ...string) (map[string]time.Time, error)
 }
 
@@ -225,13 +229,15 @@ type RateLimiting interface {
 	RateLimits(ctx context.Context, orgID string, limit int, after string) (store.Page[billing.RateLimitState], error)
 }
 
-// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags and sums.
+// Usage is what calls have used, and who sees it. Reading leaves an event of its own, but for tags, sums and one's own calls.
 type Usage interface {
 	DailyUsage(ctx context.Context, org string, in AnalyticsQuery) ([]DayOfUsage, error)
 	Spending(ctx context.Context, org, by string, since time.Time) (map[string]decimal.Decimal, error)
 	Analytics(ctx context.Context, org string, in AnalyticsQuery) (Analytics, error)
 	Consumption(ctx context.Context, org, month string) (billing.Consumption, error)
 	CostCenters(ctx context.Context, org string, p billing.Period, a billing.CostAllocation) ([]billing.CostCenter, error)
+	Calls(ctx context.Context, q CallQuery) ([]billing.UsageEvent, error)
+	CallDays(ctx context.Context, q CallQuery) ([]CallDay, error)
 	UsageTags(ctx context.Context, org string, limit int, after string) (store.Page[billing.UsageTag], error)
 }
 
@@ -297,6 +303,8 @@ type SingleSignOn interface {
 	SetSSO(ctx context.Context, org string, in NewSSO) (SSOSettings, []store.Warning, error)
 	SSO(ctx context.Context, org string) (SSOSettings, error)
 	DeleteSSO(ctx context.Context, org string) (SSO, error)
+	PlatformSSO(ctx context.Context) (PlatformSSO, error)
+	SetPlatformSSO(ctx context.Context, rules []PlatformSSORule) (PlatformSSO, error)
 }
 
 // Credentials turn a secret into an actor.
@@ -428,7 +436,7 @@ func (m *Manager) Catalogue() *billing.Catalogue { return m.opt.Catalogue }
 // Kinds are all kinds of record that a store for this library keeps: what a driver of a host's own
 // needs a table for.
 func Kinds() []*store.Kind {
-	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), teams.Kind(),
+	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), platformSSOs.Kind(), teams.Kind(),
 		projects.Kind(), allowances.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
 		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}

@@ -1,6 +1,7 @@
 package orgs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -99,6 +100,19 @@ func (m *Manager) ProjectPlace(ctx context.Context, org, ref string) (at Place, 
 		return err
 	})
 	return at, err
+}
+
+// PlaceOfProject is where the project of an id is; one of an organization that is deleted is not there. It asks no permission:
+// it serves the floors above.
+func PlaceOfProject(ctx context.Context, tx *store.Tx, id string) (Place, error) {
+	p, err := projects.Get(ctx, tx, id)
+	if err != nil {
+		return Place{}, err
+	}
+	if gone, err := isGone(ctx, tx, p.OrgID); err != nil || gone {
+		return Place{}, cmp.Or(err, store.ErrNotFound)
+	}
+	return Place{p.OrgID, p.ID}, nil
 }
 
 // OrgPlace resolves a reference to an organization, its id or slug.

@@ -3,9 +3,11 @@ package orgs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -27,11 +29,12 @@ type Project struct {
 
 // ProjectSettings are a project's settings as they were given.
 type ProjectSettings struct {
-	Budget *BudgetSettings `json:"budget,omitempty"` // beside those of the teams and the organization
+	Budget     *BudgetSettings       `json:"budget,omitempty"`      // beside those of the teams and the organization
+	RateLimits map[string]RateLimits `json:"rate_limits,omitempty"` // by globs of model ids, of all calls of its keys together
 }
 
 var projects = store.Define[Project]("projects", "proj",
-	store.Unique("org_id", "slug_key"))
+	store.Unique("org_id", "slug_key"), store.Index("created_at"))
 
 // AuditResource is how the log names the project.
 func (p Project) AuditResource() audit.Resource {
@@ -54,6 +57,9 @@ func (p *Project) validate() error {
 	}
 	p.SlugKey = store.SlugKey(p.Slug)
 	if err := p.Settings.Budget.validate(); err != nil {
+		return err
+	}
+	if err := checkRateLimits("settings.rate_limits", p.Settings.RateLimits); err != nil {
 		return err
 	}
 	if err := checkTags("tags", p.Tags); err != nil {
@@ -82,9 +88,38 @@ func (m *Manager) CreateProject(ctx context.Context, org string, in NewProject) 
 		if err := rbac.Restrictions.Insert(ctx, tx, &part); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Created(&p), m.applyBudget(ctx, tx, Place{p.OrgID, p.ID}, p.Settings.Budget)
+		return audit.Created(&p), m.applyProject(ctx, tx, p)
 	})
 	return p, err
+}
+
+// MayUse says whether keys of the project may use a model at all: a limit of 0 lets nothing through, and is a *rbac.Denied
+// model_not_allowed instead of one that could be waited for.
+func (p Project) MayUse(model string) error {
+	r, named := p.Settings.RateLimits[model]
+	if !named || !r.closed() {
+		return nil
+	}
+	return modelDenied("model_not_allowed", model, p.ID, "the project does not let its keys use this model")
+}
+
+// closed says whether a limit lets nothing through.
+func (r RateLimits) closed() bool {
+	for _, n := range []*int64{r.RequestsPerMinute, r.RequestsPerHour, r.RequestsPerDay, r.TokensPerMinute, r.TokensPerHour, r.TokensPerDay,
+		r.InputTokensPerMinute, r.InputTokensPerDay} {
+		if n != nil && *n == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// applyProject writes the budget and the rate limits that the settings ask for.
+func (m *Manager) applyProject(ctx context.Context, tx *store.Tx, p Project) error {
+	if err := m.ApplyRateLimits(ctx, tx, p.OrgID, billing.ScopeProject, p.ID, limitsOf(p.Settings.RateLimits)); err != nil {
+		return err
+	}
+	return m.applyBudget(ctx, tx, Place{p.OrgID, p.ID}, p.Settings.Budget)
 }
 
 func findProject(ctx context.Context, tx *store.Tx, orgID, ref string) (Project, error) {
@@ -148,7 +183,7 @@ func (m *Manager) UpdateProject(ctx context.Context, org, ref string, in Project
 		if err := rbac.Restrictions.Update(ctx, tx, &part); err != nil {
 			return audit.Change{}, err
 		}
-		return audit.Updated(before, &p), m.applyBudget(ctx, tx, at, p.Settings.Budget)
+		return audit.Updated(before, &p), m.applyProject(ctx, tx, p)
 	})
 	return p, err
 }
@@ -192,6 +227,26 @@ func (m *Manager) Project(ctx context.Context, org, ref string) (p Project, err 
 		return err
 	})
 	return p, err
+}
+
+// EveryProject lists the projects of all organizations that are not deleted, newest first. It is the platform's.
+func (m *Manager) EveryProject(ctx context.Context, limit int, after string) (page store.Page[Project], err error) {
+	err = m.Read(ctx, rbac.Op{Action: "projects.read"}, func(ctx context.Context, tx *store.Tx) error {
+		gone := map[string]bool{}
+		var failed error
+		page, err = projects.Filter(ctx, tx, store.Query{Order: []store.Order{store.Desc("created_at")}, Limit: limit, After: after}, func(p *Project) bool {
+			is, known := gone[p.OrgID]
+			if !known {
+				if is, err = isGone(ctx, tx, p.OrgID); err != nil {
+					failed = err
+				}
+				gone[p.OrgID] = is
+			}
+			return !is
+		})
+		return errors.Join(err, failed)
+	})
+	return page, err
 }
 
 // Projects lists the projects of an organization by their slugs: all, or, for projects.read:own, the

@@ -7,10 +7,16 @@ func (m *ModelSettings) limits() (limits []billing.RateLimit) {
 	if m == nil {
 		return nil
 	}
-	for glob, r := range m.RateLimits {
+	return limitsOf(m.RateLimits)
+}
+
+// limitsOf are the rate limits that settings ask for by globs of models.
+func limitsOf(byModel map[string]RateLimits) (limits []billing.RateLimit) {
+	for glob, r := range byModel {
 		if r != (RateLimits{}) {
 			limits = append(limits, billing.RateLimit{Model: glob, RequestsPerMinute: r.RequestsPerMinute, RequestsPerHour: r.RequestsPerHour,
-				RequestsPerDay: r.RequestsPerDay, TokensPerMinute: r.TokensPerMinute, TokensPerHour: r.TokensPerHour, TokensPerDay: r.TokensPerDay})
+				RequestsPerDay: r.RequestsPerDay, TokensPerMinute: r.TokensPerMinute, TokensPerHour: r.TokensPerHour, TokensPerDay: r.TokensPerDay,
+				InputTokensPerMinute: r.InputTokensPerMinute, InputTokensPerDay: r.InputTokensPerDay})
 		}
 	}
 	return limits

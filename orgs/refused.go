@@ -40,6 +40,10 @@ func (m *Manager) Refused(c Caller, err error) {
 	if c.Key.ID == "" {
 		return
 	}
+	if c.Token != nil && c.Key.OrgID == "" { // which is at home nowhere, or was not looked for there
+		m.refusedToken(c.Actor, *c.Token, err)
+		return
+	}
 	d := audit.Decision{OrgID: c.Key.OrgID, TeamID: c.Key.TeamID, Action: "api_keys.use", Resource: "api_key:" + c.Key.ID, Actor: c.Actor, Type: KeyDeniedType}
 	var auth *AuthError
 	var denied *rbac.Denied

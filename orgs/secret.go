@@ -68,6 +68,9 @@ func (e *AuthError) Error() string {
 	return "the credential is not valid"
 }
 
+// AccountExpired says whether the credential is good, and the account of its person has expired.
+func (e *AuthError) AccountExpired() bool { return e.why == whyUserExpired }
+
 // Unwrap makes every AuthError an [ErrUnauthenticated].
 func (e *AuthError) Unwrap() error { return ErrUnauthenticated }
 
@@ -76,7 +79,7 @@ const tokenPrefix = "ok_pat_"
 // Authenticate returns the actor of a personal token, session or API key. A key that is stopped is refused; see
 // [Caller.Stopped]. So is a session that waits for its second factor, by a *rbac.Denied mfa_required. Secrets are looked up by their
 // hash, so that no comparison depends on how much of one was guessed. The address, agent and
-// request id of the actor are the caller's to fill in.
+// request id of the actor are the caller's to fill in. With an [AuthError.AccountExpired] the actor is who it was.
 func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Actor, err error) {
 	if secret == "" {
 		return a, &AuthError{Code: "missing_api_key"}
@@ -84,12 +87,12 @@ func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Acto
 	if strings.HasPrefix(secret, tokenPrefix) {
 		var t Token
 		err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-			t, a, err = tokenActor(ctx, tx, secret)
+			t, a, _, err = tokenActor(ctx, tx, HashKey(secret))
 			return err
 		})
 		if err != nil {
 			m.refusedToken(a.From(ctx), t, err)
-			return audit.Actor{}, err
+			return expiredOnly(a, err), err
 		}
 		return a, nil
 	}
@@ -98,47 +101,71 @@ func (m *Manager) Authenticate(ctx context.Context, secret string) (a audit.Acto
 	}
 	var c Caller
 	err = m.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if c, err = KeyCaller(ctx, tx, HashKey(secret)); err != nil {
-			return err
+		if c, err = keyCaller(ctx, tx, HashKey(secret)); c.unknown(err) {
+			c, err = tokenHolder(ctx, tx, HashKey(secret))
+		} else if err == nil {
+			err = c.Stopped()
 		}
-		return c.Stopped()
+		return err
 	})
 	c.Actor = c.Actor.From(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		m.Refused(c, err)
-		return audit.Actor{}, err
+		return expiredOnly(c.Actor, err), err
+	case c.Token == nil:
+		_ = m.Used(ctx, c) // what fails here must not fail the request
 	}
-	_ = m.Used(ctx, c) // what fails here must not fail the request
 	return c.Actor, nil
 }
 
-// tokenActor is who acts by a token. With an error that one is not good any more, both are those that it was of.
-func tokenActor(ctx context.Context, tx *store.Tx, secret string) (t Token, a audit.Actor, err error) {
-	t, err = tokens.Find(ctx, tx, store.Eq("hash", hashSecret(secret)))
-	if errors.Is(err, store.ErrNotFound) {
-		return t, a, &AuthError{Code: "invalid_api_key"}
-	} else if err != nil {
-		return t, a, err
+// expiredOnly is the actor where nothing but the account has expired, and else nobody.
+func expiredOnly(a audit.Actor, err error) audit.Actor {
+	if auth := (*AuthError)(nil); errors.As(err, &auth) && auth.AccountExpired() {
+		return a
 	}
-	a = audit.Actor{Type: audit.User, ID: t.UserID, MFAAt: t.MFAVerifiedAt}
-	u, err := users.Get(ctx, tx, t.UserID)
+	return audit.Actor{}
+}
+
+// tokenActor is who acts by a token. With an error that one is not good any more, both are those that it was of.
+func tokenActor(ctx context.Context, tx *store.Tx, h KeyHash) (t Token, a audit.Actor, u User, err error) {
+	t, err = tokens.Find(ctx, tx, store.Eq("hash", h.text()))
+	if errors.Is(err, store.ErrNotFound) {
+		return t, a, u, &AuthError{Code: "invalid_api_key"}
+	} else if err != nil {
+		return t, a, u, err
+	}
+	a = audit.Actor{Type: audit.User, ID: t.UserID, TokenID: t.ID, MFAAt: t.MFAVerifiedAt}
+	u, err = users.Get(ctx, tx, t.UserID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return t, a, err
+		return t, a, u, err
 	}
 	a.Label = u.Email
-	switch {
-	case t.Revoked:
-		return t, a, &AuthError{"invalid_api_key", "revoked"}
-	case !tx.Now().Before(t.ExpiresAt):
-		return t, a, &AuthError{"expired_api_key", "expired"}
+	switch status := t.StatusAt(tx.Now()); {
+	case status == KeyRevoked:
+		return t, a, u, &AuthError{"invalid_api_key", "revoked"}
+	case status == KeyExpired:
+		return t, a, u, &AuthError{"expired_api_key", "expired"}
 	case err != nil:
-		return t, a, &AuthError{"invalid_api_key", "user_deleted"}
+		return t, a, u, &AuthError{"invalid_api_key", "user_deleted"}
 	case u.State != rbac.Active:
-		return t, a, &AuthError{"invalid_api_key", whyUserSuspended}
+		return t, a, u, &AuthError{"invalid_api_key", whyUserSuspended}
 	case u.Expired(tx.Now()):
-		return t, a, &AuthError{"expired_api_key", whyUserExpired}
+		return t, a, u, &AuthError{"expired_api_key", whyUserExpired}
 	}
-	return t, a, nil
+	return t, a, u, nil
+}
+
+// tokenHolder is who comes by the token of a dialect, wherever they are at home.
+func tokenHolder(ctx context.Context, tx *store.Tx, h KeyHash) (c Caller, err error) {
+	t, a, _, err := tokenActor(ctx, tx, h)
+	if err == nil && t.Dialect == "" { // whose secret has a form of its own
+		err = &AuthError{Code: "invalid_api_key"}
+	}
+	if t.ID != "" {
+		c.Token, c.Key, c.Actor = &t, t.key(""), a
+	}
+	return c, err
 }
 
 // keyBySecret returns a key that may be used now, by its secret or by the one before the last rotation, and until when time

@@ -81,6 +81,8 @@ var projectMethods = []method{
 		}},
 	{name: "Project", reads: true, nested: true, member: hidden, guest: denied, because: "who may read projects:own only knows of no other",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Project(ctx, f.id.Org, f.id.Project) }},
+	{name: "EveryProject", reads: true, by: byPlatform, global: true, foreign: denied, because: "it is of all organizations, and the platform's",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.EveryProject(ctx, 10, "") }},
 	{name: "Projects", reads: true, member: allowed, guest: denied, because: "who may read projects:own lists those",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Projects(ctx, f.id.Org, orgs.PartFilter{})

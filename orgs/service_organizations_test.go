@@ -78,8 +78,19 @@ var userMethods = []method{
 			token, _, err := f.CreateToken(ctx, f.id.Joining, orgs.NewToken{})
 			return token, err
 		}},
+	{name: "Token", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Token(ctx, f.id.User, f.id.Token) }},
 	{name: "Tokens", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Tokens(ctx, f.id.User, 0, "") }},
+	{name: "UpdateToken", by: byPlatform, global: true, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			name := "desk"
+			return f.UpdateToken(ctx, f.id.User, f.id.Token, orgs.TokenUpdate{Name: &name})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			name := ""
+			return f.UpdateToken(ctx, f.id.User, f.id.Token, orgs.TokenUpdate{Name: &name})
+		}},
 	{name: "RevokeToken", by: byPlatform, global: true, member: hidden, because: "other users do not exist to a user",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.RevokeToken(ctx, f.id.User, f.id.Token) },
 		wrong: func(ctx context.Context, f *fixture) (any, error) {

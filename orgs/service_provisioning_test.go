@@ -16,6 +16,15 @@ var provisioningMethods = []method{
 			s, _, err := f.SetSSO(ctx, f.id.Org, orgs.NewSSO{Provider: "azure", RoleMapping: map[string]string{"Engineering": "nobody"}})
 			return s, err
 		}},
+	{name: "PlatformSSO", reads: true, by: byPlatform, global: true, foreign: denied, because: "it is the platform's, and names nobody",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.PlatformSSO(ctx) }},
+	{name: "SetPlatformSSO", by: byPlatform, global: true, foreign: denied, because: "it is the platform's, and names nobody",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetPlatformSSO(ctx, []orgs.PlatformSSORule{{Type: "email", Value: "@acme.example"}})
+		},
+		wrong: func(ctx context.Context, f *fixture) (any, error) {
+			return f.SetPlatformSSO(ctx, []orgs.PlatformSSORule{{Value: "@acme.example"}})
+		}},
 	{name: "SSO", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.SSO(ctx, f.id.Org) }},
 	{name: "DeleteSSO",

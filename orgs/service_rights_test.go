@@ -96,6 +96,8 @@ var keyMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.APIKeys(ctx, f.id.at(), orgs.KeyFilter{User: f.id.User})
 		}},
+	{name: "KeysOf", reads: true, by: byPlatform, member: hidden, because: "other users do not exist to a user",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.KeysOf(ctx, f.id.User, 10, "") }},
 	{name: "LastUsed", reads: true, nested: true, member: allowed, because: "it is for everybody who holds something there",
 		first: func(ctx context.Context, f *fixture) error { _, err := f.Authenticate(ctx, f.id.Secret); return err },
 		call:  func(ctx context.Context, f *fixture) (any, error) { return f.LastUsed(ctx, f.id.Org, f.id.Key) }},

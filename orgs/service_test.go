@@ -119,7 +119,7 @@ var outside = map[string]string{
 	"Mails": "what the host gave", "PruneSessions": "the host's, now and then", "AuthenticatePending": "turns a secret into an actor, for its second factor",
 	"Provision": "the identity provider's alone", "Provisioned": "the identity provider's alone", "AuthenticateSCIM": "turns a secret into an actor",
 	"WarnOfCertificates": "the host's, now and then", "SSOConnection": "for who signs people in",
-	"SSOSigns": "for who signs people in", "SignInAsserted": "for who signs people in", "TryAsserted": "asks for sso.update, and needs what a provider says", "SSOFailed": "for who signs people in",
+	"SSOSigns": "for who signs people in", "SignInAsserted": "for who signs people in", "AdmitAsserted": "for who signs people in", "TryAsserted": "asks for sso.update, and needs what a provider says", "SSOFailed": "for who signs people in",
 	"Elapsed": "reads a clock", "Recount": "the host's, who keeps the nodes", "Fenced": "the host's, who keeps the nodes", "PruneRateWindows": "the host's, now and then",
 	"Once": "runs what is of the service", "Answered": "tells the actor what they were told", "PruneAnswers": "the host's, now and then",
 	"WhatIf": "runs what is of the service", "Narrowing": "runs what is of the service", "LintPermissions": "looks at words",

@@ -24,6 +24,10 @@ var usageMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.DailyUsage(ctx, f.id.Org, orgs.AnalyticsQuery{Period: billing.Period{Name: "today"}})
 		}},
+	{name: "Calls", reads: true, member: allowed, guest: allowed, foreign: allowed, because: "everybody sees their own",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Calls(ctx, orgs.CallQuery{Limit: 10}) }},
+	{name: "CallDays", reads: true, member: allowed, guest: allowed, foreign: allowed, because: "everybody sees their own",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.CallDays(ctx, orgs.CallQuery{}) }},
 	{name: "Spending", reads: true, member: allowed, guest: denied, because: "everybody sees their own, who holds usage.read:own",
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Spending(ctx, f.id.Org, "user", time.Time{})

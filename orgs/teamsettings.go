@@ -78,6 +78,9 @@ type RateLimits struct {
 	TokensPerMinute   *int64 `json:"tokens_per_minute,omitempty"`
 	TokensPerHour     *int64 `json:"tokens_per_hour,omitempty"`
 	TokensPerDay      *int64 `json:"tokens_per_day,omitempty"`
+
+	InputTokensPerMinute *int64 `json:"input_tokens_per_minute,omitempty"` // of the input alone
+	InputTokensPerDay    *int64 `json:"input_tokens_per_day,omitempty"`
 }
 
 // FeatureSettings refuse what is set to false.
@@ -162,17 +165,21 @@ func (m *ModelSettings) validate() error {
 	if err := checkAliases("settings.models.aliases", m.Aliases); err != nil {
 		return err
 	}
-	if len(m.RateLimits) > MaxModelEntries {
-		return store.Invalid("settings.models.rate_limits", "range", "must have at most %d entries", MaxModelEntries)
+	return checkRateLimits("settings.models.rate_limits", m.RateLimits)
+}
+
+func checkRateLimits(field string, byModel map[string]RateLimits) error {
+	if len(byModel) > MaxModelEntries {
+		return store.Invalid(field, "range", "must have at most %d entries", MaxModelEntries)
 	}
-	for glob, limits := range m.RateLimits {
-		at := "settings.models.rate_limits." + glob
-		if err := checkModels("settings.models.rate_limits", []string{glob}); err != nil {
+	for glob, limits := range byModel {
+		at := field + "." + glob
+		if err := checkModels(field, []string{glob}); err != nil {
 			return err
 		}
 		for name, n := range map[string]*int64{"requests_per_minute": limits.RequestsPerMinute, "requests_per_hour": limits.RequestsPerHour,
 			"requests_per_day": limits.RequestsPerDay, "tokens_per_minute": limits.TokensPerMinute, "tokens_per_hour": limits.TokensPerHour,
-			"tokens_per_day": limits.TokensPerDay} {
+			"tokens_per_day": limits.TokensPerDay, "input_tokens_per_minute": limits.InputTokensPerMinute, "input_tokens_per_day": limits.InputTokensPerDay} {
 			if n != nil && (*n < 0 || *n > billing.MaxRate) {
 				return store.Invalid(at+"."+name, "range", "must be from 0 to %d", int64(billing.MaxRate))
 			}

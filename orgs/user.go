@@ -285,7 +285,7 @@ func (m *Manager) UpdateUser(ctx context.Context, ref string, in UserUpdate) (u 
 				return audit.Change{}, err
 			}
 		}
-		if u.State != before.State || in.ExpiresAt != nil {
+		if u.State != before.State || in.ExpiresAt != nil || u.HomeID != before.HomeID || u.PlatformRoleID != before.PlatformRoleID {
 			if err := stir(ctx, tx, u.ID); err != nil {
 				return audit.Change{}, err
 			}

@@ -138,16 +138,19 @@ func bump(ctx context.Context, tx *store.Tx, orgID string, e audit.Event) error 
 	return Scopes.Update(ctx, tx, &scope)
 }
 
-// Stir raises the revision of every organization in which a subject holds something, for a change outside of organizations
+// Stir raises the revision of every organization in which one of the subjects holds something, for a change outside of organizations
 // that counts in all of them, such as of the state of a person. It is a part of that change, and locks the organizations:
 // what is locked after organizations, such as people, must not be locked before. It answers which they are.
-func Stir(ctx context.Context, tx *store.Tx, subject string) (orgIDs []string, err error) {
-	for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", subject)}, Order: []store.Order{store.Asc("org_id")}}) {
-		if err != nil {
-			return nil, err
+func Stir(ctx context.Context, tx *store.Tx, subjects ...string) (orgIDs []string, err error) {
+	for some := range slices.Chunk(subjects, 200) {
+		for a, err := range Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.In("subject", some)}}) {
+			if err != nil {
+				return nil, err
+			}
+			orgIDs = append(orgIDs, a.OrgID)
 		}
-		orgIDs = append(orgIDs, a.OrgID)
 	}
+	slices.Sort(orgIDs)
 	orgIDs = slices.Compact(orgIDs)
 	for _, id := range orgIDs {
 		if _, err := Scopes.Lock(ctx, tx, id); err != nil {

@@ -1413,7 +1413,8 @@ type ProjectChange struct {
 
 // ProjectSettings is the schema of that name.
 type ProjectSettings struct {
-	Budget *BudgetSettings `json:"budget,omitempty"`
+	Budget     *BudgetSettings       `json:"budget,omitempty"`
+	RateLimits map[string]RateLimits `json:"rate_limits,omitempty"`
 }
 
 // ProjectView is the schema of that name.
@@ -1529,52 +1530,58 @@ type RaisedView struct {
 
 // RateLimitBody is the schema of that name.
 type RateLimitBody struct {
-	FailOpen            *bool   `json:"fail_open,omitempty"` // admit what the database cannot be asked about
-	MaxParallelRequests *int64  `json:"max_parallel_requests,omitempty"`
-	Model               *string `json:"model,omitempty"`            // glob of model ids; absent: all
-	Name                *string `json:"name,omitempty"`             // tells limits of one scope and glob apart
-	RequestsPerDay      *int64  `json:"requests_per_day,omitempty"` // a calendar day of the organization
-	RequestsPerHour     *int64  `json:"requests_per_hour,omitempty"`
-	RequestsPerMinute   *int64  `json:"requests_per_minute,omitempty"`
-	Scope               string  `json:"scope"`
-	ScopeID             *string `json:"scope_id,omitempty"` // absent: the organization
-	TeamID              *string `json:"team_id,omitempty"`  // of the scope member: only in this team
-	TokensPerDay        *int64  `json:"tokens_per_day,omitempty"`
-	TokensPerHour       *int64  `json:"tokens_per_hour,omitempty"`
-	TokensPerMinute     *int64  `json:"tokens_per_minute,omitempty"`
+	FailOpen             *bool   `json:"fail_open,omitempty"` // admit what the database cannot be asked about
+	InputTokensPerDay    *int64  `json:"input_tokens_per_day,omitempty"`
+	InputTokensPerMinute *int64  `json:"input_tokens_per_minute,omitempty"` // of the input alone
+	MaxParallelRequests  *int64  `json:"max_parallel_requests,omitempty"`
+	Model                *string `json:"model,omitempty"`            // glob of model ids; absent: all
+	Name                 *string `json:"name,omitempty"`             // tells limits of one scope and glob apart
+	RequestsPerDay       *int64  `json:"requests_per_day,omitempty"` // a calendar day of the organization
+	RequestsPerHour      *int64  `json:"requests_per_hour,omitempty"`
+	RequestsPerMinute    *int64  `json:"requests_per_minute,omitempty"`
+	Scope                string  `json:"scope"`
+	ScopeID              *string `json:"scope_id,omitempty"` // absent: the organization
+	TeamID               *string `json:"team_id,omitempty"`  // of the scope member: only in this team
+	TokensPerDay         *int64  `json:"tokens_per_day,omitempty"`
+	TokensPerHour        *int64  `json:"tokens_per_hour,omitempty"`
+	TokensPerMinute      *int64  `json:"tokens_per_minute,omitempty"`
 }
 
 // RateLimitView is the schema of that name.
 type RateLimitView struct {
-	CreatedAt           string     `json:"created_at"`
-	ETag                string     `json:"etag"`
-	FailOpen            *bool      `json:"fail_open,omitempty"` // admit what the database cannot be asked about
-	ID                  string     `json:"id"`
-	MaxParallelRequests *int64     `json:"max_parallel_requests,omitempty"`
-	Model               string     `json:"model"`
-	Name                *string    `json:"name,omitempty"`
-	OrganizationID      string     `json:"organization_id"`
-	RequestsPerDay      *int64     `json:"requests_per_day,omitempty"` // a calendar day of the organization
-	RequestsPerHour     *int64     `json:"requests_per_hour,omitempty"`
-	RequestsPerMinute   *int64     `json:"requests_per_minute,omitempty"`
-	Scope               string     `json:"scope"`
-	ScopeID             string     `json:"scope_id"`
-	State               []RateView `json:"state"`
-	TeamID              *string    `json:"team_id,omitempty"`
-	TokensPerDay        *int64     `json:"tokens_per_day,omitempty"`
-	TokensPerHour       *int64     `json:"tokens_per_hour,omitempty"`
-	TokensPerMinute     *int64     `json:"tokens_per_minute,omitempty"`
-	UpdatedAt           string     `json:"updated_at"`
+	CreatedAt            string     `json:"created_at"`
+	ETag                 string     `json:"etag"`
+	FailOpen             *bool      `json:"fail_open,omitempty"` // admit what the database cannot be asked about
+	ID                   string     `json:"id"`
+	InputTokensPerDay    *int64     `json:"input_tokens_per_day,omitempty"`
+	InputTokensPerMinute *int64     `json:"input_tokens_per_minute,omitempty"` // of the input alone
+	MaxParallelRequests  *int64     `json:"max_parallel_requests,omitempty"`
+	Model                string     `json:"model"`
+	Name                 *string    `json:"name,omitempty"`
+	OrganizationID       string     `json:"organization_id"`
+	RequestsPerDay       *int64     `json:"requests_per_day,omitempty"` // a calendar day of the organization
+	RequestsPerHour      *int64     `json:"requests_per_hour,omitempty"`
+	RequestsPerMinute    *int64     `json:"requests_per_minute,omitempty"`
+	Scope                string     `json:"scope"`
+	ScopeID              string     `json:"scope_id"`
+	State                []RateView `json:"state"`
+	TeamID               *string    `json:"team_id,omitempty"`
+	TokensPerDay         *int64     `json:"tokens_per_day,omitempty"`
+	TokensPerHour        *int64     `json:"tokens_per_hour,omitempty"`
+	TokensPerMinute      *int64     `json:"tokens_per_minute,omitempty"`
+	UpdatedAt            string     `json:"updated_at"`
 }
 
 // RateLimits is the schema of that name.
 type RateLimits struct {
-	RequestsPerDay    *int64 `json:"requests_per_day,omitempty"`
-	RequestsPerHour   *int64 `json:"requests_per_hour,omitempty"`
-	RequestsPerMinute *int64 `json:"requests_per_minute,omitempty"`
-	TokensPerDay      *int64 `json:"tokens_per_day,omitempty"`
-	TokensPerHour     *int64 `json:"tokens_per_hour,omitempty"`
-	TokensPerMinute   *int64 `json:"tokens_per_minute,omitempty"`
+	InputTokensPerDay    *int64 `json:"input_tokens_per_day,omitempty"`
+	InputTokensPerMinute *int64 `json:"input_tokens_per_minute,omitempty"`
+	RequestsPerDay       *int64 `json:"requests_per_day,omitempty"`
+	RequestsPerHour      *int64 `json:"requests_per_hour,omitempty"`
+	RequestsPerMinute    *int64 `json:"requests_per_minute,omitempty"`
+	TokensPerDay         *int64 `json:"tokens_per_day,omitempty"`
+	TokensPerHour        *int64 `json:"tokens_per_hour,omitempty"`
+	TokensPerMinute      *int64 `json:"tokens_per_minute,omitempty"`
 }
 
 // RateView is the schema of that name.
@@ -1971,7 +1978,7 @@ type TimeCondition struct {
 type TokenView struct {
 	CreatedAt     string  `json:"created_at"`
 	ETag          string  `json:"etag"`
-	ExpiresAt     string  `json:"expires_at"`
+	ExpiresAt     *string `json:"expires_at"` // null, of a token of another dialect: never
 	ID            string  `json:"id"`
 	MFAVerifiedAt *string `json:"mfa_verified_at"`
 	Name          string  `json:"name"`

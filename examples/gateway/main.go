@@ -335,7 +335,9 @@ func mountDialects(mux *http.ServeMux, p parts, o options, trusted []netip.Prefi
 	if err != nil {
 		return err
 	}
-	mux.Handle("/v1/admin/", admin)
+	for _, path := range opengatellm.Paths() {
+		mux.Handle(path, admin)
+	}
 	compatible, err := litellm.New(p.Manager, &litellm.Options{AdminKey: o.adminKey, TrustedProxies: trusted, Logger: log})
 	if err != nil {
 		return err

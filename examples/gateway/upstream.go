@@ -20,6 +20,7 @@ import (
 	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 )
 
 // upstreams are where AI requests go, and what they cost there.
@@ -105,7 +106,7 @@ func (u *upstreams) dataPlane(g *gate.Gate, edge httpapi.Options, refusals map[s
 	forward := &httputil.ReverseProxy{Transport: u, FlushInterval: -1, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix) }}
 	return proxy.New(g, forward, &proxy.Options{Options: edge, Prefix: prefix, MaxWait: u.wait, Timeout: u.timeout, Refusals: refusals,
-		Fit: []string{litellm.Dialect}}) // whose clients rely on it
+		Costs: []string{opengatellm.Dialect}, Fit: []string{litellm.Dialect, opengatellm.Dialect}}) // whose clients rely on it
 }
 
 // RoundTrip asks the providers one after another, those that the team prefers first, until one answers: what a provider has

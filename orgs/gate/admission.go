@@ -106,7 +106,7 @@ func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duratio
 	if c.Priority != nil {
 		a.Priority = *c.Priority
 	}
-	if a.rates, err = limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
+	if a.rates, err = limits.Take(ctx, billing.Ask{Tokens: u.InputTokens + u.OutputTokens, Input: u.InputTokens, MaxWait: c.MaxWait, Priority: a.Priority, At: elapsed}); err != nil {
 		return err
 	}
 	if cost, odd := a.estimate.Pico(); odd == nil && cost <= billing.MaxHold {

@@ -95,7 +95,7 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 	}
 	var of rbac.Decision
 	for i, q := range questions {
-		d, err := g.m.Decide(ctx, n.caller.Key.ID, &q)
+		d, err := g.m.Decide(ctx, n.caller.Subject(), &q)
 		if err != nil || !d.Allowed {
 			return q, d, err
 		}

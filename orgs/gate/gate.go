@@ -158,6 +158,9 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 	}
 	ln, err := n.lane(g, c.Model)
 	if err == nil {
+		err = n.refuses(ln.model.ID)
+	}
+	if err == nil {
 		err = n.tagged(c)
 	}
 	if err == nil {

@@ -27,6 +27,7 @@ type Key struct {
 
 	reading   chan struct{}   // full while one goroutine reads what has changed
 	principal *rbac.Principal // belongs to that one
+	of        [2]string       // of the principal: its organization and subject
 }
 
 // Key looks a key up by its secret. A secret that is not good is a *[Denied].
@@ -61,6 +62,7 @@ type known struct {
 	opened   atomic.Bool
 	used     atomic.Bool           // which was noted
 	strict   bool                  // addresses and clients are tested
+	confined bool                  // its project or the role of its person may be
 	narrow   bool                  // the key itself is for some models, features or operations only
 	org      unique.Handle[string] // id: all keys of an organization have the same text
 	aliases  map[string]string     // of models
@@ -133,11 +135,16 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		})
 		if err == nil && n.principal == nil {
 			if err = n.caller.Stopped(); err == nil {
-				key := &n.caller.Key // which stays in its organization, team and project for good
-				if k.principal, err = k.gate.m.Principal(ctx, key.OrgID, key.Context(), key.ID); err == nil {
+				key := &n.caller.Key // which stays in its team and project for good
+				k.of = [2]string{key.OrgID, n.caller.Subject()}
+				if k.principal, err = k.gate.m.Principal(ctx, key.OrgID, key.Context(), k.of[1]); err == nil {
 					continue
 				}
 			}
+		}
+		if err == nil && k.of != [2]string{n.caller.Key.OrgID, n.caller.Subject()} { // the person of a token is at home elsewhere now
+			k.principal = nil
+			continue
 		}
 		if err != nil {
 			k.now.Store(nil)
@@ -173,6 +180,7 @@ func (n *known) complete() {
 	n.aliases = c.Aliases
 	n.org = unique.Make(c.Key.OrgID)
 	r := &c.Key.Restrictions
+	n.confined = c.Project != nil || c.Role != nil
 	n.strict, n.narrow = c.Scope.AllowedIPsData || r.NameClients(), r.NameUses()
 }
 

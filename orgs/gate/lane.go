@@ -82,6 +82,22 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	}
 }
 
+// refuses is why the project of the key, or the role of the person, lets no call of a model through, if there are such.
+func (n *known) refuses(model string) error {
+	if !n.confined {
+		return nil
+	}
+	if p := n.caller.Project; p != nil {
+		if err := p.MayUse(model); err != nil {
+			return err
+		}
+	}
+	if n.caller.Role == nil {
+		return nil
+	}
+	return n.caller.Role.MayUse(model)
+}
+
 // ready looks up the limits of calls.
 func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*billing.Limits, error) {
 	if l := ln.limits.Load(); l != nil {
@@ -89,7 +105,7 @@ func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*billing.Limits, 
 	}
 	var l *billing.Limits
 	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		l, err = g.m.Limits(ctx, tx, n.path(ln.model.ID), n.pool != "")
+		l, err = g.m.Limits(ctx, tx, n.path(ln.model.ID), n.pool != "", n.caller.RoleLimits(ln.model.ID)...)
 		return err
 	})
 	if err != nil {

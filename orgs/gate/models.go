@@ -38,7 +38,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !n.admitsModel(ln) {
+		if !n.admitsModel(ln) || n.refuses(ln.model.ID) != nil {
 			continue
 		}
 		may, err := g.mayOf(ctx, n, ln, &c, "models.read")

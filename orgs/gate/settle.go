@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/store"
@@ -38,6 +40,16 @@ func (a *Admission) Settle(ctx context.Context, u billing.Usage) error {
 	return a.settleAbove(context.WithoutCancel(ctx), u)
 }
 
+// Charge is what the call is charged that has used so much, in USD: what [Admission.Settle] charges, for who tells it in the
+// answer before that. ok is false where no price is known.
+func (a *Admission) Charge(u billing.Usage) (cost decimal.Decimal, ok bool) {
+	if u.Cost == nil && a.estimate.Price == nil {
+		return cost, false
+	}
+	due, err := a.estimate.Due(u, 0)
+	return due.Decimal(), err == nil
+}
+
 // settleAbove settles what memory does not count.
 func (a *Admission) settleAbove(ctx context.Context, u billing.Usage) (err error) {
 	var s billing.Settlement
@@ -58,11 +70,11 @@ func (a *Admission) settleAbove(ctx context.Context, u billing.Usage) (err error
 
 // settleRates counts the tokens that were used. Where only a cost was told, those stay that the call might have used.
 func (a *Admission) settleRates(u billing.Usage) {
-	tokens := u.InputTokens + u.OutputTokens
+	tokens, input := u.InputTokens+u.OutputTokens, u.InputTokens
 	if tokens == 0 && u.Cost != nil && u.Images == 0 {
-		tokens = a.rates.Tokens()
+		tokens, input = a.rates.Tokens()
 	}
-	a.rates.Settle(tokens)
+	a.rates.SettleInput(tokens, input)
 }
 
 // overran asks again what admitted the call, with what it came to (F153). The rules may have changed

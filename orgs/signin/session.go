@@ -56,23 +56,10 @@ func (s *Service) SignIn(ctx context.Context, in Credentials) (out SignedIn, err
 }
 
 func (s *Service) signIn(ctx context.Context, in Credentials) (out SignedIn, err error) {
-	p, err := s.byEmail(ctx, in.Email)
+	p, stale, err := s.proves(ctx, in)
 	if err != nil {
 		return out, err
 	}
-	sides := p.sides(ctx, in)
-	if err := s.try(ctx, sides...); err != nil {
-		return out, err
-	}
-	is, stale, err := s.hasher.check(ctx, p.auth.Password, cut(in.Password))
-	if err != nil {
-		return out, err
-	}
-	if why := p.refuses(is, s.store.Now()); why != "" {
-		s.failed(ctx, p, "sessions.create", why)
-		return out, errWrong
-	}
-	s.forgive(ctx, sides...)
 	if err := s.admits(ctx, p, in.Organization); err != nil {
 		return out, err
 	}
@@ -83,6 +70,27 @@ func (s *Service) signIn(ctx context.Context, in Credentials) (out SignedIn, err
 		}
 	}
 	return s.start(ctx, p, in.Device, rehashed)
+}
+
+// proves is whose credentials they are, and whether the hash of the password is to be made anew.
+func (s *Service) proves(ctx context.Context, in Credentials) (p person, stale bool, err error) {
+	if p, err = s.byEmail(ctx, in.Email); err != nil {
+		return p, false, err
+	}
+	sides := p.sides(ctx, in)
+	if err := s.try(ctx, sides...); err != nil {
+		return p, false, err
+	}
+	is, stale, err := s.hasher.check(ctx, p.auth.Password, cut(in.Password))
+	if err != nil {
+		return p, false, err
+	}
+	if why := p.refuses(is, s.store.Now()); why != "" {
+		s.failed(ctx, p, "sessions.create", why)
+		return p, false, errWrong
+	}
+	s.forgive(ctx, sides...)
+	return p, stale, nil
 }
 
 // refuses says in a word why somebody is not let in, "" for not at all.

@@ -20,14 +20,15 @@ type endpoint struct {
 	stream  bool     // it can be streamed
 	ask     bool     // of a stream it has to be asked what was used
 	free    bool     // nothing is charged for it
+	costs   bool     // its usage can say what was charged
 	refuse  func(http.ResponseWriter, *http.Request, problem)
 	used    func(answer []byte) (billing.Usage, bool)
 	chunk   func(*metered, []byte) (hide bool)
 }
 
 var endpoints = map[string]*endpoint{
-	"chat/completions":   {longest: []string{"max_completion_tokens", "max_tokens"}, answers: true, stream: true, ask: true, refuse: refuseOpenAI, used: usedOpenAI, chunk: chunkOpenAI},
-	"embeddings":         {feature: "embeddings", refuse: refuseOpenAI, used: usedOpenAI},
+	"chat/completions":   {longest: []string{"max_completion_tokens", "max_tokens"}, answers: true, stream: true, ask: true, costs: true, refuse: refuseOpenAI, used: usedOpenAI, chunk: chunkOpenAI},
+	"embeddings":         {feature: "embeddings", costs: true, refuse: refuseOpenAI, used: usedOpenAI},
 	"images/generations": {feature: "image_generation", images: true, refuse: refuseOpenAI, used: usedImages},
 	"fine_tuning/jobs":   {feature: "fine_tuning", free: true, refuse: refuseOpenAI},
 	"messages":           {longest: []string{"max_tokens"}, stream: true, refuse: refuseAnthropic, used: usedAnthropic, chunk: chunkAnthropic},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type meter struct {
 	q     *question
 	adm   *gate.Admission
 	began time.Time
+	costs bool        // the answer says what it cost
 	watch *time.Timer // ends a stream that says nothing
 
 	head   http.Header // of an answer that waits
@@ -58,7 +60,10 @@ func (m *meter) WriteHeader(status int) {
 	if m.q.stream && status < 300 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
 		h.Del("Content-Length") // a chunk may be taken out
 		m.release(streamed)
-		m.stream.to, m.stream.chunk, m.stream.hides = m.to, m.chunk, !m.q.asked
+		m.stream.to, m.stream.chunk, m.stream.hides = m.to, m.chunk, !m.q.asked && !m.costs
+		if m.costs {
+			m.stream.cost = m.cost
+		}
 	}
 }
 
@@ -162,12 +167,33 @@ func (m *meter) finish() {
 		m.send()
 	default:
 		u, told := m.q.endpoint.used(m.held)
-		if !told {
+		switch {
+		case !told:
 			u = billing.Usage{Cost: m.adm.Cost()}
+		case m.costs:
+			m.held = m.withCost(m.held, u)
 		}
 		m.settle(u)
 		m.send()
 	}
+}
+
+// withCost is an answer with what it cost in its usage, whose length the client is told then.
+func (m *meter) withCost(answer []byte, u billing.Usage) []byte {
+	priced := costed(answer, m.cost(u))
+	if m.head.Get("Content-Length") != "" {
+		m.head.Set("Content-Length", strconv.Itoa(len(priced)))
+	}
+	return priced
+}
+
+// cost is what so much is charged, as it is shown: six places, half to even; "" where it is not known.
+func (m *meter) cost(u billing.Usage) string {
+	c, known := m.adm.Charge(u)
+	if !known {
+		return ""
+	}
+	return c.RoundBank(6).String()
 }
 
 // used is what a stream has used: what it has told, or else about what has come.

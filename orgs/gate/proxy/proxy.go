@@ -81,6 +81,9 @@ type Options struct {
 	// understand nothing else. What is refused without a key that is known is written as OpenAI or Anthropic do, as what is
 	// refused for keys of the native dialect.
 	Refusals map[string]Refusal
+	// Costs are the dialects in whose answers the usage says what the call has cost, as usage.cost in USD with six places; the
+	// streams of their keys tell their usage also where nobody has asked for it. It is OpenAI's calls that say so.
+	Costs []string
 	// ErrorDialect has everything that is refused written as this one of the Refusals does, or as "native" is, whatever
 	// key a request has; "" goes by the key.
 	ErrorDialect string
@@ -193,7 +196,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		h.refuse(w, r, e, err)
 		return
 	}
-	m := &meter{h: h, to: w, r: r, q: q, adm: adm, began: time.Now()}
+	m := &meter{h: h, to: w, r: r, q: q, adm: adm, began: time.Now(), costs: e.costs && slices.Contains(h.opt.Costs, adm.Caller.Key.Dialect)}
 	defer func() { // whatever becomes of the next handler
 		p, sent := recover(), m.mode != whole
 		m.finish()

@@ -17,11 +17,12 @@ type metered struct {
 	begun bool   // its last line has something in it, as far as that has come
 
 	usage  billing.Usage
-	told   bool  // usage is all that there is to tell
-	input  bool  // of the input it is
-	hides  bool  // the client has not asked for what was used
-	chunks int64 // that had something of the answer
-	text   int64 // bytes of the answer
+	told   bool                       // usage is all that there is to tell
+	input  bool                       // of the input it is
+	hides  bool                       // the client has not asked for what was used
+	cost   func(billing.Usage) string // that is to be told with it, nil for not at all
+	chunks int64                      // that had something of the answer
+	text   int64                      // bytes of the answer
 }
 
 // maxEvent is how long an event may be that is read.
@@ -79,10 +80,29 @@ func (s *metered) pass() error {
 			}
 		}
 	}
+	told := s.usage
 	if len(data) > 0 && s.chunk(data) {
 		s.event = s.event[:0]
 		return nil
 	}
+	if s.cost != nil && s.told && s.usage != told {
+		return s.priced(data)
+	}
+	return s.raw()
+}
+
+// priced passes the event on that tells the usage, with the cost in it.
+func (s *metered) priced(data []byte) error {
+	var event []byte
+	for line := range bytes.SplitSeq(s.event, []byte("\n")) {
+		if line = bytes.TrimSuffix(line, []byte("\r")); len(line) > 0 && !bytes.HasPrefix(line, []byte("data:")) {
+			event = append(append(event, line...), '\n')
+		}
+	}
+	for line := range bytes.SplitSeq(costed(data, s.cost(s.usage)), []byte("\n")) {
+		event = append(append(append(event, "data: "...), line...), '\n')
+	}
+	s.event = append(event, '\n')
 	return s.raw()
 }
 

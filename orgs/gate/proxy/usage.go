@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -48,6 +49,21 @@ func usageOf(answer []byte, usage any) bool {
 	}
 	member := gjson.Get(text, "usage")
 	return member.Exists() && json.Unmarshal([]byte(member.Raw), usage) == nil
+}
+
+// costed is an answer whose usage says what was charged: where there is none, or nothing is known, it is as it was.
+func costed(answer []byte, cost string) []byte {
+	text := unsafe.String(unsafe.SliceData(answer), len(answer)) // which nobody changes or keeps
+	if cost == "" || !valid(text) {
+		return answer
+	}
+	member := gjson.Get(text, "usage")
+	usage, is := readFields(member.Raw)
+	if !is || member.Index == 0 {
+		return answer
+	}
+	usage.set("cost", cost)
+	return slices.Concat(answer[:member.Index], []byte(usage.object()), answer[member.Index+len(member.Raw):])
 }
 
 // usedImages counts the images that came, and the tokens of models that are paid by those.

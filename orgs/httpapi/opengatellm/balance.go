@@ -7,6 +7,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -15,36 +16,41 @@ func purse(userID string) billing.Budget {
 	return billing.Budget{Scope: billing.ScopeUser, ScopeID: userID, Name: "balance", Window: billing.Lifetime, Hard: true}
 }
 
-// balance is what a person has left; nil is no limit.
-func (a *api) balance(ctx context.Context, userID string) (*decimal.Decimal, error) {
-	b, err := a.purseOf(ctx, userID)
+// projectPurse is that of a project.
+func projectPurse(p orgs.Project) billing.Budget {
+	return billing.Budget{OrgID: p.OrgID, Scope: billing.ScopeProject, ScopeID: p.ID, Name: "balance", Window: billing.Lifetime, Hard: true}
+}
+
+// balance is what is left of a purse; nil is no limit.
+func (a *api) balance(ctx context.Context, of billing.Budget) (*decimal.Decimal, error) {
+	b, err := a.purseOf(ctx, of)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
-	s, err := a.Budget(ctx, "", b.ID)
+	s, err := a.Budget(sovereign(ctx), of.OrgID, b.ID)
 	return &s.Remaining, err
 }
 
-func (a *api) purseOf(ctx context.Context, userID string) (b billing.Budget, err error) {
+func (a *api) purseOf(ctx context.Context, of billing.Budget) (b billing.Budget, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		b, err = billing.Budgets.Find(ctx, tx, store.Eq("org_id", ""), store.Eq("scope", billing.ScopeUser), store.Eq("scope_id", userID),
-			store.Eq("team_id", ""), store.Eq("name", purse(userID).Name))
+		b, err = billing.Budgets.Find(ctx, tx, store.Eq("org_id", of.OrgID), store.Eq("scope", of.Scope), store.Eq("scope_id", of.ScopeID),
+			store.Eq("team_id", ""), store.Eq("name", of.Name))
 		return err
 	})
 	return b, err
 }
 
-// setBalance gives a person so much from now on, or, with nil, no limit.
-func (a *api) setBalance(ctx context.Context, userID string, left *decimal.Decimal) error {
+// setBalance gives a purse so much from now on, or, with nil, no limit.
+func (a *api) setBalance(ctx context.Context, of billing.Budget, left *decimal.Decimal) error {
 	if left != nil {
-		_, err := a.SetBalance(ctx, purse(userID), *left)
+		_, err := a.SetBalance(ctx, of, *left)
 		return err
 	}
-	b, err := a.purseOf(ctx, userID)
+	b, err := a.purseOf(ctx, of)
 	if err == nil {
-		_, err = a.DeleteBudget(ctx, "", b.ID)
+		_, err = a.DeleteBudget(ctx, of.OrgID, b.ID)
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/orgkit/orgkit/orgs/httpapi"
@@ -187,6 +188,27 @@ func (f *form) integer(name string, least int64) *int64 {
 	return &n
 }
 
+// given says whether the body has the field, null too.
+func (f *form) given(name string) bool {
+	_, there := f.fields[name]
+	return there
+}
+
+// integers returns a list of whole numbers.
+func (f *form) integers(name string) (list []int64) {
+	if !f.has(name) {
+		return nil
+	}
+	for i, raw := range f.list(name) {
+		var n int64
+		if json.Unmarshal(raw, &n) != nil || string(bytes.TrimSpace(raw)) == "null" {
+			f.faults = append(f.faults, fault{Type: "int_type", Loc: []any{"body", name, i}, Msg: intType})
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
 // amount returns an amount of money by its digits.
 func (f *form) amount(name string) *decimal.Decimal {
 	raw, there := f.fields[name]
@@ -245,6 +267,32 @@ const (
 	intType    = "Input should be a valid integer"
 	intParsing = intType + ", unable to parse string as an integer"
 )
+
+// maybeOneOf is oneOf where the parameter may be missing.
+func (f *form) maybeOneOf(name string, words ...string) string {
+	if _, there := f.parameter(name, ""); !there {
+		return ""
+	}
+	return f.oneOf(name, "", words...)
+}
+
+// wanted returns a parameter that is a number, nil where there is none.
+func (f *form) wanted(name, alias string) *int64 {
+	if _, there := f.parameter(name, alias); !there {
+		return nil
+	}
+	n := f.number(name, alias, 0, 0, 0)
+	return &n
+}
+
+// future returns a time, in Unix seconds, that is still to come.
+func (f *form) future(name string, now time.Time) *int64 {
+	n := f.integer(name, 0)
+	if n != nil && !time.Unix(*n, 0).After(now) {
+		f.wrong("body", name, "value_error", "Value error, Wrong timestamp, must be in the future.", nil)
+	}
+	return n
+}
 
 // oneOf returns a parameter that is one of some words, the first where there is none.
 func (f *form) oneOf(name, alias string, words ...string) string {

@@ -2,7 +2,9 @@ package opengatellm_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -16,7 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/orgs/signin"
@@ -39,7 +43,30 @@ type world struct {
 	clock   *storetest.Clock
 	handler http.Handler
 	signin  *signin.Service
+	gate    *gate.Gate
 	token   string // of who calls
+}
+
+// catalogue has a model that costs 10 USD a million of input tokens and 100 of output, and one that costs nothing.
+func catalogue(t *testing.T) *billing.Catalogue {
+	models, err := billing.NewCatalogue(billing.Model{ID: "gpt-4o", Aliases: []string{"gpt"}, MaxOutputTokens: 4096}, billing.Model{ID: "small", MaxOutputTokens: 4096})
+	require.NoError(t, err)
+	book, err := billing.ParsePrices(strings.NewReader(`{"currency": "USD", "models": {"gpt-4o": [{"prices": {"input_token": "0.00001", "output_token": "0.0001"}}], "small": [{"prices": {"input_token": "0", "output_token": "0"}}]}}`))
+	require.NoError(t, err)
+	require.NoError(t, models.SetPrices(book))
+	return models
+}
+
+// calls has a model called by a token, and returns why it is refused, "" where it is not.
+func (w *world) calls(token, model string) string {
+	w.t.Helper()
+	adm, err := w.gate.Admit(w.t.Context(), gate.Call{Secret: token, Model: model, InputTokens: 1000, MaxOutputTokens: 100})
+	if denied := (*gate.Denied)(nil); errors.As(err, &denied) {
+		return denied.Code
+	}
+	require.NoError(w.t, err)
+	require.NoError(w.t, adm.Settle(w.t.Context(), billing.Usage{InputTokens: 1000, OutputTokens: 100, Endpoint: "/v1/chat/completions", Method: "POST", Status: 200}))
+	return ""
 }
 
 func each(t *testing.T, fn func(t *testing.T, w *world)) {
@@ -54,7 +81,8 @@ func onMemory(t *testing.T, o *opengatellm.Options) *world {
 func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *opengatellm.Options) *world {
 	t.Helper()
 	w := &world{t: t, clock: clock, token: adminKey}
-	w.World = orgstest.New(t, s, &orgs.Options{Options: rbac.Options{Audit: audit.Options{NoBackground: true}}})
+	w.World = orgstest.New(t, s, &orgs.Options{Catalogue: catalogue(t), Options: rbac.Options{Audit: audit.Options{NoBackground: true}}})
+	w.gate = gate.New(w.Manager)
 	if o == nil {
 		o = &opengatellm.Options{}
 	}
@@ -153,7 +181,10 @@ func (w *world) invalid(method, path, body string, headers ...string) object {
 	return fault
 }
 
-var secrets = regexp.MustCompile(`(ok_pat_|sk-)[0-9A-Za-z]{20,}`)
+var (
+	secrets = regexp.MustCompile(`(ok_pat_|sk-)[0-9A-Za-z]{20,}`)
+	masked  = regexp.MustCompile(`sk-\.\.\.[0-9a-z]{4}`)
+)
 
 // golden compares a request and its answer with those of the file.
 func (w *world) golden(name, method, path, body string, headers ...string) any {
@@ -176,7 +207,7 @@ func (w *world) golden(name, method, path, body string, headers ...string) any {
 		require.NoError(w.t, json.Indent(&pretty, answer.Body.Bytes(), "", "  "))
 		text += "\n" + pretty.String()
 	}
-	text = secrets.ReplaceAllString(strings.TrimRight(text, "\n")+"\n", "SECRET")
+	text = masked.ReplaceAllString(secrets.ReplaceAllString(strings.TrimRight(text, "\n")+"\n", "SECRET"), "sk-...LAST")
 	file := filepath.Join("testdata", name+".txt")
 	if *update {
 		require.NoError(w.t, os.MkdirAll(filepath.Dir(file), 0o755))
@@ -186,4 +217,21 @@ func (w *world) golden(name, method, path, body string, headers ...string) any {
 	require.NoError(w.t, err)
 	require.Equal(w.t, string(want), text)
 	return v
+}
+
+func callOf(token string) gate.Call { return gate.Call{Secret: token} }
+
+// protect has the handler keep the last admin.
+func (w *world) protect() {
+	h, err := opengatellm.New(w.Manager, &opengatellm.Options{AdminKey: adminKey, SignIn: w.signin, ProtectLastAdmin: true})
+	require.NoError(w.t, err)
+	w.handler = h
+}
+
+// actor is who comes by a secret.
+func (w *world) actor(secret string) context.Context {
+	w.t.Helper()
+	by, err := w.Authenticate(w.t.Context(), secret)
+	require.NoError(w.t, err)
+	return audit.WithActor(w.t.Context(), by)
 }

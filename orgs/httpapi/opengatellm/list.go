@@ -5,7 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/orgkit/orgkit/store"
 )
+
+// columns are those that most lists can be ordered by.
+var columns = []string{"id", "name", "created", "updated"}
 
 // paging is how much of a list is asked for, and in what order.
 type paging struct {
@@ -14,9 +19,10 @@ type paging struct {
 	desc          bool
 }
 
-func (f *form) paging() paging {
+// paging reads the parameters of a list that is ordered by one of the columns, the first where none is named.
+func (f *form) paging(columns ...string) paging {
 	return paging{offset: f.number("offset", "", 0, 0, 0), limit: f.number("limit", "", 10, 1, 100),
-		by: f.oneOf("order_by", "sort_by", "id", "name", "created", "updated"), desc: f.oneOf("order_direction", "sort_order", "asc", "desc") == "desc"}
+		by: f.oneOf("order_by", "sort_by", columns...), desc: f.oneOf("order_direction", "sort_order", "asc", "desc") == "desc"}
 }
 
 // entry is what lists are sorted by.
@@ -48,6 +54,20 @@ func page[T any](p paging, all []T, by func(T) entry) []T {
 	slices.SortFunc(all, func(a, b T) int { return p.compare(by(a), by(b)) })
 	from := min(p.offset, int64(len(all)))
 	return all[from : from+min(p.limit, int64(len(all))-from)]
+}
+
+// every reads all pages of a list.
+func every[T any](page func(after string) (store.Page[T], error)) (all []T, err error) {
+	for after := ""; ; {
+		p, err := page(after)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p.Items...)
+		if after = p.Next; after == "" {
+			return all, nil
+		}
+	}
 }
 
 // listView is a list.

@@ -1,8 +1,12 @@
-// Package opengatellm is the dialect of OpenGateLLM: organizations, users and roles at /v1/admin, as its clients know them. A
-// client changes its host, and nothing else.
+// Package opengatellm is the dialect of OpenGateLLM: organizations, users, roles, tokens and projects at /v1/admin, and one's own
+// account at /v1/me, as its clients know them. A client changes its host, and nothing else.
 //
-//	handler, err := opengatellm.New(m, &opengatellm.Options{AdminKey: key})
-//	mux.Handle("/v1/admin/", handler)
+//	handler, err := opengatellm.New(m, &opengatellm.Options{AdminKey: key, SignIn: service})
+//	for _, path := range opengatellm.Paths() {
+//		mux.Handle(path, handler)
+//	}
+//
+// The newest generation has paths that the native dialect has too: there the handler has a prefix, or a host name, of its own.
 //
 // # Calls
 //
@@ -15,16 +19,47 @@
 // and, where there is a [Options].SignIn, by the same methods
 //
 //	/v1/admin/users                              {email, name, password, role, organization, budget, expires, priority}
-//	/v1/admin/roles                              {name, permissions}
+//	/v1/admin/roles                              {name, permissions, limits}
+//	/v1/admin/tokens                             {name, user, expires, project}; no change
+//	/v1/admin/projects                           {name, organization, description, budget, limits, users}, and /{id}/users
+//	/v1/admin/routers                            the models of the catalogue, to be read
+//	/v1/me/info, /v1/me/keys, /v1/me/usage       of who calls
+//	/v1/auth/login                               {email, password}
+//	/v1/auth/sso/login                           {email, name, organization, token}, of the newest generation and where there is an
+//	                                             [Options].IDToken
+//	/v1/admin/sso                                {rules}, likewise; to be read and put
 //
-// They are the platform's, whose key is the master key of that system, and of people whose role has the permission admin: these
-// act for the platform, and the log says who it was. To everybody else they are 403. Other permissions of roles are kept and
-// shown, and asked for by nothing here. Limits of roles are refused rather than kept without being held.
+// What is at /v1/admin is the platform's, whose key is the master key of that system, and that of people whose role has the
+// permission admin: these act for the platform, and the log says who it was. To everybody else it is 403. Other permissions of
+// roles are kept and shown, and asked for by nothing here.
+//
+// # Tokens
+//
+// A token is a personal token of its person that calls models too: in the organization of the person, wherever that is when it is
+// used, and with their rights there, which membership by this API gives. Of a person in no organization it calls none: there is
+// nobody to decide or to pay. One for a project is an API key of that, of which the person has to be a member: it sees and uses what
+// is of the project alone, and stays there. Lists have all tokens and keys of people, by whatever dialect they were made.
+// A token makes more tokens, as in that system; a personal token of the native dialect, and a key, do not.
+//
+// # Limits
+//
+// Each person who was given a role has its limits for themselves: rpm and rpd of requests, tpm and tpd of tokens of the input, in
+// minutes and days of UTC. A model of which the role says nothing is not there for them, one without a limit of each type, or with
+// one of 0, is refused; null is no limit. They hold in front of models, by whatever key of that person, beside all others. A project
+// limits what all of its keys use together; what it does not name it does not limit.
 //
 // # Budgets
 //
 // The budget of a person is what they have left, in all organizations: a budget without period, which what costs more than is
 // left does not pass.
+//
+// # Single sign-on
+//
+// Who signs in by an ID token of the host's provider is whom its subject stands for, or the person of its address, which has to be
+// verified; somebody else is new. The rules say who may, by how an address ends or by a group, and into what organization and role
+// somebody new comes, by a group or for all. In that system a client says of which organization a person is; here that is no
+// evidence, and must only not contradict the rules. A token counts once. sub and iss of a person are those of that provider, or else of
+// the one of an organization.
 //
 // # Generations
 //
@@ -37,7 +72,7 @@
 // They are integers, from 1 on, and never come twice. What another dialect has made gets its number when it is first looked
 // for here (orgs.NumbersOf), in the order in which it was made: nothing below this package pays for the numbers. The alternative,
 // numbering in the unit that creates, would have all organizations of a host wait for one row with each of their keys.
-// A list reads all there is of its kind, since any of it may sort first.
+// A list reads all there is of its kind, or of the person, role or organization that it is of, since any of it may sort first.
 //
 // # Errors
 //
@@ -50,6 +85,7 @@
 package opengatellm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,8 +93,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/signin"
@@ -73,6 +109,9 @@ const (
 	GenerationC Generation = "C" // sort_by, and objects for changes
 )
 
+// Paths are those of the older generation, as patterns of net/http have them, to be mounted beside other dialects.
+func Paths() []string { return []string{"/v1/admin/", "/v1/me/", "/v1/auth/"} }
+
 // Options of the handler. Nil serves nobody but who Authenticate says is the platform.
 type Options struct {
 	// Generation is that of answers, statuses and texts; "" is GenerationA.
@@ -86,9 +125,21 @@ type Options struct {
 	// SignIn keeps the passwords of people; with nil neither people nor roles are served here. How short a password may be is its
 	// MinPassword, 6 in that system.
 	SignIn *signin.Service
+	// IDToken verifies an ID token of the provider by which people sign in at /v1/auth/sso/login, of the newest generation: such as
+	// the Verify of orgs/sso/oidc. What is wrong with one is an *orgs.SSORefused. With nil nobody signs in there.
+	IDToken func(ctx context.Context, token string) (orgs.Asserted, error)
 	// PatchKeepsAbsent has a change of a person leave what it does not name: else organization, budget and expires are taken
 	// away by it.
 	PatchKeepsAbsent bool
+	// HideUnknownUsers has a login with an address that nobody has, or a person without a password, answered as one with a wrong
+	// password; else they are told apart, as in that system.
+	HideUnknownUsers bool
+	// ProtectLastAdmin refuses what would leave no person whose role is admin; else the platform's own key remains.
+	ProtectLastAdmin bool
+	// KeyMaxExpirationDays is how long tokens work at most, which is also how long those do that name no end; 0: for ever.
+	KeyMaxExpirationDays int
+	// PlaygroundDuration is how long the token of a login works; 0 is an hour.
+	PlaygroundDuration time.Duration
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
 	TrustedProxies []netip.Prefix
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
@@ -99,8 +150,9 @@ type api struct {
 	*orgs.Manager
 	opt    Options
 	edge   *httpapi.Options
-	mux    *http.ServeMux
-	badKey int // the status of a key that is not good
+	mux    *http.ServeMux // of who is somebody
+	open   *http.ServeMux // of everybody
+	badKey int            // the status of a key that is not good
 }
 
 // New returns the handler.
@@ -108,7 +160,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if m == nil {
 		return nil, errors.New("opengatellm: a manager is required")
 	}
-	a := &api{Manager: m, mux: http.NewServeMux(), badKey: http.StatusForbidden}
+	a := &api{Manager: m, mux: http.NewServeMux(), open: http.NewServeMux(), badKey: http.StatusForbidden}
 	if o != nil {
 		a.opt = *o
 	}
@@ -121,6 +173,12 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	default:
 		return nil, fmt.Errorf("opengatellm: there is no generation %q", a.opt.Generation)
 	}
+	if a.opt.KeyMaxExpirationDays < 0 || a.opt.PlaygroundDuration < 0 {
+		return nil, errors.New("opengatellm: an option is negative")
+	}
+	if a.opt.PlaygroundDuration == 0 {
+		a.opt.PlaygroundDuration = time.Hour
+	}
 	if p := a.opt.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
 		return nil, fmt.Errorf("opengatellm: the prefix %q must begin with / and not end with it", p)
 	}
@@ -129,64 +187,7 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	}
 	a.edge = &httpapi.Options{TrustedProxies: a.opt.TrustedProxies, Fail: httpapi.LogFailures(a.opt.Logger), Render: a.render}
 	a.routes()
-	return httpapi.Actor(a.authenticate, a.edge, httpapi.Fallback(a.mux, a.edge)), nil
-}
-
-func (a *api) routes() {
-	a.admin("POST /v1/admin/organizations", a.createOrganization)
-	a.admin("GET /v1/admin/organizations", a.organizations)
-	a.admin("GET /v1/admin/organizations/{id}", a.organization)
-	a.admin("PATCH /v1/admin/organizations/{id}", a.updateOrganization)
-	a.admin("DELETE /v1/admin/organizations/{id}", a.deleteOrganization)
-	if a.opt.SignIn == nil {
-		return
-	}
-	a.admin("POST /v1/admin/users", a.createUser)
-	a.admin("GET /v1/admin/users", a.users)
-	a.admin("GET /v1/admin/users/{id}", a.user)
-	a.admin("PATCH /v1/admin/users/{id}", a.updateUser)
-	a.admin("DELETE /v1/admin/users/{id}", a.deleteUser)
-	a.admin("POST /v1/admin/roles", a.createRole)
-	a.admin("GET /v1/admin/roles", a.roles)
-	a.admin("GET /v1/admin/roles/{id}", a.role)
-	a.admin("PATCH /v1/admin/roles/{id}", a.updateRole)
-	a.admin("DELETE /v1/admin/roles/{id}", a.deleteRole)
-}
-
-// answer is a success.
-type answer struct {
-	status int
-	body   any // nil: none
-}
-
-// admin serves the platform, and people whose role is admin.
-func (a *api) admin(pattern string, h func(r *http.Request) (answer, error)) {
-	method, path, _ := strings.Cut(pattern, " ")
-	a.mux.HandleFunc(method+" "+a.opt.Prefix+path, func(w http.ResponseWriter, r *http.Request) {
-		var out answer
-		ctx, err := a.asPlatform(r.Context())
-		if err == nil {
-			out, err = h(r.WithContext(ctx))
-		}
-		switch {
-		case err != nil:
-			a.fail(w, r, err)
-		case out.body == nil:
-			w.WriteHeader(out.status)
-		default:
-			httpapi.WriteJSON(w, out.status, out.body)
-		}
-	})
-}
-
-// authenticate tells a header of another scheme from none.
-func (a *api) authenticate(r *http.Request) (audit.Actor, error) {
-	if h := r.Header.Get("Authorization"); h != "" {
-		if scheme, _, _ := strings.Cut(h, " "); !strings.EqualFold(scheme, "Bearer") {
-			return audit.Actor{}, &orgs.AuthError{Code: wrongScheme}
-		}
-	}
-	return a.opt.Authenticate(r)
+	return a.serve(), nil
 }
 
 // text is the text of the generation.

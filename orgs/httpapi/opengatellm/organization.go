@@ -45,6 +45,12 @@ func (a *api) numbersOf(ctx context.Context, noun string, ids ...string) (n map[
 	return n, err
 }
 
+// numberOf is the number of one record.
+func (a *api) numberOf(ctx context.Context, noun, id string) (int64, error) {
+	n, err := a.numbersOf(ctx, noun, id)
+	return n[id], err
+}
+
 // organizationAt finds the organization of the path.
 func (a *api) organizationAt(r *http.Request) (o orgs.Organization, n int64, err error) {
 	if n, err = a.pathID(r, "organization"); err != nil {
@@ -83,6 +89,9 @@ func (a *api) orMissing(err error, noun string, n int64) error {
 
 // maxName is how many characters a name has at most.
 const maxName = rbac.MaxName
+
+// maxDescription is how many characters a description has at most.
+const maxDescription = rbac.MaxDescription
 
 func (a *api) createOrganization(r *http.Request) (answer, error) {
 	in, err := body(r)
@@ -137,17 +146,12 @@ func (a *api) named(ctx context.Context, name, id, taken string, fn func(ctx con
 
 // everyOrganization reads all that a filter keeps, the oldest first.
 func (a *api) everyOrganization(ctx context.Context, f orgs.OrganizationFilter) (all []orgs.Organization, err error) {
-	for f.Limit = 200; ; {
-		page, err := a.Organizations(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if f.After = page.Next; f.After == "" {
-			slices.Reverse(all)
-			return all, nil
-		}
-	}
+	all, err = every(func(after string) (store.Page[orgs.Organization], error) {
+		f.Limit, f.After = store.MaxLimit, after
+		return a.Organizations(ctx, f)
+	})
+	slices.Reverse(all)
+	return all, err
 }
 
 func (a *api) organizations(r *http.Request) (answer, error) {
@@ -155,7 +159,7 @@ func (a *api) organizations(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := in.paging()
+	p := in.paging(columns...)
 	if err := in.err(); err != nil {
 		return answer{}, err
 	}

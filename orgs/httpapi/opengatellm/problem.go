@@ -38,12 +38,18 @@ type detailView struct {
 // wrongScheme is the code of an Authorization header of another kind.
 const wrongScheme = "invalid_authentication_scheme"
 
+// expiredAccount is the code of a credential that is good, of a person whose account has expired.
+const expiredAccount = "account_expired"
+
 // fail writes an error that may be one of this package.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var refused *refusal
 	var wrong *invalid
 	switch {
 	case errors.As(err, &refused):
+		if refused.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
 		httpapi.WriteJSON(w, refused.status, detailView{refused.detail})
 	case errors.As(err, &wrong):
 		httpapi.WriteJSON(w, http.StatusUnprocessableEntity, detailView{wrong.faults})
@@ -62,6 +68,8 @@ func (a *api) render(w http.ResponseWriter, _ *http.Request, p httpapi.Problem) 
 		status, detail = a.badKey, "Invalid authentication scheme."
 	case p.Code == "invalid_api_key" || p.Code == "expired_api_key":
 		status, detail = a.badKey, "Invalid API key."
+	case p.Code == expiredAccount:
+		status, detail = http.StatusForbidden, a.text("Invalid API key.", "Your account has expired. Please contact support to renew your account.")
 	case p.Code == "user_suspended":
 		status, detail = http.StatusForbidden, "Invalid API key."
 	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:

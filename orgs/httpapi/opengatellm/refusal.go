@@ -1,8 +1,12 @@
 package opengatellm
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 )
@@ -20,7 +24,12 @@ func Refusals(o *Options) func(http.ResponseWriter, *http.Request, httpapi.Probl
 	if a.opt.Generation == GenerationC {
 		a.badKey = http.StatusUnauthorized
 	}
-	return func(w http.ResponseWriter, r *http.Request, p httpapi.Problem, _ *gate.Denied) {
+	return func(w http.ResponseWriter, r *http.Request, p httpapi.Problem, d *gate.Denied) {
+		if limited := (*billing.Limited)(nil); d != nil && errors.As(d, &limited) {
+			if text := a.overRate(limited); text != "" {
+				p.Detail = text
+			}
+		}
 		switch p.Code {
 		case "unsupported_model":
 			httpapi.WriteJSON(w, http.StatusNotFound, detailView{"Model not found."})
@@ -32,4 +41,20 @@ func Refusals(o *Options) func(http.ResponseWriter, *http.Request, httpapi.Probl
 			a.render(w, r, p)
 		}
 	}
+}
+
+// overRate says which limit is used up as that system does, "" for those that it does not have.
+func (a *api) overRate(l *billing.Limited) string {
+	what, per, known := strings.Cut(string(l.Measure), "_per_")
+	if !known || per == "hour" {
+		return ""
+	}
+	if a.opt.Generation == GenerationC {
+		noun := "Token"
+		if what == "requests" {
+			noun = "Request"
+		}
+		return fmt.Sprintf("%s limit per %s exceeded.", noun, per)
+	}
+	return fmt.Sprintf("%d %s per %s exceeded (remaining: %d).", l.Limit, strings.ReplaceAll(what, "_", " "), per, l.Remaining)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
@@ -26,19 +25,24 @@ const defaultRole = "default"
 
 // roleView is a role of the whole host.
 type roleView struct {
-	Object      string   `json:"object"`
-	ID          int64    `json:"id"`
-	Name        string   `json:"name"`
-	Permissions []string `json:"permissions"`
-	Limits      []any    `json:"limits"`
-	Users       int      `json:"users"`
-	Created     int64    `json:"created"`
-	Updated     int64    `json:"updated"`
+	Object      string      `json:"object"`
+	ID          int64       `json:"id"`
+	Name        string      `json:"name"`
+	Permissions []string    `json:"permissions"`
+	Limits      []limitView `json:"limits"`
+	Users       int         `json:"users"`
+	Created     int64       `json:"created"`
+	Updated     int64       `json:"updated"`
 }
 
 func (a *api) renderRole(ctx context.Context, role orgs.PlatformRole, id int64) (any, error) {
-	v := roleView{"role", id, role.Name, append([]string{}, role.Permissions...), []any{}, 0, role.CreatedAt.Unix(), role.UpdatedAt.Unix()}
-	err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+	v := roleView{"role", id, role.Name, append([]string{}, role.Permissions...), nil, 0, role.CreatedAt.Unix(), role.UpdatedAt.Unix()}
+	limits, err := a.renderLimits(ctx, role.Limits, false)
+	if err != nil {
+		return nil, err
+	}
+	v.Limits = limits
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		v.Users, err = holders(ctx, tx, role)
 		return err
 	})
@@ -74,17 +78,34 @@ func (a *api) roleAt(r *http.Request) (role orgs.PlatformRole, n int64, err erro
 	return role, n, err
 }
 
-// roleForm reads the fields of a role. Nil is what is absent or null.
-func roleForm(in *form) (name *string, words *[]string) {
-	name = in.text("name", 1, maxName)
+// roleForm is what a body says of a role. Nil is what is absent or null.
+type roleForm struct {
+	name   *string
+	words  *[]string
+	limits *[]limitForm
+}
+
+func readRole(in *form) (f roleForm) {
+	f.name = in.text("name", 1, maxName)
 	if in.has("permissions") {
 		list := in.words("permissions", permissions)
-		words = &list
+		f.words = &list
 	}
-	if in.has("limits") && len(in.list("limits")) > 0 {
-		in.wrong("body", "limits", "value_error", "Value error, limits of roles are not kept here.", nil)
+	f.limits = in.limits("limits")
+	return f
+}
+
+// put changes a role to what the form says.
+func (f roleForm) put(role *orgs.PlatformRole, limits *[]orgs.RoleLimit) {
+	if f.name != nil {
+		role.Name = *f.name
 	}
-	return name, words
+	if f.words != nil {
+		role.Permissions = *f.words
+	}
+	if limits != nil {
+		role.Limited, role.Limits = true, *limits
+	}
 }
 
 func (a *api) createRole(r *http.Request) (answer, error) {
@@ -94,20 +115,22 @@ func (a *api) createRole(r *http.Request) (answer, error) {
 	}
 	in.required("name")
 	in.notNull("name", "string_type", "Input should be a valid string")
-	name, words := roleForm(in)
+	f := readRole(in)
 	if err := in.err(); err != nil {
 		return answer{}, err
 	}
-	role := orgs.PlatformRole{Name: *name}
-	if words != nil {
-		role.Permissions = *words
+	limits, err := a.lookUp(r.Context(), f.limits)
+	if err != nil {
+		return answer{}, err
 	}
+	role := orgs.PlatformRole{Limited: true}
+	f.put(&role, limits)
 	err = a.Change(r.Context(), rbac.Op{Action: "roles.create", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		role.Meta = store.Meta{}
 		return audit.Created(&role), orgs.PlatformRoles.Insert(ctx, tx, &role)
 	})
 	if err != nil {
-		return answer{}, a.roleTaken(err, *name)
+		return answer{}, a.roleTaken(err, role.Name)
 	}
 	n, err := a.numbersOf(r.Context(), roleNoun, role.ID)
 	if err != nil {
@@ -128,7 +151,7 @@ func (a *api) roles(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := in.paging()
+	p := in.paging(columns...)
 	if err := in.err(); err != nil {
 		return answer{}, err
 	}
@@ -170,7 +193,7 @@ func (a *api) updateRole(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	name, words := roleForm(in)
+	f := readRole(in)
 	if err := in.err(); err != nil {
 		return answer{}, err
 	}
@@ -178,20 +201,26 @@ func (a *api) updateRole(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if name != nil || words != nil {
+	limits, err := a.lookUp(r.Context(), f.limits)
+	if err != nil {
+		return answer{}, err
+	}
+	if f != (roleForm{}) {
 		err = a.Change(r.Context(), rbac.Op{Action: "roles.update", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-			before, err := orgs.PlatformRoles.Lock(ctx, tx, role.ID)
+			lock := orgs.PlatformRoles.Lock
+			if limits != nil {
+				lock = orgs.StirHolders
+			}
+			before, err := lock(ctx, tx, role.ID)
 			if err != nil {
 				return audit.Change{}, err
 			}
 			role = before
-			if name != nil {
-				role.Name = *name
+			f.put(&role, limits)
+			if err := orgs.PlatformRoles.Update(ctx, tx, &role); err != nil {
+				return audit.Change{}, err
 			}
-			if words != nil {
-				role.Permissions = *words
-			}
-			return audit.Updated(before, &role), orgs.PlatformRoles.Update(ctx, tx, &role)
+			return audit.Updated(before, &role), a.keepAdmin(ctx, tx, isAdminRole(before))
 		})
 	}
 	if err != nil {
@@ -261,6 +290,26 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 	}
 }
 
+// heldRole is the role of a person, which nobody has made yet if it is the default one and empty.
+func (a *api) heldRole(ctx context.Context, u orgs.User) (role orgs.PlatformRole, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		role, err = roleHeldBy(ctx, tx, u)
+		return err
+	})
+	return role, err
+}
+
+func roleHeldBy(ctx context.Context, tx *store.Tx, u orgs.User) (role orgs.PlatformRole, err error) {
+	if u.PlatformRoleID != "" {
+		return orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
+	}
+	role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", defaultRole))
+	if errors.Is(err, store.ErrNotFound) {
+		return orgs.PlatformRole{Name: defaultRole}, nil
+	}
+	return role, err
+}
+
 // isAdmin says whether a person's role lets them act here.
 func (a *api) isAdmin(ctx context.Context, userID string) (admin bool, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -269,7 +318,7 @@ func (a *api) isAdmin(ctx context.Context, userID string) (admin bool, err error
 			return err
 		}
 		role, err := orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
-		admin = slices.Contains(role.Permissions, adminPermission)
+		admin = isAdminRole(role)
 		return err
 	})
 	return admin, err

@@ -12,9 +12,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
-	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -33,7 +31,7 @@ type userView struct {
 	ID       int64        `json:"id"`
 	Email    string       `json:"email"`
 	Name     *string      `json:"name"`
-	Sub      *string      `json:"sub"` // of people who sign in elsewhere; there are none yet
+	Sub      *string      `json:"sub"` // of people who sign in elsewhere
 	Iss      *string      `json:"iss"`
 	Role     *int64       `json:"role,omitempty"`
 	RoleID   *int64       `json:"role_id,omitempty"`
@@ -56,38 +54,13 @@ type cUser struct {
 }
 
 func (a *api) renderUser(ctx context.Context, u orgs.User, id int64) (any, error) {
-	v := userView{Object: "user", ID: id, Email: u.Email, Created: u.CreatedAt.Unix(), Updated: u.UpdatedAt.Unix(), Priority: u.Priority}
-	if u.Name != "" {
-		v.Name = &u.Name
-	}
-	if u.ExpiresAt != nil {
-		ends := u.ExpiresAt.Unix()
-		v.Expires = &ends
-	}
-	left, err := a.balance(ctx, u.ID)
+	v, org, err := a.viewUser(ctx, u, id)
 	if err != nil {
 		return nil, err
-	}
-	if left != nil {
-		n := json.Number(left.RoundBank(6).String())
-		v.Budget = &n
 	}
 	role, err := a.roleOf(ctx, u)
 	if err != nil {
 		return nil, err
-	}
-	home, err := a.home(ctx, u)
-	if err != nil {
-		return nil, err
-	}
-	var org *int64
-	if home != "" {
-		numbers, err := a.numbersOf(ctx, orgNoun, home)
-		if err != nil {
-			return nil, err
-		}
-		n := numbers[home]
-		org = &n
 	}
 	if a.opt.Generation == GenerationC {
 		v.RoleID = &role
@@ -97,28 +70,52 @@ func (a *api) renderUser(ctx context.Context, u orgs.User, id int64) (any, error
 	return aUser{v, org}, nil
 }
 
-// home is the organization of a person, "" for none: that which they were given here, as long as they are a member, else the
-// one that they have been in for longest.
+// viewUser is a person without their role, and the number of their organization.
+func (a *api) viewUser(ctx context.Context, u orgs.User, id int64) (v userView, org *int64, err error) {
+	v = userView{Object: "user", ID: id, Email: u.Email, Created: u.CreatedAt.Unix(), Updated: u.UpdatedAt.Unix(), Priority: u.Priority}
+	if u.Name != "" {
+		v.Name = &u.Name
+	}
+	if u.ExpiresAt != nil {
+		ends := u.ExpiresAt.Unix()
+		v.Expires = &ends
+	}
+	if v.Sub, v.Iss, err = a.issuerOf(ctx, u.ID); err != nil {
+		return v, nil, err
+	}
+	left, err := a.balance(ctx, purse(u.ID))
+	if err != nil {
+		return v, nil, err
+	}
+	if left != nil {
+		n := money(*left)
+		v.Budget = &n
+	}
+	home, err := a.home(ctx, u)
+	if err != nil || home == "" {
+		return v, nil, err
+	}
+	n, err := a.numberOf(ctx, orgNoun, home)
+	return v, &n, err
+}
+
+// issuerOf is how an identity provider knows a person; nil where none does.
+func (a *api) issuerOf(ctx context.Context, userID string) (sub, iss *string, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		issuer, subject, err := orgs.IssuerOf(ctx, tx, userID)
+		if sub, iss = nil, nil; issuer != "" {
+			sub, iss = &subject, &issuer
+		}
+		return err
+	})
+	return sub, iss, err
+}
+
+// home is the organization of a person, "" for none.
 func (a *api) home(ctx context.Context, u orgs.User) (id string, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		id = ""
-		var since time.Time
-		for m, err := range rbac.Assignments.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("subject", u.ID)}}) {
-			if err != nil {
-				return err
-			}
-			if m.TeamID != "" || id != "" && id == u.HomeID {
-				continue
-			}
-			chain, err := rbac.Lineage(ctx, tx, m.OrgID)
-			if err != nil {
-				return err
-			}
-			if rbac.Effective(chain) != rbac.Gone && (id == "" || m.OrgID == u.HomeID || m.CreatedAt.Before(since)) {
-				id, since = m.OrgID, m.CreatedAt
-			}
-		}
-		return nil
+		id, err = orgs.HomeOf(ctx, tx, u)
+		return err
 	})
 	return id, err
 }
@@ -128,15 +125,21 @@ func (a *api) userAt(r *http.Request) (u orgs.User, n int64, err error) {
 	if n, err = a.pathID(r, "user"); err != nil {
 		return u, n, err
 	}
+	u, err = a.userNumbered(r.Context(), n)
+	return u, n, err
+}
+
+// userNumbered finds a person by their number.
+func (a *api) userNumbered(ctx context.Context, n int64) (u orgs.User, err error) {
 	var id string
-	err = a.View(r.Context(), func(ctx context.Context, tx *store.Tx) error {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		id, err = orgs.Numbered(ctx, tx, userNoun, n)
 		return err
 	})
 	if err == nil {
-		u, err = a.User(r.Context(), id)
+		u, err = a.User(ctx, id)
 	}
-	return u, n, a.orMissing(err, "User", n)
+	return u, a.orMissing(err, "User", n)
 }
 
 // userForm is what a body says of a person; nil is what is absent or null.
@@ -160,11 +163,8 @@ func (a *api) userForm(in *form, now time.Time) (f userForm) {
 	f.role = in.integer("role", 0)
 	f.organization = in.integer("organization", 0)
 	f.budget = in.amount("budget")
-	f.expires = in.integer("expires", 0)
+	f.expires = in.future("expires", now)
 	f.priority = in.integer("priority", 0)
-	if f.expires != nil && !time.Unix(*f.expires, 0).After(now) {
-		in.wrong("body", "expires", "value_error", "Value error, Wrong timestamp, must be in the future.", nil)
-	}
 	return f
 }
 
@@ -228,7 +228,7 @@ func (a *api) createUser(r *http.Request) (answer, error) {
 	}
 	var u orgs.User
 	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
-		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email}); err != nil {
+		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email, EmailVerified: true}); err != nil {
 			return err
 		}
 		if err := a.opt.SignIn.SetPassword(ctx, u.ID, *f.password); err != nil {
@@ -236,7 +236,7 @@ func (a *api) createUser(r *http.Request) (answer, error) {
 		}
 		in := f.update()
 		if f.orgID != "" {
-			if err := a.join(ctx, f.orgID, u.ID); err != nil {
+			if err := a.join(ctx, orgs.Place{OrgID: f.orgID}, u.ID); err != nil {
 				return err
 			}
 			in.Home = &f.orgID
@@ -249,7 +249,7 @@ func (a *api) createUser(r *http.Request) (answer, error) {
 		err = a.userTaken(*f.email)
 	}
 	if err == nil && f.budget != nil {
-		if err = a.setBalance(ctx, u.ID, f.budget); err != nil { // nobody has a key yet to spend with
+		if err = a.setBalance(ctx, purse(u.ID), f.budget); err != nil { // nobody has a key yet to spend with
 			_, undone := a.DeleteUser(ctx, u.ID, "the budget could not be set")
 			err = errors.Join(err, undone)
 		}
@@ -262,11 +262,6 @@ func (a *api) createUser(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	return a.created(n[u.ID], func() (any, error) { return a.renderUser(ctx, u, n[u.ID]) })
-}
-
-func (a *api) join(ctx context.Context, orgID, userID string) error {
-	_, err := a.AddMember(ctx, orgs.Place{OrgID: orgID}, orgs.NewMember{User: userID, Role: "member"})
-	return err
 }
 
 // updateUser changes a person. Of organization, budget and expires what is absent or null is taken away, as that system does;
@@ -293,19 +288,19 @@ func (a *api) updateUser(r *http.Request) (answer, error) {
 	if err := a.look(ctx, &f); err != nil {
 		return answer{}, err
 	}
-	if f.email != nil {
-		if other, err := a.User(ctx, *f.email); err == nil && other.ID != u.ID {
-			return answer{}, a.userTaken(*f.email)
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return answer{}, err
-		}
+	if err := a.mayBeAddress(ctx, u, f.email); err != nil {
+		return answer{}, err
 	}
 	clears := func(name string) bool {
 		_, there := in.fields[name]
 		return there || !a.opt.PatchKeepsAbsent
 	}
 	nobody, never, before := "", time.Time{}, u
-	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
+	admin, err := a.isAdmin(ctx, u.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	err = a.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		change := f.update()
 		change.Email = f.email
 		if a.opt.Generation == GenerationC && f.name == nil {
@@ -320,21 +315,39 @@ func (a *api) updateUser(r *http.Request) (answer, error) {
 			}
 			change.Home = &f.orgID
 		}
-		if f.password != nil {
-			if err := a.opt.SignIn.SetPassword(ctx, before.ID, *f.password); err != nil {
-				return err
-			}
+		if u, err = a.UpdateUser(ctx, before.ID, change); err != nil {
+			return err
 		}
-		u, err = a.UpdateUser(ctx, before.ID, change)
-		return err
+		if err := a.keepAdmin(ctx, tx, admin); err != nil || f.password == nil {
+			return err
+		}
+		return a.opt.SignIn.SetPassword(ctx, before.ID, *f.password) // after what locks organizations
 	})
 	if err == nil && (f.budget != nil || clears("budget")) {
-		err = a.setBalance(ctx, u.ID, f.budget)
+		err = a.setBalance(ctx, purse(u.ID), f.budget)
 	}
 	if err != nil {
 		return answer{}, a.orMissing(err, "User", n)
 	}
 	return a.changed(func() (any, error) { return a.renderUser(ctx, u, n) })
+}
+
+// mayBeAddress refuses an address that another one has, or nobody may.
+func (a *api) mayBeAddress(ctx context.Context, u orgs.User, email *string) error {
+	if email == nil {
+		return nil
+	}
+	if strings.EqualFold(*email, reserved) {
+		return &refusal{http.StatusForbidden, "Reserved email."}
+	}
+	other, err := a.User(sovereign(ctx), *email)
+	switch {
+	case err == nil && other.ID != u.ID:
+		return a.userTaken(*email)
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	}
+	return err
 }
 
 // move ends the membership in the organization of a person and begins that in another one, "" for none.
@@ -360,7 +373,7 @@ func (a *api) move(ctx context.Context, u orgs.User, to string) error {
 	if err != nil || member {
 		return err
 	}
-	return a.join(ctx, to, u.ID)
+	return a.join(ctx, orgs.Place{OrgID: to}, u.ID)
 }
 
 func (a *api) user(r *http.Request) (answer, error) {
@@ -383,30 +396,21 @@ func (a *api) deleteUser(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err = a.DeleteUser(ctx, u.ID, ""); err == nil {
-		err = a.setBalance(ctx, u.ID, nil)
+	admin, err := a.isAdmin(ctx, u.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	err = a.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := a.DeleteUser(ctx, u.ID, ""); err != nil {
+			return err
+		}
+		return a.keepAdmin(ctx, tx, admin)
+	})
+	if err == nil {
+		err = a.setBalance(ctx, purse(u.ID), nil)
 	}
 	if err != nil {
 		return answer{}, a.orMissing(err, "User", n)
 	}
 	return a.changed(func() (any, error) { return v, nil })
-}
-
-// asPlatform has a person whose role is admin act for the platform, by their own name.
-func (a *api) asPlatform(ctx context.Context) (context.Context, error) {
-	by, _ := audit.ActorFrom(ctx)
-	if by.Sovereign() {
-		return ctx, nil
-	}
-	if by.Type == audit.User && a.opt.SignIn != nil {
-		admin, err := a.isAdmin(ctx, by.ID)
-		if err != nil {
-			return ctx, err
-		}
-		if admin {
-			by.Type, by.Session, by.SessionID = audit.Platform, false, ""
-			return audit.WithActor(ctx, by), nil
-		}
-	}
-	return ctx, &rbac.Denied{Code: "permission_denied"}
 }

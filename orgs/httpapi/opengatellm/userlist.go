@@ -1,11 +1,15 @@
 package opengatellm
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store"
 )
 
 func (a *api) users(r *http.Request) (answer, error) {
@@ -13,21 +17,22 @@ func (a *api) users(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := in.paging()
-	wanted := func(name, alias string) *int64 {
-		if _, there := in.parameter(name, alias); !there {
-			return nil
-		}
-		n := in.number(name, alias, 0, 0, 0)
-		return &n
-	}
-	role, organization := wanted("role", "role_id"), wanted("organization", "organization_id")
+	p := in.paging(columns...)
+	role, organization := in.wanted("role", "role_id"), in.wanted("organization", "organization_id")
 	email, byEmail := in.parameter("email", "")
 	if err := in.err(); err != nil {
 		return answer{}, err
 	}
 	ctx := r.Context()
-	all, n, err := a.everyUser(ctx)
+	exact := ""
+	if byEmail && a.opt.Generation == GenerationA {
+		exact = email
+	}
+	all, err := a.usersAmong(ctx, exact, role, organization)
+	if err != nil {
+		return answer{}, err
+	}
+	n, err := a.userNumbers(ctx, all)
 	if err != nil {
 		return answer{}, err
 	}
@@ -73,22 +78,66 @@ func (a *api) livesIn(ctx context.Context, u orgs.User, organization int64) (boo
 	return n[home] == organization, err
 }
 
-// everyUser reads all people, the oldest first, with their numbers.
-func (a *api) everyUser(ctx context.Context) (all []orgs.User, n map[string]int64, err error) {
-	for after := ""; ; {
-		page, err := a.Users(ctx, 200, after)
+// usersAmong reads those among whom all are that the filters keep, by whichever of them an index serves; all people, where none
+// does. An address counts as it is, "" for any.
+func (a *api) usersAmong(ctx context.Context, email string, role, organization *int64) ([]orgs.User, error) {
+	switch {
+	case email != "":
+		u, err := a.User(ctx, email)
+		if errors.Is(err, store.ErrNotFound) || err == nil && !strings.EqualFold(u.Email, email) { // by an id of theirs
+			return nil, nil
+		}
+		return []orgs.User{u}, err
+	case role != nil:
+		found, err := a.roleNumbered(ctx, *role)
 		if err != nil {
-			return nil, nil, err
+			return nil, nobodyFor(err)
 		}
-		all = append(all, page.Items...)
-		if after = page.Next; after == "" {
-			break
+		return a.holdersOf(ctx, found)
+	case organization != nil:
+		o, err := a.organizationNumbered(ctx, *organization)
+		if err != nil {
+			return nil, nobodyFor(err)
 		}
+		members, err := every(func(after string) (store.Page[orgs.Membership], error) {
+			return a.Members(ctx, orgs.Place{OrgID: o.ID}, orgs.MemberFilter{Limit: store.MaxLimit, After: after})
+		})
+		var list []orgs.User
+		for _, ms := range members {
+			list = append(list, ms.User)
+		}
+		return list, err
 	}
+	return every(func(after string) (store.Page[orgs.User], error) { return a.Users(ctx, store.MaxLimit, after) })
+}
+
+// nobodyFor is nil for what is not there: nobody has it.
+func nobodyFor(err error) error {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
+
+// holdersOf are the people of a role; of the default one also those who have none.
+func (a *api) holdersOf(ctx context.Context, role orgs.PlatformRole) (list []orgs.User, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || role.Name != defaultRole {
+			return err
+		}
+		without, err := orgs.PlatformRoleHeldBy(ctx, tx, "")
+		list = append(list, without...)
+		return err
+	})
+	return list, err
+}
+
+// userNumbers are the numbers of people; those who have none yet get them in the order in which they were made.
+func (a *api) userNumbers(ctx context.Context, all []orgs.User) (map[string]int64, error) {
+	slices.SortFunc(all, func(a, b orgs.User) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
 	ids := make([]string, len(all))
 	for i, u := range all {
-		ids[len(all)-1-i] = u.ID
+		ids[i] = u.ID
 	}
-	n, err = a.numbersOf(ctx, userNoun, ids...)
-	return all, n, err
+	return a.numbersOf(ctx, userNoun, ids...)
 }

@@ -19,14 +19,16 @@ type rateLimitBody struct {
 
 // RateLimitFigures are what a rate limit limits; what is absent is unlimited.
 type RateLimitFigures struct {
-	RequestsPerMinute   *int64 `json:"requests_per_minute,omitempty"`
-	RequestsPerHour     *int64 `json:"requests_per_hour,omitempty"`
-	RequestsPerDay      *int64 `json:"requests_per_day,omitempty" doc:"a calendar day of the organization"`
-	TokensPerMinute     *int64 `json:"tokens_per_minute,omitempty"`
-	TokensPerHour       *int64 `json:"tokens_per_hour,omitempty"`
-	TokensPerDay        *int64 `json:"tokens_per_day,omitempty"`
-	MaxParallelRequests *int64 `json:"max_parallel_requests,omitempty"`
-	FailOpen            *bool  `json:"fail_open,omitempty" doc:"admit what the database cannot be asked about"`
+	RequestsPerMinute    *int64 `json:"requests_per_minute,omitempty"`
+	RequestsPerHour      *int64 `json:"requests_per_hour,omitempty"`
+	RequestsPerDay       *int64 `json:"requests_per_day,omitempty" doc:"a calendar day of the organization"`
+	TokensPerMinute      *int64 `json:"tokens_per_minute,omitempty"`
+	TokensPerHour        *int64 `json:"tokens_per_hour,omitempty"`
+	TokensPerDay         *int64 `json:"tokens_per_day,omitempty"`
+	InputTokensPerMinute *int64 `json:"input_tokens_per_minute,omitempty" doc:"of the input alone"`
+	InputTokensPerDay    *int64 `json:"input_tokens_per_day,omitempty"`
+	MaxParallelRequests  *int64 `json:"max_parallel_requests,omitempty"`
+	FailOpen             *bool  `json:"fail_open,omitempty" doc:"admit what the database cannot be asked about"`
 }
 
 // input is the limit that the body asks for, of that organization.
@@ -34,6 +36,7 @@ func (b rateLimitBody) input(orgID string) billing.RateLimit {
 	r := billing.RateLimit{OrgID: orgID, Scope: billing.ScopeKind(b.Scope), ScopeID: b.ScopeID, TeamID: b.TeamID, Model: b.Model, Name: b.Name,
 		RequestsPerMinute: b.RequestsPerMinute, RequestsPerHour: b.RequestsPerHour, RequestsPerDay: b.RequestsPerDay,
 		TokensPerMinute: b.TokensPerMinute, TokensPerHour: b.TokensPerHour, TokensPerDay: b.TokensPerDay,
+		InputTokensPerMinute: b.InputTokensPerMinute, InputTokensPerDay: b.InputTokensPerDay,
 		MaxParallelRequests: b.MaxParallelRequests, FailOpen: or(b.FailOpen, false)}
 	if r.Scope == billing.ScopeOrg && r.ScopeID == "" {
 		r.ScopeID = orgID
@@ -66,7 +69,7 @@ type rateView struct {
 func renderRateLimit(r billing.RateLimitState) rateLimitView {
 	v := rateLimitView{Base: baseOf(r.Meta), OrganizationID: r.OrgID, Scope: string(r.Scope), ScopeID: r.ScopeID, TeamID: r.TeamID, Model: r.Model, Name: r.Name,
 		RateLimitFigures: RateLimitFigures{r.RequestsPerMinute, r.RequestsPerHour, r.RequestsPerDay, r.TokensPerMinute, r.TokensPerHour, r.TokensPerDay,
-			r.MaxParallelRequests, &r.FailOpen}, State: []rateView{}}
+			r.InputTokensPerMinute, r.InputTokensPerDay, r.MaxParallelRequests, &r.FailOpen}, State: []rateView{}}
 	for _, rate := range r.Rates {
 		s := rateView{Measure: string(rate.Measure), Limit: rate.Limit, Remaining: rate.Remaining, ResetAfter: httpapi.Seconds(rate.Reset), Waiting: rate.Waiting}
 		if rate.Window > 0 {

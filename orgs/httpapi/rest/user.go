@@ -47,14 +47,14 @@ type userBody struct {
 type tokenView struct {
 	Base
 	Name          string     `json:"name"`
-	ExpiresAt     string     `json:"expires_at"`
+	ExpiresAt     *string    `json:"expires_at" doc:"null, of a token of another dialect: never"`
 	MFAVerifiedAt *string    `json:"mfa_verified_at"`
 	Revoked       bool       `json:"revoked"`
 	Token         *shownOnce `json:"token,omitempty"`
 }
 
 func renderToken(t orgs.Token) tokenView {
-	return tokenView{Base: baseOf(t.Meta), Name: t.Name, ExpiresAt: httpapi.Stamp(t.ExpiresAt), MFAVerifiedAt: httpapi.StampOf(t.MFAVerifiedAt), Revoked: t.Revoked}
+	return tokenView{Base: baseOf(t.Meta), Name: t.Name, ExpiresAt: httpapi.StampOf(t.ExpiresAt), MFAVerifiedAt: httpapi.StampOf(t.MFAVerifiedAt), Revoked: t.Revoked}
 }
 
 type newToken struct {

@@ -143,7 +143,7 @@ func verify(ctx context.Context, keys keySource, raw, accessToken string, c orgs
 	if why := t.wrong(c, f, now); why != "" {
 		return nil, refused(why)
 	}
-	if token.AccessTokenHash != "" && token.VerifyAccessToken(accessToken) != nil {
+	if f.Handle != "" && token.AccessTokenHash != "" && token.VerifyAccessToken(accessToken) != nil {
 		return nil, refused("other_access_token")
 	}
 	return t, nil
@@ -155,7 +155,7 @@ func (t *claims) wrong(c orgs.SSOConnection, f orgs.SSOFlow, now time.Time) stri
 	switch {
 	case t.issuer != c.Issuer: // go-oidc lets one issuer be written in two ways
 		return "other_issuer"
-	case subtle.ConstantTimeCompare([]byte(t.nonce), []byte(nonceOf(f))) != 1:
+	case f.Handle != "" && subtle.ConstantTimeCompare([]byte(t.nonce), []byte(nonceOf(f))) != 1:
 		return "other_nonce"
 	case len(t.audience) == 0, slices.ContainsFunc(t.audience, func(a string) bool { return a != c.ClientID }):
 		return "other_audience"

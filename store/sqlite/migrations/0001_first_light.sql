@@ -31,14 +31,18 @@ CREATE TABLE tokens (
 	updated_at TIMESTAMP NOT NULL,
 	user_id TEXT NOT NULL,
 	name TEXT NOT NULL,
+	dialect TEXT NOT NULL,
+	prefix TEXT NOT NULL,
+	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
-	expires_at TIMESTAMP NOT NULL,
+	expires_at TIMESTAMP,
 	mfa_verified_at TIMESTAMP,
 	revoked BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
 CREATE INDEX tokens_user_id_created_at_idx ON tokens (user_id, created_at, id);
+CREATE INDEX tokens_created_at_idx ON tokens (created_at, id);
 
 CREATE TABLE sessions (
 	id TEXT NOT NULL,
@@ -189,9 +193,20 @@ CREATE TABLE platform_roles (
 	updated_at TIMESTAMP NOT NULL,
 	name TEXT NOT NULL,
 	permissions TEXT,
+	limited BOOLEAN NOT NULL,
+	limits TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
+
+CREATE TABLE platform_sso (
+	id TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	created_at TIMESTAMP NOT NULL,
+	updated_at TIMESTAMP NOT NULL,
+	rules TEXT,
+	PRIMARY KEY (id)
+);
 
 CREATE TABLE numberings (
 	id TEXT NOT NULL,
@@ -237,6 +252,7 @@ CREATE TABLE projects (
 	state TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE INDEX projects_created_at_idx ON projects (created_at, id);
 CREATE UNIQUE INDEX projects_org_id_slug_key_key ON projects (org_id, slug_key);
 
 CREATE TABLE invitations (
@@ -300,6 +316,8 @@ CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
 CREATE UNIQUE INDEX api_keys_previous_hash_key ON api_keys (previous_hash);
 CREATE INDEX api_keys_org_id_created_at_idx ON api_keys (org_id, created_at, id);
 CREATE INDEX api_keys_org_id_team_id_created_at_idx ON api_keys (org_id, team_id, created_at, id);
+CREATE INDEX api_keys_user_id_created_at_idx ON api_keys (user_id, created_at, id);
+CREATE INDEX api_keys_created_at_idx ON api_keys (created_at, id);
 CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
 CREATE INDEX api_keys_org_id_project_id_idx ON api_keys (org_id, project_id, id);
 
@@ -838,6 +856,8 @@ CREATE TABLE rate_limits (
 	tokens_per_minute INTEGER,
 	tokens_per_hour INTEGER,
 	tokens_per_day INTEGER,
+	input_tokens_per_minute INTEGER,
+	input_tokens_per_day INTEGER,
 	max_parallel_requests INTEGER,
 	fail_open BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
