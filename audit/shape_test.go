@@ -24,7 +24,7 @@ type shapedRecord struct {
 	Left   string          `json:"left,omitempty"`
 	Plain  int64           // under its own name
 	Secret string          `json:"-"`
-	Dash   string          `json:"-,"`
+	Dash   string          `json:"na>me"`
 	Amount decimal.Decimal `json:"amount"`
 	At     *time.Time      `json:"at,omitempty"`
 	Raw    json.RawMessage `json:"raw,omitempty"`

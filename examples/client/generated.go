@@ -106,6 +106,7 @@ type AnsweredView struct {
 type ApiKeyBody struct {
 	AdditionalRestrictions *KeyRestrictions  `json:"additional_restrictions,omitempty"`
 	DefaultTags            map[string]string `json:"default_tags,omitempty"`
+	Description            *string           `json:"description,omitempty"`
 	ExpiresAt              *string           `json:"expires_at,omitempty"`
 	InheritTeamPermissions *bool             `json:"inherit_team_permissions,omitempty"`
 	Metadata               json.RawMessage   `json:"metadata,omitempty"`
@@ -120,6 +121,7 @@ type ApiKeyView struct {
 	CreatedAt              string            `json:"created_at"`
 	CreatedBy              *string           `json:"created_by"`
 	DefaultTags            map[string]string `json:"default_tags"`
+	Description            string            `json:"description"`
 	ETag                   string            `json:"etag"`
 	ExpiresAt              *string           `json:"expires_at"`
 	ID                     string            `json:"id"`
@@ -591,8 +593,8 @@ type EndedView struct {
 
 // EnrolmentView is the schema of that name.
 type EnrolmentView struct {
-	OtpauthURL string `json:"otpauth_url"`
-	Secret     string `json:"secret"`
+	OtpauthURL *string `json:"otpauth_url"`
+	Secret     *string `json:"secret"`
 }
 
 // Entry is the schema of that name.
@@ -807,13 +809,27 @@ type InvoiceSettings struct {
 	SendTo []string `json:"send_to,omitempty"`
 }
 
+// KeyModels is the schema of that name.
+type KeyModels struct {
+	Allowed []string `json:"allowed,omitempty"`
+	Blocked []string `json:"blocked,omitempty"`
+}
+
 // KeyRestrictions is the schema of that name.
 type KeyRestrictions struct {
 	AllowedIps           []string          `json:"allowed_ips,omitempty"`
-	AllowedModels        []string          `json:"allowed_models,omitempty"`
+	Domains              []string          `json:"domains,omitempty"`
+	Features             []string          `json:"features,omitempty"`
+	MaxCostPerDay        *json.Number      `json:"max_cost_per_day,omitempty"` // decimal in USD, at most 18 digits before and 12 after the point
+	MaxRequestsPerDay    *int64            `json:"max_requests_per_day,omitempty"`
+	MaxRequestsPerHour   *int64            `json:"max_requests_per_hour,omitempty"`
 	MaxRequestsPerMinute *int64            `json:"max_requests_per_minute,omitempty"`
 	ModelAliases         map[string]string `json:"model_aliases,omitempty"`
+	Models               *KeyModels        `json:"models,omitempty"`
 	Objects              *ObjectSettings   `json:"objects,omitempty"`
+	Operations           []string          `json:"operations,omitempty"`
+	Referrers            []string          `json:"referrers,omitempty"`
+	UserAgents           []string          `json:"user_agents,omitempty"`
 }
 
 // LimitOverrideBody is the schema of that name.
@@ -1095,6 +1111,7 @@ type MoveBody struct {
 type NewAPIKey struct {
 	AdditionalRestrictions *KeyRestrictions  `json:"additional_restrictions,omitempty"`
 	DefaultTags            map[string]string `json:"default_tags,omitempty"`
+	Description            *string           `json:"description,omitempty"`
 	ExpiresAt              *string           `json:"expires_at,omitempty"`
 	InheritTeamPermissions *bool             `json:"inherit_team_permissions,omitempty"`
 	Metadata               json.RawMessage   `json:"metadata,omitempty"`
@@ -1193,6 +1210,21 @@ type NewUser struct {
 	Email         string  `json:"email"`
 	EmailVerified *bool   `json:"email_verified,omitempty"`
 	Name          *string `json:"name,omitempty"`
+}
+
+// NewVendorKey is the schema of that name.
+type NewVendorKey struct {
+	Description          *string            `json:"description,omitempty"`
+	ExpiresAt            *string            `json:"expires_at,omitempty"`
+	MaxCostPerDay        *json.Number       `json:"max_cost_per_day,omitempty"` // decimal in USD, at most 18 digits before and 12 after the point
+	MaxRequestsPerDay    *int64             `json:"max_requests_per_day,omitempty"`
+	MaxRequestsPerMinute *int64             `json:"max_requests_per_minute,omitempty"`
+	Metadata             json.RawMessage    `json:"metadata,omitempty"`
+	Name                 string             `json:"name"`
+	OrganizationID       *string            `json:"organization_id,omitempty"` // id or slug, for a key outside of teams
+	Permissions          *VendorPermissions `json:"permissions,omitempty"`
+	Restrictions         *VendorLimits      `json:"restrictions,omitempty"`
+	TeamID               *string            `json:"team_id,omitempty"` // id or slug
 }
 
 // NewWebhook is the schema of that name.
@@ -1649,8 +1681,8 @@ type ResetRequestBody struct {
 
 // ResetView is the schema of that name.
 type ResetView struct {
-	ExpiresAt string `json:"expires_at"`
-	Token     string `json:"token"`
+	ExpiresAt string  `json:"expires_at"`
+	Token     *string `json:"token"`
 }
 
 // ResourceSettings is the schema of that name.
@@ -2062,6 +2094,21 @@ type Vendor struct {
 	Type    string `json:"type"`
 }
 
+// VendorLimits is the schema of that name.
+type VendorLimits struct {
+	Domains     []string `json:"domains,omitempty"` // globs of the host of Origin
+	IPWhitelist []string `json:"ip_whitelist,omitempty"`
+	Referrers   []string `json:"referrers,omitempty"`   // globs of Referer
+	UserAgents  []string `json:"user_agents,omitempty"` // beginnings of User-Agent
+}
+
+// VendorPermissions is the schema of that name.
+type VendorPermissions struct {
+	Features   []string        `json:"features,omitempty"`   // what the key may make use of; absent: everything
+	Models     json.RawMessage `json:"models,omitempty"`     // globs of ids of models that the key may use, or {allowed, denied}
+	Operations []string        `json:"operations,omitempty"` // read: list models and read usage; write: use models; absent: both
+}
+
 // VerifiedView is the schema of that name.
 type VerifiedView struct {
 	CreatedAt     string   `json:"created_at"`
@@ -2216,6 +2263,41 @@ func (c *Client) PostApprovalsByApprovalDecision(ctx context.Context, approval s
 // PostInvitationsAccept is POST /v1/invitations/accept: Accept or decline an invitation.
 func (c *Client) PostInvitationsAccept(ctx context.Context, body AnswerInvitation, o *Options) (out AnsweredView, err error) {
 	err = c.send(ctx, "POST", "/v1/invitations/accept", nil, body, o, &out)
+	return out, err
+}
+
+// GetKeysQuery is the query of [Client.GetKeys]. The zero value of a field is not sent.
+type GetKeysQuery struct {
+	TeamID         string `query:"team_id"`
+	OrganizationID string `query:"organization_id"`
+	ProjectID      string `query:"project_id"` // with organization_id
+	UserID         string `query:"user_id"`    // id or e-mail address of the person bound to it
+	Status         string `query:"status"`
+	Limit          int64  `query:"limit"`
+	After          string `query:"after"`
+}
+
+// GetKeys is GET /v1/keys: List API keys, as /v1/api-keys does.
+func (c *Client) GetKeys(ctx context.Context, query GetKeysQuery, o *Options) (out ListApiKeyView, err error) {
+	err = c.send(ctx, "GET", "/v1/keys", query, nil, o, &out)
+	return out, err
+}
+
+// PostKeys is POST /v1/keys: Create an API key, as the vendor's page has it.
+func (c *Client) PostKeys(ctx context.Context, body NewVendorKey, o *Options) (out ApiKeyView, err error) {
+	err = c.send(ctx, "POST", "/v1/keys", nil, body, o, &out)
+	return out, err
+}
+
+// DeleteKeysByKey is DELETE /v1/keys/{key}: Revoke an API key, as /v1/api-keys does.
+func (c *Client) DeleteKeysByKey(ctx context.Context, key string, body Because, o *Options) (out ApiKeyView, err error) {
+	err = c.send(ctx, "DELETE", "/v1/keys/"+segment(key), nil, body, o, &out)
+	return out, err
+}
+
+// GetKeysByKey is GET /v1/keys/{key}: Get an API key, as /v1/api-keys does.
+func (c *Client) GetKeysByKey(ctx context.Context, key string, o *Options) (out ApiKeyView, err error) {
+	err = c.send(ctx, "GET", "/v1/keys/"+segment(key), nil, nil, o, &out)
 	return out, err
 }
 
@@ -4095,6 +4177,30 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PostInvitationsAccept(ctx, body, call.Options)
+	}},
+	{"get-keys", "GET", "/v1/keys", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetKeysQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetKeys(ctx, query, call.Options)
+	}},
+	{"post-keys", "POST", "/v1/keys", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var body NewVendorKey
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PostKeys(ctx, body, call.Options)
+	}},
+	{"delete-keys-by-key", "DELETE", "/v1/keys/{key}", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var body Because
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.DeleteKeysByKey(ctx, call.Path["key"], body, call.Options)
+	}},
+	{"get-keys-by-key", "GET", "/v1/keys/{key}", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		return c.GetKeysByKey(ctx, call.Path["key"], call.Options)
 	}},
 	{"get-organizations", "GET", "/v1/organizations", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetOrganizationsQuery
