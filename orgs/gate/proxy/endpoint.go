@@ -64,7 +64,7 @@ func (q *question) features(e *endpoint) (list []string, images int64) {
 		list = append(list, searchFeature)
 	}
 	for _, field := range []string{"response_format", "output_format", "output_config"} { // of either vendor
-		if slices.ContainsFunc(texts(q.fields.get(field), "type"), func(t string) bool { return strings.HasPrefix(t, "json") }) {
+		if raw := q.fields.get(field); set(raw) && slices.ContainsFunc(texts(raw, "type"), func(t string) bool { return strings.HasPrefix(t, "json") }) {
 			list = append(list, outputsFeature)
 			break
 		}

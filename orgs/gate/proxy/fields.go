@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -24,6 +25,7 @@ func readFields(text string) (list fields, is bool) {
 	if !object.IsObject() {
 		return nil, false
 	}
+	list = make(fields, 0, 8)
 	object.ForEach(func(name, value gjson.Result) bool {
 		list.set(name.Str, value.Raw)
 		return true
@@ -71,6 +73,16 @@ func (f *fields) set(name, raw string) {
 
 // put sets a text, a number, or what was read as JSON.
 func (f *fields) put(name string, value any) {
+	switch v := value.(type) {
+	case int64:
+		f.set(name, strconv.FormatInt(v, 10))
+		return
+	case string:
+		if utf8.ValidString(v) && !strings.ContainsFunc(v, quotes) {
+			f.set(name, `"`+v+`"`)
+			return
+		}
+	}
 	raw, _ := json.Marshal(value)
 	f.set(name, string(raw))
 }

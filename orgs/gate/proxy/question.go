@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/store"
@@ -31,13 +33,13 @@ var meant = []string{"model", "messages", "system", "stream", "stream_options", 
 
 // read reads the body of a request.
 func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*question, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.opt.MaxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, h.opt.MaxBody), r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
 	q := &question{endpoint: e}
 	var is bool
-	if q.fields, is = readFields(string(body)); !is {
+	if q.fields, is = readFields(body); !is {
 		return nil, store.Invalid("body", "syntax", "must be a JSON object")
 	}
 	for i := range q.fields {
@@ -94,6 +96,16 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 	return q, nil
 }
 
+// readAll reads a body that says of itself how long it is, -1 where it does not.
+func readAll(from io.Reader, length int64) (string, error) {
+	const most = 1 << 20 // that is believed
+	b := bytes.NewBuffer(make([]byte, 0, min(max(length, 0), most)+bytes.MinRead))
+	if _, err := b.ReadFrom(from); err != nil {
+		return "", err
+	}
+	return unsafe.String(unsafe.SliceData(b.Bytes()), b.Len()), nil // which nobody changes
+}
+
 // forward is the request that the next handler gets.
 func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admission) *http.Request {
 	q.fields.put("model", adm.Model.ID)
@@ -121,7 +133,7 @@ func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admis
 	out.URL, out.Header = &url, make(http.Header, len(r.Header)+1)
 	for name, values := range r.Header {
 		if !slices.Contains(withheld, name) {
-			out.Header[name] = slices.Clone(values)
+			out.Header[name] = values[:len(values):len(values)]
 		}
 	}
 	set := [...]string{"identity", "application/json", strconv.Itoa(len(body))}
