@@ -149,7 +149,7 @@ func (j *Journal) sent(t *till) {
 
 // cell gives a fund the words in which it counts.
 func (j *Journal) cell(f *fund) {
-	f.cell.Store(new(cell))
+	f.cell.Store(&f.own)
 	f.slot = -1
 	if j == nil || !f.hard || !f.journaled() {
 		return

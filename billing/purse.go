@@ -149,6 +149,8 @@ type fund struct {
 	next  *fund       // that was told before it
 	told  atomic.Bool // see [fund.tell]
 	hard  bool        // one of the tills is
+	_     [6]byte
+	own   cell // where no journal has it: in the line behind that one
 
 	slot    int32   // of the journal, -1 for none
 	tills   []*till // in the order of the path

@@ -75,6 +75,7 @@ type known struct {
 	more      atomic.Pointer[map[*way]*lane] // to other models; nil: none
 	principal *rbac.Principal
 	self      string // the key as a resource
+	key       *Key
 }
 
 // nobody is what is known of a key that could not be read.
@@ -119,7 +120,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		return n, nil
 	}
 	for {
-		n := &known{hash: k.hash, caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
+		n := &known{key: k, hash: k.hash, caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
 		if n.principal != nil {
 			var err error
 			if n.basis, err = n.principal.Basis(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
@@ -153,7 +154,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		}
 		n.complete()
 		k.now.Store(n)
-		k.gate.keys.keep(k, n)
+		k.gate.keys.keep(n)
 		return n, nil
 	}
 }
@@ -270,32 +271,29 @@ const maxKeys = 1 << 18
 
 // keys are those that were used, by the first bytes of their hashes: of two that have the same ones, the later is read again
 // each time that it is used.
-type keys [64]struct {
+type keys [1 << shardBits]struct {
 	mu     sync.RWMutex
-	byHash map[uint64]entry
-	_      [32]byte // no two share a cache line
+	byHash index
+	_      [8]byte // no two share a cache line
 }
 
-// entry is a key with what was known of it last: who finds that it still stands need not look at the key.
-type entry struct {
-	key   *Key
-	known *known
-}
+const shardBits = 6
 
 // place is where in the keys one of that hash is.
 func place(h *orgs.KeyHash) (shard int, in uint64) {
 	in = binary.LittleEndian.Uint64(h[:])
-	return int(in % uint64(len(keys{}))), in
+	return int(in & (1<<shardBits - 1)), in
 }
 
-// bySecret is what is known of the key of a secret at that time, as [Key.known] says it.
+// bySecret is what is known of the key of a secret at that time, as [Key.known] says it. Who finds that what was known last
+// still stands need not look at the key.
 func (g *Gate) bySecret(ctx context.Context, secret string, at time.Time) (*known, error) {
 	h := orgs.HashKey(secret)
-	e := g.keys.get(&h)
-	if e.known != nil && e.known.hash == h && e.known.stands(at) {
-		return e.known, nil
+	n := g.keys.get(&h)
+	if n != nil && n.stands(at) {
+		return n, nil
 	}
-	return g.keyOf(h, e).known(ctx, at)
+	return g.keyOf(h, n).known(ctx, at)
 }
 
 // key is the key of a secret, of which nothing is known yet if it is new.
@@ -304,44 +302,44 @@ func (g *Gate) key(secret string) *Key {
 	return g.keyOf(h, g.keys.get(&h))
 }
 
-func (g *Gate) keyOf(h orgs.KeyHash, e entry) *Key {
-	if e.key != nil && e.key.hash == h {
-		return e.key
+func (g *Gate) keyOf(h orgs.KeyHash, n *known) *Key {
+	if n != nil {
+		return n.key
 	}
 	return &Key{gate: g, hash: h, reading: make(chan struct{}, 1)}
 }
 
-func (all *keys) get(h *orgs.KeyHash) entry {
+// get is what was known last of the key with that hash, nil for nothing.
+func (all *keys) get(h *orgs.KeyHash) *known {
 	shard, in := place(h)
 	s := &all[shard]
 	s.mu.RLock()
-	e := s.byHash[in]
+	n := s.byHash.get(in)
 	s.mu.RUnlock()
-	return e
+	if n == nil || n.hash != *h {
+		return nil
+	}
+	return n
 }
 
-// keep keeps a key that was found, and what is known of it. A second one of the same secret is as good, and one of them is kept.
-func (all *keys) keep(k *Key, n *known) {
-	shard, in := place(&k.hash)
+// keep keeps what is known of a key that was found. A second key of the same secret is as good, and one of them is kept.
+func (all *keys) keep(n *known) {
+	shard, in := place(&n.hash)
 	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.byHash[in]; e.key != nil {
-		if e.key == k {
-			s.byHash[in] = entry{k, n}
+	if had := s.byHash.get(in); had != nil {
+		if had.key == n.key {
+			s.byHash.put(in, n)
 		}
 		return
 	}
-	for some := range s.byHash {
-		if len(s.byHash) < maxKeys/len(all) {
-			break
+	for s.byHash.used >= maxKeys/len(all) {
+		if some, is := s.byHash.any(); is {
+			s.byHash.remove(some)
 		}
-		delete(s.byHash, some)
 	}
-	if s.byHash == nil {
-		s.byHash = map[uint64]entry{}
-	}
-	s.byHash[in] = entry{k, n}
+	s.byHash.put(in, n)
 }
 
 // forget forgets a key that is good no more.
@@ -350,7 +348,7 @@ func (all *keys) forget(k *Key) {
 	s := &all[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHash[in].key == k {
-		delete(s.byHash, in)
+	if n := s.byHash.get(in); n != nil && n.key == k {
+		s.byHash.remove(in)
 	}
 }

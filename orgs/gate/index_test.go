@@ -1,0 +1,46 @@
+package gate
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAnIndexIsAMap compares it with one, over keys many of which have the same home.
+func TestAnIndexIsAMap(t *testing.T) {
+	for seed := range uint64(20) {
+		d := rand.New(rand.NewPCG(seed, 1))
+		var x index
+		is := map[uint64]*known{}
+		_, some := x.any()
+		require.False(t, some)
+		for range 20_000 {
+			in := d.Uint64N(400) << shardBits << (8 * d.Uint64N(4)) // where there are few homes
+			switch d.IntN(3) {
+			case 0:
+				x.remove(in)
+				delete(is, in)
+			case 1:
+				n := new(known)
+				x.put(in, n)
+				is[in] = n
+			}
+			require.Same(t, is[in], x.get(in))
+			require.Equal(t, len(is), x.used)
+		}
+		for in, n := range is {
+			require.Same(t, n, x.get(in))
+		}
+		for range 1000 {
+			in, some := x.any()
+			require.Equal(t, len(is) > 0, some)
+			if some {
+				require.NotNil(t, is[in])
+				x.remove(in)
+				delete(is, in)
+			}
+		}
+		require.Empty(t, x.used-len(is))
+	}
+}
