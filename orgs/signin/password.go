@@ -107,20 +107,9 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 	if err := s.rules(ctx, "password", password, p.User); err != nil {
 		return err
 	}
-	guess := side{of: []string{"change", now.ID}, free: 5, longest: 15 * time.Minute}
-	if err := s.try(ctx, guess); err != nil {
+	if err := s.holds(ctx, p, current, began, "change", now.ID); err != nil {
 		return err
 	}
-	is, _, err := s.hasher.check(ctx, p.auth.Password, cut(current))
-	if err != nil {
-		return err
-	}
-	if !is {
-		s.failed(ctx, p, "users.update", "wrong_password")
-		s.even(ctx, began)
-		return errWrong
-	}
-	s.forgive(ctx, guess)
 	hash, err := s.hasher.make(ctx, password)
 	if err != nil {
 		return err
