@@ -122,7 +122,7 @@ func checkClients(field string, list []string) error {
 	return nil
 }
 
-// ErrKeyRestricted: the key itself is not for this. Whoever refuses a call for it tells [Manager.Refused] so.
+// ErrKeyRestricted: the key itself is not for this. Whoever refuses a client for it tells [Manager.Refused] so.
 var ErrKeyRestricted = errors.New("the key is restricted")
 
 // NameClients says whether the key is for some clients only.

@@ -15,12 +15,13 @@ import (
 // provider that is the host knows; the dialect that serves the sign-in reads the rules.
 type PlatformSSO struct {
 	store.Meta
-	Rules []PlatformSSORule `json:"rules"`
+	Rules    []PlatformSSORule `json:"rules"`
+	LastRule int64             `json:"-"` // the last id that one was given
 }
 
 // PlatformSSORule is one of its rules, whose types the dialect has.
 type PlatformSSORule struct {
-	ID        int64     `json:"id"` // among the rules; it does not come again
+	ID        int64     `json:"id"` // among the rules; it does not come again when the rule is gone
 	Type      string    `json:"type"`
 	Value     string    `json:"value"`     // what the provider has to say; "" is the default
 	TargetID  string    `json:"target_id"` // of the organization or role, "" for none
@@ -76,10 +77,6 @@ func (m *Manager) SetPlatformSSO(ctx context.Context, rules []PlatformSSORule) (
 		}
 		p = before
 		p.Rules = nil
-		last := int64(0)
-		for _, had := range before.Rules {
-			last = max(last, had.ID)
-		}
 		for _, r := range rules {
 			r.ID, r.CreatedAt = 0, tx.Now()
 			for _, had := range before.Rules {
@@ -88,8 +85,8 @@ func (m *Manager) SetPlatformSSO(ctx context.Context, rules []PlatformSSORule) (
 				}
 			}
 			if r.ID == 0 {
-				last++
-				r.ID = last
+				p.LastRule++
+				r.ID = p.LastRule
 			}
 			p.Rules = append(p.Rules, r)
 		}

@@ -124,7 +124,7 @@ func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duratio
 
 // fit takes what is left of a budget by which a call was refused, where its key is one whose calls are made to fit: what it gets
 // is an answer as long as that pays for.
-func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration, m *billing.Limits, c *Call, refusal error) error {
+func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration, limits *billing.Limits, c *Call, refusal error) error {
 	if !slices.Contains(c.Fit, a.known.caller.Key.Dialect) || c.MaxCost != nil {
 		return refusal
 	}
@@ -138,7 +138,7 @@ func (a *Admission) fit(ctx context.Context, at time.Time, elapsed time.Duration
 			break
 		}
 		a.estimate.Usage.OutputTokens = n
-		if refusal = a.take(ctx, at, elapsed, m, c); refusal == nil {
+		if refusal = a.take(ctx, at, elapsed, limits, c); refusal == nil {
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -104,6 +105,20 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 		}
 	}
 	return model, of, nil
+}
+
+// restricts refuses a call that the key itself is not for. That is a decision as any other, and has an id.
+func (g *Gate) restricts(n *known, ln *lane, c *Call) error {
+	err := n.admitsUse(ln, orgs.WriteOperation, c)
+	var d *Denied
+	if !errors.As(err, &d) {
+		return err
+	}
+	d.DecisionID = g.m.Store().NewID("dec")
+	d.of(n.by(c))
+	g.tellRefusal(n, n.request(ln, c, nil), rbac.Decision{ID: d.DecisionID, Code: d.Code,
+		Reasons: []rbac.Reason{{Kind: string(rbac.PoolKey), ID: n.caller.Key.ID, Text: d.Message}}}, *c, d)
+	return d
 }
 
 // refuse turns a decision into a Denied and, where an approval would open the call, asks for it.

@@ -164,9 +164,9 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		err = n.tagged(c)
 	}
 	if err == nil {
-		err = n.admitsUse(ln, orgs.WriteOperation, c)
-	}
-	if err == nil {
+		if err := g.restricts(n, ln, c); err != nil {
+			return nil, err
+		}
 		err = g.estimate(&a.estimate, ln.place, c)
 	}
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/storetest"
 )
@@ -31,6 +33,26 @@ func (a acme) restricted(t *testing.T, text string) (id string, call func(model 
 		}
 		return err
 	}
+}
+
+func TestWhatAKeyIsNotForIsADecisionInTheLog(t *testing.T) { // F164, F277
+	each(t, func(t *testing.T, s *store.Store) {
+		a := newAcme(t, s, engineering, quiet())
+		a.record(t, audit.RecordFull)
+		for _, c := range []struct{ text, code string }{
+			{`{"models": {"allowed": []}}`, "model_not_allowed"}, {`{"features": []}`, "feature_disabled"}, {`{"operations": ["read"]}`, "permission_denied"},
+		} {
+			id, call := a.restricted(t, c.text)
+			var d *gate.Denied
+			require.ErrorAs(t, call("gpt-4-turbo-preview"), &d)
+			require.Equal(t, c.code, d.Code)
+			require.NotEmpty(t, d.DecisionID)
+			denied := a.told(t, audit.DeniedType)
+			last := denied[len(denied)-1]
+			require.Equal(t, []any{d.DecisionID, c.code, id}, []any{last.DecisionID, last.Code, last.ActorID})
+			require.Equal(t, id, last.Reasons[0].ID)
+		}
+	})
 }
 
 func TestRestrictionsOfAKeyNarrowAndNeverWiden(t *testing.T) { // F164

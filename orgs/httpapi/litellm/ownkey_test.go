@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
 	"github.com/orgkit/orgkit/store/storetest"
@@ -58,7 +57,7 @@ func TestKeysHaveModelsAliasesAndPermissions(t *testing.T) { // section 9, 6 and
 			_, err := g.gate.Admit(t.Context(), gate.Call{Secret: key, Model: "gpt-3.5", MaxOutputTokens: 1, Objects: []string{object}})
 			var d *gate.Denied
 			if errors.As(err, &d) {
-				require.True(t, d.DecisionID != "" || errors.Is(err, orgs.ErrKeyRestricted), "what was decided has an id")
+				require.NotEmpty(t, d.DecisionID)
 				return d.Code
 			}
 			require.NoError(t, err)
