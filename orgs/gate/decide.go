@@ -109,10 +109,9 @@ func (g *Gate) decide(ctx context.Context, n *known, ln *lane, c *Call, cost *de
 
 // restricts refuses a call that the key itself is not for. That is a decision as any other, and has an id.
 func (g *Gate) restricts(n *known, ln *lane, c *Call) error {
-	err := n.admitsUse(ln, orgs.WriteOperation, c)
-	var d *Denied
-	if !errors.As(err, &d) {
-		return err
+	d := n.admitsUse(ln, orgs.WriteOperation, c)
+	if d == nil {
+		return nil
 	}
 	d.DecisionID = g.m.Store().NewID("dec")
 	d.of(n.by(c))

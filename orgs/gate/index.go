@@ -17,11 +17,11 @@ type slot struct {
 // home is where a key would be if nobody were there. Its lowest bits say in which index it is.
 func (x *index) home(in uint64) int { return int(in>>shardBits) & (len(x.slots) - 1) }
 
-// at is the slot of a key, or the free one where it would be put.
-func (x *index) at(in uint64) *slot {
+// at is where a key is, or the free slot where it would be put.
+func (x *index) at(in uint64) int {
 	for i := x.home(in); ; i = (i + 1) & (len(x.slots) - 1) {
 		if s := &x.slots[i]; s.known == nil || s.in == in {
-			return s
+			return i
 		}
 	}
 }
@@ -30,7 +30,7 @@ func (x *index) get(in uint64) *known {
 	if len(x.slots) == 0 {
 		return nil
 	}
-	return x.at(in).known
+	return x.slots[x.at(in)].known
 }
 
 // put puts it in the place of what was known before.
@@ -40,11 +40,11 @@ func (x *index) put(in uint64, n *known) {
 		x.slots = make([]slot, max(8, 2*len(old)))
 		for _, s := range old {
 			if s.known != nil {
-				*x.at(s.in) = s
+				x.slots[x.at(s.in)] = s
 			}
 		}
 	}
-	s := x.at(in)
+	s := &x.slots[x.at(in)]
 	if s.known == nil {
 		x.used++
 	}
@@ -56,11 +56,7 @@ func (x *index) remove(in uint64) {
 	if x.get(in) == nil {
 		return
 	}
-	mask := len(x.slots) - 1
-	hole := x.home(in)
-	for x.slots[hole].in != in || x.slots[hole].known == nil {
-		hole = (hole + 1) & mask
-	}
+	hole, mask := x.at(in), len(x.slots)-1
 	for i := (hole + 1) & mask; x.slots[i].known != nil; i = (i + 1) & mask {
 		if home := x.home(x.slots[i].in); (i-home)&mask >= (i-hole)&mask {
 			x.slots[hole], hole = x.slots[i], i
@@ -70,14 +66,11 @@ func (x *index) remove(in uint64) {
 	x.used--
 }
 
-// any is one of those that are in it, not the same each time; ok is false where there is none.
-func (x *index) any() (in uint64, ok bool) {
-	if x.used == 0 {
-		return 0, false
-	}
+// random is one of those that are in it, not the same each time. There must be some.
+func (x *index) random() (in uint64) {
 	for i := rand.IntN(len(x.slots)); ; i = (i + 1) & (len(x.slots) - 1) {
 		if s := &x.slots[i]; s.known != nil {
-			return s.in, true
+			return s.in
 		}
 	}
 }

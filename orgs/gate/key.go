@@ -219,7 +219,7 @@ func (n *known) admits(c *Call) error {
 
 // admitsUse tests what the key itself is for: operations, and of a call, which has a lane, models, features and objects. They
 // only narrow what is decided.
-func (n *known) admitsUse(ln *lane, op string, c *Call) error {
+func (n *known) admitsUse(ln *lane, op string, c *Call) *Denied {
 	if !n.narrow {
 		return nil
 	}
@@ -335,9 +335,7 @@ func (all *keys) keep(n *known) {
 		return
 	}
 	for s.byHash.used >= maxKeys/len(all) {
-		if some, is := s.byHash.any(); is {
-			s.byHash.remove(some)
-		}
+		s.byHash.remove(s.byHash.random())
 	}
 	s.byHash.put(in, n)
 }

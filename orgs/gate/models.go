@@ -20,7 +20,9 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 		err = n.admits(&c)
 	}
 	if err == nil {
-		err = n.admitsUse(nil, orgs.ReadOperation, &c)
+		if d := n.admitsUse(nil, orgs.ReadOperation, &c); d != nil {
+			err = d
+		}
 	}
 	if err != nil {
 		return nil, g.unasked(n.by(&c), err)
