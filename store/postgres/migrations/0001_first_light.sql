@@ -213,7 +213,7 @@ CREATE TABLE numberings (
 	version BIGINT NOT NULL,
 	created_at TIMESTAMPTZ NOT NULL,
 	updated_at TIMESTAMPTZ NOT NULL,
-	last_rule BIGINT NOT NULL,
+	last BIGINT NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -1065,7 +1065,7 @@ CREATE TABLE job_lanes (
 	org_id TEXT NOT NULL,
 	lane TEXT NOT NULL,
 	jobs BIGINT NOT NULL,
-	last_rule BIGINT NOT NULL,
+	last BIGINT NOT NULL,
 	PRIMARY KEY (kind, org_id, lane)
 );
 

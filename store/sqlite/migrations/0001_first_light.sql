@@ -214,7 +214,7 @@ CREATE TABLE numberings (
 	version INTEGER NOT NULL,
 	created_at TIMESTAMP NOT NULL,
 	updated_at TIMESTAMP NOT NULL,
-	last_rule INTEGER NOT NULL,
+	last INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -1074,7 +1074,7 @@ CREATE TABLE job_lanes (
 	org_id TEXT NOT NULL,
 	lane TEXT NOT NULL,
 	jobs INTEGER NOT NULL,
-	last_rule INTEGER NOT NULL,
+	last INTEGER NOT NULL,
 	PRIMARY KEY (kind, org_id, lane)
 ) WITHOUT ROWID;
 
