@@ -93,6 +93,7 @@ const (
 	mayTry    access = iota // the call itself says
 	mayCreate               // the operator; others hear that only they can
 	mayAdmin                // the operator
+	mayChange               // likewise, and others hear that a change is somebody's
 	mayManage               // and administrators of the organization
 	mayRead                 // and, by option, its members
 )
@@ -111,10 +112,25 @@ func (c *call) gate() error {
 			return detail(http.StatusUnauthorized, "Only admins can create orgs. Your role is = unknown")
 		}
 		return c.refused("user_role", "Only proxy admins can create new organizations")
+	case mayChange:
+		if c.by.Person() == "" {
+			return detail(http.StatusBadRequest, "Cannot associate a user_id to this action. Check `/key/info` to validate if 'user_id' is set.")
+		}
+		return c.onlyAdmins()
 	case mayAdmin:
-		return c.refused(none, "Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route="+c.route.path+
-			". Your role="+c.globalRole()+". Your user_id="+masked(c.by.Person()))
+		return c.onlyAdmins()
 	}
+	return c.gateMembers()
+}
+
+// onlyAdmins is the answer to who asks for what only the operator does.
+func (c *call) onlyAdmins() error {
+	return c.refused(none, "Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route="+c.route.path+
+		". Your role="+c.globalRole()+". Your user_id="+masked(c.by.Person()))
+}
+
+// gateMembers tells who is no administrator of the organization that the call is about.
+func (c *call) gateMembers() error {
 	some, err := c.svc.Organizations(c.ctx(), orgs.OrganizationFilter{Limit: 1})
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ var budgetRequest = append([]string{"budget_id", "budget_reset_at"}, budgetField
 // routes are all calls.
 var routes = []route{
 	{method: "POST", path: "/organization/new", name: "new_organization", asks: "NewOrganizationRequest", known: newFields, required: []string{"organization_alias"}, answers: newRow{}, may: mayCreate, run: (*call).newOrganization},
-	{method: "PATCH", path: "/organization/update", name: "update_organization", asks: "LiteLLM_OrganizationTableUpdate", known: updateFields, required: []string{"organization_id"}, answers: orgRow{}, may: mayAdmin, run: (*call).updateOrganization},
-	{method: "PATCH", path: "/v2/organization/{organization_id}", name: "update_organization_v2", asks: "OrganizationUpdateRequestV2", known: patchFields, answers: orgRow{}, may: mayAdmin, run: (*call).patchOrganization},
+	{method: "PATCH", path: "/organization/update", name: "update_organization", asks: "LiteLLM_OrganizationTableUpdate", known: updateFields, required: []string{"organization_id"}, answers: orgRow{}, may: mayChange, run: (*call).updateOrganization},
+	{method: "PATCH", path: "/v2/organization/{organization_id}", name: "update_organization_v2", asks: "OrganizationUpdateRequestV2", known: patchFields, answers: orgRow{}, may: mayChange, run: (*call).patchOrganization},
 	{method: "DELETE", path: "/organization/delete", name: "delete_organization", asks: "DeleteOrganizationRequest", known: []string{"organization_ids"}, required: []string{"organization_ids"}, answers: []orgRow{}, may: mayTry, run: (*call).deleteOrganizations},
 	{method: "GET", path: "/organization/list", name: "list_organization", known: []string{"org_id", "org_alias", "limit", "cursor"}, answers: []orgRow{}, may: mayTry, run: (*call).listOrganizations, query: true},
 	{method: "POST", path: "/organization/list", known: []string{"org_id", "org_alias", "limit", "cursor"}, answers: []orgRow{}, may: mayTry, run: (*call).listOrganizations, query: true},
