@@ -135,7 +135,7 @@ func (h *handler) told(err error, is httpapi.Problem) *problem {
 		return invalid(fault{Type: "dict_type", Loc: []string{"body"}, Msg: "Input should be a valid dictionary"}).(*problem)
 	case errors.As(err, &field):
 		p.status = http.StatusBadRequest
-	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrClosed): // F454
+	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrClosed): // F454
 		p.status, p.message = http.StatusInternalServerError, "No db connected"
 	case is.Status == http.StatusGone, is.Status == http.StatusPreconditionFailed: // which its clients do not know
 		p.status = http.StatusConflict
