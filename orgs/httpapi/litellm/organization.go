@@ -147,7 +147,7 @@ func (c *call) change(id string, replace bool) (any, error) {
 			return as(err, store.ErrNotFound, unknownOrganization(http.StatusNotFound, id))
 		}
 		over := orgs.AllowanceLimits{}
-		if o.AllowanceID != "" {
+		if o.AllowanceID != "" && c.admin() {
 			a, err := c.svc.Allowance(ctx, o.AllowanceID)
 			if err != nil {
 				return err
@@ -163,12 +163,14 @@ func (c *call) change(id string, replace bool) (any, error) {
 			return err
 		}
 		in := orgs.OrganizationUpdate{Name: e.name, Settings: &e.settings, Metadata: &metadata, Tags: e.tags}
-		allowance, err := c.link(ctx, o.AllowanceID, e)
-		if err != nil {
-			return err
-		}
-		if in.Allowance = &allowance; allowance == o.AllowanceID {
-			in.Allowance = nil
+		if c.admin() {
+			allowance, err := c.link(ctx, o.AllowanceID, e)
+			if err != nil {
+				return err
+			}
+			if in.Allowance = &allowance; allowance == o.AllowanceID {
+				in.Allowance = nil
+			}
 		}
 		if o, err = c.svc.UpdateOrganization(ctx, o.ID, in); err != nil || e.blocked == nil || *e.blocked == (o.State == rbac.Suspended) {
 			return err

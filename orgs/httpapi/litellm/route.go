@@ -36,7 +36,7 @@ var routes = []route{
 	{method: "POST", path: "/budget/update", name: "update_budget", asks: "BudgetNewRequest", known: budgetRequest, answers: fullBudgetRow{}, may: mayAdmin, run: (*call).updateBudget},
 	{method: "GET", path: "/budget/list", name: "list_budget", answers: []fullBudgetRow{}, may: mayTry, run: (*call).listBudgets, query: true},
 	{method: "POST", path: "/budget/delete", name: "delete_budget", asks: "BudgetDeleteRequest", known: []string{"id"}, required: []string{"id"}, answers: fullBudgetRow{}, may: mayAdmin, run: (*call).deleteBudget},
-	{method: "POST", path: "/user/new", name: "new_user", asks: "NewUserRequest", known: userFields, answers: newUserRow{}, may: mayAdmin, run: (*call).newUser, shape: 'B'},
+	{method: "POST", path: "/user/new", name: "new_user", asks: "NewUserRequest", known: userFields, answers: newUserRow{}, may: mayMake, run: (*call).newUser, shape: 'B'},
 	{method: "GET", path: "/user/info", name: "user_info", known: []string{"user_id"}, answers: userInfoRow{}, may: mayTry, run: (*call).infoUser, shape: 'B', query: true},
 	{method: "POST", path: "/user/delete", name: "delete_user", asks: "DeleteUserRequest", known: []string{"user_ids"}, required: []string{"user_ids"}, answers: 0, may: mayAdmin, run: (*call).deleteUsers, shape: 'B'},
 	{method: "POST", path: "/team/new", name: "new_team", asks: "NewTeamRequest", known: teamFields, answers: teamRow{}, may: mayTry, run: (*call).newTeam, shape: 'B'},
