@@ -122,7 +122,7 @@ func nobodyFor(err error) error {
 // holdersOf are the people of a role; of the default one also those who have none.
 func (a *api) holdersOf(ctx context.Context, role orgs.PlatformRole) (list []orgs.User, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || role.Name != defaultRole {
+		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || role.Name != a.opt.DefaultRole {
 			return err
 		}
 		without, err := orgs.PlatformRoleHeldBy(ctx, tx, "")
