@@ -250,6 +250,24 @@ func owning(ctx context.Context, tx *store.Tx, id string) (list []Organization, 
 	return list, nil
 }
 
+// AllowanceShared says whether several organizations have the allowance. It asks no permission: it serves the floors above, which
+// have read it.
+func AllowanceShared(ctx context.Context, tx *store.Tx, id string) (bool, error) {
+	n := 0
+	for o, err := range organizations.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("allowance_id", id)}}) {
+		if err != nil {
+			return false, err
+		}
+		if o.DeletedAt == nil {
+			n++
+		}
+		if n > 1 {
+			break
+		}
+	}
+	return n > 1, nil
+}
+
 // DeleteAllowance deletes an allowance; only the platform can. One that an organization has is a *store.ConflictError
 // in_use with the id of that; deleted organizations lose it.
 func (m *Manager) DeleteAllowance(ctx context.Context, id string) (a Allowance, err error) {

@@ -157,7 +157,7 @@ func (c *call) ownEdit() (id string, is bool) {
 // onlyAdmins is the answer to who asks for what only the operator does.
 func (c *call) onlyAdmins() error {
 	return c.refused(none, "Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route="+c.route.path+
-		". Your role="+c.globalRole()+". Your user_id="+masked(c.by.Person()))
+		". Your role="+c.globalRole()+". Your user_id="+masked(c.callerID()))
 }
 
 // gateMembers tells who is no administrator of the organization that the call is about.
@@ -211,6 +211,18 @@ func (c *call) refused(param, message string) error {
 		status = http.StatusForbidden
 	}
 	return wrapped(status, "auth_error", param, message)
+}
+
+// callerID is what the person who calls is called here.
+func (c *call) callerID() string {
+	if c.by.Person() == "" {
+		return ""
+	}
+	u, err := c.svc.User(c.ctx(), c.by.Person())
+	if err != nil { // rules of sign-in keep them from reading it, and so they do from hearing it
+		return ""
+	}
+	return u.PublicID()
 }
 
 func (c *call) globalRole() string {

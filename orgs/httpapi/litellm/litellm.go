@@ -121,6 +121,9 @@ type Options struct {
 	RejectUnknownFields bool
 	// IgnoreSiblingBudgetFields ignores limits beside a budget_id.
 	IgnoreSiblingBudgetFields bool
+	// SharedBudgetCopyOnWrite gives an organization a budget row of its own where a change of it would change that of others too;
+	// else the row is changed, for all that have it.
+	SharedBudgetCopyOnWrite bool
 	// ListCap is how many organizations a list has at most, EmbedCap how many members and teams each of them shows; 0 is 1000,
 	// negative is unlimited.
 	ListCap, EmbedCap int

@@ -143,3 +143,26 @@ func TestRulesAreWrittenAsPythonDoes(t *testing.T) { // LD-24
 		g.refused(404, "Organization not found", master, "GET", "/organization/info?organization_id=x", "")
 	})
 }
+
+func TestASharedBudgetIsCopied(t *testing.T) { // LD-19
+	each(t, litellm.Options{SharedBudgetCopyOnWrite: true}, func(t *testing.T, g *gateway, _ *storetest.Clock) {
+		g.must("POST", "/budget/new", `{"budget_id":"gold","max_budget":0.05,"rpm_limit":100}`)
+		for _, id := range []string{"one", "two"} {
+			g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"`+id+`","budget_id":"gold"}`)
+		}
+		key := g.key("one")
+		require.Equal(t, "", g.call(key, "gpt-4", 20))
+		is := g.must("PATCH", "/organization/update", `{"organization_id":"one","max_budget":0.02}`)
+		require.NotEqual(t, "gold", is["budget_id"])
+		require.Equal(t, []any{0.02, 100.0, 0.02}, []any{is["litellm_budget_table"].(object)["max_budget"], is["litellm_budget_table"].(object)["rpm_limit"], is["spend"]}, "its siblings come along, and what was spent")
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-4", 1))
+		two := g.must("GET", "/organization/info?organization_id=two", "")
+		require.Equal(t, []any{"gold", 0.05}, []any{two["budget_id"], two["litellm_budget_table"].(object)["max_budget"]})
+		is = g.must("PATCH", "/organization/update", `{"organization_id":"two","organization_alias":"Other"}`)
+		require.Equal(t, "gold", is["budget_id"], "no limit is changed")
+		is = g.must("PATCH", "/organization/update", `{"organization_id":"two","max_budget":1}`)
+		require.Equal(t, "gold", is["budget_id"], "nobody else has it any more")
+		is = g.must("POST", "/budget/update", `{"budget_id":"gold","max_budget":2}`)
+		require.Equal(t, 2.0, is["max_budget"])
+	})
+}

@@ -80,13 +80,34 @@ func (c *call) link(ctx context.Context, has string, e edit) (string, error) {
 		_, err := c.svc.Allowance(ctx, e.budgetID)
 		return e.budgetID, as(err, store.ErrNotFound, unknownBudget(e.budgetID))
 	case has == "":
-		a, err := c.svc.CreateAllowance(ctx, orgs.NewAllowance{AllowanceLimits: e.limits})
-		return a.ID, err
+		return c.ownBudget(ctx, e.limits)
 	case e.limited:
+		if apart, err := c.splits(ctx, has); err != nil {
+			return "", err
+		} else if apart {
+			return c.ownBudget(ctx, e.limits)
+		}
 		_, err := c.svc.UpdateAllowance(ctx, has, e.limits)
 		return has, err
 	}
 	return has, nil
+}
+
+func (c *call) ownBudget(ctx context.Context, limits orgs.AllowanceLimits) (string, error) {
+	a, err := c.svc.CreateAllowance(ctx, orgs.NewAllowance{AllowanceLimits: limits})
+	return a.ID, err
+}
+
+// splits says whether a change of the row is to leave it to the others that have it.
+func (c *call) splits(ctx context.Context, id string) (shared bool, err error) {
+	if !c.opt.SharedBudgetCopyOnWrite {
+		return false, nil
+	}
+	err = c.svc.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		shared, err = orgs.AllowanceShared(ctx, tx, id)
+		return err
+	})
+	return shared, err
 }
 
 func unknownOrganization(status int, id string) error {
