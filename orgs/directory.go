@@ -177,9 +177,9 @@ func LivingOrganizations(ctx context.Context, tx *store.Tx, ids []string) (map[s
 		if err != nil {
 			return nil, err
 		}
-		if keep, err := (OrganizationFilter{}).keeps(ctx, tx, o); err != nil {
+		if gone, err := isGone(ctx, tx, o.ID); err != nil {
 			return nil, err
-		} else if keep {
+		} else if !gone {
 			living[o.ID] = o
 		}
 	}

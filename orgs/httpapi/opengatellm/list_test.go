@@ -42,5 +42,18 @@ func TestTheBeginningOfAListIsReadAlone(t *testing.T) { // F373, F374, F400, F40
 			require.Equal(t, all[len(all)-2:], w.list(fmt.Sprintf("%s?offset=%d&limit=2", list.path, len(all)-2), "id"))
 			require.Equal(t, all[:2], w.list(list.path+"?limit=2", "id"))
 		}
+		// Tokens and projects go likewise; those that do not work, and those of an organization that is deleted, are none.
+		for i := range 4 {
+			w.create(projects, fmt.Sprintf(`{"name": "p%d", "organization": %d}`, i, 1+i%2))
+			w.create(tokens, fmt.Sprintf(`{"name": "t%d", "user": %d}`, i, 1+i%2))
+		}
+		w.call(204, "DELETE", tokens+"/2", "")
+		w.call(204, "DELETE", organizations+"/2", "")
+		for query, want := range map[string][]any{"limit=1": {1.0}, "limit=2": {1.0, 3.0}, "offset=1&limit=1": {3.0}, "offset=1": {3.0}} {
+			require.Equal(t, want, w.list(projects+"?"+query, "id"))
+		}
+		for query, want := range map[string][]any{"limit=1": {1.0}, "limit=3": {1.0, 3.0, 4.0}, "offset=1&limit=2": {3.0, 4.0}, "offset=2": {4.0}} {
+			require.Equal(t, want, w.list(tokens+"?"+query, "id"))
+		}
 	})
 }
