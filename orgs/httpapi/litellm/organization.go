@@ -162,6 +162,11 @@ func (c *call) patchOrganization() (any, error) {
 // change changes an organization.
 func (c *call) change(id string, replace bool) (any, error) {
 	var o orgs.Organization
+	if c.anyLimit() { // a limit without a period counts what was spent until now, which is written by this
+		if _, err := c.svc.AllowanceOf(c.ctx(), id); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
 	err := c.svc.Together(c.ctx(), func(ctx context.Context) error {
 		var err error
 		if o, err = c.organization(ctx, id); err != nil {
