@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -241,11 +242,13 @@ func (c *replay) masked(text string) string {
 	})
 }
 
-// turn asks once, and writes down what was asked, as a line for curl, and answered.
+// turn asks once, or waits until what was to end soon has ended, and writes down what was asked, as a line for curl, and answered.
 func (c *replay) turn(s turn) {
 	c.t.Helper()
 	if s.request == "WAIT" {
-		time.Sleep(3 * time.Second)
+		soon, err := strconv.ParseInt(c.known["soon"], 10, 64)
+		require.NoError(c.t, err)
+		time.Sleep(time.Until(time.Unix(soon, 0)) + 100*time.Millisecond)
 		return
 	}
 	method, path, _ := strings.Cut(c.fill(s.request), " ")
@@ -312,10 +315,10 @@ func TestClientsOfEverySystemAreServed(t *testing.T) { // F338 to F452
 	for name, turns := range conversations {
 		t.Run(name, func(t *testing.T) {
 			c := &replay{t: t, process: start(t, "memory:", "-upstream", model.URL+"/v1", "-prices", prices), ids: map[string]string{}, known: map[string]string{
-				"tomorrow": fmt.Sprint(time.Now().Add(24 * time.Hour).Unix()), "soon": fmt.Sprint(time.Now().Add(20 * time.Second).Unix())}}
+				"tomorrow": fmt.Sprint(time.Now().Add(24 * time.Hour).Unix())}}
 			for _, s := range turns {
 				if strings.Contains(s.body, "{{soon}}") {
-					c.known["soon"] = fmt.Sprint(time.Now().Add(3 * time.Second).Unix())
+					c.known["soon"] = fmt.Sprint(time.Now().Add(5 * time.Second).Unix())
 				}
 				c.turn(s)
 			}
