@@ -200,7 +200,7 @@ func TestSignInOfWhatIsSignedAndWrong(t *testing.T) {
 			"issuer":       func(a *xsaml.Assertion) { a.Issuer.Value += "/other" },
 			"subject":      func(a *xsaml.Assertion) { a.Subject.NameID.Value = "" },
 			"confirmation": func(a *xsaml.Assertion) { a.Subject.SubjectConfirmations = nil },
-			"email_unverified": func(a *xsaml.Assertion) { // of a domain that is somebody else's (A21)
+			"domain_unverified": func(a *xsaml.Assertion) { // of a domain that is somebody else's (A21)
 				for i := range a.AttributeStatements[0].Attributes {
 					if at := &a.AttributeStatements[0].Attributes[i]; at.FriendlyName == "mail" {
 						at.Values[0].Value = "ann@gmail.com"
