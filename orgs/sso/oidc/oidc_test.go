@@ -216,8 +216,9 @@ func TestAnAnswerIsThatOfTheProviderThatWasAsked(t *testing.T) { // A18
 		}
 
 		w.refused(b, b.back(theirs()), "unknown_flow") // the whole answer of the other provider
-		mixed := func(keep ...string) url.Values {     // its code, in the sign-in that was begun here
-			q, from := w.provider.authorize(b.begin("")), theirs()
+		mixed := func(keep ...string) url.Values {     // its code, in the sign-in that is begun here after the one there
+			from := theirs()
+			q := w.provider.authorize(b.begin(""))
 			for _, name := range keep {
 				q.Set(name, from.Get(name))
 			}
