@@ -291,7 +291,7 @@ type Sessions interface {
 // Provisionings say what identity providers do in organizations; see [Manager.Provision] for how they do it.
 type Provisionings interface {
 	SetProvisioning(ctx context.Context, org string, in NewProvisioning) (ProvisioningSettings, []store.Warning, error)
-	SetVerifiedDomains(ctx context.Context, org string, domains ...string) (Provisioning, error)
+	SetVerifiedDomains(ctx context.Context, org string, domains ...string) (ProvisioningSettings, error)
 	Provisioning(ctx context.Context, org string) (ProvisioningSettings, error)
 	CreateSCIMToken(ctx context.Context, org string, in NewSCIMToken) (SCIMToken, string, error)
 	RevokeSCIMToken(ctx context.Context, org, id string) (SCIMToken, error)

@@ -2109,6 +2109,11 @@ type VendorPermissions struct {
 	Operations []string        `json:"operations,omitempty"` // read: list models and read usage; write: use models; absent: both
 }
 
+// VerifiedDomainsBody is the schema of that name.
+type VerifiedDomainsBody struct {
+	VerifiedDomains []string `json:"verified_domains"`
+}
+
 // VerifiedView is the schema of that name.
 type VerifiedView struct {
 	CreatedAt     string   `json:"created_at"`
@@ -3244,6 +3249,18 @@ type DeleteOrganizationsByOrgProvisioningTokensBySCIMTokenQuery struct {
 // DeleteOrganizationsByOrgProvisioningTokensBySCIMToken is DELETE /v1/organizations/{org}/provisioning/tokens/{scim_token}: Revoke a token of the identity provider.
 func (c *Client) DeleteOrganizationsByOrgProvisioningTokensBySCIMToken(ctx context.Context, org string, sCIMToken string, query DeleteOrganizationsByOrgProvisioningTokensBySCIMTokenQuery, o *Options) (out DeletedView, err error) {
 	err = c.send(ctx, "DELETE", "/v1/organizations/"+segment(org)+"/provisioning/tokens/"+segment(sCIMToken), query, nil, o, &out)
+	return out, err
+}
+
+// PutOrganizationsByOrgProvisioningVerifiedDomainsQuery is the query of [Client.PutOrganizationsByOrgProvisioningVerifiedDomains]. The zero value of a field is not sent.
+type PutOrganizationsByOrgProvisioningVerifiedDomainsQuery struct {
+	DryRun    bool `query:"dry_run"`   // answer what the change would do to who may do what, and take it back
+	Narrowing bool `query:"narrowing"` // make the change only if it grants nothing new
+}
+
+// PutOrganizationsByOrgProvisioningVerifiedDomains is PUT /v1/organizations/{org}/provisioning/verified-domains: Say which domains the platform knows to be the organization's own.
+func (c *Client) PutOrganizationsByOrgProvisioningVerifiedDomains(ctx context.Context, org string, query PutOrganizationsByOrgProvisioningVerifiedDomainsQuery, body VerifiedDomainsBody, o *Options) (out ProvisioningView, err error) {
+	err = c.send(ctx, "PUT", "/v1/organizations/"+segment(org)+"/provisioning/verified-domains", query, body, o, &out)
 	return out, err
 }
 
@@ -4842,6 +4859,17 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.DeleteOrganizationsByOrgProvisioningTokensBySCIMToken(ctx, call.Path["org"], call.Path["scim_token"], query, call.Options)
+	}},
+	{"put-organizations-by-org-provisioning-verified-domains", "PUT", "/v1/organizations/{org}/provisioning/verified-domains", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query PutOrganizationsByOrgProvisioningVerifiedDomainsQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		var body VerifiedDomainsBody
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PutOrganizationsByOrgProvisioningVerifiedDomains(ctx, call.Path["org"], query, body, call.Options)
 	}},
 	{"post-organizations-by-org-restore", "POST", "/v1/organizations/{org}/restore", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var body Because

@@ -89,6 +89,7 @@ func init() {
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/rotate"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
 	doings["PUT /v1/organizations/{org}/provisioning"] = done{body: `{"scim_enabled": true, "role_mapping": {"Engineering": "member"}}`}
+	doings["PUT /v1/organizations/{org}/provisioning/verified-domains"] = done{body: `{"verified_domains": ["acme.com"]}`}
 	doings["PUT /v1/organizations/{org}/sso"] = done{body: `{"provider": "okta", "enabled": false, "settings": {"role_mapping": {"Engineering": "member"}}}`}
 	doings["PATCH /v1/organizations/{org}/sso"] = done{body: `{"settings": {"role_mapping": {"Engineering": "member"}}}`}
 	doings["DELETE /v1/organizations/{org}/sso"] = done{}

@@ -87,6 +87,8 @@ func TestAViewerReadsEverythingAndChangesNothing(t *testing.T) {
 			body = `{"scope": "org", "limit": 5}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/provisioning"):
 			body = `{"scim_enabled": true}`
+		case op[0] == "PUT" && strings.HasSuffix(op[1], "/verified-domains"):
+			body = `{"verified_domains": ["acme.com"]}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/sso"):
 			body = `{"provider": "okta", "enabled": false}`
 		case op[0] == "PUT" && strings.HasSuffix(op[1], "/billing"):
