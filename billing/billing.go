@@ -149,7 +149,7 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
 	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), corrections.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
-		FiredAlerts.Kind(), SettingsRecords.Kind(),
+		FiredAlerts.Kind(), SettingsRecords.Kind(), InvoicedSpans.Kind(), InvoiceLines.Kind(),
 		rateLimits.Kind(), windows.Kind(), slotRows.Kind(),
 		usageEvents.Kind(), rollups.Kind(), latencies.Kind(), actives.Kind(), usageNames.Kind(), nameCounts.Kind(), levels.Kind()}
 }

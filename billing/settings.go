@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -22,6 +23,10 @@ type Settings struct {
 	PaymentMethods []PaymentMethod `json:"payment_methods"`
 	Alerts         []Alert         `json:"billing_alerts"`
 	CostAllocation CostAllocation  `json:"cost_allocation"`
+
+	// PaysSince is when the organization first had a payment method. From the month of it on it is invoiced; before, and without
+	// one, what it uses is on the invoices of the nearest organization above it that is. It stays when the methods go.
+	PaysSince *time.Time `json:"-"`
 }
 
 // SettingsRecords holds those that were set. The floor above writes it inside rbac.Guard.Change.
