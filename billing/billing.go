@@ -67,6 +67,11 @@
 // [Metering.Analytics] answers from the sums and is what the events say, to the last digit; [Metering.Check] counts them
 // anew, and [Metering.Unaccounted] holds budgets against them.
 //
+// # Invoices
+//
+// [Metering.Uninvoiced] is what was used and stands on no invoice yet, to the last digit; [ShareInvoices] divides it into invoices in
+// whole cents, whose parts add up. When a month is closed, and who pays, the floor above knows.
+//
 // # OpenTelemetry
 //
 // Where store.Options.Telemetry says so each write of what was spent and leased is a span orgkit.billing.flush, and counts in the

@@ -316,7 +316,7 @@ func TestACardIsChargedOnce(t *testing.T) { // F022, F206
 
 		before := len(w.provider.Calls())
 		w.provider.Silence(true) // the money is taken, and nobody hears of it
-		w.runs()
+		require.ErrorIs(t, second(w.worker.RunDue(w.Platform())), billing.ErrPaymentUnavailable)
 		require.Equal(t, orgs.ChargePending, w.all(w.org.ID)[0].Charge)
 		w.clock.Advance(2 * time.Minute)
 		w.runs()
@@ -547,4 +547,41 @@ func TestThePlatformSettlesInvoicesWhereItSaysSo(t *testing.T) {
 	_, err = w.VoidInvoice(w.As(owner), org.ID, i.ID, "")
 	require.ErrorIs(t, err, rbac.ErrDenied)
 	require.NoError(t, second(w.MarkInvoicePaid(w.Platform(), org.ID, i.ID, "")))
+}
+
+func TestAnotherAmountNeedsAPerson(t *testing.T) {
+	eachCounter(t, func(t *testing.T, w *counter) {
+		w.pays(w.org.ID, byCard("pm_1234567890"))
+		w.uses(w.org.ID, w.eng.ID, "gpt", "12.30", w.at(3, 1))
+		w.makes(w.at(4, 3))
+		m, err := orgs.New(w.Store(), &orgs.Options{Payments: billing.Payments{Provider: &odd{}}})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, m.Close()) })
+		worker := jobs.NewWorker(w.Store(), nil)
+		require.NoError(t, m.Maintain(w.Platform(), worker))
+		require.NoError(t, second(worker.RunDue(w.Platform())))
+		i := w.all(w.org.ID)[0]
+		require.Equal(t, []any{orgs.InvoiceFinal, orgs.ChargeDiffers}, []any{i.Status, i.Charge})
+		w.pays(w.org.ID, byCard("pm_another890"))
+		require.Equal(t, orgs.InvoiceRun{Overdue: 1}, w.makes(w.at(4, 4)), "no other card is charged")
+		i, err = w.MarkInvoicePaid(w.Platform(), w.org.ID, i.ID, "looked at")
+		require.NoError(t, err)
+		require.Equal(t, orgs.InvoicePaid, i.Status)
+	})
+}
+
+func TestWhoIsGonePaysForWhatWasUsed(t *testing.T) {
+	eachCounter(t, func(t *testing.T, w *counter) {
+		w.pays(w.org.ID, byTransfer(30, false))
+		w.uses(w.org.ID, w.eng.ID, "gpt", "5", w.at(3, 1))
+		require.NoError(t, second(w.DeleteTeam(w.Platform(), w.eng.ID, true)))
+		require.NoError(t, second(w.DeleteOrganization(w.Platform(), w.org.ID, true, "")))
+		w.told.Take()
+		require.Equal(t, orgs.InvoiceRun{Months: 1, Made: 1, Finalized: 1}, w.makes(w.at(4, 3)))
+		require.Equal(t, [][]string{{"", "gpt", "5", "5"}}, w.lines(w.all(w.org.ID)[0]))
+		require.Len(t, w.told.Take(), 1)
+		require.Zero(t, w.makes(w.at(4, 4)))
+		_, err := w.Invoices(w.As(w.owner), w.org.ID, 10, "")
+		require.ErrorIs(t, err, store.ErrNotFound)
+	})
 }

@@ -178,7 +178,7 @@ func TestAScheduleStaysAsTheHostHasIt(t *testing.T) {
 			return err
 		}))
 		worker := maintain()
-		clock.Advance(time.Hour)
+		clock.Advance(20 * time.Minute)
 		n, err := worker.RunDue(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, n)
