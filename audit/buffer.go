@@ -155,6 +155,9 @@ func (l *Log) writeSoon() {
 	}
 }
 
+// writing is how long decisions may wait for others that are written with them.
+const writing = 100 * time.Millisecond
+
 // writeOn writes what waits until nothing does, or end is closed.
 func (l *Log) writeOn(end chan struct{}) {
 	b := &l.buffer
@@ -163,7 +166,7 @@ func (l *Log) writeOn(end chan struct{}) {
 		select {
 		case <-end:
 			ending = true
-		case <-time.After(gathering << min(failures, 6)):
+		case <-time.After(writing << min(failures, 6)):
 		}
 		err := l.write(context.Background())
 		if err == nil {

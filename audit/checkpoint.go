@@ -159,6 +159,17 @@ func (l *Log) signSome(ctx context.Context, orgIDs []string) (made []checkpoint,
 	if err != nil {
 		return nil, err
 	}
+	if made, err = l.signedAll(orgIDs, heads); err != nil {
+		return nil, err
+	}
+	return made, l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := checkpoints.AppendMany(ctx, tx, made)
+		return err
+	})
+}
+
+// signedAll signs the trees that have leaves.
+func (l *Log) signedAll(orgIDs []string, heads []edge) (made []checkpoint, err error) {
 	for i, id := range orgIDs {
 		if heads[i].size == 0 {
 			continue
@@ -169,10 +180,7 @@ func (l *Log) signSome(ctx context.Context, orgIDs []string) (made []checkpoint,
 		}
 		made = append(made, c)
 	}
-	return made, l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := checkpoints.AppendMany(ctx, tx, made)
-		return err
-	})
+	return made, nil
 }
 
 // Checkpoint returns the newest checkpoint of an organization. Events that none covers are signed for first, so

@@ -32,6 +32,7 @@ type Log struct {
 	woken   bool            // there is something to do for it
 	dirty   map[string]bool // organizations whose newest events no checkpoint covers
 	idle    chan struct{}   // closed when it has ended
+	closing chan struct{}   // closed with closed
 	closed  bool
 }
 
@@ -59,7 +60,7 @@ type Options struct {
 
 // New returns the log of a store. There may be several of one store, in any number of processes.
 func New(s *store.Store, o *Options) *Log {
-	l := &Log{store: s, dirty: map[string]bool{}}
+	l := &Log{store: s, dirty: map[string]bool{}, closing: make(chan struct{})}
 	if o != nil {
 		l.opt = *o
 	}
@@ -165,12 +166,12 @@ func (l *Log) wake() {
 }
 
 const (
-	// gathering is how long events may wait for others that are put in order with them.
-	gathering = 100 * time.Millisecond
+	// gathering is how long events may wait for others that are put in order and signed for with them: the more there are
+	// of an organization, the less each costs. With the work itself it is less than the second that a checkpoint may take.
+	// Who reads waits for nothing.
+	gathering = 750 * time.Millisecond
 	// retrying is how long it takes to the second try of what has failed; the next ones take twice as long each.
 	retrying = 40 * time.Millisecond
-	// signing is how long events may wait for a checkpoint.
-	signing = time.Second
 	// patience is after how many failures in a row the background gives up, until it is woken again.
 	patience = 8
 )
@@ -179,7 +180,6 @@ const (
 func (l *Log) work(idle chan struct{}) {
 	defer close(idle)
 	ctx := context.Background()
-	var signed time.Time
 	for failures := 0; ; {
 		l.mu.Lock()
 		woken := l.woken
@@ -192,20 +192,18 @@ func (l *Log) work(idle chan struct{}) {
 		l.mu.Unlock()
 		var err error
 		if woken {
-			err = l.order(ctx)
+			err = l.order(ctx, true)
 		}
-		signs := time.Since(signed) >= signing
-		if err == nil && signs {
-			err, signed = l.sign(ctx), time.Now()
+		if err == nil {
+			err = l.sign(ctx)
 		}
 		switch {
 		case err == nil:
-			if signs {
-				failures = 0
-			}
+			failures = 0
 		case errors.Is(err, store.ErrClosed):
 			l.mu.Lock()
-			l.running, l.closed = false, true
+			l.running = false
+			l.end()
 			l.mu.Unlock()
 			return
 		default:
@@ -220,10 +218,13 @@ func (l *Log) work(idle chan struct{}) {
 			l.woken = true
 			l.mu.Unlock()
 		}
-		if failures == 0 {
-			time.Sleep(gathering)
-		} else {
-			time.Sleep(retrying << min(failures-1, 6))
+		wait := gathering
+		if failures > 0 {
+			wait = retrying << min(failures-1, 6)
+		}
+		select {
+		case <-l.closing:
+		case <-time.After(wait):
 		}
 	}
 }
@@ -241,7 +242,7 @@ func (l *Log) Flush(ctx context.Context) error {
 	if err := l.writeAll(ctx); err != nil {
 		return err
 	}
-	if err := l.order(ctx); err != nil {
+	if err := l.order(ctx, true); err != nil {
 		return err
 	}
 	return l.sign(ctx)
@@ -252,11 +253,19 @@ func (l *Log) Flush(ctx context.Context) error {
 func (l *Log) Close() {
 	l.closeBuffer()
 	l.mu.Lock()
-	l.closed = true
+	l.end()
 	idle := l.idle
 	l.mu.Unlock()
 	if idle != nil {
 		<-idle
+	}
+}
+
+// end has nobody work in the background any more.
+func (l *Log) end() {
+	if !l.closed {
+		l.closed = true
+		close(l.closing)
 	}
 }
 
@@ -267,7 +276,7 @@ func (l *Log) catchUp(ctx context.Context) error {
 		return nil
 	}
 	_ = l.write(ctx)
-	return l.order(ctx)
+	return l.order(ctx, false)
 }
 
 // errWaits ends a view that does not see everything.
@@ -308,7 +317,7 @@ func (l *Log) seeing(ctx context.Context, fn func(ctx context.Context, tx *store
 	if !errors.Is(err, errWaits) {
 		return err
 	}
-	if err := l.order(ctx); err != nil {
+	if err := l.order(ctx, false); err != nil {
 		return err
 	}
 	return view(&sight{whole: true})

@@ -75,12 +75,8 @@ func (l *Log) loggedBy(r *row) (logged, error) {
 
 // sift says which of the rows are to be written, in their order.
 func (l *Log) sift(ctx context.Context, tx *store.Tx, rows []row) (write []bool, err error) {
-	var orgIDs []string
-	for i := range rows {
-		if id := rows[i].OrgID; id != "" && !slices.Contains(orgIDs, id) { // of the platform all is logged
-			orgIDs = append(orgIDs, id)
-		}
-	}
+	orgIDs, _ := organizations(rows)
+	orgIDs = slices.DeleteFunc(orgIDs, func(id string) bool { return id == "" }) // of the platform all is logged
 	now, err := filtersOf(ctx, tx, orgIDs)
 	if err != nil {
 		return nil, err

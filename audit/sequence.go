@@ -36,7 +36,7 @@ const theSequencer = "audit"
 
 // How many events are put in order at once: fewer where all other units wait meanwhile.
 const (
-	maxBatch       = 2000
+	maxBatch       = 5000
 	maxBatchAmidst = 250
 )
 
@@ -47,10 +47,11 @@ func (l *Log) batchSize() int {
 	return maxBatch
 }
 
-// order puts in order what was committed before it.
-func (l *Log) order(ctx context.Context) error {
+// order puts in order what was committed before it. Where it signs, checkpoints of what it puts in order are kept in the
+// same unit; but where all other units wait meanwhile, those are for [Log.sign], as what others put in order.
+func (l *Log) order(ctx context.Context, signs bool) error {
 	for {
-		n, err := l.batch(ctx)
+		n, err := l.batch(ctx, signs)
 		if err != nil || n < l.batchSize() {
 			return err
 		}
@@ -60,7 +61,7 @@ func (l *Log) order(ctx context.Context) error {
 // batch puts some events in order, the oldest first, and says how many. They are those of the numbers that the
 // database gave at the commits, among those that are visible: number order is not commit order, but of two units
 // that one waited for the other it is.
-func (l *Log) batch(ctx context.Context) (n int, err error) {
+func (l *Log) batch(ctx context.Context, signs bool) (n int, err error) {
 	waits := false
 	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		some, err := pending.Scan(ctx, tx, store.Range{Limit: 1})
@@ -91,7 +92,7 @@ func (l *Log) batch(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		return l.sequence(ctx, tx, only(rows, write))
+		return l.sequence(ctx, tx, only(rows, write), signs && !l.store.Sequential())
 	})
 	return n, err
 }
@@ -120,20 +121,25 @@ func (l *Log) alone(ctx context.Context, tx *store.Tx) error {
 	return err
 }
 
+// organizations are those that the rows are of, each once, and where it stands among them.
+func organizations(rows []row) (ids []string, place map[string]int) {
+	place = map[string]int{}
+	for i := range rows {
+		if _, known := place[rows[i].OrgID]; !known {
+			place[rows[i].OrgID] = len(ids)
+			ids = append(ids, rows[i].OrgID)
+		}
+	}
+	return ids, place
+}
+
 // sequence gives each event its place behind those of its organization, and keeps it. Nobody else does so at the
 // same time.
-func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
+func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row, signs bool) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	var orgIDs []string
-	place := map[string]int{}
-	for i := range rows {
-		if _, known := place[rows[i].OrgID]; !known {
-			place[rows[i].OrgID] = len(orgIDs)
-			orgIDs = append(orgIDs, rows[i].OrgID)
-		}
-	}
+	orgIDs, place := organizations(rows)
 	var sown [][]seedBlock
 	heads, err := l.heads(ctx, tx, orgIDs, seeds.Read(&sown, last(orgIDs)...))
 	if err != nil {
@@ -186,10 +192,19 @@ func (l *Log) sequence(ctx context.Context, tx *store.Tx, rows []row) error {
 	if err := l.refilter(ctx, tx, rows); err != nil {
 		return err
 	}
-	if len(l.opt.Signers) > 0 {
-		tx.AfterCommit(func() { l.soil(orgIDs) })
+	if len(l.opt.Signers) == 0 {
+		return nil
 	}
-	return nil
+	if !signs {
+		tx.AfterCommit(func() { l.soil(orgIDs) })
+		return nil
+	}
+	made, err := l.signedAll(orgIDs, heads)
+	if err != nil {
+		return err
+	}
+	_, err = checkpoints.AppendMany(ctx, tx, made)
+	return err
 }
 
 func latest(times ...time.Time) time.Time {
@@ -234,35 +249,26 @@ var kinds = store.DefineLog[typed]("audit_types", []string{"kind"})
 
 // remember keeps the names and types that are not known yet.
 func (l *Log) remember(ctx context.Context, tx *store.Tx, rows []row) error {
-	var freshNames []name
-	var freshKinds []typed
+	var allNames []name
+	var allKinds []typed
 	for i := range rows {
 		r := &rows[i]
-		freshKinds = l.kinds.note(freshKinds, typed{kindOf(r.Type, r.Outcome)})
+		allKinds = append(allKinds, typed{kindOf(r.Type, r.Outcome)})
 		if r.ResourceSlug != "" {
-			freshNames = l.names.note(freshNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
+			allNames = append(allNames, name{r.OrgID, resourceName, nameKey(resourceName, r.ResourceSlug), keyOf(r.ResourceID)})
 		}
 		if e, err := r.eventBy(l.opt.Seal); err == nil && e.ActorLabel != "" && e.ActorLabel != r.ActorID {
 			keys, err := l.nameKeys(r.OrgID, actorName, e.ActorLabel)
 			if err != nil {
 				return err
 			}
-			freshNames = l.names.note(freshNames, name{r.OrgID, actorName, keys[0], keyOf(r.ActorID)})
+			allNames = append(allNames, name{r.OrgID, actorName, keys[0], keyOf(r.ActorID)})
 		}
 	}
-	if len(freshNames) > 0 {
-		if _, err := names.AppendMany(ctx, tx, freshNames); err != nil {
-			return err
-		}
-		tx.AfterCommit(func() { l.names.learn(freshNames) })
+	if err := l.names.keep(ctx, tx, names, allNames); err != nil {
+		return err
 	}
-	if len(freshKinds) > 0 {
-		if _, err := kinds.AppendMany(ctx, tx, freshKinds); err != nil {
-			return err
-		}
-		tx.AfterCommit(func() { l.kinds.learn(freshKinds) })
-	}
-	return nil
+	return l.kinds.keep(ctx, tx, kinds, allKinds)
 }
 
 // known are rows that are kept. They are looked up again after a while: another process may have erased one.
@@ -277,14 +283,32 @@ const (
 	knownFor = time.Minute
 )
 
-// note adds to those that are fresh one that is neither known nor among them.
-func (k *known[T]) note(fresh []T, one T) []T {
+// keep writes those of a list that are not known yet.
+func (k *known[T]) keep(ctx context.Context, tx *store.Tx, into store.Log[T], list []T) error {
+	fresh := k.unknown(list)
+	if len(fresh) == 0 {
+		return nil
+	}
+	if _, err := into.AppendMany(ctx, tx, fresh); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { k.learn(fresh) })
+	return nil
+}
+
+// unknown are those of a list that are not known, each once.
+func (k *known[T]) unknown(list []T) (fresh []T) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.all[one] && time.Since(k.since) < knownFor || slices.Contains(fresh, one) {
-		return fresh
+	old, seen := time.Since(k.since) >= knownFor, map[T]bool{}
+	for _, one := range list {
+		if !old && k.all[one] || seen[one] {
+			continue
+		}
+		seen[one] = true
+		fresh = append(fresh, one)
 	}
-	return append(fresh, one)
+	return fresh
 }
 
 func (k *known[T]) learn(list []T) {

@@ -44,15 +44,22 @@ func (c *UsageCall) complete(s *store.Store) {
 		e.Status = 0
 	}
 	e.Latency, e.TTFT = min(max(e.Latency, 0), 24*time.Hour), min(max(e.TTFT, 0), 24*time.Hour)
+	own := [...]struct{ name, value string }{{"team", c.Team}, {"project", c.Project}, {"organization_tags", c.OrgTags}}
 	e.Tags = nil
-	if n := len(c.Sent) + len(c.Defaults) + 3; n > 3 || c.Team != "" || c.Project != "" || c.OrgTags != "" {
-		e.Tags = make(map[string]string, n)
+	if n := len(c.Sent) + len(c.Defaults); n > 0 || c.Team != "" || c.Project != "" || c.OrgTags != "" {
+		e.Tags = make(map[string]string, n+len(own))
 	}
-	for _, tags := range []map[string]string{c.Defaults, c.Sent, {"team": c.Team, "project": c.Project, "organization_tags": c.OrgTags}} {
+	for _, tags := range [...]map[string]string{c.Defaults, c.Sent} {
 		for name, value := range tags {
-			if name = storable(name, MaxTagName); name != "" && (value != "" || name != "team" && name != "project" && name != "organization_tags") {
+			name = storable(name, MaxTagName)
+			if name != "" && (value != "" || name != own[0].name && name != own[1].name && name != own[2].name) {
 				e.Tags[name] = storable(value, MaxTagValue)
 			}
+		}
+	}
+	for _, tag := range own {
+		if tag.value != "" {
+			e.Tags[tag.name] = storable(tag.value, MaxTagValue)
 		}
 	}
 }

@@ -186,7 +186,7 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 const (
 	appendOrgs        = 1024 // a multiple of the connections, so that a record is always of the same one
 	appendConnections = 16
-	appendWrites      = 1200 // of a window, about a second
+	appendWrites      = 8192 // of a window, about a second: eight of each organization, as it has them then
 )
 
 // benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that,
@@ -235,7 +235,7 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 	}
 	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
 	n := 0
-	const rounds, explained = 4, 1 // the ways that only explain the figure are fewer
+	const rounds, explained = 3, 1 // the ways that only explain the figure are fewer
 	for round := range rounds + 1 {
 		var window []float64
 		for j, way := range ways {

@@ -59,5 +59,5 @@ type thing struct{ store.Meta }
 var (
 	thingsOf = store.Define[thing]("things", "thing")
 	things   = map[string]fs.FS{"test": fstest.MapFS{"0001_things.sql": {Data: []byte(
-		"CREATE TABLE things (id TEXT PRIMARY KEY, version INTEGER, created_at TIMESTAMP, updated_at TIMESTAMP)")}}}
+		"CREATE TABLE things (id TEXT PRIMARY KEY, version INTEGER, created_at TEXT, updated_at TEXT)")}}}
 )

@@ -183,8 +183,6 @@ func columnType(k *store.Kind, c store.Column) string {
 		return "INTEGER"
 	case store.Bool:
 		return "BOOLEAN"
-	case store.Time:
-		return "TIMESTAMP"
 	}
-	return "TEXT"
+	return "TEXT" // of times too: those of a TIMESTAMP the library reads by trying several forms
 }

@@ -73,9 +73,9 @@ var parcels = store.DefineLog[parcel]("storetest_parcels", []string{"n"})
 
 const sqliteSchema = `
 CREATE TABLE storetest_widgets (
-	id TEXT NOT NULL, version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL, updated_at TIMESTAMP NOT NULL,
+	id TEXT NOT NULL, version INTEGER NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL, name TEXT NOT NULL, code TEXT, size INTEGER NOT NULL, "on" BOOLEAN NOT NULL,
-	seen TIMESTAMP NOT NULL, gone TIMESTAMP, price TEXT NOT NULL, "limit" TEXT, detail TEXT NOT NULL,
+	seen TEXT NOT NULL, gone TEXT, price TEXT NOT NULL, "limit" TEXT, detail TEXT NOT NULL,
 	tags TEXT, extra TEXT, raw TEXT, PRIMARY KEY (id));
 CREATE UNIQUE INDEX storetest_widgets_org_id_name_key ON storetest_widgets (org_id, name);
 CREATE UNIQUE INDEX storetest_widgets_code_key ON storetest_widgets (code);

@@ -71,6 +71,7 @@ func (m *meter) WriteHeader(status int) {
 func (m *meter) release(mode int) {
 	head := m.Header()
 	m.mode = mode
+	m.patience()
 	to := m.to.Header()
 	for name, values := range head {
 		if !private(name) {
@@ -155,6 +156,7 @@ func (m *meter) finish() {
 		m.settle(m.used())
 	case m.status == 0, m.mode == whole && (!m.ended || m.status >= 500 && len(m.held) == 0): // nobody has answered, or it broke off
 		m.free()
+		m.patience()
 		m.h.refuse(m.to, m.r, m.q.endpoint, errUpstream)
 	case m.status >= 300:
 		m.free()
@@ -212,7 +214,6 @@ func (m *meter) used() billing.Usage {
 
 func (m *meter) send() {
 	if m.mode == whole {
-		m.patience()
 		m.release(passing)
 		_, _ = m.to.Write(m.held) // a client that is gone hears nothing
 	}

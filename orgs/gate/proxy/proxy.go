@@ -213,7 +213,6 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), h.opt.Timeout)
 	}
 	defer cancel()
-	m.patience()
 	h.next.ServeHTTP(m, q.forward(context.WithValue(ctx, callKey{}, &Call{adm, name, q.stream}), r, adm))
 	m.ended = true
 }
@@ -245,9 +244,13 @@ func (h *handler) secret(r *http.Request) string {
 	return first
 }
 
-// credential is what a header has, with or without the word before it; in Authorization it has to be there.
+// credential is what a header of a canonical name has, with or without the word before it; in Authorization it has to be there.
 func credential(r *http.Request, header string) string {
-	value := strings.TrimSpace(r.Header.Get(header))
+	values := r.Header[header]
+	if len(values) == 0 {
+		return ""
+	}
+	value := strings.TrimSpace(values[0])
 	if scheme, rest, two := strings.Cut(value, " "); two && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(rest)
 	}

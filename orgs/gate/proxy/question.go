@@ -140,10 +140,22 @@ func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admis
 	out.Header["Accept-Encoding"] = set[0:1:1] // what was used is read in the answer
 	out.Header["Content-Type"], out.Header["Content-Length"] = set[1:2:2], set[2:3:3]
 	out.ContentLength, out.TransferEncoding, out.Trailer = int64(len(body)), nil, nil
-	out.Body = io.NopCloser(strings.NewReader(body))
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+	out.GetBody = func() (io.ReadCloser, error) { return newSent(body), nil }
+	out.Body = newSent(body)
 	return out
 }
+
+// sent is a body of which all is there.
+type sent struct{ strings.Reader }
+
+func newSent(body string) io.ReadCloser {
+	s := &sent{}
+	s.Reset(body)
+	return s
+}
+
+// Close implements io.Closer.
+func (*sent) Close() error { return nil }
 
 // withheld are the headers of the client that are not passed on.
 var withheld = append([]string{"Cookie", "X-Tags", "X-Approval-Reason", "Accept-Encoding", "Proxy-Authorization", "X-Forwarded-For", "Forwarded",

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
+	"strconv"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -11,20 +11,33 @@ import (
 	"github.com/orgkit/orgkit/billing"
 )
 
-// openAI is what OpenAI's API says that was used.
-type openAI struct {
-	Prompt     *int64 `json:"prompt_tokens"`
-	Completion int64  `json:"completion_tokens"`
-	Details    struct {
-		Cached int64 `json:"cached_tokens"`
-	} `json:"prompt_tokens_details"`
+// counts reads numbers of an object.
+type counts struct {
+	of    gjson.Result
+	wrong bool // one is none
 }
 
-func (u *openAI) usage() (billing.Usage, bool) {
-	if u == nil || u.Prompt == nil {
+// get returns the number of a member, which may be a path; there is none where it is null.
+func (c *counts) get(member string) (n int64, there bool) {
+	v := c.of.Get(member)
+	if v.Type == gjson.Null {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(v.Raw, 10, 64)
+	c.wrong = c.wrong || err != nil
+	return n, true
+}
+
+// openAI is what OpenAI's API says that was used.
+func openAI(usage gjson.Result) (billing.Usage, bool) {
+	c := counts{of: usage}
+	prompt, told := c.get("prompt_tokens")
+	completion, _ := c.get("completion_tokens")
+	cached, _ := c.get("prompt_tokens_details.cached_tokens")
+	if !told || c.wrong {
 		return billing.Usage{}, false
 	}
-	return sane(billing.Usage{InputTokens: *u.Prompt, OutputTokens: u.Completion, CachedTokens: u.Details.Cached})
+	return sane(billing.Usage{InputTokens: prompt, OutputTokens: completion, CachedTokens: cached})
 }
 
 // sane is what can be: numbers that cannot are as none.
@@ -33,31 +46,23 @@ func sane(u billing.Usage) (billing.Usage, bool) {
 	return u, u.Validate() == nil
 }
 
-func usedOpenAI(answer []byte) (billing.Usage, bool) {
-	var u *openAI
-	if !usageOf(answer, &u) {
-		return billing.Usage{}, false
-	}
-	return u.usage()
-}
+func usedOpenAI(answer []byte) (billing.Usage, bool) { return openAI(parsed(answer).Get("usage")) }
 
-// usageOf reads that member of a whole answer, and nothing of the rest of it but that it is JSON.
-func usageOf(answer []byte, usage any) bool {
+// parsed is an answer to get members of, of which what is no JSON has none.
+func parsed(answer []byte) gjson.Result {
 	text := unsafe.String(unsafe.SliceData(answer), len(answer)) // which nobody changes or keeps
 	if !valid(text) {
-		return false
+		return gjson.Result{}
 	}
-	member := gjson.Get(text, "usage")
-	return member.Exists() && json.Unmarshal([]byte(member.Raw), usage) == nil
+	return gjson.Parse(text)
 }
 
 // costed is an answer whose usage says what was charged: where there is none, or nothing is known, it is as it was.
 func costed(answer []byte, cost string) []byte {
-	text := unsafe.String(unsafe.SliceData(answer), len(answer)) // which nobody changes or keeps
-	if cost == "" || !valid(text) {
+	if cost == "" {
 		return answer
 	}
-	member := gjson.Get(text, "usage")
+	member := parsed(answer).Get("usage")
 	usage, is := readFields(member.Raw)
 	if !is || member.Index == 0 {
 		return answer
@@ -68,43 +73,35 @@ func costed(answer []byte, cost string) []byte {
 
 // usedImages counts the images that came, and the tokens of models that are paid by those.
 func usedImages(answer []byte) (billing.Usage, bool) {
-	var a struct {
-		Data  []struct{} `json:"data"`
-		Usage struct {
-			Input   int64 `json:"input_tokens"`
-			Output  int64 `json:"output_tokens"`
-			Details struct {
-				Cached int64 `json:"cached_tokens"`
-			} `json:"input_tokens_details"`
-		} `json:"usage"`
-	}
-	if json.Unmarshal(answer, &a) != nil || len(a.Data) == 0 {
+	c := counts{of: parsed(answer)}
+	images, _ := c.get("data.#")
+	input, _ := c.get("usage.input_tokens")
+	output, _ := c.get("usage.output_tokens")
+	cached, _ := c.get("usage.input_tokens_details.cached_tokens")
+	if images == 0 || c.wrong {
 		return billing.Usage{}, false
 	}
-	return sane(billing.Usage{InputTokens: a.Usage.Input, OutputTokens: a.Usage.Output, CachedTokens: a.Usage.Details.Cached, Images: int64(len(a.Data))})
+	return sane(billing.Usage{InputTokens: input, OutputTokens: output, CachedTokens: cached, Images: images})
 }
 
-// anthropic is what Anthropic's API says that was used. Its input does not have in it what was cached.
-type anthropic struct {
-	Input   *int64 `json:"input_tokens"`
-	Output  int64  `json:"output_tokens"`
-	Read    int64  `json:"cache_read_input_tokens"`
-	Created int64  `json:"cache_creation_input_tokens"`
-}
-
-func (u *anthropic) usage() (billing.Usage, bool) {
-	if u == nil || u.Input == nil {
-		return billing.Usage{}, false
-	}
-	return sane(billing.Usage{InputTokens: *u.Input + u.Read + u.Created, OutputTokens: u.Output, CachedTokens: u.Read})
+// anthropic is what Anthropic's API says that was used. Its input does not have in it what was cached. told is whether there
+// is an input.
+func anthropic(usage gjson.Result) (u billing.Usage, told, ok bool) {
+	c := counts{of: usage}
+	input, told := c.get("input_tokens")
+	output, _ := c.get("output_tokens")
+	read, _ := c.get("cache_read_input_tokens")
+	created, _ := c.get("cache_creation_input_tokens")
+	u, ok = sane(billing.Usage{InputTokens: input + read + created, OutputTokens: output, CachedTokens: read})
+	return u, told, ok && !c.wrong
 }
 
 func usedAnthropic(answer []byte) (billing.Usage, bool) {
-	var u *anthropic
-	if !usageOf(answer, &u) {
+	u, told, ok := anthropic(parsed(answer).Get("usage"))
+	if !told || !ok {
 		return billing.Usage{}, false
 	}
-	return u.usage()
+	return u, true
 }
 
 // chunkOpenAI reads a chunk of a chat completion. What was used comes in the last one, which has nothing else.
@@ -118,19 +115,13 @@ func chunkOpenAI(s *metered, data []byte) (hide bool) {
 	if !bytes.Contains(data, []byte(`"usage"`)) {
 		return false
 	}
-	var c struct {
-		Choices []struct{} `json:"choices"`
-		Usage   *openAI    `json:"usage"`
-	}
-	if json.Unmarshal(data, &c) != nil {
-		return false
-	}
-	u, is := c.Usage.usage()
+	c := parsed(data)
+	u, is := openAI(c.Get("usage"))
 	if !is {
 		return false
 	}
 	s.usage, s.told, s.input = u, true, true
-	return s.hides && len(c.Choices) == 0
+	return s.hides && c.Get("choices.#").Int() == 0
 }
 
 // chunkAnthropic reads an event of a message: the first one tells the input, and the one before the last the output.
@@ -141,30 +132,22 @@ func chunkAnthropic(s *metered, data []byte) (hide bool) {
 	if !bytes.Contains(data, []byte(`"usage"`)) {
 		return false
 	}
-	var c struct {
-		Type    string `json:"type"`
-		Message struct {
-			Usage *anthropic `json:"usage"`
-		} `json:"message"`
-		Usage *anthropic `json:"usage"`
-	}
-	if json.Unmarshal(data, &c) != nil {
-		return false
-	}
-	switch c.Type {
+	c := parsed(data)
+	switch c.Get("type").Str {
 	case "message_start":
-		if u, is := c.Message.Usage.usage(); is {
+		if u, told, ok := anthropic(c.Get("message.usage")); told && ok {
 			s.usage, s.input = u, true
 		}
 	case "message_delta":
-		if c.Usage == nil {
-			break
-		}
-		if u, is := c.Usage.usage(); is { // newer versions repeat the input
+		u, told, ok := anthropic(c.Get("usage"))
+		switch {
+		case !ok || !c.Get("usage").IsObject():
+		case told: // newer versions repeat the input
 			s.usage, s.input, s.told = u, true, true
-		} else if u := s.usage; s.input {
-			u.OutputTokens = c.Usage.Output
-			if u, is = sane(u); is {
+		case s.input:
+			output := u.OutputTokens
+			u = s.usage
+			if u.OutputTokens = output; u.Validate() == nil {
 				s.usage, s.told = u, true
 			}
 		}

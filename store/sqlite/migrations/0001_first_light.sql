@@ -5,15 +5,15 @@
 CREATE TABLE users (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	email TEXT NOT NULL,
 	email_key TEXT NOT NULL,
 	name TEXT NOT NULL,
 	email_verified BOOLEAN NOT NULL,
 	state TEXT NOT NULL,
 	alias_id TEXT,
-	expires_at TIMESTAMP,
+	expires_at TEXT,
 	home_id TEXT NOT NULL,
 	platform_role_id TEXT NOT NULL,
 	priority INTEGER NOT NULL,
@@ -27,16 +27,16 @@ CREATE INDEX users_created_at_idx ON users (created_at, id);
 CREATE TABLE tokens (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	dialect TEXT NOT NULL,
 	prefix TEXT NOT NULL,
 	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
-	expires_at TIMESTAMP,
-	mfa_verified_at TIMESTAMP,
+	expires_at TEXT,
+	mfa_verified_at TEXT,
 	revoked BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
 );
@@ -47,18 +47,18 @@ CREATE INDEX tokens_created_at_idx ON tokens (created_at, id);
 CREATE TABLE sessions (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	methods TEXT,
-	expires_at TIMESTAMP NOT NULL,
-	seen_at TIMESTAMP NOT NULL,
-	mfa_verified_at TIMESTAMP,
+	expires_at TEXT NOT NULL,
+	seen_at TEXT NOT NULL,
+	mfa_verified_at TEXT,
 	pending BOOLEAN NOT NULL,
 	ip TEXT NOT NULL,
 	user_agent TEXT NOT NULL,
-	ended_at TIMESTAMP,
+	ended_at TEXT,
 	ended_because TEXT NOT NULL,
 	signed_in_by TEXT,
 	PRIMARY KEY (id)
@@ -70,14 +70,14 @@ CREATE INDEX sessions_expires_at_idx ON sessions (expires_at, id);
 CREATE TABLE kept_answers (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	digest TEXT NOT NULL,
 	print TEXT NOT NULL,
 	status INTEGER NOT NULL,
 	header TEXT,
 	body TEXT NOT NULL,
-	expires_at TIMESTAMP NOT NULL,
+	expires_at TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX kept_answers_digest_key ON kept_answers (digest);
@@ -86,19 +86,19 @@ CREATE INDEX kept_answers_expires_at_idx ON kept_answers (expires_at, id);
 CREATE TABLE authenticators (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	password TEXT NOT NULL,
-	password_at TIMESTAMP,
+	password_at TEXT,
 	reset_hash TEXT,
-	reset_ends TIMESTAMP,
+	reset_ends TEXT,
 	factor TEXT NOT NULL,
-	factor_at TIMESTAMP,
+	factor_at TEXT,
 	factor_step INTEGER NOT NULL,
 	offered TEXT NOT NULL,
-	offered_at TIMESTAMP,
+	offered_at TEXT,
 	recovery TEXT,
-	mfa_proved_at TIMESTAMP,
+	mfa_proved_at TEXT,
 	places TEXT,
 	PRIMARY KEY (id)
 );
@@ -107,11 +107,11 @@ CREATE UNIQUE INDEX authenticators_reset_hash_key ON authenticators (reset_hash)
 CREATE TABLE signin_brakes (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	tries INTEGER NOT NULL,
-	free_at TIMESTAMP NOT NULL,
-	forget_at TIMESTAMP NOT NULL,
+	free_at TEXT NOT NULL,
+	forget_at TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE INDEX signin_brakes_forget_at_idx ON signin_brakes (forget_at, id);
@@ -119,8 +119,8 @@ CREATE INDEX signin_brakes_forget_at_idx ON signin_brakes (forget_at, id);
 CREATE TABLE organizations (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	parent_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
@@ -131,7 +131,7 @@ CREATE TABLE organizations (
 	customizations TEXT,
 	state TEXT NOT NULL,
 	suspended_by TEXT NOT NULL,
-	deleted_at TIMESTAMP,
+	deleted_at TEXT,
 	state_before TEXT NOT NULL,
 	alias_id TEXT,
 	allowance_id TEXT NOT NULL,
@@ -145,12 +145,12 @@ CREATE INDEX organizations_allowance_id_id_idx ON organizations (allowance_id, i
 CREATE TABLE allowances (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	"limit" TEXT,
 	soft_limit TEXT,
 	"window" TEXT NOT NULL,
-	anchor TIMESTAMP NOT NULL,
+	anchor TEXT NOT NULL,
 	duration TEXT NOT NULL,
 	tokens_per_minute INTEGER,
 	requests_per_minute INTEGER,
@@ -165,11 +165,11 @@ CREATE INDEX allowances_created_at_idx ON allowances (created_at, id);
 CREATE TABLE org_slugs (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	slug TEXT NOT NULL,
 	org_id TEXT NOT NULL,
-	until TIMESTAMP,
+	until TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX org_slugs_slug_key ON org_slugs (slug);
@@ -178,8 +178,8 @@ CREATE INDEX org_slugs_org_id_idx ON org_slugs (org_id, id);
 CREATE TABLE numbers (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	noun TEXT NOT NULL,
 	number INTEGER NOT NULL,
 	PRIMARY KEY (id)
@@ -189,8 +189,8 @@ CREATE UNIQUE INDEX numbers_noun_number_key ON numbers (noun, number);
 CREATE TABLE platform_roles (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	name TEXT NOT NULL,
 	permissions TEXT,
 	limited BOOLEAN NOT NULL,
@@ -202,8 +202,8 @@ CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
 CREATE TABLE platform_sso (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	rules TEXT,
 	last_rule INTEGER NOT NULL,
 	PRIMARY KEY (id)
@@ -212,8 +212,8 @@ CREATE TABLE platform_sso (
 CREATE TABLE numberings (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	last INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
@@ -221,8 +221,8 @@ CREATE TABLE numberings (
 CREATE TABLE teams (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
@@ -240,8 +240,8 @@ CREATE INDEX teams_slug_key_idx ON teams (slug_key, id);
 CREATE TABLE projects (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
@@ -259,8 +259,8 @@ CREATE UNIQUE INDEX projects_org_id_slug_key_key ON projects (org_id, slug_key);
 CREATE TABLE invitations (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	email TEXT NOT NULL,
@@ -271,7 +271,7 @@ CREATE TABLE invitations (
 	permissions TEXT NOT NULL,
 	status TEXT NOT NULL,
 	days INTEGER NOT NULL,
-	expires_at TIMESTAMP NOT NULL,
+	expires_at TEXT NOT NULL,
 	invited_by TEXT NOT NULL,
 	invited_by_type TEXT NOT NULL,
 	email_sent BOOLEAN NOT NULL,
@@ -287,8 +287,8 @@ CREATE INDEX invitations_status_expires_at_idx ON invitations (status, expires_a
 CREATE TABLE api_keys (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	project_id TEXT NOT NULL,
@@ -307,10 +307,10 @@ CREATE TABLE api_keys (
 	disabled BOOLEAN NOT NULL,
 	dialect TEXT NOT NULL,
 	blocked_by TEXT NOT NULL,
-	revoked_at TIMESTAMP,
-	expires_at TIMESTAMP,
+	revoked_at TEXT,
+	expires_at TEXT,
 	previous_hash TEXT,
-	previous_expires_at TIMESTAMP,
+	previous_expires_at TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX api_keys_hash_key ON api_keys (hash);
@@ -325,29 +325,29 @@ CREATE INDEX api_keys_org_id_project_id_idx ON api_keys (org_id, project_id, id)
 CREATE TABLE api_key_uses (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
-	used_at TIMESTAMP NOT NULL,
+	used_at TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 
 CREATE TABLE webhooks (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	url TEXT NOT NULL,
 	description TEXT NOT NULL,
 	events TEXT,
 	status TEXT NOT NULL,
 	status_reason TEXT NOT NULL,
-	status_at TIMESTAMP NOT NULL,
+	status_at TEXT NOT NULL,
 	sealed TEXT NOT NULL,
-	secret_at TIMESTAMP NOT NULL,
+	secret_at TEXT NOT NULL,
 	previous_sealed TEXT NOT NULL,
-	previous_ends_at TIMESTAMP,
+	previous_ends_at TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX webhooks_org_id_created_at_idx ON webhooks (org_id, created_at, id);
@@ -355,11 +355,11 @@ CREATE INDEX webhooks_org_id_created_at_idx ON webhooks (org_id, created_at, id)
 CREATE TABLE webhook_calls (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
-	succeeded_at TIMESTAMP,
-	failed_at TIMESTAMP,
+	succeeded_at TEXT,
+	failed_at TEXT,
 	failed_reason TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
@@ -367,8 +367,8 @@ CREATE TABLE webhook_calls (
 CREATE TABLE provisionings (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	enabled BOOLEAN NOT NULL,
 	base_url TEXT NOT NULL,
 	auto_provision BOOLEAN NOT NULL,
@@ -386,13 +386,13 @@ CREATE TABLE provisionings (
 CREATE TABLE scim_tokens (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	hint TEXT NOT NULL,
 	hash TEXT NOT NULL,
-	expires_at TIMESTAMP,
+	expires_at TEXT,
 	of_sso BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
 );
@@ -402,8 +402,8 @@ CREATE INDEX scim_tokens_org_id_created_at_idx ON scim_tokens (org_id, created_a
 CREATE TABLE sso_configs (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	provider TEXT NOT NULL,
 	protocol TEXT NOT NULL,
 	enabled BOOLEAN NOT NULL,
@@ -412,7 +412,7 @@ CREATE TABLE sso_configs (
 	certs TEXT,
 	client_id TEXT NOT NULL,
 	secret TEXT NOT NULL,
-	secret_at TIMESTAMP,
+	secret_at TEXT,
 	scopes TEXT,
 	algs TEXT,
 	attributes TEXT NOT NULL,
@@ -422,7 +422,7 @@ CREATE TABLE sso_configs (
 	unsolicited BOOLEAN NOT NULL,
 	skew_seconds INTEGER NOT NULL,
 	break_glass TEXT,
-	proved_at TIMESTAMP,
+	proved_at TEXT,
 	warned INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
@@ -430,8 +430,8 @@ CREATE TABLE sso_configs (
 CREATE TABLE sso_links (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	issuer TEXT NOT NULL,
 	subject TEXT NOT NULL,
@@ -447,9 +447,9 @@ CREATE INDEX sso_links_org_id_idx ON sso_links (org_id, id);
 CREATE TABLE sso_seen (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
-	forget_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
+	forget_at TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 CREATE INDEX sso_seen_forget_at_idx ON sso_seen (forget_at, id);
@@ -457,8 +457,8 @@ CREATE INDEX sso_seen_forget_at_idx ON sso_seen (forget_at, id);
 CREATE TABLE provisioned_users (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	user_name TEXT NOT NULL,
@@ -478,8 +478,8 @@ CREATE INDEX provisioned_users_user_id_idx ON provisioned_users (user_id, id);
 CREATE TABLE provisioned_emails (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	value_key TEXT NOT NULL,
@@ -491,8 +491,8 @@ CREATE INDEX provisioned_emails_org_id_value_key_idx ON provisioned_emails (org_
 CREATE TABLE provisioned_departures (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	external_id TEXT,
 	user_id TEXT NOT NULL,
@@ -505,8 +505,8 @@ CREATE INDEX provisioned_departures_user_id_idx ON provisioned_departures (user_
 CREATE TABLE provisioned_groups (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT,
 	name TEXT NOT NULL,
@@ -522,8 +522,8 @@ CREATE INDEX provisioned_groups_org_id_idx ON provisioned_groups (org_id, id);
 CREATE TABLE provisioned_members (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	group_id TEXT NOT NULL,
 	member_id TEXT NOT NULL,
@@ -537,8 +537,8 @@ CREATE INDEX provisioned_members_member_id_idx ON provisioned_members (member_id
 CREATE TABLE scopes (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	parent_id TEXT NOT NULL,
 	zone TEXT NOT NULL,
 	state TEXT NOT NULL,
@@ -555,8 +555,8 @@ CREATE INDEX scopes_parent_id_idx ON scopes (parent_id, id);
 CREATE TABLE assignments (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	subject TEXT NOT NULL,
@@ -579,8 +579,8 @@ CREATE INDEX assignments_org_id_role_id_idx ON assignments (org_id, role_id, id)
 CREATE TABLE restrictions (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	state TEXT NOT NULL,
 	allowed TEXT,
@@ -596,8 +596,8 @@ CREATE INDEX restrictions_org_id_idx ON restrictions (org_id, id);
 CREATE TABLE roles (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
@@ -614,8 +614,8 @@ CREATE UNIQUE INDEX roles_org_id_slug_key_key ON roles (org_id, slug_key);
 CREATE TABLE overrides (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	role_id TEXT NOT NULL,
@@ -630,8 +630,8 @@ CREATE INDEX overrides_org_id_created_at_idx ON overrides (org_id, created_at, i
 CREATE TABLE policies (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	name TEXT NOT NULL,
@@ -645,8 +645,8 @@ CREATE UNIQUE INDEX policies_org_id_team_id_name_key ON policies (org_id, team_i
 CREATE TABLE approvals (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	requester TEXT NOT NULL,
@@ -656,10 +656,10 @@ CREATE TABLE approvals (
 	status TEXT NOT NULL,
 	requirements TEXT,
 	decisions TEXT,
-	ends_at TIMESTAMP NOT NULL,
+	ends_at TEXT NOT NULL,
 	max_amount TEXT,
 	amount TEXT,
-	until TIMESTAMP,
+	until TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX approvals_team_id_requester_resource_created_at_idx ON approvals (team_id, requester, resource, created_at, id);
@@ -670,8 +670,8 @@ CREATE INDEX approvals_status_ends_at_idx ON approvals (status, ends_at, id);
 CREATE TABLE budgets (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	scope TEXT NOT NULL,
 	scope_id TEXT NOT NULL,
@@ -680,7 +680,7 @@ CREATE TABLE budgets (
 	"limit" TEXT NOT NULL,
 	"window" TEXT NOT NULL,
 	zone TEXT NOT NULL,
-	anchor TIMESTAMP NOT NULL,
+	anchor TEXT NOT NULL,
 	hard BOOLEAN NOT NULL,
 	rollover BOOLEAN NOT NULL,
 	rollover_cap TEXT,
@@ -688,7 +688,7 @@ CREATE TABLE budgets (
 	limit_override TEXT,
 	suspended BOOLEAN NOT NULL,
 	suspended_by TEXT NOT NULL,
-	suspended_until TIMESTAMP,
+	suspended_until TEXT,
 	alert_threshold TEXT,
 	thresholds TEXT,
 	unknown_price TEXT NOT NULL,
@@ -701,8 +701,8 @@ CREATE INDEX budgets_suspended_id_idx ON budgets (suspended, id);
 CREATE TABLE fired_alerts (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	alert_id TEXT NOT NULL,
 	kind TEXT NOT NULL,
@@ -714,8 +714,8 @@ CREATE TABLE fired_alerts (
 	spent TEXT NOT NULL,
 	reference TEXT NOT NULL,
 	suspended BOOLEAN NOT NULL,
-	period_start TIMESTAMP NOT NULL,
-	period_end TIMESTAMP NOT NULL,
+	period_start TEXT NOT NULL,
+	period_end TEXT NOT NULL,
 	limit_version INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );
@@ -725,8 +725,8 @@ CREATE INDEX fired_alerts_alert_id_period_start_id_idx ON fired_alerts (alert_id
 CREATE TABLE billing_settings (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	payment_methods TEXT,
 	alerts TEXT,
@@ -808,12 +808,12 @@ CREATE INDEX invoiced_spans_payer_id_starts_at_idx ON invoiced_spans (payer_id, 
 CREATE TABLE budget_accounts (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	budget_id TEXT NOT NULL,
 	org_id TEXT NOT NULL,
-	period_start TIMESTAMP NOT NULL,
-	period_end TIMESTAMP NOT NULL,
+	period_start TEXT NOT NULL,
+	period_end TEXT NOT NULL,
 	clock TEXT NOT NULL,
 	hard BOOLEAN NOT NULL,
 	"limit" TEXT NOT NULL,
@@ -846,8 +846,8 @@ CREATE INDEX budget_accounts_budget_id_clock_period_start_idx ON budget_accounts
 CREATE TABLE budget_nodes (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	seq INTEGER NOT NULL,
 	fenced BOOLEAN NOT NULL,
 	PRIMARY KEY (id)
@@ -857,8 +857,8 @@ CREATE INDEX budget_nodes_fenced_id_idx ON budget_nodes (fenced, id);
 CREATE TABLE budget_leases (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	node_id TEXT NOT NULL,
 	account_id TEXT NOT NULL,
 	amount INTEGER NOT NULL,
@@ -870,16 +870,16 @@ CREATE INDEX budget_leases_node_id_id_idx ON budget_leases (node_id, id);
 CREATE TABLE budget_marks (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 
 CREATE TABLE budget_reservations (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	project_id TEXT NOT NULL,
@@ -899,8 +899,8 @@ CREATE INDEX budget_reservations_org_id_created_at_idx ON budget_reservations (o
 CREATE TABLE budget_corrections (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	reservation_id TEXT NOT NULL,
 	reference TEXT NOT NULL,
@@ -914,8 +914,8 @@ CREATE INDEX budget_corrections_reservation_id_id_idx ON budget_corrections (res
 CREATE TABLE rate_limits (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	scope TEXT NOT NULL,
 	scope_id TEXT NOT NULL,
@@ -1019,8 +1019,8 @@ CREATE TABLE audit_pending (
 CREATE TABLE audit_sequencers (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -1035,11 +1035,11 @@ CREATE TABLE audit_filters (
 CREATE TABLE audit_configs (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	enabled BOOLEAN NOT NULL,
 	retention_days INTEGER NOT NULL,
-	hold_from TIMESTAMP,
+	hold_from TEXT,
 	events_to_log TEXT,
 	decisions TEXT NOT NULL,
 	destinations TEXT,
@@ -1052,18 +1052,18 @@ CREATE TABLE audit_configs (
 CREATE TABLE audit_deliveries (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	type TEXT NOT NULL,
 	next INTEGER NOT NULL,
 	until INTEGER NOT NULL,
 	status TEXT NOT NULL,
 	reason TEXT NOT NULL,
-	checked_at TIMESTAMP,
-	sent_at TIMESTAMP,
+	checked_at TEXT,
+	sent_at TEXT,
 	failures INTEGER NOT NULL,
-	retry_at TIMESTAMP,
+	retry_at TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
@@ -1071,12 +1071,12 @@ CREATE INDEX audit_deliveries_org_id_idx ON audit_deliveries (org_id, id);
 CREATE TABLE audit_holds (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
-	"from" TIMESTAMP NOT NULL,
+	"from" TEXT NOT NULL,
 	reason TEXT NOT NULL,
-	until TIMESTAMP,
+	until TEXT,
 	PRIMARY KEY (id)
 );
 CREATE INDEX audit_holds_org_id_created_at_idx ON audit_holds (org_id, created_at, id);
@@ -1162,8 +1162,8 @@ CREATE INDEX job_keys_forget_at_idx ON job_keys (forget_at, kind, org_id, "key")
 CREATE TABLE schedules (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	kind TEXT NOT NULL,
@@ -1172,8 +1172,8 @@ CREATE TABLE schedules (
 	zone TEXT NOT NULL,
 	catch_up TEXT NOT NULL,
 	paused BOOLEAN NOT NULL,
-	next_run_at TIMESTAMP NOT NULL,
-	last_run_at TIMESTAMP,
+	next_run_at TEXT NOT NULL,
+	last_run_at TEXT,
 	missed INTEGER NOT NULL,
 	PRIMARY KEY (id)
 );

@@ -3,8 +3,8 @@
 CREATE TABLE bench_teams (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
@@ -20,8 +20,8 @@ CREATE INDEX bench_teams_slug_key_idx ON bench_teams (slug_key, id);
 CREATE TABLE bench_keys (
 	id TEXT NOT NULL,
 	version INTEGER NOT NULL,
-	created_at TIMESTAMP NOT NULL,
-	updated_at TIMESTAMP NOT NULL,
+	created_at TEXT NOT NULL,
+	updated_at TEXT NOT NULL,
 	org_id TEXT NOT NULL,
 	team_id TEXT NOT NULL,
 	project_id TEXT NOT NULL,
@@ -37,10 +37,10 @@ CREATE TABLE bench_keys (
 	last4 TEXT NOT NULL,
 	hash TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
-	revoked_at TIMESTAMP,
-	expires_at TIMESTAMP,
+	revoked_at TEXT,
+	expires_at TEXT,
 	previous_hash TEXT,
-	previous_expires_at TIMESTAMP,
+	previous_expires_at TEXT,
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX bench_keys_hash_key ON bench_keys (hash);
