@@ -24,9 +24,10 @@ type Settings struct {
 	Alerts         []Alert         `json:"billing_alerts"`
 	CostAllocation CostAllocation  `json:"cost_allocation"`
 
-	// PaysSince is when the organization first had a payment method. From the month of it on it is invoiced; before, and without
-	// one, what it uses is on the invoices of the nearest organization above it that is. It stays when the methods go.
-	PaysSince *time.Time `json:"-"`
+	// InvoicedFrom is from when on the organization has its own invoices: the month in which it first had a payment method, or
+	// where those above it that have paid for it end. Before, and without one, what it uses is on the invoices of the nearest
+	// organization above it that has. It stays when the methods go.
+	InvoicedFrom *time.Time `json:"-"`
 }
 
 // SettingsRecords holds those that were set. The floor above writes it inside rbac.Guard.Change.

@@ -110,8 +110,12 @@ func (m *Manager) Alerts(ctx context.Context, org string, limit int, after strin
 
 // keepBilling keeps settings, which may be the first of their organization, or the first with a payment method.
 func keepBilling(ctx context.Context, tx *store.Tx, s *billing.Settings) error {
-	if now := tx.Now(); s.PaysSince == nil && len(s.PaymentMethods) > 0 {
-		s.PaysSince = &now
+	if s.InvoicedFrom == nil && len(s.PaymentMethods) > 0 {
+		from, err := invoicedFrom(ctx, tx, s.OrgID)
+		if err != nil {
+			return err
+		}
+		s.InvoicedFrom = &from
 	}
 	if s.Version == 0 {
 		return billing.SettingsRecords.Insert(ctx, tx, s)
@@ -121,7 +125,7 @@ func keepBilling(ctx context.Context, tx *store.Tx, s *billing.Settings) error {
 
 // over is what the input makes of the settings that there are.
 func (in NewBilling) over(ctx context.Context, tx *store.Tx, before billing.Settings) (s billing.Settings, err error) {
-	s = billing.Settings{Meta: before.Meta, OrgID: before.OrgID, PaysSince: before.PaysSince, PaymentMethods: slices.Clone(in.PaymentMethods), Alerts: slices.Clone(in.Alerts), CostAllocation: in.CostAllocation}
+	s = billing.Settings{Meta: before.Meta, OrgID: before.OrgID, InvoicedFrom: before.InvoicedFrom, PaymentMethods: slices.Clone(in.PaymentMethods), Alerts: slices.Clone(in.Alerts), CostAllocation: in.CostAllocation}
 	faults := identify(tx, "payment_methods", "pay", s.PaymentMethods, before.PaymentMethods, func(p *billing.PaymentMethod) *string { return &p.ID },
 		func(p, old billing.PaymentMethod) bool {
 			if p.Type == billing.CreditCard && p.Details.StripePaymentMethodID == "" {

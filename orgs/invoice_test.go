@@ -399,6 +399,21 @@ func TestThoseBelowAreOnTheInvoiceOfWhoPays(t *testing.T) {
 		w.pays(lab, byTransfer(30, false))
 		w.makes(w.at(6, 3))
 		require.Equal(t, [][]string{{"", "gpt", "128", "128"}}, w.lines(w.all(lab)[0]))
+
+		// Also where they have not closed that month yet; who has nobody above who pays begins with the month.
+		w.clock.Set(w.at(7, 1))
+		fresh, alone := below("fresh", w.org.ID), below("alone", "")
+		for _, org := range []string{fresh, alone} {
+			w.uses(org, "", "gpt", "256", w.at(6, 10))
+			w.uses(org, "", "gpt", "512", w.at(7, 1))
+			w.pays(org, byTransfer(30, false))
+		}
+		w.makes(w.at(7, 3))
+		require.Equal(t, [][]string{{"", "gpt", "256", "256"}}, w.lines(w.all(fresh)[0]))
+		require.Empty(t, w.all(alone))
+		w.makes(w.at(8, 3))
+		require.Equal(t, [][]string{{"", "gpt", "512", "512"}}, w.lines(w.all(fresh)[1]))
+		require.Equal(t, [][]string{{"", "gpt", "512", "512"}}, w.lines(w.all(alone)[0]))
 	})
 }
 

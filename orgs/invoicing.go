@@ -72,7 +72,7 @@ func (m *Manager) endedMonths(ctx context.Context) (ids []string, err error) {
 			if err != nil {
 				return err
 			}
-			if s.PaysSince != nil {
+			if s.InvoicedFrom != nil {
 				payers = append(payers, s)
 			}
 		}
@@ -100,14 +100,53 @@ func nextMonth(ctx context.Context, tx *store.Tx, s billing.Settings) (month bil
 	if err != nil {
 		return month, err
 	}
+	from, err := unclosedFrom(ctx, tx, s)
+	return billing.MonthFrom(from, zone), err
+}
+
+// unclosedFrom is when the first month begins that was not closed.
+func unclosedFrom(ctx context.Context, tx *store.Tx, s billing.Settings) (time.Time, error) {
 	from, err := invoicedUntil(ctx, tx, s.OrgID)
+	if err == nil && from.Before(*s.InvoicedFrom) {
+		from = *s.InvoicedFrom
+	}
+	return from, err
+}
+
+// invoicedFrom is from when on an organization has its own invoices that gets its first payment method now: from the beginning
+// of the month, and before it as far back as those above it that pay have not closed theirs, but nothing that was invoiced.
+func invoicedFrom(ctx context.Context, tx *store.Tx, orgID string) (from time.Time, err error) {
+	zone, err := zoneOf(ctx, tx, orgID)
 	if err != nil {
-		return month, err
+		return from, err
 	}
-	if from.IsZero() {
-		from = billing.MonthStart(*s.PaysSince, zone)
+	chain, err := rbac.Lineage(ctx, tx, orgID)
+	if err != nil {
+		return from, err
 	}
-	return billing.MonthFrom(from, zone), nil
+	from = billing.MonthStart(tx.Now(), zone)
+	for _, scope := range chain {
+		s, err := billing.SettingsOf(ctx, tx, scope.ID)
+		if err != nil {
+			return from, err
+		}
+		if scope.ID == orgID || s.InvoicedFrom == nil {
+			continue
+		}
+		unclosed, err := unclosedFrom(ctx, tx, s)
+		if err != nil {
+			return from, err
+		}
+		if unclosed.Before(from) {
+			from = unclosed
+		}
+		break // the nearest
+	}
+	last, err := invoicedUntil(ctx, tx, orgID)
+	if from.Before(last) {
+		from = last
+	}
+	return from, err
 }
 
 // invoicedUntil is when the last span of an organization ends, the zero time where it has none.
@@ -247,7 +286,7 @@ func coveredBy(ctx context.Context, tx *store.Tx, orgID string) ([]string, error
 				if err != nil {
 					return nil, err
 				}
-				pays[s.OrgID] = s.PaysSince != nil
+				pays[s.OrgID] = s.InvoicedFrom != nil
 			}
 		}
 		for _, scope := range level {

@@ -730,7 +730,7 @@ CREATE TABLE billing_settings (
 	payment_methods JSONB,
 	alerts JSONB,
 	cost_allocation JSONB NOT NULL,
-	pays_since TIMESTAMPTZ,
+	invoiced_from TIMESTAMPTZ,
 	PRIMARY KEY (id)
 );
 

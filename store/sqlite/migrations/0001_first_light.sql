@@ -731,7 +731,7 @@ CREATE TABLE billing_settings (
 	payment_methods TEXT,
 	alerts TEXT,
 	cost_allocation TEXT NOT NULL,
-	pays_since TEXT,
+	invoiced_from TEXT,
 	PRIMARY KEY (id)
 );
 
