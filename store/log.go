@@ -6,6 +6,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"time"
 )
 
 // Log is all rows of one stream: events, usage, roll-ups. Rows are plain structs without [Meta]; the
@@ -146,7 +147,28 @@ func (k *Kind) span(r Range) Span {
 			panic(fmt.Sprintf("store: %s.%s is a word, which has no order", k.Name, name))
 		}
 	}
+	return s.tight()
+}
+
+// tight is the span without the bound that its position is behind anyway. A database that is given both may walk from the
+// bound each time, so that many pages take as long as their number squared.
+func (s Span) tight() Span {
+	switch {
+	case s.After == nil:
+	case !s.Desc && s.From != nil && Compare(s.After[0], inMicroseconds(s.From)) >= 0:
+		s.From = nil
+	case s.Desc && s.Below != nil && Compare(s.After[0], inMicroseconds(s.Below)) < 0:
+		s.Below = nil
+	}
 	return s
+}
+
+// inMicroseconds is a value as logs keep it.
+func inMicroseconds(v any) any {
+	if at, is := v.(time.Time); is {
+		return at.Truncate(time.Microsecond)
+	}
+	return v
 }
 
 // Scan returns the rows of a range, at most its Limit.
