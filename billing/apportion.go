@@ -11,14 +11,19 @@ import (
 // rounded down, and what is missing goes, one unit each, to those that lost most by it, the first among equals (billing
 // edge 23).
 func Apportion(amounts []decimal.Decimal, places int32) []decimal.Decimal {
-	total, floors := decimal.Zero, decimal.Zero
+	return apportionTo(decimal.Sum(decimal.Zero, amounts...).RoundBank(places), amounts, places)
+}
+
+// apportionTo is Apportion to another total: the sum of the amounts, rounded up or down.
+func apportionTo(total decimal.Decimal, amounts []decimal.Decimal, places int32) []decimal.Decimal {
+	floors := decimal.Zero
 	parts, order := make([]decimal.Decimal, len(amounts)), make([]int, len(amounts))
 	for i, a := range amounts {
 		parts[i], order[i] = a.RoundFloor(places), i
-		total, floors = total.Add(a), floors.Add(parts[i])
+		floors = floors.Add(parts[i])
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return amounts[j].Sub(parts[j]).Cmp(amounts[i].Sub(parts[i])) })
-	missing := total.RoundBank(places).Sub(floors).Shift(places).IntPart() // from 0 to their number
+	missing := total.Sub(floors).Shift(places).IntPart() // from 0 to their number
 	unit := decimal.New(1, -places)
 	for _, i := range order[:min(max(missing, 0), int64(len(order)))] {
 		parts[i] = parts[i].Add(unit)

@@ -67,6 +67,11 @@
 // [Metering.Analytics] answers from the sums and is what the events say, to the last digit; [Metering.Check] counts them
 // anew, and [Metering.Unaccounted] holds budgets against them.
 //
+// # Invoices
+//
+// [Metering.Uninvoiced] is what was used and stands on no invoice yet, to the last digit; [ShareInvoices] divides it into invoices in
+// whole cents, whose parts add up. When a month is closed, and who pays, the floor above knows.
+//
 // # OpenTelemetry
 //
 // Where store.Options.Telemetry says so each write of what was spent and leased is a span orgkit.billing.flush, and counts in the
@@ -149,7 +154,7 @@ func (e *Exceeded) Unwrap() error { return ErrExceeded }
 // Kinds are the kinds of record of this package, for drivers and migrations.
 func Kinds() []*store.Kind {
 	return []*store.Kind{Budgets.Kind(), accounts.Kind(), reservations.Kind(), corrections.Kind(), nodes.Kind(), leases.Kind(), marks.Kind(),
-		FiredAlerts.Kind(), SettingsRecords.Kind(),
+		FiredAlerts.Kind(), SettingsRecords.Kind(), InvoicedSpans.Kind(), InvoiceLines.Kind(),
 		rateLimits.Kind(), windows.Kind(), slotRows.Kind(),
 		usageEvents.Kind(), rollups.Kind(), latencies.Kind(), actives.Kind(), usageNames.Kind(), nameCounts.Kind(), levels.Kind()}
 }

@@ -13,6 +13,9 @@ const (
 	Invoice    = "invoice"     // paid by whoever gets the invoice (F207)
 )
 
+// DefaultNetTerms is how many days there are to pay an invoice where nothing else is said.
+const DefaultNetTerms = 30
+
 // PaymentMethod is how an organization pays.
 type PaymentMethod struct {
 	ID      string         `json:"id"`

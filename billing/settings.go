@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -22,6 +23,11 @@ type Settings struct {
 	PaymentMethods []PaymentMethod `json:"payment_methods"`
 	Alerts         []Alert         `json:"billing_alerts"`
 	CostAllocation CostAllocation  `json:"cost_allocation"`
+
+	// InvoicedFrom is from when on the organization has its own invoices: the month in which it first had a payment method, or
+	// where those above it that have paid for it end. Before, and without one, what it uses is on the invoices of the nearest
+	// organization above it that has. It stays when the methods go.
+	InvoicedFrom *time.Time `json:"-"`
 }
 
 // SettingsRecords holds those that were set. The floor above writes it inside rbac.Guard.Change.

@@ -79,6 +79,9 @@ func (to addressees) addSettings(ctx context.Context, tx *store.Tx, at Place, n 
 		}
 		return to.addOfTeam(ctx, tx, at, func(s *NotificationSettings) []string { return s.UsageAlerts })
 	case InvoiceFinalized:
+		if err := to.addBiller(ctx, tx, at); err != nil {
+			return err
+		}
 		return to.addBilling(ctx, tx, at, true)
 	case BreakGlass, CertificateExpiring:
 		return to.addNamed(ctx, tx, Place{OrgID: at.OrgID}, []string{rbac.OwnerRole})
@@ -95,6 +98,18 @@ func (to addressees) addOfTeam(ctx context.Context, tx *store.Tx, at Place, entr
 		return err
 	}
 	return to.addNamed(ctx, tx, at, entries(t.Settings.Notifications))
+}
+
+// addBiller adds the address for billing of the team, if it has one and there still is the team (F470).
+func (to addressees) addBiller(ctx context.Context, tx *store.Tx, at Place) error {
+	t, err := teams.Get(ctx, tx, at.TeamID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (t.Settings.Billing == nil || t.Settings.Billing.BillingEmail == "") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return to.addNamed(ctx, tx, at, []string{t.Settings.Billing.BillingEmail})
 }
 
 // addBilling adds the address for billing of the organization (F023), and with invoices those too that get them (F026).

@@ -78,7 +78,16 @@ func (in *Asserted) check() error {
 }
 
 // SSORefused says that nobody is signed in. Code is why, in one word: it is in the log of the organization, and of no
-// interest to whoever tries.
+// interest to whoever tries. Beside those of the protocols, which are about what came in, there are
+//
+//	disabled issuer bad_issuer bad_subject replayed session_over organization_gone   whose answer it is, and whether it counts
+//	no_email                    nothing that is mapped has the address
+//	email_unverified            the provider does not vouch for it
+//	domain_unverified           its domain is not the organization's: see [Manager.SetVerifiedDomains]
+//	bad_email                   it is none
+//	account_exists account_unverified managed_elsewhere subject_changed invited   whose account it is
+//	provisioning_off membership_suspended membership_ended user_suspended user_expired   who may come in
+//	at_the_same_time            somebody else has just signed in as the same one: trying again helps
 type SSORefused struct{ Code string }
 
 func (e *SSORefused) Error() string { return fmt.Sprintf("the sign-in is refused: %s", e.Code) }

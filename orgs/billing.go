@@ -81,6 +81,20 @@ func (m *Manager) Billing(ctx context.Context, org string) (s billing.Settings, 
 	return s.Masked(), err
 }
 
+// PaymentMethods are those by which an organization pays, with tokens masked. It needs payment_methods.read.
+func (m *Manager) PaymentMethods(ctx context.Context, org string) ([]billing.PaymentMethod, error) {
+	orgID, err := m.OrgID(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	var s billing.Settings
+	err = m.Read(ctx, rbac.Op{Action: "payment_methods.read", OrgID: orgID}, func(ctx context.Context, tx *store.Tx) (err error) {
+		s, err = billing.SettingsOf(ctx, tx, orgID)
+		return err
+	})
+	return s.Masked().PaymentMethods, err
+}
+
 // Alerts lists the alerts that went out, the newest first: of budgets, and those of the settings. It needs billing.read.
 func (m *Manager) Alerts(ctx context.Context, org string, limit int, after string) (page store.Page[billing.FiredAlert], err error) {
 	orgID, err := m.OrgID(ctx, org)
@@ -94,8 +108,15 @@ func (m *Manager) Alerts(ctx context.Context, org string, limit int, after strin
 	return page, err
 }
 
-// keepBilling keeps settings, which may be the first of their organization.
+// keepBilling keeps settings, which may be the first of their organization, or the first with a payment method.
 func keepBilling(ctx context.Context, tx *store.Tx, s *billing.Settings) error {
+	if s.InvoicedFrom == nil && len(s.PaymentMethods) > 0 {
+		from, err := invoicedFrom(ctx, tx, s.OrgID)
+		if err != nil {
+			return err
+		}
+		s.InvoicedFrom = &from
+	}
 	if s.Version == 0 {
 		return billing.SettingsRecords.Insert(ctx, tx, s)
 	}
@@ -104,7 +125,7 @@ func keepBilling(ctx context.Context, tx *store.Tx, s *billing.Settings) error {
 
 // over is what the input makes of the settings that there are.
 func (in NewBilling) over(ctx context.Context, tx *store.Tx, before billing.Settings) (s billing.Settings, err error) {
-	s = billing.Settings{Meta: before.Meta, OrgID: before.OrgID, PaymentMethods: slices.Clone(in.PaymentMethods), Alerts: slices.Clone(in.Alerts), CostAllocation: in.CostAllocation}
+	s = billing.Settings{Meta: before.Meta, OrgID: before.OrgID, InvoicedFrom: before.InvoicedFrom, PaymentMethods: slices.Clone(in.PaymentMethods), Alerts: slices.Clone(in.Alerts), CostAllocation: in.CostAllocation}
 	faults := identify(tx, "payment_methods", "pay", s.PaymentMethods, before.PaymentMethods, func(p *billing.PaymentMethod) *string { return &p.ID },
 		func(p, old billing.PaymentMethod) bool {
 			if p.Type == billing.CreditCard && p.Details.StripePaymentMethodID == "" {

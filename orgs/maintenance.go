@@ -23,18 +23,20 @@ var chores = []chore{
 	{"orgs.sweep", "*/5 * * * *", func(m *Manager, ctx context.Context) error { _, err := m.Sweep(ctx); return err }},
 	{"orgs.certificates", "41 4 * * *", func(m *Manager, ctx context.Context) error { _, err := m.WarnOfCertificates(ctx); return err }},
 	{"orgs.retention", "17 3 * * *", func(m *Manager, ctx context.Context) error { _, err := m.EnforceAuditRetention(ctx); return err }},
+	{"orgs.invoices", "29 * * * *", func(m *Manager, ctx context.Context) error { _, err := m.MakeInvoices(ctx); return err }},
 }
 
 // choreTimeout is how long a chore may take. What it leaves undone is done at its next slot.
 const choreTimeout = time.Hour
 
 // Maintain lets a worker do what has to be done for all organizations from time to time: what is over is expired every five
-// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]), and owners are
-// warned of certificates every day ([Manager.WarnOfCertificates]). It is
-// called before the worker runs, in every process, and lets it tell of alerts as well: the schedules, which belong to no organization, are made once, and each
+// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]), owners are
+// warned of certificates every day ([Manager.WarnOfCertificates]), and invoices are made every hour ([Manager.MakeInvoices]). It is
+// called before the worker runs, in every process, and lets it tell of alerts and have cards charged as well: the schedules, which belong to no organization, are made once, and each
 // slot runs once. A schedule that is there stays as it is, so a host can pause it or have it at another time.
 func (m *Manager) Maintain(ctx context.Context, w *jobs.Worker) error {
 	m.handleAlerts(w)
+	m.handleCharges(w)
 	for _, c := range chores {
 		w.Handle(c.kind, func(ctx context.Context, _ jobs.Job) error {
 			return c.do(m, audit.WithActor(ctx, audit.System("maintenance")))

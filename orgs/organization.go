@@ -187,9 +187,6 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 	} else if err != nil {
 		return o, err
 	}
-	if err := m.takeCard(ctx, tx, &o, true); err != nil {
-		return o, err
-	}
 	if err := claimSlug(ctx, tx, o.ID, o.Slug); err != nil {
 		return o, err
 	}
@@ -197,6 +194,9 @@ func (m *Manager) createOrganization(ctx context.Context, tx *store.Tx, parent s
 	scope.ID = o.ID
 	o.Settings.scope(&scope)
 	if err := rbac.Scopes.Insert(ctx, tx, &scope); err != nil {
+		return o, err
+	}
+	if err := m.takeCard(ctx, tx, &o, true); err != nil {
 		return o, err
 	}
 	if err := m.restrict(ctx, tx, o); err != nil {

@@ -54,6 +54,7 @@ type Service interface {
 	RateLimiting
 	Usage
 	Billings
+	Invoicings
 	AuditLogs
 	Webhooks
 	Sessions
@@ -245,7 +246,18 @@ type Usage interface {
 type Billings interface {
 	SetBilling(ctx context.Context, org string, in NewBilling) (billing.Settings, error)
 	Billing(ctx context.Context, org string) (billing.Settings, error)
+	PaymentMethods(ctx context.Context, org string) ([]billing.PaymentMethod, error)
 	Alerts(ctx context.Context, org string, limit int, after string) (store.Page[billing.FiredAlert], error)
+}
+
+// Invoicings are what organizations are asked to pay; [Manager.MakeInvoices] makes them.
+type Invoicings interface {
+	FinalizeInvoice(ctx context.Context, org, id, purchaseOrder string) (Invoice, error)
+	VoidInvoice(ctx context.Context, org, id, reason string) (Invoice, error)
+	MarkInvoicePaid(ctx context.Context, org, id, reference string) (Invoice, error)
+	Invoice(ctx context.Context, org, id string) (Invoice, []billing.InvoiceLine, error)
+	PrintedInvoice(ctx context.Context, org, id string) (PrintedInvoice, error)
+	Invoices(ctx context.Context, org string, limit int, after string) (store.Page[Invoice], error)
 }
 
 // AuditLogs are what is logged, the log as it is read, and what may be taken out of it. Reading needs audit.read, and
@@ -291,7 +303,7 @@ type Sessions interface {
 // Provisionings say what identity providers do in organizations; see [Manager.Provision] for how they do it.
 type Provisionings interface {
 	SetProvisioning(ctx context.Context, org string, in NewProvisioning) (ProvisioningSettings, []store.Warning, error)
-	SetVerifiedDomains(ctx context.Context, org string, domains ...string) (Provisioning, error)
+	SetVerifiedDomains(ctx context.Context, org string, domains ...string) (ProvisioningSettings, error)
 	Provisioning(ctx context.Context, org string) (ProvisioningSettings, error)
 	CreateSCIMToken(ctx context.Context, org string, in NewSCIMToken) (SCIMToken, string, error)
 	RevokeSCIMToken(ctx context.Context, org, id string) (SCIMToken, error)
@@ -366,6 +378,12 @@ type Options struct {
 	SignsRequests bool
 	// Payments is the payment provider, and how it is asked. Without one new cards are kept as they are given.
 	Payments billing.Payments
+	// InvoiceGrace is how long after its end a month is closed and invoiced, so that what comes late is on its own invoice; 0 is
+	// [DefaultInvoiceGrace], and less than 0 nothing.
+	InvoiceGrace time.Duration
+	// PlatformSettlesInvoices leaves it to the platform to void invoices and to mark them as paid. Without it those of the
+	// organization do who hold the permissions, which is for hosts whose invoices charge the cost to teams and not to customers.
+	PlatformSettlesInvoices bool
 	// Exports try destinations of audit logs before they are stored, where that is asked for. Nil: that is refused.
 	Exports Exports
 }
@@ -381,6 +399,12 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 	m := &Manager{store: s}
 	if o != nil {
 		m.opt = *o
+	}
+	switch {
+	case m.opt.InvoiceGrace == 0:
+		m.opt.InvoiceGrace = DefaultInvoiceGrace
+	case m.opt.InvoiceGrace < 0:
+		m.opt.InvoiceGrace = 0
 	}
 	if m.opt.KeyPrefix == "" {
 		m.opt.KeyPrefix = "ok_live_"
@@ -439,7 +463,7 @@ func Kinds() []*store.Kind {
 	kinds := []*store.Kind{users.Kind(), tokens.Kind(), sessions.Kind(), AuthenticatorsOf.Kind(), Brakes.Kind(), organizations.Kind(), orgSlugs.Kind(), numbers.Kind(), numberings.Kind(), PlatformRoles.Kind(), platformSSOs.Kind(), teams.Kind(),
 		projects.Kind(), allowances.Kind(), invitations.Kind(), apiKeys.Kind(), keyUses.Kind(), webhooks.Kind(), webhookCalls.Kind(),
 		provisionings.Kind(), scimTokens.Kind(), provisionedUsers.Kind(), provisionedEmails.Kind(), departures.Kind(),
-		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}
+		provisionedGroups.Kind(), provisionedMembers.Kind(), keptAnswers.Kind(), Invoices.Kind(), ssoConfigs.Kind(), ssoLinks.Kind(), ssoSeenOnce.Kind()}
 	kinds = append(kinds, jobs.Kinds()...)
 	kinds = append(kinds, audit.Kinds()...)
 	kinds = append(kinds, rbac.Kinds()...)

@@ -23,6 +23,8 @@ var billingMethods = []method{
 		}},
 	{name: "Billing", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Billing(ctx, f.id.Org) }},
+	{name: "PaymentMethods", reads: true,
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.PaymentMethods(ctx, f.id.Org) }},
 	{name: "Alerts", reads: true,
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.Alerts(ctx, f.id.Org, 10, "") }},
 }

@@ -51,6 +51,7 @@ type names struct {
 	SCIMToken       string
 	Limit           string // of rates of the team
 	Allowance       string // which no organization has
+	Invoice         string // a draft
 	Joining, Coming string // users who hold nothing in the team, or at all
 }
 
@@ -180,6 +181,9 @@ func (f *fixture) makeRights(t *testing.T, ctx context.Context) {
 	allowance, err := f.CreateAllowance(ctx, orgs.NewAllowance{})
 	require.NoError(t, err)
 	f.id.Allowance = allowance.ID
+	draft := someInvoice(f)
+	require.NoError(t, f.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error { return orgs.Invoices.Insert(ctx, tx, &draft) }))
+	f.id.Invoice = draft.ID
 	scim, _, err := f.CreateSCIMToken(ctx, f.id.Org, orgs.NewSCIMToken{Name: "entra"})
 	require.NoError(t, err)
 	f.id.SCIMToken = scim.ID

@@ -80,7 +80,7 @@ func (a answer) or(other answer) answer {
 // methods is the table.
 func methods() []method {
 	return slices.Concat(userMethods, organizationMethods, treeMethods, teamMethods, projectMethods, memberMethods,
-		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, provisioningMethods, usageMethods, billingMethods, allowanceMethods, otherMethods)
+		invitationMethods, keyMethods, roleMethods, policyMethods, webhookMethods, provisioningMethods, usageMethods, billingMethods, invoiceMethods, allowanceMethods, otherMethods)
 }
 
 func TestEveryMethodOfTheServiceIsInTheTable(t *testing.T) {
@@ -115,7 +115,7 @@ var outside = map[string]string{
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
 	"ExpireInvitations": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
-	"ResumeDue": "the host's, now and then", "FireAlerts": "the host's, now and then",
+	"ResumeDue": "the host's, now and then", "FireAlerts": "the host's, now and then", "MakeInvoices": "the host's, now and then",
 	"Mails": "what the host gave", "PruneSessions": "the host's, now and then", "AuthenticatePending": "turns a secret into an actor, for its second factor",
 	"Provision": "the identity provider's alone", "Provisioned": "the identity provider's alone", "AuthenticateSCIM": "turns a secret into an actor",
 	"WarnOfCertificates": "the host's, now and then", "SSOConnection": "for who signs people in",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -21,6 +22,12 @@ type OrgSettings struct {
 	Models   *ModelSettings    `json:"models,omitempty"`  // a ceiling for every team and all below
 	Objects  *ObjectSettings   `json:"objects,omitempty"` // likewise
 }
+
+// How an organization is invoiced.
+const (
+	Consolidated = "consolidated" // one invoice for all teams (F020)
+	PerTeam      = "per_team"     // one for each team, and one for what belongs to none (F021)
+)
 
 // BillingSettings say how the organization is invoiced.
 type BillingSettings struct {
@@ -65,13 +72,22 @@ const MaxAllowlist = 500
 // Validate names the first field that is wrong.
 func (s OrgSettings) Validate() error {
 	if b := s.Billing; b != nil {
-		if err := oneOf("settings.billing.type", b.Type, "", "consolidated", "per_team"); err != nil {
+		if err := oneOf("settings.billing.type", b.Type, "", Consolidated, PerTeam); err != nil {
 			return err
 		}
 		if err := optionalEmail("settings.billing.billing_email", b.BillingEmail); err != nil {
 			return err
 		}
+		if err := rbac.CheckText("settings.billing.tax_id", b.TaxID, 0, rbac.MaxName); err != nil {
+			return err
+		}
 		if b.InvoiceSettings != nil {
+			if err := rbac.CheckText("settings.billing.invoice_settings.footer", b.InvoiceSettings.Footer, 0, rbac.MaxDescription); err != nil {
+				return err
+			}
+			if len(b.InvoiceSettings.SendTo) > billing.MaxNotify {
+				return store.Invalid("settings.billing.invoice_settings.send_to", "range", "must have at most %d entries", billing.MaxNotify)
+			}
 			for i, to := range b.InvoiceSettings.SendTo {
 				if _, err := checkEmail(fmt.Sprintf("settings.billing.invoice_settings.send_to[%d]", i), to); err != nil {
 					return err

@@ -247,10 +247,12 @@ func TestNobodyIsTakenOverBySingleSignOn(t *testing.T) { // SSO-1, SSO-2, SSO-6,
 		f.says.EmailVerified = false
 		f.refused("email_unverified")
 		f.says.EmailVerified = true
-		for _, address := range []string{"ann@other.example", "ann@gmail.com", "ann@acme.example.evil.example", "ann@аcme.example", "", "no address", "ann@sub.acme.example"} {
+		for _, address := range []string{"ann@other.example", "ann@gmail.com", "ann@acme.example.evil.example", "ann@аcme.example", "no address", "ann@sub.acme.example"} {
 			f.says.Email = address
-			f.refused("email_unverified")
+			f.refused("domain_unverified")
 		}
+		f.says.Email = ""
+		f.refused("no_email")
 		f.says.Email = "ann@acme.example"
 		f.says.Issuer = "http://www.okta.com/exk2"
 		f.refused("issuer")

@@ -66,13 +66,24 @@ func (a *arrival) arrive(ctx context.Context) (err error) {
 // organization's.
 func (a *arrival) vouched() bool { return a.EmailVerified && a.settled.owns(a.Email) }
 
+// unvouched says what is missing, since each is mended elsewhere: by the mapping, at the provider, or by the platform.
+func (a *arrival) unvouched() error {
+	switch {
+	case a.Email == "":
+		return refuse("no_email")
+	case !a.EmailVerified:
+		return refuse("email_unverified")
+	}
+	return refuse("domain_unverified")
+}
+
 // find finds the account, if there is one.
 func (a *arrival) find(ctx context.Context) (err error) {
 	link, err := ssoLinks.Find(ctx, a.tx, store.Eq("org_id", a.OrgID), store.Eq("issuer", a.Issuer), store.Eq("subject", a.Subject))
 	switch {
 	case err == nil:
 		if a.Transient && !a.vouched() {
-			return refuse("email_unverified")
+			return a.unvouched()
 		}
 		a.known, a.made = true, link.Made
 		a.out.User, err = users.Get(ctx, a.tx, link.UserID)
@@ -80,7 +91,7 @@ func (a *arrival) find(ctx context.Context) (err error) {
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	case !a.vouched():
-		return refuse("email_unverified")
+		return a.unvouched()
 	}
 	if a.Email, err = checkEmail("email", a.Email); err != nil {
 		return refuse("bad_email")

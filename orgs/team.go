@@ -100,6 +100,9 @@ func (m *Manager) makeTeam(ctx context.Context, tx *store.Tx, orgID string, in N
 	if err := t.Settings.Notifications.known(ctx, tx, orgID); err != nil {
 		return t, err
 	}
+	if err := m.mayBill(ctx, tx, orgID, nil, t.Settings.Billing); err != nil {
+		return t, err
+	}
 	if in.AliasID != "" {
 		if !actor(ctx).Sovereign() && !m.opt.Enlisting {
 			return t, store.Invalid("alias_id", "forbidden", "only the platform chooses ids")
@@ -169,6 +172,9 @@ func (m *Manager) UpdateTeam(ctx context.Context, ref string, in TeamUpdate) (t 
 			if err := t.Settings.Notifications.known(ctx, tx, t.OrgID); err != nil {
 				return err
 			}
+		}
+		if err := m.mayBill(ctx, tx, t.OrgID, before.Settings.Billing, t.Settings.Billing); err != nil {
+			return err
 		}
 		return m.mayBudget(ctx, tx, Place{t.OrgID, t.ID}, before.Settings.Budget, t.Settings.Budget)
 	})

@@ -19,6 +19,7 @@ type TeamSettings struct {
 	Features      *FeatureSettings      `json:"features,omitempty"`
 	Notifications *NotificationSettings `json:"notifications,omitempty"`
 	Resources     *ResourceSettings     `json:"resources,omitempty"`
+	Billing       *TeamBilling          `json:"billing,omitempty"`
 }
 
 // BudgetSettings limit what the team spends in a calendar month of the organization's zone.
@@ -119,6 +120,9 @@ func (s TeamSettings) Validate() error {
 		return err
 	}
 	if err := s.Objects.validate("settings.objects"); err != nil {
+		return err
+	}
+	if err := s.Billing.validate(); err != nil {
 		return err
 	}
 	if n := s.Notifications; n != nil {

@@ -10,7 +10,7 @@ import (
 var builtin = []string{
 	"analytics.read", "api_keys.create", "api_keys.delete", "api_keys.read", "api_keys.update", "api_keys.use",
 	"audit.read", "audit.update", "billing.read", "billing.update", "budget.modify", "budget.read",
-	"compliance.create", "compliance.read", "invoices.download", "invoices.read", "members.approve_requests",
+	"compliance.create", "compliance.read", "invoices.download", "invoices.finalize", "invoices.mark_paid", "invoices.read", "invoices.void", "members.approve_requests",
 	"members.invite", "members.read", "members.remove", "members.update", "models.read", "models.use",
 	"organizations.create", "organizations.delete", "organizations.read", "organizations.suspend", "organizations.update",
 	"payment_methods.read", "policies.create", "policies.delete", "policies.read", "policies.update",

@@ -69,7 +69,7 @@ func NewGuard(s *store.Store, o *Options) (*Guard, error) {
 	}
 	g.opt.Memory = o.Memory.orDefaults()
 	g.memory = memory{vocabulary: v, compile: RulesetOptions{Resolve: o.Resolve, Alarm: o.Alarm},
-		limit: g.opt.Memory.Organizations, loading: map[string]*loading{}, pinned: map[string]int{}}
+		limit: g.opt.Memory.Organizations, trusted: &g.live.trusted, loading: map[string]*loading{}, pinned: map[string]int{}}
 	g.memory.nodes.Store(&table[*node]{})
 	return g, nil
 }

@@ -15,7 +15,8 @@ import (
 type memory struct {
 	vocabulary *Vocabulary
 	compile    RulesetOptions
-	limit      int // organizations
+	limit      int          // organizations
+	trusted    *atomic.Bool // see freshness
 
 	nodes atomic.Pointer[table[*node]] // read without a lock, written with it
 
@@ -29,8 +30,9 @@ type memory struct {
 type node struct {
 	id string
 	// serial is that of the view, stored after it; while there is none it is 0, and stored before.
-	serial atomic.Uint64
-	view   atomic.Pointer[view]
+	serial  atomic.Uint64
+	trusted *atomic.Bool // that of the memory
+	view    atomic.Pointer[view]
 
 	// Under the lock of the memory:
 	state *state    // the newest
@@ -74,7 +76,7 @@ func (m *memory) keepLocked(st *state) *state {
 	n := m.node(st.scope.ID)
 	if n == nil {
 		m.evictLocked()
-		n = &node{id: st.scope.ID}
+		n = &node{id: st.scope.ID, trusted: m.trusted}
 		m.nodes.Store(m.nodes.Load().with(n.id, n))
 	}
 	if old := n.state; old != nil {

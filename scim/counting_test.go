@@ -9,8 +9,8 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// counting counts the memberships of groups that are read.
-type counting struct{ members atomic.Int64 }
+// counting counts the memberships of groups that are read, and the users and groups.
+type counting struct{ members, resources atomic.Int64 }
 
 func (c *counting) wrap(d store.Driver) store.Driver { return countingDriver{d, c} }
 
@@ -31,8 +31,11 @@ type countingTx struct {
 
 func (tx countingTx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst any) error {
 	err := tx.DriverTx.Select(ctx, k, s, dst)
-	if k.Name == "provisioned_members" {
+	switch k.Name {
+	case "provisioned_members":
 		tx.c.members.Add(int64(reflect.ValueOf(dst).Elem().Len()))
+	case "provisioned_users", "provisioned_groups":
+		tx.c.resources.Add(int64(reflect.ValueOf(dst).Elem().Len()))
 	}
 	return err
 }

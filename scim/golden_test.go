@@ -23,7 +23,7 @@ type step struct{ name, method, path, body string }
 
 // TestSequencesOfClients replays what the clients of identity providers are documented to send, and holds it against what
 // was answered before.
-func TestSequencesOfClients(t *testing.T) { // rules 41, 87, 97, 100, 102, 104, 105, 107, 135 to 138, 140 to 142
+func TestSequencesOfClients(t *testing.T) { // rules 41, 87, 97, 100, 102, 104, 105, 107, 135 to 138, 140 to 142, F198 to F204
 	for name, steps := range map[string][]step{"okta": okta, "entra": entra, "google": google, "discovery": discovery, "seed": seed} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := here(t, &scim.Options{RequestsPerSecond: 1e6, Burst: 1e6, GroupsOnCreate: name == "seed", CursorKey: []byte("golden")})

@@ -36,7 +36,7 @@ func (p *provider) inTeam(team orgs.Team) (emails []string) {
 	return emails
 }
 
-func TestGroupIsATeam(t *testing.T) { // rules 48 to 51, 53, 126, F190
+func TestGroupIsATeam(t *testing.T) { // rules 48 to 51, 53, 126, F190, P5
 	each(t, func(t *testing.T, p *provider) {
 		anna, bob := p.user("anna"), p.user("bob")
 		a := p.must(201, "POST", "/Groups", `{`+groupSchema+`,"displayName":"Data Science","externalId":"g1","members":[{"value":"`+anna+`"}]}`)
@@ -67,14 +67,33 @@ func TestGroupIsATeam(t *testing.T) { // rules 48 to 51, 53, 126, F190
 
 		p.must(204, "DELETE", "/Groups/"+a.id(), "")
 		p.refused(404, "", "GET", "/Groups/"+a.id(), "")
+		require.NotContains(t, p.must(200, "GET", "/Users/"+bob, "").json, "groups")
 		page, err := p.Teams(p.Platform(), p.org.ID, orgs.PartFilter{})
 		require.NoError(t, err)
 		require.Empty(t, page.Items)
-		p.group("Science")
+		p.must(201, "POST", "/Groups", `{`+groupSchema+`,"displayName":"Science"}`)
 	})
 }
 
-func TestMembersOfAPatch(t *testing.T) { // rules 90, 99 to 103, 138, P2 to P4
+// TestTeamOfAGroupIsAsOneMadeByHand in everything but whose it is.
+func TestTeamOfAGroupIsAsOneMadeByHand(t *testing.T) { // P7
+	each(t, func(t *testing.T, p *provider) {
+		byHand, err := p.CreateTeam(p.As(p.owner), p.org.ID, orgs.NewTeam{Name: "By Hand"})
+		require.NoError(t, err)
+		p.group("By Provider")
+		bySCIM := p.team("by-provider")
+		require.Equal(t, byHand.State, bySCIM.State)
+		require.Equal(t, byHand.Settings, bySCIM.Settings)
+		of := func(id string) orgs.PlaceFigures {
+			_, f, err := p.TeamFigures(p.Platform(), id)
+			require.NoError(t, err)
+			return f
+		}
+		require.Equal(t, of(byHand.ID), of(bySCIM.ID))
+	})
+}
+
+func TestMembersOfAPatch(t *testing.T) { // rules 90, 99 to 103, 138, D4, P2 to P4
 	each(t, func(t *testing.T, p *provider) {
 		a, b, c := p.user("a"), p.user("b"), p.user("c")
 		g := p.group("Staff", a)
@@ -122,7 +141,7 @@ func TestMembersOfAPatch(t *testing.T) { // rules 90, 99 to 103, 138, P2 to P4
 	})
 }
 
-func TestUnknownMembersMakeNobody(t *testing.T) { // rules 14, 52, P6
+func TestUnknownMembersMakeNobody(t *testing.T) { // rules 14, 52, D6, P6
 	each(t, func(t *testing.T, p *provider) {
 		other := join(t, p.World, "rival", nil, everything)
 		theirs, group := other.user("eve"), other.group("Spies")
@@ -295,7 +314,7 @@ func TestRolesThatAreGivenCount(t *testing.T) { // F183
 	})
 }
 
-func TestMembersAreNotReadWhereNobodyAsks(t *testing.T) { // rules 79, 133, P19, P20
+func TestMembersAreNotReadWhereNobodyAsks(t *testing.T) { // rules 79, 133, P19 to P21
 	counted := &counting{}
 	s := storetest.Open(t, "memory", store.Options{Wrap: counted.wrap})
 	p := newProvider(t, s, "acme", &scim.Options{RequestsPerSecond: 1e6, Burst: 1e6})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,6 +80,20 @@ func TestTooManyRequestsHaveToWait(t *testing.T) { // rules 24, 122, 132
 	p.must(200, "GET", "/Users", "")
 }
 
+// TestProvidersMayAskAsOftenAsTheyDo: a minute of 25 requests a second, and at once as many as they start with.
+func TestProvidersMayAskAsOftenAsTheyDo(t *testing.T) { // rule 132
+	p, clock := here(t, &scim.Options{})
+	for range 60 {
+		for range 25 {
+			p.must(200, "GET", "/Users?count=0", "")
+		}
+		clock.Advance(time.Second)
+	}
+	for range 100 {
+		p.must(200, "GET", "/Users?count=0", "")
+	}
+}
+
 func TestServiceSaysWhatItCan(t *testing.T) { // rules 1 to 8, 135
 	p, _ := here(t, nil)
 	p.secret = "nobody"
@@ -86,13 +101,39 @@ func TestServiceSaysWhatItCan(t *testing.T) { // rules 1 to 8, 135
 	for _, name := range []string{"patch", "bulk", "filter", "changePassword", "sort", "etag"} {
 		require.Contains(t, c[name], "supported", name)
 	}
-	require.NotEmpty(t, c["authenticationSchemes"])
+	schemes := c["authenticationSchemes"].([]any)
+	require.NotEmpty(t, schemes)
+	for _, s := range schemes {
+		for _, name := range []string{"type", "name", "description"} {
+			require.NotEmpty(t, s.(map[string]any)[name])
+		}
+	}
+	require.Equal(t, map[string]any{"supported": true, "maxOperations": 1000.0, "maxPayloadSize": float64(4 << 20)}, c["bulk"])
+	require.Equal(t, map[string]any{"supported": true, "maxResults": 1000.0}, c["filter"])
+	require.Equal(t, map[string]any{"cursor": true, "index": true, "defaultPaginationMethod": "index", "defaultPageSize": 100.0, "maxPageSize": 1000.0, "cursorTimeout": 3600.0}, c["pagination"])
 	require.NotContains(t, c, "interopProfileConformant")
 	require.EqualValues(t, 2, p.must(200, "GET", "/ResourceTypes", "").total())
 	require.Equal(t, "/Groups", p.must(200, "GET", "/ResourceTypes/Group", "").json["endpoint"])
 	require.EqualValues(t, 3, p.must(200, "GET", "/Schemas", "").total())
 	u := p.must(200, "GET", "/Schemas/"+schema.UserURN, "")
-	require.NotContains(t, u.Body.String(), "null")
+	var complete func(attributes []any)
+	complete = func(attributes []any) {
+		for _, a := range attributes {
+			a := a.(map[string]any)
+			for _, name := range []string{"name", "type", "multiValued", "description", "required", "caseExact", "mutability", "returned", "uniqueness"} {
+				require.Contains(t, a, name, a["name"])
+			}
+			if a["type"] == "complex" {
+				complete(a["subAttributes"].([]any))
+			}
+			require.Equal(t, a["type"] == "reference", a["referenceTypes"] != nil, a["name"])
+		}
+	}
+	for _, s := range p.must(200, "GET", "/Schemas", "").json["Resources"].([]any) {
+		complete(s.(map[string]any)["attributes"].([]any))
+	}
+	require.NotContains(t, p.must(200, "GET", "/Schemas", "").Body.String(), "null")
+	require.Equal(t, schema.UserURN, u.json["id"])
 	require.Equal(t, "EnterpriseUser", p.must(200, "GET", "/Schemas/"+enterprise, "").json["name"])
 	p.refused(404, "", "GET", "/Schemas/urn:x", "")
 	p.refused(404, "", "GET", "/ResourceTypes/Robot", "")

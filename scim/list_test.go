@@ -30,7 +30,7 @@ func (p *provider) find(path string, values ...string) reply {
 	return p.must(200, "GET", path+"?"+v.Encode(), "")
 }
 
-func TestListsAreCutIntoPages(t *testing.T) { // rules 70 to 75
+func TestListsAreCutIntoPages(t *testing.T) { // rules 70 to 75, D14
 	each(t, func(t *testing.T, p *provider) {
 		empty := p.find("/Users", "count", "1", "startIndex", "1")
 		require.Equal(t, []any{"urn:ietf:params:scim:api:messages:2.0:ListResponse"}, empty.json["schemas"])

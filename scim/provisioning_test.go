@@ -101,6 +101,21 @@ func TestDeactivationEndsAllAccess(t *testing.T) { // rules 54, 55, 125, F189, F
 	}
 }
 
+// TestKeysAreThoseOfTheirOwner, whatever both are called by then.
+func TestKeysAreThoseOfTheirOwner(t *testing.T) { // P12
+	each(t, func(t *testing.T, p *provider) {
+		anna, bob := p.user("anna"), p.user("bob")
+		p.group("Staff", anna, bob)
+		team := p.team("staff")
+		_, hers := p.key(team, p.account("anna@acme.example"), "bob@acme.example")
+		_, his := p.key(team, p.account("bob@acme.example"), "anna@acme.example")
+		require.Equal(t, 200, p.patch("/Users/"+anna, `[{"op":"replace","value":{"userName":"renamed@acme.example","displayName":"bob@acme.example"}}]`).Code)
+		require.Equal(t, 200, p.patch("/Users/"+anna, `[{"op":"replace","path":"active","value":false}]`).Code)
+		require.False(t, p.works(hers))
+		require.True(t, p.works(his))
+	})
+}
+
 func TestKeyBlockedByHandMeanwhileStaysBlocked(t *testing.T) { // P13
 	p, _ := here(t, nil)
 	id := p.user("anna")

@@ -1,11 +1,15 @@
 package scim_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/storetest"
 )
 
 func TestUserIsAMemberOfTheOrganization(t *testing.T) { // rules 19, 28, 30, F191 to F203
@@ -59,10 +63,12 @@ func TestUserNameAndExternalIDAreOneUsersOwn(t *testing.T) { // rules 36 to 38, 
 		require.Equal(t, b.json, p.must(200, "GET", "/Users/"+b.id(), "").json, "nothing of it was stored")
 		p.must(204, "DELETE", "/Users/"+a.id(), "")
 		p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"anna@acme.example","externalId":"E1"}`)
+		p.must(201, "POST", "/Groups", `{`+groupSchema+`,"displayName":"anna@acme.example","externalId":"E1"}`)
+		join(t, p.World, "rival", nil, everything).must(201, "POST", "/Users", `{`+userSchema+`,"userName":"ANNA","externalId":"E1","emails":[{"value":"anna@rival.example"}]}`)
 	})
 }
 
-func TestDeletedUserIsGone(t *testing.T) { // rules 20, 21, 53
+func TestDeletedUserIsGone(t *testing.T) { // rules 20, 21, 53, D9
 	each(t, func(t *testing.T, p *provider) {
 		id := p.user("anna")
 		g := p.group("Staff", id)
@@ -86,7 +92,7 @@ func TestDeletedUserIsGone(t *testing.T) { // rules 20, 21, 53
 	})
 }
 
-func TestPutReplacesAndKeepsWhatItDoesNotSayOfActive(t *testing.T) { // rules 56, 85 to 87, 31
+func TestPutReplacesAndKeepsWhatItDoesNotSayOfActive(t *testing.T) { // rules 26, 31, 39, 56, 85 to 87, 109, P29
 	each(t, func(t *testing.T, p *provider) {
 		a := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"anna@acme.example","title":"Guide","active":false,"`+enterprise+`":{"department":"Tours"}}`)
 		require.Len(t, a.json["schemas"], 2)
@@ -103,12 +109,18 @@ func TestPutReplacesAndKeepsWhatItDoesNotSayOfActive(t *testing.T) { // rules 56
 		again := p.must(200, "PUT", "/Users/"+a.id(), got.Body.String())
 		require.Equal(t, got.json, again.json, "what was read is what is there, and nothing has changed")
 		p.refused(400, "invalidValue", "PUT", "/Users/"+a.id(), `{`+userSchema+`,"nickName":"A"}`)
+		for operations, n := range map[string]int{`[{"op":"add","path":"` + enterprise + `:department","value":"Tours"}]`: 2, `[{"op":"add","path":"` + enterprise + `:department","value":"Tours"},{"op":"remove","path":"` + enterprise + `:department"}]`: 1} {
+			require.Len(t, p.patch("/Users/"+a.id(), operations).json["schemas"], n, "it names what is there")
+		}
+		empty := p.must(200, "PUT", "/Users/"+a.id(), `{`+userSchema+`,"userName":"anna@acme.example","nickName":null,"emails":[]}`)
+		require.NotContains(t, empty.json, "nickName")
+		got = p.must(200, "GET", "/Users/"+a.id(), "")
 		p.refused(404, "", "PUT", "/Users/scu_0", `{`+userSchema+`,"userName":"a@b.org"}`)
 		require.Equal(t, got.json, p.must(200, "GET", "/Users/"+a.id(), "").json)
 	})
 }
 
-func TestValuesComeBackAsTheyWereSent(t *testing.T) { // rules 4, 39, 42, 43, 46, 47, 109
+func TestValuesComeBackAsTheyWereSent(t *testing.T) { // rules 4, 39, 42, 43, 46, 47, 104, 109, P1, P30
 	p, _ := here(t, nil)
 	body := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","` + enterprise + `"],"userName":"anna@acme.example",
 		"name":{"formatted":"Ms. Anna B. C.","familyName":"C","givenName":"A","middleName":"B","honorificPrefix":"Ms.","honorificSuffix":"III"},
@@ -129,9 +141,13 @@ func TestValuesComeBackAsTheyWereSent(t *testing.T) { // rules 4, 39, 42, 43, 46
 	require.Equal(t, []any{map[string]any{"value": "bob@acme.example"}}, loose.json["emails"])
 	require.Equal(t, map[string]any{"manager": map[string]any{"value": "9"}}, loose.json[enterprise])
 	require.NotContains(t, loose.json, "ims")
+	loose = p.must(200, "PUT", "/Users/"+loose.id(), `{`+userSchema+`,"userName":"bob@acme.example","active":"False","roles":[{"value":"x","primary":"false"}],"`+enterprise+`":{"manager":""}}`)
+	require.Equal(t, false, loose.json["active"])
+	require.Equal(t, []any{map[string]any{"value": "x", "primary": false}}, loose.json["roles"])
+	require.NotContains(t, loose.json, enterprise)
 }
 
-func TestBodiesThatAreNoUsers(t *testing.T) { // rules 22, 25, 26, 35, 40, 44, 86
+func TestBodiesThatAreNoUsers(t *testing.T) { // rules 22, 25, 26, 35, 40, 44, 86, D18
 	p, _ := here(t, nil)
 	for body, want := range map[string]string{
 		`{`: "invalidSyntax", `[]`: "invalidSyntax", ``: "invalidSyntax", `{} {}`: "invalidSyntax", `{"userName":"a@b.org"}`: "invalidSyntax", `{"schemas":[],"userName":"a@b.org"}`: "invalidSyntax",
@@ -150,7 +166,7 @@ func TestBodiesThatAreNoUsers(t *testing.T) { // rules 22, 25, 26, 35, 40, 44, 8
 	require.Contains(t, string(p.events("user.provisioned")[0].Data), "favourite")
 }
 
-func TestVersionsGuardChanges(t *testing.T) { // rules 115, 116
+func TestVersionsGuardChanges(t *testing.T) { // rules 115, 116, D11
 	each(t, func(t *testing.T, p *provider) {
 		a := p.must(201, "POST", "/Users", `{`+userSchema+`,"userName":"anna@acme.example"}`)
 		first := a.Header().Get("ETag")
@@ -167,6 +183,8 @@ func TestVersionsGuardChanges(t *testing.T) { // rules 115, 116
 		require.Equal(t, 200, second.Code)
 		require.NotEqual(t, first, second.Header().Get("ETag"))
 		require.Equal(t, 412, with("DELETE", "", "If-Match", first).Code)
+		require.Equal(t, 412, with("PUT", `{`+userSchema+`,"userName":"anna@acme.example"}`, "If-Match", first).Code)
+		require.Equal(t, second.Header().Get("ETag"), p.find("/Users").json["Resources"].([]any)[0].(map[string]any)["meta"].(map[string]any)["version"], "of what is in a list too")
 		require.Equal(t, 200, with("GET", "", "If-None-Match", first).Code)
 		g := p.group("Staff", a.id())
 		require.Equal(t, 200, with("GET", "", "If-None-Match", second.Header().Get("ETag")).Code, "the groups are others")
@@ -185,6 +203,50 @@ func TestPatchThatChangesNothingChangesNothing(t *testing.T) { // rules 31, 93, 
 			require.Equal(t, a.json, got.json)
 		}
 		require.Equal(t, n, len(p.events("user.*", "scim.*")))
+	})
+}
+
+// TestTimesAreThoseOfChanges: what changes nothing moves none.
+func TestTimesAreThoseOfChanges(t *testing.T) { // rules 30, 31
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		p := newProvider(t, s, "acme", nil)
+		u := "/Users/" + p.user("anna")
+		g := "/Groups/" + p.group("Staff")
+		at := func(path string) (created, modified time.Time) {
+			meta := p.must(200, "GET", path, "").json["meta"].(map[string]any)
+			for name, to := range map[string]*time.Time{"created": &created, "lastModified": &modified} {
+				var err error
+				*to, err = time.Parse(time.RFC3339, meta[name].(string))
+				require.NoError(t, err)
+			}
+			return created, modified
+		}
+		began := clock.Now()
+		put := `{` + userSchema + `,"userName":"anna@acme.example","title":"Guide","meta":{"lastModified":"1999-01-01T00:00:00Z"}}`
+		for _, step := range []struct {
+			path, method, body string
+			moves              bool
+		}{
+			{u, "PATCH", `{` + patchSchema + `,"Operations":[{"op":"replace","path":"active","value":true}]}`, false},
+			{u, "PATCH", `{` + patchSchema + `,"Operations":[{"op":"replace","path":"title","value":"Chief"}]}`, true},
+			{u, "PUT", put, true},
+			{u, "PUT", put, false},
+			{g, "PATCH", `{` + patchSchema + `,"Operations":[{"op":"replace","value":{"displayName":"Staff"}}]}`, false},
+			{g, "PATCH", `{` + patchSchema + `,"Operations":[{"op":"add","path":"members","value":"` + strings.TrimPrefix(u, "/Users/") + `"}]}`, true},
+			{g, "PATCH", `{` + patchSchema + `,"Operations":[{"op":"add","path":"members","value":"` + strings.TrimPrefix(u, "/Users/") + `"}]}`, false},
+			{g, "PUT", `{` + groupSchema + `,"displayName":"Crew"}`, true},
+		} {
+			_, before := at(step.path)
+			clock.Advance(time.Hour)
+			require.Less(t, p.do(step.method, step.path, step.body).Code, 300)
+			created, modified := at(step.path)
+			require.True(t, began.Equal(created))
+			want := before
+			if step.moves {
+				want = clock.Now()
+			}
+			require.True(t, want.Equal(modified), "%s %s", step.method, step.body)
+		}
 	})
 }
 

@@ -18,7 +18,7 @@ var ecsCategories = map[string][2]string{
 	"api_key": {"iam", ""}, "token": {"iam", ""},
 	"session": {"authentication", ""}, "authentication": {"authentication", ""},
 	"organization": {"configuration", ""}, "webhook": {"configuration", ""}, "sso": {"configuration", ""}, "scim": {"configuration", ""}, "settings": {"configuration", ""},
-	"budget": {"configuration", ""}, "rate_limit": {"configuration", ""}, "allowance": {"configuration", ""}, "billing": {"configuration", ""}, "audit": {"configuration", ""},
+	"budget": {"configuration", ""}, "rate_limit": {"configuration", ""}, "allowance": {"configuration", ""}, "billing": {"configuration", ""}, "invoice": {"configuration", ""}, "payment": {"configuration", ""}, "audit": {"configuration", ""},
 	"authorization": {"api", ""}, "security": {"api", ""}, "analytics": {"api", ""}, "report": {"api", ""}, "export": {"api", ""}, "compliance": {"api", ""}, "data_access": {"api", ""},
 }
 

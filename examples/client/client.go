@@ -100,6 +100,10 @@ func (c *Client) send(ctx context.Context, method, path string, query, body any,
 		_ = json.Unmarshal(answer, p) // what is none says no more
 		return p
 	}
+	if page, is := out.(*string); is && strings.HasPrefix(res.Header.Get("Content-Type"), "text/") {
+		*page = string(answer)
+		return nil
+	}
 	d := json.NewDecoder(bytes.NewReader(answer))
 	if c.Strict {
 		d.DisallowUnknownFields()

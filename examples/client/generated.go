@@ -690,6 +690,11 @@ type FeatureSettings struct {
 	WebSearch         *bool `json:"web_search,omitempty"`
 }
 
+// FinalizeBody is the schema of that name.
+type FinalizeBody struct {
+	PurchaseOrder *string `json:"purchase_order,omitempty"` // required where the payment method says so
+}
+
 // FindingView is the schema of that name.
 type FindingView struct {
 	Code    string  `json:"code"`
@@ -715,6 +720,39 @@ type FiredAlertView struct {
 	Suspended    bool         `json:"suspended"` // it has stopped everything that costs in the budget
 	TeamID       *string      `json:"team_id"`   // or project, in which it is
 	Threshold    *json.Number `json:"threshold"` // a share for budget.share, else USD
+}
+
+// FullInvoiceView is the schema of that name.
+type FullInvoiceView struct {
+	BillingAddress *AddressBody       `json:"billing_address"`
+	BillingEmail   *string            `json:"billing_email"`
+	Cost           json.Number        `json:"cost"`        // exactly
+	CostCenter     *string            `json:"cost_center"` // of the team
+	CreatedAt      string             `json:"created_at"`
+	Currency       string             `json:"currency"`
+	DueAt          *string            `json:"due_at"`
+	ETag           string             `json:"etag"`
+	Footer         *string            `json:"footer"`
+	ID             string             `json:"id"`
+	IssuedAt       *string            `json:"issued_at"`
+	Lines          []InvoiceLineView  `json:"lines"`
+	Month          string             `json:"month"`     // such as 2024-03
+	NetTerms       *int64             `json:"net_terms"` // days; as tax_id and what follows as it was when the invoice was finalized
+	Number         *string            `json:"number"`    // null: a draft
+	OrganizationID string             `json:"organization_id"`
+	OverdueAt      *string            `json:"overdue_at"` // when it was found that it should have been paid
+	PaidAt         *string            `json:"paid_at"`
+	Payment        InvoicePaymentView `json:"payment"`
+	PeriodEnd      string             `json:"period_end"` // not included
+	PeriodStart    string             `json:"period_start"`
+	PurchaseOrder  *string            `json:"purchase_order"`
+	Status         string             `json:"status"`
+	TaxID          *string            `json:"tax_id"`
+	TeamID         *string            `json:"team_id"`     // null: of all teams, or of what belongs to none
+	Total          json.Number        `json:"total"`       // cost in cents
+	TotalMinor     int64              `json:"total_minor"` // total in whole cents
+	UpdatedAt      string             `json:"updated_at"`
+	VoidedAt       *string            `json:"voided_at"`
 }
 
 // GapView is the schema of that name.
@@ -803,10 +841,67 @@ type InvitationView struct {
 	UpdatedAt      string     `json:"updated_at"`
 }
 
+// InvoiceLineView is the schema of that name.
+type InvoiceLineView struct {
+	Amount         json.Number `json:"amount"` // cost in cents, which add up to the total
+	AmountMinor    int64       `json:"amount_minor"`
+	ChargeCategory string      `json:"charge_category"` // adjustment: of a time that was invoiced before
+	Cost           json.Number `json:"cost"`            // exactly
+	CostCenter     *string     `json:"cost_center"`
+	Model          *string     `json:"model"`
+	OrganizationID string      `json:"organization_id"` // whose usage it is
+	PeriodEnd      string      `json:"period_end"`      // not included
+	PeriodStart    string      `json:"period_start"`
+	Requests       int64       `json:"requests"`
+	Team           *string     `json:"team"`    // its name
+	TeamID         *string     `json:"team_id"` // null: it belongs to no team
+	Tokens         int64       `json:"tokens"`
+}
+
+// InvoicePaymentView is the schema of that name.
+type InvoicePaymentView struct {
+	Code      *string `json:"code"`      // why the last card was refused
+	Method    *string `json:"method"`    // credit_card or invoice
+	Reference *string `json:"reference"` // of the provider, or of who has marked it as paid
+	Status    *string `json:"status"`    // of the card: pending, refused, taken or differs, where another amount was taken; null: none is charged
+}
+
 // InvoiceSettings is the schema of that name.
 type InvoiceSettings struct {
 	Footer *string  `json:"footer,omitempty"`
 	SendTo []string `json:"send_to,omitempty"`
+}
+
+// InvoiceView is the schema of that name.
+type InvoiceView struct {
+	BillingAddress *AddressBody       `json:"billing_address"`
+	BillingEmail   *string            `json:"billing_email"`
+	Cost           json.Number        `json:"cost"`        // exactly
+	CostCenter     *string            `json:"cost_center"` // of the team
+	CreatedAt      string             `json:"created_at"`
+	Currency       string             `json:"currency"`
+	DueAt          *string            `json:"due_at"`
+	ETag           string             `json:"etag"`
+	Footer         *string            `json:"footer"`
+	ID             string             `json:"id"`
+	IssuedAt       *string            `json:"issued_at"`
+	Month          string             `json:"month"`     // such as 2024-03
+	NetTerms       *int64             `json:"net_terms"` // days; as tax_id and what follows as it was when the invoice was finalized
+	Number         *string            `json:"number"`    // null: a draft
+	OrganizationID string             `json:"organization_id"`
+	OverdueAt      *string            `json:"overdue_at"` // when it was found that it should have been paid
+	PaidAt         *string            `json:"paid_at"`
+	Payment        InvoicePaymentView `json:"payment"`
+	PeriodEnd      string             `json:"period_end"` // not included
+	PeriodStart    string             `json:"period_start"`
+	PurchaseOrder  *string            `json:"purchase_order"`
+	Status         string             `json:"status"`
+	TaxID          *string            `json:"tax_id"`
+	TeamID         *string            `json:"team_id"`     // null: of all teams, or of what belongs to none
+	Total          json.Number        `json:"total"`       // cost in cents
+	TotalMinor     int64              `json:"total_minor"` // total in whole cents
+	UpdatedAt      string             `json:"updated_at"`
+	VoidedAt       *string            `json:"voided_at"`
 }
 
 // KeyModels is the schema of that name.
@@ -913,6 +1008,13 @@ type ListInvitationView struct {
 	NextCursor *string          `json:"next_cursor"`
 }
 
+// ListInvoiceView is the schema of that name.
+type ListInvoiceView struct {
+	Data       []InvoiceView `json:"data"`
+	HasMore    bool          `json:"has_more"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
 // ListMemberView is the schema of that name.
 type ListMemberView struct {
 	Data       []MemberView `json:"data"`
@@ -932,6 +1034,13 @@ type ListOverrideView struct {
 	Data       []OverrideView `json:"data"`
 	HasMore    bool           `json:"has_more"`
 	NextCursor *string        `json:"next_cursor"`
+}
+
+// ListPaymentMethodBody is the schema of that name.
+type ListPaymentMethodBody struct {
+	Data       []PaymentMethodBody `json:"data"`
+	HasMore    bool                `json:"has_more"`
+	NextCursor *string             `json:"next_cursor"`
 }
 
 // ListPolicyView is the schema of that name.
@@ -1021,6 +1130,11 @@ type MFACondition struct {
 type Many struct {
 	Atomic *bool             `json:"atomic,omitempty"`
 	Items  []json.RawMessage `json:"items"`
+}
+
+// MarkPaidBody is the schema of that name.
+type MarkPaidBody struct {
+	Reference *string `json:"reference,omitempty"` // such as that of a transfer
 }
 
 // MemberBody is the schema of that name.
@@ -1945,6 +2059,13 @@ type Statement struct {
 	Resources  []string    `json:"resources"`
 }
 
+// TeamBilling is the schema of that name.
+type TeamBilling struct {
+	BillingEmail    *string `json:"billing_email,omitempty"`
+	CostCenter      *string `json:"cost_center,omitempty"`
+	PaymentMethodID *string `json:"payment_method_id,omitempty"`
+}
+
 // TeamBody is the schema of that name.
 type TeamBody struct {
 	Description *string       `json:"description,omitempty"`
@@ -1955,6 +2076,7 @@ type TeamBody struct {
 
 // TeamSettings is the schema of that name.
 type TeamSettings struct {
+	Billing       *TeamBilling          `json:"billing,omitempty"`
 	Budget        *BudgetSettings       `json:"budget,omitempty"`
 	Features      *FeatureSettings      `json:"features,omitempty"`
 	Models        *ModelSettings        `json:"models,omitempty"`
@@ -2107,6 +2229,11 @@ type VendorPermissions struct {
 	Features   []string        `json:"features,omitempty"`   // what the key may make use of; absent: everything
 	Models     json.RawMessage `json:"models,omitempty"`     // globs of ids of models that the key may use, or {allowed, denied}
 	Operations []string        `json:"operations,omitempty"` // read: list models and read usage; write: use models; absent: both
+}
+
+// VerifiedDomainsBody is the schema of that name.
+type VerifiedDomainsBody struct {
+	VerifiedDomains []string `json:"verified_domains"`
 }
 
 // VerifiedView is the schema of that name.
@@ -2802,6 +2929,48 @@ func (c *Client) PostOrganizationsByOrgInvitationsByInvitationResend(ctx context
 	return out, err
 }
 
+// GetOrganizationsByOrgInvoicesQuery is the query of [Client.GetOrganizationsByOrgInvoices]. The zero value of a field is not sent.
+type GetOrganizationsByOrgInvoicesQuery struct {
+	Limit int64  `query:"limit"`
+	After string `query:"after"`
+}
+
+// GetOrganizationsByOrgInvoices is GET /v1/organizations/{org}/invoices: List invoices.
+func (c *Client) GetOrganizationsByOrgInvoices(ctx context.Context, org string, query GetOrganizationsByOrgInvoicesQuery, o *Options) (out ListInvoiceView, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/invoices", query, nil, o, &out)
+	return out, err
+}
+
+// GetOrganizationsByOrgInvoicesByInvoice is GET /v1/organizations/{org}/invoices/{invoice}: Get an invoice with its lines.
+func (c *Client) GetOrganizationsByOrgInvoicesByInvoice(ctx context.Context, org string, invoice string, o *Options) (out FullInvoiceView, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/invoices/"+segment(invoice), nil, nil, o, &out)
+	return out, err
+}
+
+// GetOrganizationsByOrgInvoicesByInvoiceDownload is GET /v1/organizations/{org}/invoices/{invoice}/download: Get an invoice as a page to be printed.
+func (c *Client) GetOrganizationsByOrgInvoicesByInvoiceDownload(ctx context.Context, org string, invoice string, o *Options) (out string, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/invoices/"+segment(invoice)+"/download", nil, nil, o, &out)
+	return out, err
+}
+
+// PostOrganizationsByOrgInvoicesByInvoiceFinalize is POST /v1/organizations/{org}/invoices/{invoice}/finalize: Give an invoice its number, and have it sent and charged.
+func (c *Client) PostOrganizationsByOrgInvoicesByInvoiceFinalize(ctx context.Context, org string, invoice string, body FinalizeBody, o *Options) (out InvoiceView, err error) {
+	err = c.send(ctx, "POST", "/v1/organizations/"+segment(org)+"/invoices/"+segment(invoice)+"/finalize", nil, body, o, &out)
+	return out, err
+}
+
+// PostOrganizationsByOrgInvoicesByInvoiceMarkPaid is POST /v1/organizations/{org}/invoices/{invoice}/mark-paid: Say that an invoice was paid.
+func (c *Client) PostOrganizationsByOrgInvoicesByInvoiceMarkPaid(ctx context.Context, org string, invoice string, body MarkPaidBody, o *Options) (out InvoiceView, err error) {
+	err = c.send(ctx, "POST", "/v1/organizations/"+segment(org)+"/invoices/"+segment(invoice)+"/mark-paid", nil, body, o, &out)
+	return out, err
+}
+
+// PostOrganizationsByOrgInvoicesByInvoiceVoid is POST /v1/organizations/{org}/invoices/{invoice}/void: Have nobody pay an invoice.
+func (c *Client) PostOrganizationsByOrgInvoicesByInvoiceVoid(ctx context.Context, org string, invoice string, body Because, o *Options) (out InvoiceView, err error) {
+	err = c.send(ctx, "POST", "/v1/organizations/"+segment(org)+"/invoices/"+segment(invoice)+"/void", nil, body, o, &out)
+	return out, err
+}
+
 // GetOrganizationsByOrgLimitsQuery is the query of [Client.GetOrganizationsByOrgLimits]. The zero value of a field is not sent.
 type GetOrganizationsByOrgLimitsQuery struct {
 	Limit int64  `query:"limit"`
@@ -2922,6 +3091,12 @@ type PostOrganizationsByOrgMoveQuery struct {
 // PostOrganizationsByOrgMove is POST /v1/organizations/{org}/move: Put an organization below another one.
 func (c *Client) PostOrganizationsByOrgMove(ctx context.Context, org string, query PostOrganizationsByOrgMoveQuery, body MoveBody, o *Options) (out OrganizationView, err error) {
 	err = c.send(ctx, "POST", "/v1/organizations/"+segment(org)+"/move", query, body, o, &out)
+	return out, err
+}
+
+// GetOrganizationsByOrgPaymentMethods is GET /v1/organizations/{org}/payment-methods: List how an organization can pay.
+func (c *Client) GetOrganizationsByOrgPaymentMethods(ctx context.Context, org string, o *Options) (out ListPaymentMethodBody, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/payment-methods", nil, nil, o, &out)
 	return out, err
 }
 
@@ -3244,6 +3419,18 @@ type DeleteOrganizationsByOrgProvisioningTokensBySCIMTokenQuery struct {
 // DeleteOrganizationsByOrgProvisioningTokensBySCIMToken is DELETE /v1/organizations/{org}/provisioning/tokens/{scim_token}: Revoke a token of the identity provider.
 func (c *Client) DeleteOrganizationsByOrgProvisioningTokensBySCIMToken(ctx context.Context, org string, sCIMToken string, query DeleteOrganizationsByOrgProvisioningTokensBySCIMTokenQuery, o *Options) (out DeletedView, err error) {
 	err = c.send(ctx, "DELETE", "/v1/organizations/"+segment(org)+"/provisioning/tokens/"+segment(sCIMToken), query, nil, o, &out)
+	return out, err
+}
+
+// PutOrganizationsByOrgProvisioningVerifiedDomainsQuery is the query of [Client.PutOrganizationsByOrgProvisioningVerifiedDomains]. The zero value of a field is not sent.
+type PutOrganizationsByOrgProvisioningVerifiedDomainsQuery struct {
+	DryRun    bool `query:"dry_run"`   // answer what the change would do to who may do what, and take it back
+	Narrowing bool `query:"narrowing"` // make the change only if it grants nothing new
+}
+
+// PutOrganizationsByOrgProvisioningVerifiedDomains is PUT /v1/organizations/{org}/provisioning/verified-domains: Say which domains the platform knows to be the organization's own.
+func (c *Client) PutOrganizationsByOrgProvisioningVerifiedDomains(ctx context.Context, org string, query PutOrganizationsByOrgProvisioningVerifiedDomainsQuery, body VerifiedDomainsBody, o *Options) (out ProvisioningView, err error) {
+	err = c.send(ctx, "PUT", "/v1/organizations/"+segment(org)+"/provisioning/verified-domains", query, body, o, &out)
 	return out, err
 }
 
@@ -4517,6 +4704,40 @@ var Operations = []Operation{
 		}
 		return c.PostOrganizationsByOrgInvitationsByInvitationResend(ctx, call.Path["org"], call.Path["invitation"], query, call.Options)
 	}},
+	{"get-organizations-by-org-invoices", "GET", "/v1/organizations/{org}/invoices", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetOrganizationsByOrgInvoicesQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetOrganizationsByOrgInvoices(ctx, call.Path["org"], query, call.Options)
+	}},
+	{"get-organizations-by-org-invoices-by-invoice", "GET", "/v1/organizations/{org}/invoices/{invoice}", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		return c.GetOrganizationsByOrgInvoicesByInvoice(ctx, call.Path["org"], call.Path["invoice"], call.Options)
+	}},
+	{"get-organizations-by-org-invoices-by-invoice-download", "GET", "/v1/organizations/{org}/invoices/{invoice}/download", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		return c.GetOrganizationsByOrgInvoicesByInvoiceDownload(ctx, call.Path["org"], call.Path["invoice"], call.Options)
+	}},
+	{"post-organizations-by-org-invoices-by-invoice-finalize", "POST", "/v1/organizations/{org}/invoices/{invoice}/finalize", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var body FinalizeBody
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PostOrganizationsByOrgInvoicesByInvoiceFinalize(ctx, call.Path["org"], call.Path["invoice"], body, call.Options)
+	}},
+	{"post-organizations-by-org-invoices-by-invoice-mark-paid", "POST", "/v1/organizations/{org}/invoices/{invoice}/mark-paid", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var body MarkPaidBody
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PostOrganizationsByOrgInvoicesByInvoiceMarkPaid(ctx, call.Path["org"], call.Path["invoice"], body, call.Options)
+	}},
+	{"post-organizations-by-org-invoices-by-invoice-void", "POST", "/v1/organizations/{org}/invoices/{invoice}/void", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var body Because
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PostOrganizationsByOrgInvoicesByInvoiceVoid(ctx, call.Path["org"], call.Path["invoice"], body, call.Options)
+	}},
 	{"get-organizations-by-org-limits", "GET", "/v1/organizations/{org}/limits", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetOrganizationsByOrgLimitsQuery
 		if err := decode(call.Query, &query); err != nil {
@@ -4608,6 +4829,9 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PostOrganizationsByOrgMove(ctx, call.Path["org"], query, body, call.Options)
+	}},
+	{"get-organizations-by-org-payment-methods", "GET", "/v1/organizations/{org}/payment-methods", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		return c.GetOrganizationsByOrgPaymentMethods(ctx, call.Path["org"], call.Options)
 	}},
 	{"get-organizations-by-org-policies", "GET", "/v1/organizations/{org}/policies", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetOrganizationsByOrgPoliciesQuery
@@ -4842,6 +5066,17 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.DeleteOrganizationsByOrgProvisioningTokensBySCIMToken(ctx, call.Path["org"], call.Path["scim_token"], query, call.Options)
+	}},
+	{"put-organizations-by-org-provisioning-verified-domains", "PUT", "/v1/organizations/{org}/provisioning/verified-domains", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query PutOrganizationsByOrgProvisioningVerifiedDomainsQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		var body VerifiedDomainsBody
+		if err := call.body(&body); err != nil {
+			return nil, err
+		}
+		return c.PutOrganizationsByOrgProvisioningVerifiedDomains(ctx, call.Path["org"], query, body, call.Options)
 	}},
 	{"post-organizations-by-org-restore", "POST", "/v1/organizations/{org}/restore", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var body Because

@@ -10,7 +10,8 @@
 // secrets are refused, and nobody can sign in by a password. With -smtp HOST:PORT it mails, which needs that key too; the password of -smtp-user is in
 // ORGKIT_SMTP_PASSWORD. With -upstream and -prices it serves the calls of package proxy as well, in front of services that speak
 // OpenAI's or Anthropic's API: those that a team prefers are asked first, and another where one does not answer. Identity providers reach SCIM at
-// /scim/v2 below -url, and browsers sign in by them at /sso where there is a key that seals. -saml-key signs the requests of organizations that ask for it. Mails, webhooks and what has to be done from time to time are the work of the same process. It
+// /scim/v2 below -url, and browsers sign in by them at /sso where there is a key that seals. -saml-key signs the requests of organizations that ask for it. Whom a provider may sign in is
+// of the domains that the platform knows to be the organization's: PUT /v1/organizations/{org}/provisioning/verified-domains. Mails, webhooks and what has to be done from time to time are the work of the same process. It
 // prints one line, "listening on http://HOST:PORT", on standard output when it is ready, trusts loopback for
 // X-Forwarded-For, and ends cleanly on SIGTERM and SIGINT: calls that run have 20 seconds, streams that run longer are cut, and
 // what all of them have used is settled. With -pprof it serves profiles at another address.

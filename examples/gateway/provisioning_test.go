@@ -96,6 +96,8 @@ func TestTheIdentityProviderOfTheSeed(t *testing.T) { // calls 12 and 13; F174 t
 			for query, n := range map[string]int{"": 2, "?external_id=Okta%7CAlice": 1, "?external_id=okta%7CAlice": 0, "?external_id=Okta%7CAlice&status=suspended": 0} {
 				require.Len(t, must(200, other, "GET", "/v1/organizations/acme/members"+query, "")["data"], n, query)
 			}
+			must(400, one, "PATCH", "/v1/organizations/acme/members/alice@acme.com", `{"external_id": "Okta|Eve"}`) // which is the provider's
+			require.Equal(t, "Okta|Alice", must(200, other, "GET", "/v1/organizations/acme/members/alice@acme.com", "")["external_id"])
 			team := must(200, other, "GET", "/v1/organizations/acme/teams?slug=engineering", "")["data"].([]any)[0].(map[string]any)["id"].(string)
 			key := must(201, one, "POST", "/v1/api-keys", `{"name": "alice", "team_id": "`+team+`", "user_id": "`+member["user_id"].(string)+`"}`)["key"].(string)
 			calls := func(p *process) int { return p.as(t, key, "GET", "/v1/users/me", "") }

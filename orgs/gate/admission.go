@@ -102,7 +102,7 @@ func (a *Admission) Rate() (rate billing.Rate, ok bool) { return a.rates.Limits(
 // take takes what the call wants of its rate limits, which may have it wait, and then of the budgets.
 func (a *Admission) take(ctx context.Context, at time.Time, elapsed time.Duration, limits *billing.Limits, c *Call) (err error) {
 	u := &a.estimate.Usage
-	a.Priority = a.known.priority
+	a.Priority = a.known.rules.priority
 	if c.Priority != nil {
 		a.Priority = *c.Priority
 	}

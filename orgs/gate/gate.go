@@ -192,7 +192,7 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 	if l := a.rates.Limits(); l != limits {
 		ln.limits.CompareAndSwap(limits, l)
 	}
-	a.Model, a.Caller, a.Providers, a.Pool = ln.model, n.caller, n.providers, n.pool
+	a.Model, a.Caller, a.Providers, a.Pool = ln.model, n.caller, n.rules.providers, n.rules.pool
 	a.MaxOutputTokens = a.estimate.Usage.OutputTokens / max(c.Answers, 1)
 	a.now, a.ip, a.requestID, a.action, a.features, a.tags = c.Now, c.IP, c.RequestID, c.Action, c.Features, c.Tags
 	if id != "" {
@@ -258,7 +258,7 @@ func (n *known) tagged(c *Call) error {
 // missing are the tags that the organization requires (F228 to F231), and the team (F089), and a call has not got that sent
 // those tags: neither by itself nor by its key.
 func (n *known) missing(sent map[string]string) (list []string) {
-	for _, tag := range n.required {
+	for _, tag := range n.rules.required {
 		has := ""
 		switch tag {
 		case "team":

@@ -3,6 +3,7 @@ package gate
 import (
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,4 +39,10 @@ func TestAnIndexIsAMap(t *testing.T) {
 		}
 		require.Zero(t, x.used)
 	}
+}
+
+// What every call looks at of a key lies in one pair of lines of memory, of 64 bytes each.
+func TestWhatEveryCallLooksAtIsFetchedTogether(t *testing.T) {
+	require.EqualValues(t, 128, unsafe.Offsetof(known{}.more))
+	require.EqualValues(t, 256, unsafe.Sizeof(known{}))
 }

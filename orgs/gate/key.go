@@ -49,37 +49,48 @@ func (k *Key) Caller() orgs.Caller {
 }
 
 // known is all that is known of a key, for as long as nothing has changed. What every call looks at comes first, the lane to
-// the first model that was asked for included: among many keys each line of memory is a wait.
+// the first model that was asked for included, and fills two lines of memory that are fetched together: among many keys each
+// line is a wait.
 type known struct {
-	hash  orgs.KeyHash
-	basis rbac.Basis // that it was read under
+	hash    orgs.KeyHash
+	basis   rbac.Basis  // that it was read under
+	until   int64       // nanoseconds since 1970 by the clock of the store: it is read again then
+	first   lane        // where it is opened
+	used    atomic.Bool // which was noted
+	opening atomic.Bool
+	rules   *rules                // its own; of most keys plain
+	org     unique.Handle[string] // id: all keys of an organization have the same text
+	caller  *orgs.Caller
 
-	until   time.Time // by the clock of the store: it is read again then
-	stopped error     // by which its organization, team or project is
-	first   lane      // where it is opened
-
-	opening  atomic.Bool
-	opened   atomic.Bool
-	used     atomic.Bool           // which was noted
-	strict   bool                  // addresses and clients are tested
-	confined bool                  // its project or the role of its person may be
-	narrow   bool                  // the key itself is for some models, features or operations only
-	org      unique.Handle[string] // id: all keys of an organization have the same text
-	aliases  map[string]string     // of models
-	required []string              // tags
-	priority int
-	pool     string // the team whose dedicated capacity its calls take
-
-	providers []string
-	caller    *orgs.Caller
 	more      atomic.Pointer[map[*way]*lane] // to other models; nil: none
 	principal *rbac.Principal
 	self      string // the key as a resource
 	key       *Key
+	_         [88]byte // each begins where a pair of lines does
+}
+
+// rules are what few keys have.
+type rules struct {
+	stopped   error             // by which its organization, team or project is
+	strict    bool              // addresses and clients are tested
+	confined  bool              // its project or the role of its person may be
+	narrow    bool              // the key itself is for some models, features or operations only
+	aliases   map[string]string // of models
+	required  []string          // tags
+	priority  int
+	pool      string // the team whose dedicated capacity its calls take
+	providers []string
+}
+
+// plain are the rules of a key without any.
+var plain = &rules{}
+
+func (r *rules) none() bool {
+	return r.stopped == nil && !r.strict && !r.confined && !r.narrow && len(r.aliases)+len(r.required)+len(r.providers) == 0 && r.priority == 0 && r.pool == ""
 }
 
 // nobody is what is known of a key that could not be read.
-var nobody = &known{caller: new(orgs.Caller)}
+var nobody = &known{caller: new(orgs.Caller), rules: plain}
 
 // readEvery is how often a key is read again though nothing was heard of it. It is also how exactly it is known when it was
 // used last.
@@ -102,7 +113,7 @@ func (g *Gate) known(ctx context.Context, c *Call, at time.Time) (*known, error)
 }
 
 func (n *known) stands(at time.Time) bool {
-	return n.basis.Stands() && at.Before(n.until)
+	return n.basis.Stands() && at.UnixNano() < n.until
 }
 
 func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
@@ -120,7 +131,7 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 		return n, nil
 	}
 	for {
-		n := &known{key: k, hash: k.hash, caller: new(orgs.Caller), principal: k.principal, until: at.Add(readEvery)}
+		n := &known{key: k, hash: k.hash, caller: new(orgs.Caller), principal: k.principal, rules: plain, until: at.Add(readEvery).UnixNano()}
 		if n.principal != nil {
 			var err error
 			if n.basis, err = n.principal.Basis(ctx); errors.Is(err, store.ErrNotFound) { // it holds nothing any more; why, its record says
@@ -161,28 +172,28 @@ func (k *Key) read(ctx context.Context, at time.Time) (*known, error) {
 
 func (n *known) complete() {
 	c := n.caller
-	if !c.Until.IsZero() && c.Until.Before(n.until) {
-		n.until = c.Until
+	if !c.Until.IsZero() && c.Until.Before(time.Unix(0, n.until)) {
+		n.until = c.Until.UnixNano()
 	}
-	n.stopped, n.self = c.Stopped(), "api_key:"+c.Key.ID
-	n.required, n.priority = c.Tags, int(c.Priority)
+	n.self, n.org = "api_key:"+c.Key.ID, unique.Make(c.Key.OrgID)
+	of := &c.Key.Restrictions
+	r := &rules{stopped: c.Stopped(), required: c.Tags, priority: int(c.Priority), aliases: c.Aliases,
+		strict: c.Scope.AllowedIPsData || of.NameClients(), confined: c.Project != nil || c.Role != nil, narrow: of.NameUses()}
 	if t := c.Team; t != nil {
-		n.priority = max(n.priority, t.Priority())
+		r.priority = max(r.priority, t.Priority())
 		if t.Dedicated() {
-			n.pool = t.ID
+			r.pool = t.ID
 		}
-		if b := t.Settings.Budget; b != nil && b.RequireProjectTag != nil && *b.RequireProjectTag && !slices.Contains(n.required, "project") {
-			n.required = append(slices.Clip(n.required), "project")
+		if b := t.Settings.Budget; b != nil && b.RequireProjectTag != nil && *b.RequireProjectTag && !slices.Contains(r.required, "project") {
+			r.required = append(slices.Clip(r.required), "project")
 		}
 		if t.Settings.Models != nil {
-			n.providers = t.Settings.Models.PreferredProviders
+			r.providers = t.Settings.Models.PreferredProviders
 		}
 	}
-	n.aliases = c.Aliases
-	n.org = unique.Make(c.Key.OrgID)
-	r := &c.Key.Restrictions
-	n.confined = c.Project != nil || c.Role != nil
-	n.strict, n.narrow = c.Scope.AllowedIPsData || r.NameClients(), r.NameUses()
+	if !r.none() {
+		n.rules = r
+	}
 }
 
 // orgTags are the tags of the organization in one text, as many as a tag of a call holds.
@@ -197,10 +208,10 @@ func (n *known) orgTags() (all string) {
 
 // admits tests everything of the key and its organization that stands before a decision.
 func (n *known) admits(c *Call) error {
-	if n.stopped != nil {
-		return n.stopped
+	if n.rules.stopped != nil {
+		return n.rules.stopped
 	}
-	if !n.strict {
+	if !n.rules.strict {
 		return nil
 	}
 	who := n.caller
@@ -220,7 +231,7 @@ func (n *known) admits(c *Call) error {
 // admitsUse tests what the key itself is for: operations, and of a call, which has a lane, models, features and objects. They
 // only narrow what is decided.
 func (n *known) admitsUse(ln *lane, op string, c *Call) *Denied {
-	if !n.narrow {
+	if !n.rules.narrow {
 		return nil
 	}
 	r := &n.caller.Key.Restrictions
@@ -244,7 +255,7 @@ func (n *known) admitsUse(ln *lane, op string, c *Call) *Denied {
 // admitsModel says whether the key itself is for the model of a lane.
 func (n *known) admitsModel(ln *lane) bool {
 	name := strings.TrimPrefix(cmp.Or(ln.asked, ln.resource), rbac.ModelPattern(""))
-	return !n.narrow || n.caller.Key.Restrictions.AdmitsModel(ln.model.ID, name)
+	return !n.rules.narrow || n.caller.Key.Restrictions.AdmitsModel(ln.model.ID, name)
 }
 
 func restricted(code, message, remedy string) *Denied {

@@ -39,20 +39,21 @@ func waysOf(c *billing.Catalogue) map[string]*way {
 type lane struct {
 	*way
 	open   atomic.Bool // its calls are permitted, as long as what is known of the key stands and they ask for nothing else
+	opened atomic.Bool // of the first one of a key: it is one
 	purse  billing.Pocket
 	limits atomic.Pointer[billing.Limits] // looked up by the first call that is allowed
 }
 
 // lane finds the model.
 func (n *known) lane(g *Gate, name string) (*lane, error) {
-	if is, some := n.aliases[name]; some { // of theirs, which says nothing to any rule
+	if is, some := n.rules.aliases[name]; some { // of theirs, which says nothing to any rule
 		name = is
 	}
 	w := g.ways[name]
 	if w == nil {
 		return nil, &Denied{Code: "unsupported_model", Message: "no such model is served here"}
 	}
-	if n.opened.Load() && n.first.way == w {
+	if n.first.opened.Load() && n.first.way == w {
 		return &n.first, nil
 	}
 	if more := n.more.Load(); more != nil && (*more)[w] != nil {
@@ -62,7 +63,7 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 	if n.opening.CompareAndSwap(false, true) {
 		n.first.way = w
 		n.first.purse.Open(purse)
-		n.opened.Store(true)
+		n.first.opened.Store(true)
 		return &n.first, nil
 	}
 	ln := &lane{way: w}
@@ -84,7 +85,7 @@ func (n *known) lane(g *Gate, name string) (*lane, error) {
 
 // refuses is why the project of the key, or the role of the person, lets no call of a model through, if there are such.
 func (n *known) refuses(model string) error {
-	if !n.confined {
+	if !n.rules.confined {
 		return nil
 	}
 	if p := n.caller.Project; p != nil {
@@ -105,7 +106,7 @@ func (ln *lane) ready(ctx context.Context, g *Gate, n *known) (*billing.Limits, 
 	}
 	var l *billing.Limits
 	err := g.m.Store().View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		l, err = g.m.Limits(ctx, tx, n.path(ln.model.ID), n.pool != "", n.caller.RoleLimits(ln.model.ID)...)
+		l, err = g.m.Limits(ctx, tx, n.path(ln.model.ID), n.rules.pool != "", n.caller.RoleLimits(ln.model.ID)...)
 		return err
 	})
 	if err != nil {

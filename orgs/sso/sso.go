@@ -30,6 +30,12 @@
 // A browser may have eight sign-ins under way. Whoever begins or answers too often, at one organization from one address, has
 // to wait: see [Options].
 //
+// # Whose addresses count
+//
+// A provider speaks for the addresses of the domains that the platform knows to be its organization's
+// (orgs.Manager.SetVerifiedDomains) and for no others: without such a domain it signs in only whom it is known to have signed in
+// before.
+//
 // # What the browser is told
 //
 // One neutral page with the id of the request, whatever the reason. The reason, a word, is in the log of the organization;

@@ -2,6 +2,7 @@ package patch_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,7 +48,7 @@ func TestOperations(t *testing.T) {
 		{"94", `[{"op":"replace","path":"name.givenName","value":"B"}]`, `{"name":{"givenName":"B","familyName":"Jensen"}}`},
 		{"98", `[{"op":"remove","path":"name.givenName"}]`, `{"name":{"familyName":"Jensen"}}`},
 		{"98", `[{"op":"remove","path":"title"}]`, `{"title":null}`},
-		{"112", `[{"op":"replace","path":"title","value":null}]`, `{"title":null}`},
+		{"112, D8", `[{"op":"replace","path":"title","value":null}]`, `{"title":null}`},
 		{"91, 136", `[{"op":"replace","value":{"active":false}}]`, `{"active":false}`},
 		{"104", `[{"op":"Replace","path":"active","value":"False"}]`, `{"active":false}`},
 		{"91", `[{"op":"replace","value":{"name":{"givenName":"B"},"displayname":"BJ"}}]`, `{"name":{"givenName":"B","familyName":"Jensen"},"displayName":"BJ"}`},
@@ -119,7 +120,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-func TestOperationsThatCannotBe(t *testing.T) { // rules 23, 32, 88, 98, 106, 110, 112
+func TestOperationsThatCannotBe(t *testing.T) { // rules 23, 32, 88, 98, 106, 110, 112, D8
 	for operations, want := range map[string]schema.ErrorType{
 		`[]`: schema.InvalidSyntax, `{}`: schema.InvalidSyntax, `[1]`: schema.InvalidSyntax, `[{"path":"title","value":"x"}]`: schema.InvalidSyntax,
 		`[{"op":"move","path":"title","value":"x"}]`: schema.InvalidSyntax, `[{"op":"add","path":"title"}]`: schema.InvalidValue,
@@ -143,6 +144,30 @@ func TestOperationsThatCannotBe(t *testing.T) { // rules 23, 32, 88, 98, 106, 11
 		require.ErrorAs(t, err, &e, operations)
 		require.Equal(t, want, e.Type, operations)
 		require.NotEmpty(t, e.Detail)
+	}
+}
+
+// TestRequestIsKnownByItsSchema, and its names are known in any case; what else is in it does not matter.
+func TestRequestIsKnownByItsSchema(t *testing.T) { // rules 29, 88, 140
+	for body, ok := range map[string]bool{
+		`{"schemas":["` + patch.URN + `"],"Operations":[{"op":"add","path":"title","value":"x"}]}`:                                       true,
+		`{"SCHEMAS":["` + strings.ToUpper(patch.URN) + `"],"operations":[{"OP":"add","Path":"title","VALUE":"x"}],"id":"1","more":true}`: true,
+		`{"Operations":[{"op":"add","path":"title","value":"x"}]}`:                                                                       false,
+		`{"schemas":["` + schema.UserURN + `"],"Operations":[{"op":"add","path":"title","value":"x"}]}`:                                  false,
+		`{"schemas":"` + patch.URN + `","Operations":[{"op":"add","path":"title","value":"x"}]}`:                                         false,
+		`{"schemas":["` + patch.URN + `"]}`: false,
+	} {
+		raw, err := schema.Decode([]byte(body))
+		require.NoError(t, err)
+		ops, err := patch.Parse(raw)
+		if ok {
+			require.NoError(t, err, body)
+			require.Equal(t, []patch.Operation{{Verb: patch.Add, Path: "title", Value: "x", Given: true}}, ops)
+			continue
+		}
+		var e *schema.Error
+		require.ErrorAs(t, err, &e, body)
+		require.Equal(t, schema.InvalidSyntax, e.Type)
 	}
 }
 

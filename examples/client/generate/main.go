@@ -302,7 +302,11 @@ func (w *writer) parts(op *operation) (p parts) {
 	}
 	for status, r := range op.Responses {
 		if strings.HasPrefix(status, "2") {
-			p.answer = w.typ(op.OperationID+" answer", r.Content["application/json"].Schema)
+			answer, is := r.Content["application/json"]
+			if !is { // a page
+				answer = r.Content["text/html; charset=utf-8"]
+			}
+			p.answer = w.typ(op.OperationID+" answer", answer.Schema)
 		}
 	}
 	if p.answer == "" {

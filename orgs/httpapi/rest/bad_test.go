@@ -64,6 +64,9 @@ func TestFaultyBodiesAreRefusedByField(t *testing.T) { // F006
 		{orgPath + "/teams", `{"name": "x", "settings": {"models": {"allowed": [""]}}}`, "body.settings.models.allowed[0]"},
 		{orgPath + "/teams", `{"name": "x", "settings": {"notifications": {"usage_alerts": ["` + canary + `@"]}}}`, "body.settings.notifications.usage_alerts[0]"},
 		{orgPath + "/teams", `{"name": "x", "settings": {"resources": {"max_parallel_requests": 0}}}`, "body.settings.resources.max_parallel_requests"},
+		{orgPath + "/teams", `{"name": "x", "settings": {"billing": {"billing_email": "` + canary + `"}}}`, "body.settings.billing.billing_email"},
+		{orgPath + "/teams", `{"name": "x", "settings": {"billing": {"payment_method_id": "` + canary + `"}}}`, "body.settings.billing.payment_method_id"},
+		{"/v1/organizations", `{"name": "x", "settings": {"billing": {"tax_id": "a` + strings.Repeat("0", 300) + `"}}}`, "body.settings.billing.tax_id"},
 		{teamPath + "/roles", `{"role": "` + canary + `", "permissions_override": {}}`, "body.role"},
 		{teamPath + "/roles", `{"role": "developer"}`, "body.permissions_override"},
 		{teamPath + "/roles", `{"role": "developer", "permissions_override": {"add": ["a..b"]}}`, "body.permissions_override.add[0]"},
@@ -183,9 +186,10 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1, F009
 	raise := dev.post("/v1/organizations/"+org+"/budgets/"+budget+"/raises", `{"amount": 5}`)["id"].(string)
 	limit := c.call(200, "PUT", "/v1/organizations/"+org+"/limits", `{"scope": "org", "requests_per_day": 5}`)["id"].(string)
 	provider := c.post("/v1/organizations/"+org+"/provisioning/tokens", `{"name": "t"}`)["id"].(string)
-	ours := strings.NewReplacer("{scim_token}", provider, "{raise}", raise, "{limit}", limit, "{budget}", budget, "{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
+	invoice := draft(t, c.manager.Store(), org)
+	ours := strings.NewReplacer("{invoice}", invoice, "{scim_token}", provider, "{raise}", raise, "{limit}", limit, "{budget}", budget, "{org}", org, "{team}", team, "{user}", user, "{policy}", policy, "{invitation}", invitation, "{key}", key,
 		"{role}", "org_admin", "{token}", "tok_1", "{approval}", approval, "{project}", project, "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1", "{destination}", destination)
-	theirs := strings.NewReplacer("{scim_token}", provider, "{raise}", raise, "{limit}", limit, "{budget}", budget, "{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
+	theirs := strings.NewReplacer("{invoice}", invoice, "{scim_token}", provider, "{raise}", raise, "{limit}", limit, "{budget}", budget, "{org}", "org_01hr00000000000000000000xx", "{team}", "team_01hr00000000000000000000xx", "{user}", "usr_01hr00000000000000000000xx",
 		"{policy}", policy, "{invitation}", invitation, "{key}", "key_01hr00000000000000000000xx", "{role}", "org_admin", "{token}", "tok_1", "{approval}", "apr_1", "{project}", "proj_01hr00000000000000000000xx", "{sequence}", "0", "{webhook}", webhook, "{failure}", "job_1", "{destination}", destination)
 	for _, op := range operations(t, c) {
 		if !strings.Contains(op[1], "{") {

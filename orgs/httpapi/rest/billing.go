@@ -113,20 +113,28 @@ func renderBilling(s billing.Settings) billingView {
 		v.CostAllocation.CostCenters = map[string]string{}
 	}
 	for i, p := range s.PaymentMethods {
-		d := p.Details
-		out := paymentDetailsBody{StripePaymentMethodID: d.StripePaymentMethodID.String(), NetTerms: d.NetTerms, PurchaseOrderRequired: d.PurchaseOrderRequired}
-		if set := true; p.Type == billing.CreditCard {
-			out.Set = &set
-		}
-		if a := d.BillingAddress; a != nil {
-			out.BillingAddress = &addressBody{a.Line1, a.Line2, a.City, a.State, a.PostalCode, a.Country}
-		}
-		v.PaymentMethods[i] = paymentMethodBody{p.ID, p.Type, p.Default, out}
+		v.PaymentMethods[i] = renderPaymentMethod(p)
 	}
 	for i, a := range s.Alerts {
 		v.Alerts[i] = alertBody{a.ID, string(a.Type), amountOf(a.Amount), a.Period, string(a.Sensitivity), a.Action, a.Notify}
 	}
 	return v
+}
+
+func renderPaymentMethod(p billing.PaymentMethod) paymentMethodBody {
+	d := p.Details
+	out := paymentDetailsBody{StripePaymentMethodID: d.StripePaymentMethodID.String(), NetTerms: d.NetTerms, PurchaseOrderRequired: d.PurchaseOrderRequired, BillingAddress: renderAddress(d.BillingAddress)}
+	if set := true; p.Type == billing.CreditCard {
+		out.Set = &set
+	}
+	return paymentMethodBody{p.ID, p.Type, p.Default, out}
+}
+
+func renderAddress(a *billing.BillingAddress) *addressBody {
+	if a == nil {
+		return nil
+	}
+	return &addressBody{a.Line1, a.Line2, a.City, a.State, a.PostalCode, a.Country}
 }
 
 type firedAlertView struct {
@@ -188,6 +196,10 @@ func (a *api) billing() {
 		}
 		s, err := a.SetBilling(ctx, at.OrgID, body.input())
 		return one(s.Version, renderBilling(s), err)
+	})
+	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/payment-methods", "List how an organization can pay", func(ctx context.Context, _ *none) (*answer[list[paymentMethodBody]], error) {
+		methods, err := a.PaymentMethods(ctx, param(ctx, "org"))
+		return listOf(store.Page[billing.PaymentMethod]{Items: methods}, err, always(renderPaymentMethod))
 	})
 	add[paging, none](a, http.MethodGet, path+"/alerts", "List the alerts that went out", func(ctx context.Context, q *paging) (*answer[list[firedAlertView]], error) {
 		page, err := a.Alerts(ctx, param(ctx, "org"), q.Limit, q.After)

@@ -57,7 +57,7 @@ const (
 
 // notRehearsed are the ends of paths of changes that change nobody's rights, whose rows fail each by itself, or
 // of what is deleted and shows nobody.
-var notRehearsed = []string{"/approvals", "/audit", "/billing", "/budget/raises", "/bulk", "/restore", "/webhooks", "/{webhook}", "/rotate", "/test", "/retry"}
+var notRehearsed = []string{"/approvals", "/audit", "/billing", "/budget/raises", "/bulk", "/restore", "/webhooks", "/{webhook}", "/rotate", "/test", "/retry", "/finalize", "/void", "/mark-paid"}
 
 // rehearsable lets a change in an organization or team be looked at before it is made: with dry_run it is
 // answered by the difference and taken back, with narrowing it is made only if it grants nothing new.

@@ -88,7 +88,12 @@ var doings = map[string]done{
 func init() {
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/rotate"] = done{}
 	doings["POST /v1/organizations/{org}/webhooks/{webhook}/test"] = done{}
+	const invoice = "/v1/organizations/{org}/invoices/{invoice}"
+	doings["POST "+invoice+"/finalize"] = done{body: `{"purchase_order": "PO-1"}`}
+	doings["POST "+invoice+"/void"] = done{body: `{"reason": "a mistake"}`}
+	doings["POST "+invoice+"/mark-paid"] = done{body: `{"reference": "transfer 7"}`, first: [][3]string{{"POST", invoice + "/finalize", "{}"}}}
 	doings["PUT /v1/organizations/{org}/provisioning"] = done{body: `{"scim_enabled": true, "role_mapping": {"Engineering": "member"}}`}
+	doings["PUT /v1/organizations/{org}/provisioning/verified-domains"] = done{body: `{"verified_domains": ["acme.com"]}`}
 	doings["PUT /v1/organizations/{org}/sso"] = done{body: `{"provider": "okta", "enabled": false, "settings": {"role_mapping": {"Engineering": "member"}}}`}
 	doings["PATCH /v1/organizations/{org}/sso"] = done{body: `{"settings": {"role_mapping": {"Engineering": "member"}}}`}
 	doings["DELETE /v1/organizations/{org}/sso"] = done{}
@@ -183,6 +188,7 @@ func settledBy(c *client, s *store.Store) *settled {
 	w.ids["limit"] = w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/limits", `{"scope": "org", "requests_per_minute": 100}`)["id"].(string)
 	made("scim_token", "/v1/organizations/{org}/provisioning/tokens", `{"name": "t"}`)
 	w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/sso", `{"provider": "okta", "enabled": false}`)
+	w.ids["invoice"] = draft(t, s, w.ids["org"])
 	made("webhook", "/v1/organizations/{org}/webhooks", `{"url": "https://hooks.acme.com/"}`)
 	w.ids["failure"], _ = undelivered(t, s, w.ids["org"], w.ids["webhook"])
 	config := w.call(200, "PUT", "/v1/organizations/"+w.ids["org"]+"/audit", `{"export_destinations": [{"type": "siem", "endpoint": "https://siem.acme.com/"}]}`)

@@ -122,7 +122,7 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 var pathParams = map[string]string{
 	"org": "id or slug, also one that the organization had not long ago", "team": "id, or a slug that one visible team has",
 	"project": "id or slug", "role": "id or slug", "user": "id, e-mail address or me", "invitation": "id", "policy": "id",
-	"key": "id", "token": "id", "approval": "id", "webhook": "id", "failure": "id", "limit": "id", "budget": "id", "raise": "id", "session": "id, or current",
+	"key": "id", "token": "id", "approval": "id", "webhook": "id", "failure": "id", "limit": "id", "budget": "id", "raise": "id", "invoice": "id", "session": "id, or current",
 }
 
 // param returns what stands in the path of the request.

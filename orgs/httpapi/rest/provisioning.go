@@ -55,6 +55,10 @@ type provisioningBody struct {
 	LocalEdits      bool              `json:"local_edits,omitempty"`
 }
 
+type verifiedDomainsBody struct {
+	Domains []string `json:"verified_domains"`
+}
+
 type scimTokenView struct {
 	Base
 	OrganizationID string     `json:"organization_id"`
@@ -97,6 +101,15 @@ func (a *api) provisioning() {
 		view.Warnings = warnings
 		return one(p.Version, view, err)
 	})
+	add[none, verifiedDomainsBody](a, http.MethodPut, path+"/verified-domains", "Say which domains the platform knows to be the organization's own",
+		func(ctx context.Context, _ *none) (*answer[provisioningView], error) {
+			at, in, err := placed[verifiedDomainsBody](ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			p, err := a.SetVerifiedDomains(ctx, at.OrgID, in.Domains...)
+			return one(p.Version, renderProvisioning(p), err)
+		})
 	create[newSCIMToken](a, path+"/tokens", "Create a token for the identity provider", func(ctx context.Context, _ *none) (*answer[scimTokenView], error) {
 		at, in, err := placed[newSCIMToken](ctx, a)
 		if err != nil {

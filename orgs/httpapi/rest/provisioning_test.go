@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,5 +49,28 @@ func TestProvisioningIsSetAndItsTokensAreShownOnce(t *testing.T) { // F185 to F1
 		chosen := c.post(at+"/tokens", `{"name": "Chosen", "secret": "a-secret-of-their-own"}`)
 		require.NotContains(t, chosen, "token")
 		require.Nil(t, chosen["hint"])
+	})
+}
+
+// TestThePlatformSaysWhichDomainsAreAnOrganizations: neither its owners do, nor is a mail service anybody's.
+func TestThePlatformSaysWhichDomainsAreAnOrganizations(t *testing.T) { // F184, SSO-2, A21
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		c := newClient(t, s)
+		org := c.post("/v1/organizations", `{"name": "Acme"}`)["id"].(string)
+		at := "/v1/organizations/" + org + "/provisioning"
+		set := c.call(200, "PUT", at+"/verified-domains", `{"verified_domains": ["ACME.example", "acme.co.uk", "acme.example"]}`)
+		require.Equal(t, []any{"acme.example", "acme.co.uk"}, set["verified_domains"])
+		require.Equal(t, []any{true, "member"}, []any{set["auto_deprovision_users"], set["default_role"]})
+		c.call(200, "PUT", at, `{"auto_provision_users": true}`)
+		require.Equal(t, set["verified_domains"], c.call(200, "GET", at, "")["verified_domains"], "which is not of these fields")
+
+		_, owner := c.person(org, "owner@acme.example", "org_admin")
+		owner.call(403, "PUT", at+"/verified-domains", `{"verified_domains": ["other.example"]}`)
+		for bad, field := range map[string]string{`["acme.example", "gmail.com"]`: "verified_domains[1]", `["yahoo.co.uk"]`: "verified_domains[0]", `["gmx.at"]`: "verified_domains[0]", `["no domain"]`: "verified_domains[0]",
+			`[""]`: "verified_domains[0]", `["x@acme.example"]`: "verified_domains[0]", `"acme.example"`: "verified_domains", `["a.b"` + strings.Repeat(`,"a.b"`, 100) + `]`: "verified_domains"} {
+			require.Equal(t, "body."+field, c.call(400, "PUT", at+"/verified-domains", `{"verified_domains": `+bad+`}`)["errors"].([]any)[0].(object)["location"], bad)
+		}
+		require.Equal(t, set["verified_domains"], c.call(200, "GET", at, "")["verified_domains"])
+		require.Equal(t, []any{}, c.call(200, "PUT", at+"/verified-domains", `{"verified_domains": []}`)["verified_domains"])
 	})
 }

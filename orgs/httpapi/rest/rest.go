@@ -5,7 +5,7 @@
 //	handler, err := rest.New(m, &rest.Options{AdminKey: key})
 //	mux.Handle("/", handler)
 //
-// Every faulty request is 400 and names the field; every success is 200 or 201 with a JSON body;
+// Every faulty request is 400 and names the field; every success is 200 or 201 with a JSON body, but for the page of an invoice;
 // every error is a problem (RFC 9457) with the vendor's error object inside. Another tenant's id is
 // 404, like one that does not exist.
 //
@@ -56,6 +56,8 @@ type Options struct {
 	// SSOURL is where browsers reach the handler of package orgs/sso, such as "https://gateway.example/sso": what organizations
 	// tell their identity providers begins with it. "" says nothing of it.
 	SSOURL string
+	// InvoiceIssuer is who issues invoices, as it is printed on them: name and address, in lines.
+	InvoiceIssuer string
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
 	Logger *slog.Logger
 }
@@ -121,6 +123,7 @@ func (a *api) serve(mux humago.Mux) error {
 	a.analytics()
 	a.usage()
 	a.billing()
+	a.invoices()
 	return a.describeAll(mux)
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
-// certificate is one of an identity provider, as a JSON string.
+// certificate is one of an identity provider that is valid from an hour before a time on, as a JSON string.
 func certificate(t *testing.T, now time.Time) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -82,6 +82,12 @@ func TestSSOIsConfiguredAsTheSeedDoes(t *testing.T) { // call 12; F029, F174 to 
 		}
 		wrong("provider", seed("azure", "true", cert, ""))
 		wrong("settings.x509_cert", seed("okta", "false", `"-----BEGIN CERTIFICATE-----\nMIID...\n-----END CERTIFICATE-----"`, ""))
+		for _, out := range []time.Time{clock.Now().AddDate(0, 0, -91), clock.Now().Add(2 * time.Hour)} { // expired, and not valid yet
+			wrong("settings.x509_cert", seed("okta", "true", certificate(t, out), ""))
+			wrong("settings.x509_cert", seed("okta", "false", certificate(t, out), ""))
+		}
+		wrong("provider", `{"provider": "oktopus", "enabled": false}`)
+		require.Equal(t, again["settings"], c.call(200, "GET", at, "")["settings"], "what is refused changes nothing")
 		wrong("settings.sso_url", `{"provider": "okta", "enabled": false, "settings": {"sso_url": "javascript:alert(1)"}}`)
 		wrong("settings.sso_url", `{"provider": "okta", "enabled": true, "settings": {"issuer": "x", "x509_cert": [`+cert+`]}}`)
 		wrong("settings.x509_cert", `{"provider": "okta", "enabled": true, "settings": {"issuer": "x", "sso_url": "https://acme.okta.com/"}}`)

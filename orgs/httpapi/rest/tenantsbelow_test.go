@@ -26,6 +26,7 @@ var below = []struct {
 	{"PUT /v1/organizations/{org}/provisioning", `{"scim_enabled": true, "role_mapping": {"Engineering": "{id}"}}`, "role", false},
 	{"PUT /v1/organizations/{org}/sso", `{"provider": "okta", "enabled": false, "settings": {"role_mapping": {"Engineering": "{id}"}}}`, "role", false},
 	{"PATCH /v1/teams/{team}", `{"settings": {"notifications": {"usage_alerts": ["{id}"]}}}`, "role", false},
+	{"PATCH /v1/teams/{team}", `{"settings": {"billing": {"payment_method_id": "{id}"}}}`, "payment", false},
 	{"PATCH /v1/organizations/{org}/projects/{project}", `{"settings": {"notifications": {"approval_requests": ["{id}"]}}}`, "role", false},
 	{"POST /v1/teams/{team}/policies", approvedBy("{id}"), "role", false},
 	{"POST /v1/teams/{team}/policies", approvedBy("user:{id}"), "user", false},

@@ -156,7 +156,7 @@ func TestKeysRotateAndMadeUpOnesDoNotMakeUsCall(t *testing.T) { // A26, OIDC-3, 
 	require.Equal(t, 3, w.provider.calls["/keys"])
 }
 
-func TestWhatElseAProviderSays(t *testing.T) { // OIDC-16, OIDC-18, OIDC-19, OIDC-23, A23, SSO-15, SSO-17
+func TestWhatElseAProviderSays(t *testing.T) { // OIDC-16, OIDC-18, OIDC-19, OIDC-23, A23, M9, SSO-15, SSO-17
 	w := onMemory(t)
 	sign := func(claims object) audit.Actor { w.provider.claims = claims; return w.browser().signIn() }
 	refused := func(claims object, reason string) {

@@ -16,6 +16,11 @@
 //
 // Claims that other servers are said to know (_claim_sources) are never asked for: groups that are not in the token are
 // unknown. No token of the provider is kept, and none is in any error.
+//
+// # What is left out
+//
+// The implicit and the hybrid flow, encrypted ID tokens, and logout: a session ends here by itself, by whoever signs out here, and
+// at once when SCIM or an administrator ends the membership, not by what ends at the provider.
 package oidc
 
 import (

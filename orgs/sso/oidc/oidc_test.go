@@ -12,6 +12,7 @@ import (
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/store/seal"
 )
 
 func TestSignInEndToEnd(t *testing.T) { // F184, SSO-17, SSO-18; the end of §9.3
@@ -50,7 +51,7 @@ func TestSignInEndToEnd(t *testing.T) { // F184, SSO-17, SSO-18; the end of §9.
 }
 
 // broken are ID tokens that are refused, and why.
-func TestIDTokensAreRefused(t *testing.T) { // A16, A17, A20, A21; M1 to M7
+func TestIDTokensAreRefused(t *testing.T) { // A16, A17, A20, A21; M1 to M7, M10
 	w := onMemory(t)
 	now := w.clock.Now()
 	sign := func(alg jose.SignatureAlgorithm, key any, head object) func(object) string {
@@ -90,10 +91,10 @@ func TestIDTokensAreRefused(t *testing.T) { // A16, A17, A20, A21; M1 to M7
 		"unverified in words":       {claims: object{"email_verified": "false"}, reason: "email_unverified"},
 		"verified by a number":      {claims: object{"email_verified": 1}, reason: "email_unverified"},
 		"verified in another case":  {claims: object{"email_verified": false, "EMAIL_VERIFIED": true}, reason: "email_unverified"},
-		"an address of others":      {claims: object{"email": "ann@other.example"}, reason: "email_unverified"},
-		"a homograph":               {claims: object{"email": "ann@аcme.example"}, reason: "email_unverified"},
-		"no address":                {claims: object{"email": nil}, reason: "email_unverified"},
-		"two addresses":             {claims: object{"email": []string{"ann@acme.example", "bob@acme.example"}}, reason: "email_unverified"},
+		"an address of others":      {claims: object{"email": "ann@other.example"}, reason: "domain_unverified"},
+		"a homograph":               {claims: object{"email": "ann@аcme.example"}, reason: "domain_unverified"},
+		"no address":                {claims: object{"email": nil}, reason: "no_email"},
+		"two addresses":             {claims: object{"email": []string{"ann@acme.example", "bob@acme.example"}}, reason: "no_email"},
 		"no algorithm":              {sign: func(c object) string { return unsigned(t, c) }, reason: "bad_token"},
 		"a shared key":              {sign: sign(jose.HS256, pemOf(t, &w.provider.key.PublicKey), object{"kid": "k1"}), reason: "bad_token"},
 		"an algorithm not allowed":  {sign: sign(jose.RS512, w.provider.key, object{"kid": "k1"}), reason: "bad_token"},
@@ -195,6 +196,89 @@ func TestAnAnswerCountsForItsBrowserAndOnce(t *testing.T) { // A14, A17, A29
 		require.Equal(t, http.StatusNotFound, b.do("GET", "/sso/nobody/login").Code)
 		require.Empty(t, b.token())
 	})
+}
+
+// TestAnAnswerIsThatOfTheProviderThatWasAsked: of two organizations each has its own.
+func TestAnAnswerIsThatOfTheProviderThatWasAsked(t *testing.T) { // A18
+	each(t, func(t *testing.T, w *world) {
+		evil := newProvider(t, w.clock.Now)
+		other, _ := w.Org("other")
+		w.Roles(other)
+		in, secret := w.in, seal.NewSecret(evil.secret)
+		in.Issuer, in.Secrets = evil.URL, map[string]*seal.Secret{"client_secret": &secret}
+		_, _, err := w.SetSSO(w.Platform(), other.ID, in)
+		require.NoError(t, err)
+		b := w.browser()
+		theirs := func() url.Values {
+			answer := b.do("GET", "/sso/other/login")
+			require.Equal(t, http.StatusSeeOther, answer.Code)
+			return evil.authorize(answer.Header().Get("Location"))
+		}
+
+		w.refused(b, b.back(theirs()), "unknown_flow") // the whole answer of the other provider
+		mixed := func(keep ...string) url.Values {     // its code, in the sign-in that is begun here after the one there
+			from := theirs()
+			q := w.provider.authorize(b.begin(""))
+			for _, name := range keep {
+				q.Set(name, from.Get(name))
+			}
+			return q
+		}
+		w.refused(b, b.back(mixed("code", "iss")), "other_issuer")
+		w.refused(b, b.back(mixed("code")), "code_refused")
+		q := mixed("code")
+		q.Del("iss")
+		w.refused(b, b.back(q), "code_refused") // who says nothing of itself is asked itself
+		w.provider.document["authorization_response_iss_parameter_supported"] = true
+		w.clock.Advance(24 * time.Hour)
+		q = w.provider.authorize(b.begin(""))
+		q.Del("iss")
+		w.refused(b, b.back(q), "other_issuer")
+		require.Zero(t, evil.calls["/token"], "no code went to it")
+
+		// What it has signed counts here neither under its own name nor under the other's.
+		for _, iss := range []string{evil.URL, w.provider.URL} {
+			w.provider.claims = object{"iss": iss}
+			w.provider.sign = func(c object) string { return sign1(t, jose.RS256, evil.key, object{"kid": "k1"}, c) }
+			w.refused(b, b.back(w.provider.authorize(b.begin(""))), "bad_token")
+		}
+	})
+}
+
+// TestClocksMayDiffer by what the configuration says, and a minute where it says nothing.
+func TestClocksMayDiffer(t *testing.T) { // M6, OIDC-12
+	w := onMemory(t)
+	for _, claims := range []object{{"exp": w.clock.Now().Add(-30 * time.Second).Unix()}, {"iat": w.clock.Now().Add(30 * time.Second).Unix()}, {"nbf": w.clock.Now().Add(30 * time.Second).Unix()}} {
+		w.provider.claims = claims
+		w.browser().signIn()
+	}
+}
+
+// TestNobodyElseCalls but the client that looks at addresses.
+func TestNobodyElseCalls(t *testing.T) { // M12
+	w := onMemory(t)
+	others := &unguarded{RoundTripper: http.DefaultTransport}
+	http.DefaultTransport = others
+	defer func() { http.DefaultTransport = others.RoundTripper }()
+	w.provider.document["userinfo_endpoint"] = w.provider.URL + "/userinfo"
+	w.provider.claims = object{"email": nil}
+	w.provider.info = object{"sub": "sub-1", "email": "ann@acme.example", "email_verified": true}
+	w.browser().signIn()
+	for _, path := range []string{"/.well-known/openid-configuration", "/keys", "/token", "/userinfo"} {
+		require.Equal(t, 1, w.provider.calls[path], path)
+	}
+	require.Zero(t, others.calls)
+}
+
+// unguarded counts what goes out by the client that everybody has.
+type unguarded struct {
+	http.RoundTripper
+	calls int
+}
+
+func (u *unguarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	u.calls++
+	return u.RoundTripper.RoundTrip(r)
 }
 
 func TestOnlyPathsOfTheHostAreReturnedTo(t *testing.T) { // A15, SSO-19

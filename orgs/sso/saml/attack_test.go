@@ -143,6 +143,38 @@ func TestVerifyRefusesSeveralAssertions(t *testing.T) {
 	}
 }
 
+// TestVerifyRefusesAnAssertionForSomebodyElse, in a response that is ours in all that nobody has signed (A2).
+func TestVerifyRefusesAnAssertionForSomebodyElse(t *testing.T) {
+	const data, audience = "./Subject/SubjectConfirmation/SubjectConfirmationData", "./Conditions/AudienceRestriction/Audience"
+	of := func(steps ...func(*etree.Element)) func(*etree.Element) {
+		return func(a *etree.Element) {
+			for _, step := range steps {
+				step(a)
+			}
+		}
+	}
+	theirs := set(data, "InResponseTo", "_theirs")
+	for name, c := range map[string]struct {
+		code string
+		m    message
+	}{
+		"of another service": {"audience", message{assertion: of(setText(audience, "https://elsewhere.example.com"), set(data, "Recipient", "https://elsewhere.example.com/acs"), theirs)}},
+		"of another organization": {"audience", message{assertion: of(setText(audience, "https://sp.example.com/sso/org_2/saml/metadata"),
+			set(data, "Recipient", "https://sp.example.com/sso/org_2/saml/acs"), theirs)}},
+		"of another organization that has our name":      {"recipient", message{assertion: of(set(data, "Recipient", "https://sp.example.com/sso/org_2/saml/acs"), theirs)}},
+		"of another sign-in here":                        {"in_response_to", message{assertion: theirs}},
+		"by the provider of another connection":          {"signature", message{by: other(), assertion: setText("./Issuer", "http://www.okta.com/exk2")}},
+		"by that provider in the name of ours":           {"signature", message{by: other()}},
+		"by our provider in the name of another":         {"issuer", message{assertion: setText("./Issuer", "http://www.okta.com/exk2")}},
+		"of a provider with our key and another address": {"issuer", message{assertion: setText("./Issuer", issuer+"/")}},
+	} {
+		for _, m := range []message{c.m, {by: c.m.by, assertion: c.m.assertion, after: afterwards(set(".", "ID", "_evil"))}} {
+			_, err := saml.Verify(connection(), asked, now, m.build(t))
+			require.Equal(t, c.code, code(t, err), name)
+		}
+	}
+}
+
 // TestVerifyRefusesChanges: whatever is changed after it was signed.
 func TestVerifyRefusesChanges(t *testing.T) {
 	for _, path := range []string{"./Assertion/Subject/NameID", "./Assertion/AttributeStatement/Attribute[3]/AttributeValue"} {

@@ -115,7 +115,7 @@ func TestSignInIsOfOneBrowser(t *testing.T) {
 }
 
 // TestSignInOnceInAllProcesses: whoever keeps the cookie and sends all of it at the same time, to two processes, gets one
-// session (A5, SAML-18).
+// session (A5, L1, SAML-18).
 func TestSignInOnceInAllProcesses(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		b := w.browser()
@@ -200,7 +200,7 @@ func TestSignInOfWhatIsSignedAndWrong(t *testing.T) {
 			"issuer":       func(a *xsaml.Assertion) { a.Issuer.Value += "/other" },
 			"subject":      func(a *xsaml.Assertion) { a.Subject.NameID.Value = "" },
 			"confirmation": func(a *xsaml.Assertion) { a.Subject.SubjectConfirmations = nil },
-			"email_unverified": func(a *xsaml.Assertion) { // of a domain that is somebody else's (A21)
+			"domain_unverified": func(a *xsaml.Assertion) { // of a domain that is somebody else's (A21)
 				for i := range a.AttributeStatements[0].Attributes {
 					if at := &a.AttributeStatements[0].Attributes[i]; at.FriendlyName == "mail" {
 						at.Values[0].Value = "ann@gmail.com"
@@ -451,6 +451,13 @@ func TestSignInThatIsOnlyTried(t *testing.T) {
 		require.Contains(t, body, "audience", "an administrator is told why")
 		require.NotContains(t, body, "elsewhere")
 		w.alter = nil
+		f := b.prove(func() string { _, u := try(owner); res, _ := b.answer(b.Get(u)); return res.Header.Get("Location") }())
+		raw := bytes.Replace(xmlOf(t, f), []byte("<saml:Assertion "), []byte("<saml:EncryptedAssertion "), 1)
+		raw = bytes.Replace(raw, []byte("</saml:Assertion>"), []byte("</saml:EncryptedAssertion>"), 1)
+		f.Set("SAMLResponse", base64.StdEncoding.EncodeToString(raw))
+		res, body = b.answer(b.PostForm(w.acs(), f))
+		require.Equal(t, 403, res.StatusCode)
+		require.Contains(t, body, "reason: encrypted", "so that the provider can be told not to")
 
 		status, _ = try("nobody")
 		require.Equal(t, 401, status)

@@ -28,8 +28,10 @@
 //
 // # What is left out
 //
-// Encrypted assertions, single logout and the artifact binding: the metadata offers none of them. Libraries do not verify
-// responses here: the one whose types are used reads identities from the document that came in, takes SHA-1, and ends in a
+// Encrypted assertions, single logout and the artifact binding: the metadata offers none of them. A response with an encrypted
+// part is refused, and a dry run says so ("encrypted"). A session ends by itself, by whoever signs out here, and at once when
+// SCIM or an administrator ends the membership; what ends at the provider ends nothing here. Libraries do not verify responses
+// here: the one whose types are used reads identities from the document that came in, takes SHA-1, and ends in a
 // panic where an assertion lacks a part that it expects. It is what tests hold this package against.
 //
 // # Refusals

@@ -217,7 +217,7 @@ func TestVerifyRefusesResponses(t *testing.T) {
 			remove("./Assertion")(r)
 			set("./Status/StatusCode", "Value", "urn:oasis:names:tc:SAML:2.0:status:Requester")(r)
 		}},
-		{"encrypted", "encrypted", func(r *etree.Element) { r.CreateElement("saml:EncryptedAssertion") }},
+		{"encrypted (L17)", "encrypted", func(r *etree.Element) { r.CreateElement("saml:EncryptedAssertion") }},
 		{"an encrypted name", "encrypted", func(r *etree.Element) { at(r, "./Assertion/Subject").CreateElement("saml:EncryptedID") }},
 	} {
 		for _, signed := range []bool{true, false} {
@@ -260,7 +260,7 @@ func TestVerifyTakesWhatTheLibraryDoesNot(t *testing.T) {
 	}
 }
 
-func TestVerifyBearsWithClocks(t *testing.T) {
+func TestVerifyBearsWithClocks(t *testing.T) { // L18
 	c := connection()
 	for _, skew := range []time.Duration{0, 30 * time.Second, saml.MaxClockSkew} {
 		c.ClockSkew = skew

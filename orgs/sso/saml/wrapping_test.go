@@ -11,7 +11,7 @@ import (
 )
 
 // TestVerifyReadsWhatWasSigned: whoever has one signed response and moves, copies, renames and forges its parts at will
-// signs in as nobody but the one whom it is about (A1, A3, A4, A30).
+// signs in as nobody but the one whom it is about (A1, A3, A4, A30, L14).
 func TestVerifyReadsWhatWasSigned(t *testing.T) {
 	originals := []*etree.Element{message{}.tree(t), message{signResponse: true}.tree(t), message{keepAssertion: true, signResponse: true}.tree(t)}
 	c := connection()

@@ -731,8 +731,79 @@ CREATE TABLE billing_settings (
 	payment_methods JSONB,
 	alerts JSONB,
 	cost_allocation JSONB NOT NULL,
+	invoiced_from TIMESTAMPTZ,
 	PRIMARY KEY (id)
 );
+
+CREATE TABLE invoices (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	month TEXT NOT NULL,
+	period_start TIMESTAMPTZ NOT NULL,
+	period_end TIMESTAMPTZ NOT NULL,
+	status TEXT NOT NULL,
+	number TEXT NOT NULL,
+	currency TEXT NOT NULL,
+	cost NUMERIC NOT NULL,
+	total NUMERIC NOT NULL,
+	letter JSONB NOT NULL,
+	issued_at TIMESTAMPTZ,
+	due_at TIMESTAMPTZ,
+	overdue_at TIMESTAMPTZ,
+	paid_at TIMESTAMPTZ,
+	voided_at TIMESTAMPTZ,
+	charge TEXT NOT NULL,
+	card TEXT NOT NULL,
+	refusals BIGINT NOT NULL,
+	refusal TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX invoices_org_id_period_start_team_id_key ON invoices (org_id, period_start, team_id);
+CREATE INDEX invoices_org_id_created_at_idx ON invoices (org_id, created_at, id);
+CREATE INDEX invoices_status_idx ON invoices (status, id);
+
+CREATE TABLE invoice_lines (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	invoice_id TEXT NOT NULL,
+	span_id TEXT NOT NULL,
+	org_id TEXT NOT NULL,
+	team_id TEXT NOT NULL,
+	team TEXT NOT NULL,
+	cost_center TEXT NOT NULL,
+	model TEXT NOT NULL,
+	adjustment BOOLEAN NOT NULL,
+	starts_at TIMESTAMPTZ NOT NULL,
+	ends_at TIMESTAMPTZ NOT NULL,
+	requests BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	cost NUMERIC NOT NULL,
+	amount NUMERIC NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX invoice_lines_invoice_id_idx ON invoice_lines (invoice_id, id);
+CREATE INDEX invoice_lines_span_id_idx ON invoice_lines (span_id, id);
+
+CREATE TABLE invoiced_spans (
+	id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	created_at TIMESTAMPTZ NOT NULL,
+	updated_at TIMESTAMPTZ NOT NULL,
+	org_id TEXT NOT NULL,
+	payer_id TEXT NOT NULL,
+	starts_at TIMESTAMPTZ NOT NULL,
+	ends_at TIMESTAMPTZ NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX invoiced_spans_org_id_starts_at_key ON invoiced_spans (org_id, starts_at);
+CREATE INDEX invoiced_spans_payer_id_starts_at_idx ON invoiced_spans (payer_id, starts_at, id);
 
 CREATE TABLE budget_accounts (
 	id TEXT NOT NULL,
