@@ -241,6 +241,28 @@ func rewindow(ctx context.Context, tx *store.Tx, old, b Budget) error {
 	return accounts.Put(ctx, tx, []*account{&to})
 }
 
+// PutSpent is [Ledger.Put] of a budget that is new, in whose running period so much (USD) was spent before there was the budget.
+// What calls cost that run while it is made is on no account.
+func (l *Ledger) PutSpent(ctx context.Context, tx *store.Tx, b *Budget, spent decimal.Decimal) error {
+	if err := l.put(ctx, tx, b, false); err != nil {
+		return err
+	}
+	start, end, err := b.running(ctx, tx)
+	if err != nil {
+		return err
+	}
+	a, err := newAccount(ctx, tx, *b, start, end)
+	if err != nil {
+		return err
+	}
+	a.Spent = spent.RoundCeil(12)
+	a.balance()
+	if err := accounts.Insert(ctx, tx, &a); err != nil {
+		return err
+	}
+	return l.relimit(ctx, tx, *b, true)
+}
+
 // relimit gives the running period of a changed budget its new limit and kind, and those that have begun by other
 // clocks (billing edge 27).
 func (l *Ledger) relimit(ctx context.Context, tx *store.Tx, b Budget, tells bool) error {

@@ -98,6 +98,7 @@ func TestErrorsMeanTheSameInEveryDialect(t *testing.T) {
 		{"rate_limit_exceeded", &billing.Limited{RetryAfter: time.Second}, 429, 429, 429, 429, 429, "throttling_error", (&billing.Limited{RetryAfter: time.Second}).Error()},
 		{"internal_server_error", errors.New("the disk is full"), 500, 500, 500, 500, 500, "crash", "An unexpected error occurred"},
 		{"service_unavailable", store.ErrTransient, 503, 503, 503, 503, 500, "rule", "try again later"},
+		{"service_unavailable", store.ErrUnreachable, 503, 503, 503, 503, 500, "rule", "try again later"},
 	} {
 		failure = row.err
 		require.Equal(t, row.code, httpapi.Classify(row.err).Code)

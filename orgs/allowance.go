@@ -193,7 +193,7 @@ var errAllowanceThere = &store.ConflictError{Code: "conflict", Message: "an allo
 
 // UpdateAllowance gives an allowance other limits, which bind every organization that has it from the next call on; each
 // has an event of its own beside that of the allowance. Another window begins anew: what was spent before does not count
-// in it. Only the platform can.
+// in it, but where there is none, which counts whatever the organization has ever spent. Only the platform can.
 func (m *Manager) UpdateAllowance(ctx context.Context, id string, in AllowanceLimits) (a Allowance, err error) {
 	err = m.Change(ctx, rbac.Op{Action: "allowances.update", Resource: "allowance:" + id}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		if a, err = allowances.Lock(ctx, tx, id); err != nil {
@@ -248,6 +248,24 @@ func owning(ctx context.Context, tx *store.Tx, id string) (list []Organization, 
 		list = append(list, o)
 	}
 	return list, nil
+}
+
+// AllowanceShared says whether several organizations have the allowance. It asks no permission: it serves the floors above, which
+// have read it.
+func AllowanceShared(ctx context.Context, tx *store.Tx, id string) (bool, error) {
+	n := 0
+	for o, err := range organizations.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("allowance_id", id)}}) {
+		if err != nil {
+			return false, err
+		}
+		if o.DeletedAt == nil {
+			n++
+		}
+		if n > 1 {
+			break
+		}
+	}
+	return n > 1, nil
 }
 
 // DeleteAllowance deletes an allowance; only the platform can. One that an organization has is a *store.ConflictError
@@ -330,11 +348,7 @@ func (m *Manager) allowanceState(ctx context.Context, tx *store.Tx, orgID string
 	if err != nil {
 		return s, err
 	}
-	below := tx.Now().Truncate(time.Hour).Add(time.Hour) // sums are kept of whole hours
-	used := func(from time.Time) (decimal.Decimal, error) {
-		c, err := m.metering.Consumption(ctx, tx, []string{orgID}, billing.Span{From: from, Below: below})
-		return c.Cost, err
-	}
+	used := func(from time.Time) (decimal.Decimal, error) { return m.spentSince(ctx, tx, orgID, from) }
 	if s.Total, err = used(time.Unix(0, 0).UTC()); err != nil || o.AllowanceID == "" {
 		s.Spent = s.Total
 		return s, err
@@ -386,6 +400,7 @@ func (m *Manager) allow(ctx context.Context, tx *store.Tx, o Organization, a *Al
 		}
 		wanted = a.budgets(o.ID, scope.Zone)
 	}
+	var kept []billing.Budget
 	for b, err := range billing.Budgets.All(ctx, tx, store.Query{Where: []store.Cond{store.Eq("org_id", o.ID), store.Eq("name", billing.OfSettings),
 		store.In("scope", []billing.ScopeKind{billing.ScopeOrg, billing.ScopeModel})}}) {
 		if err != nil {
@@ -395,6 +410,7 @@ func (m *Manager) allow(ctx context.Context, tx *store.Tx, o Organization, a *Al
 			return w.Scope == b.Scope && w.ScopeID == b.ScopeID && w.Window == b.Window && w.Anchor.Equal(b.Anchor)
 		})
 		if stays { // else another window begins anew
+			kept = append(kept, b)
 			continue
 		}
 		if err := m.Drop(ctx, tx, o.ID, b.Scope, b.ScopeID, b.Name); err != nil {
@@ -402,11 +418,30 @@ func (m *Manager) allow(ctx context.Context, tx *store.Tx, o Organization, a *Al
 		}
 	}
 	for i := range wanted {
-		if err := m.Put(ctx, tx, &wanted[i]); err != nil {
+		w := &wanted[i]
+		had := slices.ContainsFunc(kept, func(b billing.Budget) bool { return w.Scope == b.Scope && w.ScopeID == b.ScopeID })
+		if had || w.Scope != billing.ScopeOrg || w.Window != billing.Lifetime {
+			if err := m.Put(ctx, tx, w); err != nil {
+				return err
+			}
+			continue
+		}
+		ever, err := m.spentSince(ctx, tx, o.ID, time.Unix(0, 0).UTC())
+		if err != nil {
+			return err
+		}
+		if err := m.PutSpent(ctx, tx, w, ever); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// spentSince is what an organization has spent, as far as it is written.
+func (m *Manager) spentSince(ctx context.Context, tx *store.Tx, orgID string, from time.Time) (decimal.Decimal, error) {
+	below := tx.Now().Truncate(time.Hour).Add(time.Hour) // sums are kept of whole hours
+	c, err := m.metering.Consumption(ctx, tx, []string{orgID}, billing.Span{From: from, Below: below})
+	return c.Cost, err
 }
 
 // together are the rate limits of settings and of an allowance, of which both hold: of two on one glob the smaller ones.

@@ -125,5 +125,17 @@ func UserByID(ctx context.Context, tx *store.Tx, id string) (User, error) {
 	return users.Get(ctx, tx, id)
 }
 
+// UsersByID returns those of some users that there are, by their ids. Like [UserByEmail] it asks nobody.
+func UsersByID(ctx context.Context, tx *store.Tx, ids []string) (map[string]User, error) {
+	found := make(map[string]User, len(ids))
+	for u, err := range users.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+		if err != nil {
+			return nil, err
+		}
+		found[u.ID] = u
+	}
+	return found, nil
+}
+
 // EmailKey is the form in which addresses are compared.
 func EmailKey(email string) string { return emailKey(email) }

@@ -169,6 +169,23 @@ func (f OrganizationFilter) keeps(ctx context.Context, tx *store.Tx, o Organizat
 	return state == f.Status || f.Status == "" && state != rbac.Gone, nil
 }
 
+// LivingOrganizations returns those of some organizations that are not deleted, by their ids. It asks no permission: it serves
+// the floors above.
+func LivingOrganizations(ctx context.Context, tx *store.Tx, ids []string) (map[string]Organization, error) {
+	living := make(map[string]Organization, len(ids))
+	for o, err := range organizations.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+		if err != nil {
+			return nil, err
+		}
+		if gone, err := isGone(ctx, tx, o.ID); err != nil {
+			return nil, err
+		} else if !gone {
+			living[o.ID] = o
+		}
+	}
+	return living, nil
+}
+
 func sortedKeys(set map[string]bool) []string {
 	keys := make([]string, 0, len(set))
 	for k := range set {

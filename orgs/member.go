@@ -292,6 +292,8 @@ type NewMember struct {
 	// New, at the level of organizations, is who is made where there is no such user: by its address, if it has one,
 	// they are looked for first.
 	New *NewUser
+	// OnlyNew makes New in any case: it is a conflict where there is somebody of that id or address.
+	OnlyNew bool
 }
 
 // AddMember makes a member of the organization a member of one of its teams or projects, without an
@@ -340,12 +342,12 @@ func (m *Manager) AddMember(ctx context.Context, at Place, in NewMember) (ms Mem
 
 // newcomer is the user whom a new member is, and may be made for it: that has an event of its own.
 func (m *Manager) newcomer(ctx context.Context, tx *store.Tx, at Place, in NewMember) (u User, err error) {
-	if in.User != "" || in.New == nil {
+	if in.New == nil || in.User != "" && !in.OnlyNew {
 		if u, err = findUser(ctx, tx, in.User); !errors.Is(err, store.ErrNotFound) || in.New == nil || at.TeamID != "" {
 			return u, err
 		}
 	}
-	if in.New.Email != "" {
+	if in.New.Email != "" && !in.OnlyNew {
 		if u, err = findUser(ctx, tx, strings.TrimSpace(in.New.Email)); !errors.Is(err, store.ErrNotFound) {
 			return u, err
 		}

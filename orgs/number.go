@@ -90,6 +90,23 @@ func numbersKnown(ctx context.Context, tx *store.Tx, ids []string) (map[string]i
 	return known, nil
 }
 
+// NumberOf is the number that a record has.
+type NumberOf struct {
+	ID     string
+	Number int64
+}
+
+// NumbersAfter returns numbers of the noun that are above one, upwards and no more than the limit, also those of records that
+// are deleted by now.
+func NumbersAfter(ctx context.Context, tx *store.Tx, noun string, above int64, limit int) ([]NumberOf, error) {
+	page, err := numbers.List(ctx, tx, store.Query{Where: []store.Cond{store.Eq("noun", noun), store.From("number", above+1)}, Order: []store.Order{store.Asc("number")}, Limit: limit})
+	list := make([]NumberOf, len(page.Items))
+	for i, n := range page.Items {
+		list[i] = NumberOf{n.ID, n.Number}
+	}
+	return list, err
+}
+
 // Numbered returns the id of the record that has the number, also of one that is deleted by now; store.ErrNotFound where no
 // record has had it.
 func Numbered(ctx context.Context, tx *store.Tx, noun string, n int64) (string, error) {

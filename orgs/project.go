@@ -249,6 +249,23 @@ func (m *Manager) EveryProject(ctx context.Context, limit int, after string) (pa
 	return page, err
 }
 
+// LivingProjects returns those of some projects whose organization is not deleted, by their ids. It asks no permission: it serves
+// the floors above.
+func LivingProjects(ctx context.Context, tx *store.Tx, ids []string) (map[string]Project, error) {
+	living := make(map[string]Project, len(ids))
+	for p, err := range projects.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+		if err != nil {
+			return nil, err
+		}
+		if gone, err := isGone(ctx, tx, p.OrgID); err != nil {
+			return nil, err
+		} else if !gone {
+			living[p.ID] = p
+		}
+	}
+	return living, nil
+}
+
 // Projects lists the projects of an organization by their slugs: all, or, for projects.read:own, the
 // caller's.
 func (m *Manager) Projects(ctx context.Context, org string, f PartFilter) (page store.Page[Project], err error) {

@@ -121,7 +121,7 @@ func errorType(err error) string {
 		is   error
 		name string
 	}{{context.Canceled, "canceled"}, {context.DeadlineExceeded, "deadline_exceeded"}, {ErrClosed, "closed"}, {ErrConflict, "conflict"},
-		{ErrNotFound, "not_found"}, {ErrTransient, "transient"}, {ErrInvalid, "invalid"}} {
+		{ErrNotFound, "not_found"}, {ErrTransient, "transient"}, {ErrUnreachable, "unreachable"}, {ErrInvalid, "invalid"}} {
 		if errors.Is(err, k.is) {
 			return k.name
 		}

@@ -172,7 +172,7 @@ func Classify(err error) Problem {
 		return NewProblem(http.StatusNotFound, "not_found", "there is no such object")
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
 		return NewProblem(http.StatusConflict, "conflict", "it was changed at the same time; read it again")
-	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrClosed), errors.Is(err, billing.ErrPaymentUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrClosed), errors.Is(err, billing.ErrPaymentUnavailable), errors.Is(err, context.DeadlineExceeded):
 		p := NewProblem(http.StatusServiceUnavailable, "service_unavailable", "try again later")
 		p.internal = true
 		return p

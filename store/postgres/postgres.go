@@ -10,11 +10,14 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -134,7 +137,17 @@ const (
 	serializationFailure = "40001"
 	deadlock             = "40P01"
 	lockNotAvailable     = "55P03"
+	adminShutdown        = "57P01"
+	crashShutdown        = "57P02"
+	cannotConnectNow     = "57P03"
 )
+
+// lost says whether there is no connection, or none any more.
+func lost(err error) bool {
+	var connecting *pgconn.ConnectError
+	var network *net.OpError
+	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
 
 func classify(err error) error {
 	var e *pgconn.PgError
@@ -143,10 +156,14 @@ func classify(err error) error {
 		return nil
 	case strings.Contains(err.Error(), "sql: database is closed"):
 		return store.ErrClosed
+	case !errors.As(err, &e) && lost(err):
+		return fmt.Errorf("%w: %w", store.ErrUnreachable, conceal(err))
 	case !errors.As(err, &e):
 		return err
 	}
 	switch e.Code {
+	case adminShutdown, crashShutdown, cannotConnectNow:
+		return fmt.Errorf("%w: %s (SQLSTATE %s)", store.ErrUnreachable, e.Message, e.Code)
 	case uniqueViolation:
 		return &store.UniqueError{Columns: []string{e.ConstraintName}}
 	case serializationFailure, deadlock, lockNotAvailable:

@@ -151,6 +151,9 @@ func (c *call) limits(over orgs.AllowanceLimits) (orgs.AllowanceLimits, bool, er
 			if *to = v.ptr(); v.some() && v.v.IsNegative() {
 				problems = append(problems, rule(name, v.v.String()))
 			}
+			if name == "max_budget" && c.noLimit(v) {
+				*to = nil
+			}
 		}
 	}
 	count := func(name string, to **int64) {
@@ -190,6 +193,11 @@ func (c *call) limits(over orgs.AllowanceLimits) (orgs.AllowanceLimits, bool, er
 		return over, some, err
 	}
 	return over, some, first(problems)
+}
+
+// noLimit says whether a budget is 0 where that is none.
+func (c *call) noLimit(budget value[decimal.Decimal]) bool {
+	return c.opt.ZeroBudgetUnlimited && budget.some() && budget.v.IsZero()
 }
 
 func first(errs []error) error {

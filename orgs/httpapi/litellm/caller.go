@@ -2,10 +2,12 @@ package litellm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/orgkit/orgkit/audit"
@@ -93,6 +95,8 @@ const (
 	mayTry    access = iota // the call itself says
 	mayCreate               // the operator; others hear that only they can
 	mayAdmin                // the operator
+	mayChange               // likewise, and by option administrators of the organization what it names
+	mayMake                 // likewise, and administrators of all organizations that the call names
 	mayManage               // and administrators of the organization
 	mayRead                 // and, by option, its members
 )
@@ -111,10 +115,53 @@ func (c *call) gate() error {
 			return detail(http.StatusUnauthorized, "Only admins can create orgs. Your role is = unknown")
 		}
 		return c.refused("user_role", "Only proxy admins can create new organizations")
+	case mayChange:
+		if c.by.Person() == "" {
+			return detail(http.StatusBadRequest, "Cannot associate a user_id to this action. Check `/key/info` to validate if 'user_id' is set.")
+		}
+		if id, theirs := c.ownEdit(); theirs {
+			return c.ruled(id)
+		}
+		return c.onlyAdmins()
+	case mayMake:
+		var organizations []string
+		if json.Unmarshal(c.in.given["organizations"], &organizations) != nil || len(organizations) == 0 || c.by.Person() == "" {
+			return c.onlyAdmins()
+		}
+		for _, id := range organizations {
+			if err := c.ruled(id); err != nil {
+				return err
+			}
+		}
+		return nil
 	case mayAdmin:
-		return c.refused(none, "Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route="+c.route.path+
-			". Your role="+c.globalRole()+". Your user_id="+masked(c.by.Person()))
+		return c.onlyAdmins()
 	}
+	return c.gateMembers()
+}
+
+// ownEdit is the organization of a change that is left to its administrators, as it names nothing else than they may change.
+func (c *call) ownEdit() (id string, is bool) {
+	id = c.http.PathValue("organization_id")
+	if id == "" {
+		id = c.in.peek("organization_id")
+	}
+	for name := range c.in.given {
+		if name != "organization_id" && !slices.Contains(c.opt.OrgAdminMayUpdate, name) {
+			return id, false
+		}
+	}
+	return id, len(c.opt.OrgAdminMayUpdate) > 0
+}
+
+// onlyAdmins is the answer to who asks for what only the operator does.
+func (c *call) onlyAdmins() error {
+	return c.refused(none, "Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. Route="+c.route.path+
+		". Your role="+c.globalRole()+". Your user_id="+masked(c.callerID()))
+}
+
+// gateMembers tells who is no administrator of the organization that the call is about.
+func (c *call) gateMembers() error {
 	some, err := c.svc.Organizations(c.ctx(), orgs.OrganizationFilter{Limit: 1})
 	if err != nil {
 		return err
@@ -126,6 +173,11 @@ func (c *call) gate() error {
 	if ref == "" {
 		return c.refused("organization_id", "Passed organization_id is None, please pass an organization_id in your request")
 	}
+	return c.ruled(ref)
+}
+
+// ruled tells who is no administrator of the organization.
+func (c *call) ruled(ref string) error {
 	role, err := c.roleIn(ref)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -159,6 +211,18 @@ func (c *call) refused(param, message string) error {
 		status = http.StatusForbidden
 	}
 	return wrapped(status, "auth_error", param, message)
+}
+
+// callerID is what the person who calls is called here.
+func (c *call) callerID() string {
+	if c.by.Person() == "" {
+		return ""
+	}
+	u, err := c.svc.User(c.ctx(), c.by.Person())
+	if err != nil { // rules of sign-in keep them from reading it, and so they do from hearing it
+		return ""
+	}
+	return u.PublicID()
 }
 
 func (c *call) globalRole() string {

@@ -3,6 +3,8 @@ package litellm_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,8 @@ func TestAStoreThatIsAwayIsNoDatabase(t *testing.T) { // F454
 	require.NoError(t, err)
 	g := &gateway{World: w, t: t, h: h}
 	require.NoError(t, s.Close())
+	answer := serve(h, request("GET", "/organization/list", ""))
+	golden(t, "away", fmt.Sprintf("> GET /organization/list\n< %d %s\n%s", answer.Code, http.StatusText(answer.Code), answer.Body))
 	for _, key := range []string{master, "sk-1234567890abcdef1234"} {
 		g.refused(500, "No db connected", key, "GET", "/organization/list", "")
 		require.Equal(t, "No db connected", g.barred(500, "no_db_connection", "None", key, "GET", "/user/info?user_id=bob", "")["message"])

@@ -236,24 +236,72 @@ func (c *call) infoKey() (any, error) {
 	return keyInfoRow{ref, rows[0]}, nil
 }
 
+// keyNamed returns the key of that alias among those that the caller may see. Where several have it none is meant.
+func (c *call) keyNamed(ctx context.Context, alias string) (found orgs.APIKey, err error) {
+	within := []string{""}
+	if !c.admin() {
+		within = nil
+		for after := ""; ; {
+			mine, err := c.svc.Organizations(ctx, orgs.OrganizationFilter{Limit: store.MaxLimit, After: after})
+			if err != nil {
+				return found, err
+			}
+			for _, o := range mine.Items {
+				within = append(within, o.ID)
+			}
+			if after = mine.Next; after == "" {
+				break
+			}
+		}
+	}
+	for _, orgID := range within {
+		var ids []string
+		err := c.svc.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			ids, err = orgs.APIKeysNamed(ctx, tx, orgID, alias)
+			return err
+		})
+		if err != nil {
+			return found, err
+		}
+		for _, id := range ids {
+			k, err := c.findKey(ctx, id)
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+			case err != nil:
+				return found, err
+			case found.ID != "":
+				return found, detail(http.StatusBadRequest, "several keys have the alias "+plain(alias)+": pass them as keys")
+			default:
+				found = k
+			}
+		}
+	}
+	if found.ID == "" {
+		err = store.ErrNotFound
+	}
+	return found, err
+}
+
 // deleteKeys is POST /key/delete: all of them, or none.
 func (c *call) deleteKeys() (any, error) {
-	keys := c.in.texts("keys")
-	if err := c.unsupported("key_aliases"); err != nil {
-		return nil, err
-	}
-	if len(keys.v) == 0 {
+	keys, aliases := c.in.texts("keys"), c.in.texts("key_aliases")
+	if len(keys.v)+len(aliases.v) == 0 {
 		c.in.fault("missing", "Field required", "keys")
 	}
 	if err := c.in.err(); err != nil {
 		return nil, err
 	}
-	if len(keys.v) > maxIDs {
+	all := slices.Concat(keys.v, aliases.v)
+	if len(all) > maxIDs {
 		return nil, detail(http.StatusBadRequest, "at most 1000 keys")
 	}
 	err := c.svc.Together(c.ctx(), func(ctx context.Context) error {
-		for _, ref := range keys.v {
-			k, err := c.findKey(ctx, ref)
+		for i, ref := range all {
+			find := c.findKey
+			if i >= len(keys.v) {
+				find = c.keyNamed
+			}
+			k, err := find(ctx, ref)
 			if err == nil && k.RevokedAt != nil {
 				err = store.ErrNotFound
 			}
@@ -270,5 +318,5 @@ func (c *call) deleteKeys() (any, error) {
 		}
 		return nil
 	})
-	return map[string][]string{"deleted_keys": keys.v}, err
+	return map[string][]string{"deleted_keys": all}, err
 }

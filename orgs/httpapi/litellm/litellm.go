@@ -39,8 +39,10 @@
 // Internal users make keys of their own, which do what they may and nothing as their team; limits that they set for them are
 // those of the key alone.
 //
-// Administrators of an organization put people into it, as LiteLLM has it, where the manager was made with
-// orgs.Options.Enlisting; else only the operator does.
+// Administrators of an organization put people into it, who they make where there are none, as LiteLLM has it, where the
+// manager was made with orgs.Options.Enlisting; else only the operator does.
+//
+// An alias of a key need not be its own: where several have one that the caller sees, they are deleted by their secrets or hashes.
 //
 // # What it does not do
 //
@@ -93,6 +95,7 @@ type Services interface {
 	orgs.Service
 	OrgPlace(ctx context.Context, ref string) (orgs.Place, error)
 	Together(ctx context.Context, fn func(ctx context.Context) error) error
+	View(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error
 	Once(ctx context.Context, at orgs.Attempt, do func(ctx context.Context, tx *store.Tx) (orgs.Answer, error)) (orgs.Answer, bool, error)
 }
 
@@ -118,6 +121,9 @@ type Options struct {
 	RejectUnknownFields bool
 	// IgnoreSiblingBudgetFields ignores limits beside a budget_id.
 	IgnoreSiblingBudgetFields bool
+	// SharedBudgetCopyOnWrite gives an organization a budget row of its own where a change of it would change that of others too;
+	// else the row is changed, for all that have it.
+	SharedBudgetCopyOnWrite bool
 	// ListCap is how many organizations a list has at most, EmbedCap how many members and teams each of them shows; 0 is 1000,
 	// negative is unlimited.
 	ListCap, EmbedCap int
@@ -132,6 +138,15 @@ type Options struct {
 	BudgetExceededStatus, ModelDeniedStatus int
 	// ProtectLastOrgAdmin refuses to take the last administrator away.
 	ProtectLastOrgAdmin bool
+	// OrgAdminMayUpdate are the fields of an organization that its administrators change: organization_alias, metadata or both.
+	OrgAdminMayUpdate []string
+	// ZeroBudgetUnlimited takes a max_budget of 0, of whatever has one, for none at all; else 0 allows nothing.
+	ZeroBudgetUnlimited bool
+	// TeamMembersOnlyOfOrg refuses to add somebody to a team who is not in its organization; else they join that too.
+	TeamMembersOnlyOfOrg bool
+	// ReprMessages writes rules, where they are in the shape of what is decided before them, as LiteLLM does: as Python prints
+	// an object.
+	ReprMessages bool
 }
 
 // Paths are where the handler is mounted on a mux of several.
@@ -165,6 +180,11 @@ func New(svc Services, o *Options) (http.Handler, error) {
 	}
 	if h.opt.Authenticate == nil {
 		h.opt.Authenticate = httpapi.Bearer(svc, h.opt.AdminKey)
+	}
+	for _, name := range h.opt.OrgAdminMayUpdate {
+		if name != "organization_alias" && name != "metadata" {
+			return nil, errors.New("litellm: administrators of organizations change organization_alias and metadata at most")
+		}
 	}
 	for _, n := range []*int{&h.opt.ListCap, &h.opt.EmbedCap} {
 		if *n == 0 {

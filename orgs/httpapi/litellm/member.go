@@ -52,6 +52,8 @@ func (c *call) role(ctx context.Context, orgID, role string) (string, error) {
 // wanted is a member that a call asks for.
 type wanted struct {
 	id, email, role string
+	name            string // of a new user
+	fresh           bool   // it has to be one
 }
 
 // wantedMembers reads the field member: an object, or a list of them.
@@ -89,7 +91,9 @@ func (c *call) wantedMembers() (list []wanted, err error) {
 
 // added is what a call says of the members that it adds: where, what each of them may spend there, and who they are.
 func (c *call) added(place, limit string, members func() ([]wanted, error)) (id string, budget value[decimal.Decimal], list []wanted, err error) {
-	id, budget = c.in.needed(place), c.in.amount(limit)
+	if id, budget = c.in.needed(place), c.in.amount(limit); c.noLimit(budget) {
+		budget = value[decimal.Decimal]{}
+	}
 	switch list, err = members(); {
 	case err != nil:
 	case budget.v.IsNegative():
@@ -158,14 +162,14 @@ func (c *call) enlist(ctx context.Context, o orgs.Organization, w wanted) (orgs.
 	if err != nil {
 		return orgs.Membership{}, err
 	}
-	fresh := orgs.NewUser{AliasID: w.id, Email: w.email, EmailVerified: c.admin()}
+	fresh := orgs.NewUser{AliasID: w.id, Email: w.email, Name: w.name, EmailVerified: c.admin()}
 	if strings.Contains(w.id, "@") && w.email == "" {
 		fresh.Email = w.id
 	}
 	if strings.HasPrefix(w.id, "usr_") { // an id of ours, which nobody chooses
 		fresh.AliasID = ""
 	}
-	in := orgs.NewMember{User: w.id, Role: role, New: &fresh}
+	in := orgs.NewMember{User: w.id, Role: role, New: &fresh, OnlyNew: w.fresh}
 	if fresh.Email == "" && fresh.AliasID == "" {
 		in.New = nil
 	}
@@ -268,6 +272,9 @@ var errLastAdmin = detail(http.StatusBadRequest, "the last org_admin of the orga
 
 // setMemberBudget sets the budget of a member, or takes it away (M6).
 func (c *call) setMemberBudget(ctx context.Context, orgID, userID string, budget value[decimal.Decimal]) error {
+	if c.noLimit(budget) {
+		return c.dropMemberBudget(ctx, orgID, userID)
+	}
 	if budget.some() {
 		_, err := c.svc.SetBudget(ctx, memberBudget(orgID, userID, budget.v))
 		return err

@@ -80,13 +80,34 @@ func (c *call) link(ctx context.Context, has string, e edit) (string, error) {
 		_, err := c.svc.Allowance(ctx, e.budgetID)
 		return e.budgetID, as(err, store.ErrNotFound, unknownBudget(e.budgetID))
 	case has == "":
-		a, err := c.svc.CreateAllowance(ctx, orgs.NewAllowance{AllowanceLimits: e.limits})
-		return a.ID, err
+		return c.ownBudget(ctx, e.limits)
 	case e.limited:
+		if apart, err := c.splits(ctx, has); err != nil {
+			return "", err
+		} else if apart {
+			return c.ownBudget(ctx, e.limits)
+		}
 		_, err := c.svc.UpdateAllowance(ctx, has, e.limits)
 		return has, err
 	}
 	return has, nil
+}
+
+func (c *call) ownBudget(ctx context.Context, limits orgs.AllowanceLimits) (string, error) {
+	a, err := c.svc.CreateAllowance(ctx, orgs.NewAllowance{AllowanceLimits: limits})
+	return a.ID, err
+}
+
+// splits says whether a change of the row is to leave it to the others that have it.
+func (c *call) splits(ctx context.Context, id string) (shared bool, err error) {
+	if !c.opt.SharedBudgetCopyOnWrite {
+		return false, nil
+	}
+	err = c.svc.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		shared, err = orgs.AllowanceShared(ctx, tx, id)
+		return err
+	})
+	return shared, err
 }
 
 func unknownOrganization(status int, id string) error {
@@ -141,13 +162,18 @@ func (c *call) patchOrganization() (any, error) {
 // change changes an organization.
 func (c *call) change(id string, replace bool) (any, error) {
 	var o orgs.Organization
+	if c.anyLimit() { // a limit without a period counts what was spent until now, which is written by this
+		if _, err := c.svc.AllowanceOf(c.ctx(), id); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
 	err := c.svc.Together(c.ctx(), func(ctx context.Context) error {
 		var err error
 		if o, err = c.organization(ctx, id); err != nil {
 			return as(err, store.ErrNotFound, unknownOrganization(http.StatusNotFound, id))
 		}
 		over := orgs.AllowanceLimits{}
-		if o.AllowanceID != "" {
+		if o.AllowanceID != "" && c.admin() {
 			a, err := c.svc.Allowance(ctx, o.AllowanceID)
 			if err != nil {
 				return err
@@ -163,12 +189,14 @@ func (c *call) change(id string, replace bool) (any, error) {
 			return err
 		}
 		in := orgs.OrganizationUpdate{Name: e.name, Settings: &e.settings, Metadata: &metadata, Tags: e.tags}
-		allowance, err := c.link(ctx, o.AllowanceID, e)
-		if err != nil {
-			return err
-		}
-		if in.Allowance = &allowance; allowance == o.AllowanceID {
-			in.Allowance = nil
+		if c.admin() {
+			allowance, err := c.link(ctx, o.AllowanceID, e)
+			if err != nil {
+				return err
+			}
+			if in.Allowance = &allowance; allowance == o.AllowanceID {
+				in.Allowance = nil
+			}
 		}
 		if o, err = c.svc.UpdateOrganization(ctx, o.ID, in); err != nil || e.blocked == nil || *e.blocked == (o.State == rbac.Suspended) {
 			return err

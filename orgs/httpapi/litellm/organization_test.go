@@ -176,6 +176,35 @@ func TestLimitsAreInForce(t *testing.T) { // F423 to F430
 	})
 }
 
+// TestALimitWithoutAPeriodCountsWhatWasEverSpent (T2, T3): it is of all that the organization spends, and none of it is forgotten by
+// taking the limit away for a while.
+func TestALimitWithoutAPeriodCountsWhatWasEverSpent(t *testing.T) { // F422, F428
+	each(t, litellm.Options{}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"acme-1"}`)
+		key := g.key("acme-1")
+		require.Equal(t, "", g.call(key, "gpt-4", 60))
+		update := func(body string, spend float64) {
+			t.Helper()
+			is := g.must("PATCH", "/organization/update", `{"organization_id":"acme-1",`+body+`}`)
+			require.Equal(t, spend, is["spend"])
+		}
+		update(`"max_budget":0.07`, 0.06)
+		require.Equal(t, []string{"", "budget_exceeded"}, []string{g.call(key, "gpt-4", 10), g.call(key, "gpt-4", 1)})
+		update(`"max_budget":null`, 0.07)
+		require.Equal(t, "", g.call(key, "gpt-4", 10))
+		update(`"max_budget":0.05`, 0.08)
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-4", 1), "more than that is spent already")
+		update(`"max_budget":0.1`, 0.08)
+		require.Equal(t, []string{"budget_exceeded", "", "budget_exceeded"}, []string{g.call(key, "gpt-4", 21), g.call(key, "gpt-4", 20), g.call(key, "gpt-4", 1)})
+
+		update(`"budget_duration":"1d"`, 0)
+		require.Equal(t, "", g.call(key, "gpt-4", 10), "of a day only what is spent in it counts")
+		update(`"budget_duration":null`, 0.11)
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-4", 1), "and without one everything does again")
+		require.Equal(t, 0.11, g.must("GET", "/organization/info?organization_id=acme-1", "")["total_spend"])
+	})
+}
+
 func TestADeleteIsAllOrNothing(t *testing.T) { // F437, F438
 	each(t, litellm.Options{}, func(t *testing.T, g *gateway, _ *storetest.Clock) {
 		for _, id := range []string{"one", "two", "three"} {
@@ -247,8 +276,16 @@ func TestListsArePaged(t *testing.T) { // F439
 		require.Equal(t, []string{"true"}, w.Header()["X-Has-More"])
 		require.Equal(t, 3, strings.Count(w.Body.String(), `"organization_alias"`))
 		require.Less(t, strings.Index(w.Body.String(), `"o3"`), strings.Index(w.Body.String(), `"o1"`), "newest first")
+		more := request("GET", "/organization/list?org_alias=acme", "")
+		next, linked := strings.CutSuffix(serve(g.h, more).Header().Get("Link"), `>; rel="next"`)
+		require.True(t, linked)
+		at, err := more.URL.Parse(strings.TrimPrefix(next, "<"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"/organization/list", "acme"}, []string{at.Path, at.Query().Get("org_alias")})
+		require.Equal(t, 1, strings.Count(serve(g.h, request("GET", at.String(), "")).Body.String(), `"organization_alias"`))
 		w = serve(g.h, request("GET", "/organization/list?cursor="+w.Header().Get("X-Next-Cursor"), ""))
 		require.Empty(t, w.Header()["X-Has-More"])
+		require.Empty(t, w.Header()["Link"])
 		require.Equal(t, 1, strings.Count(w.Body.String(), `"organization_alias"`))
 		require.Len(t, g.rows(master, "GET", "/organization/list?limit=2", ""), 2)
 		require.Len(t, g.rows(master, "GET", "/organization/list?org_id=o1", ""), 1)

@@ -57,6 +57,9 @@ func (c *call) listOrganizations() (any, error) {
 	if after != "" {
 		c.reply.Set("X-Has-More", "true")
 		c.reply.Set("X-Next-Cursor", after)
+		q := c.http.URL.Query()
+		q.Set("cursor", after)
+		c.reply.Set("Link", "<?"+q.Encode()+`>; rel="next"`) // of the path that was asked, wherever that is mounted
 	}
 	return rows, nil
 }

@@ -60,7 +60,7 @@ func invalid(faults ...fault) error {
 }
 
 // body is what the client reads.
-func (p *problem) body(shape byte) any {
+func (p *problem) body(shape byte, repr bool) any {
 	type object = map[string]any
 	switch {
 	case p.crash:
@@ -72,7 +72,11 @@ func (p *problem) body(shape byte) any {
 		if typ == "" {
 			typ, param = vendorType(p.status), none
 		}
-		of := object{"message": p.message, "type": typ, "param": optional(param), "code": strconv.Itoa(p.status)}
+		message := p.message
+		if repr && p.typ == "" {
+			message = pythonObject(message)
+		}
+		of := object{"message": message, "type": typ, "param": optional(param), "code": strconv.Itoa(p.status)}
 		if p.more != nil {
 			of["provider_specific_fields"] = p.more
 		}
@@ -81,6 +85,15 @@ func (p *problem) body(shape byte) any {
 		return object{"detail": p.message}
 	}
 	return object{"detail": object{"error": p.message}}
+}
+
+// pythonObject is the text of a rule as Python prints the object that it stands in.
+func pythonObject(text string) string {
+	quote := "'"
+	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
+		quote = `"`
+	}
+	return "{'error': " + quote + strings.NewReplacer(`\`, `\\`, quote, `\`+quote).Replace(text) + quote + "}"
 }
 
 func vendorType(status int) string {
@@ -105,22 +118,22 @@ var refusals = map[string]bool{"permission_denied": true, "grant_ceiling": true,
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, to route, err error) {
 	var own *problem
 	if errors.As(err, &own) {
-		httpapi.WriteJSON(w, own.status, own.body(to.shape))
+		httpapi.WriteJSON(w, own.status, own.body(to.shape, h.opt.ReprMessages))
 		return
 	}
 	is := httpapi.Classify(err)
 	if is.Internal() {
 		httpapi.LogFailures(h.opt.Logger)(r, err)
 	}
-	send(w, is, h.told(err, is), to.shape)
+	send(w, is, h.told(err, is), to.shape, h.opt.ReprMessages)
 }
 
 // send writes a problem of the service in the form that it has in this dialect.
-func send(w http.ResponseWriter, is httpapi.Problem, p *problem, shape byte) {
+func send(w http.ResponseWriter, is httpapi.Problem, p *problem, shape byte, repr bool) {
 	if is.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(is.RetryAfter, 10))
 	}
-	httpapi.WriteJSON(w, p.status, p.body(shape))
+	httpapi.WriteJSON(w, p.status, p.body(shape, repr))
 }
 
 // told is what a problem of the service is in this dialect.
@@ -135,7 +148,7 @@ func (h *handler) told(err error, is httpapi.Problem) *problem {
 		return invalid(fault{Type: "dict_type", Loc: []string{"body"}, Msg: "Input should be a valid dictionary"}).(*problem)
 	case errors.As(err, &field):
 		p.status = http.StatusBadRequest
-	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrClosed): // F454
+	case errors.Is(err, store.ErrTransient), errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrClosed): // F454
 		p.status, p.message = http.StatusInternalServerError, "No db connected"
 	case is.Status == http.StatusGone, is.Status == http.StatusPreconditionFailed: // which its clients do not know
 		p.status = http.StatusConflict

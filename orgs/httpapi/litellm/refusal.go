@@ -32,7 +32,7 @@ func Refusals(svc Services, o *Options) func(http.ResponseWriter, *http.Request,
 			if p.crash = is.Status == http.StatusInternalServerError; is.Status == http.StatusServiceUnavailable {
 				p.typ = "internal_server_error"
 			}
-			send(w, is, p, 'B')
+			send(w, is, p, 'B', false)
 			return
 		}
 		p, err := h.denied(r, is, d)
@@ -45,7 +45,7 @@ func Refusals(svc Services, o *Options) func(http.ResponseWriter, *http.Request,
 		} else if is.RetryAfter == 0 && !d.ResetAt.IsZero() {
 			is.RetryAfter = httpapi.Seconds(d.ResetAt.Sub(h.clock()))
 		}
-		send(w, is, p, 'B')
+		send(w, is, p, 'B', false)
 	}
 }
 

@@ -19,8 +19,8 @@ var budgetRequest = append([]string{"budget_id", "budget_reset_at"}, budgetField
 // routes are all calls.
 var routes = []route{
 	{method: "POST", path: "/organization/new", name: "new_organization", asks: "NewOrganizationRequest", known: newFields, required: []string{"organization_alias"}, answers: newRow{}, may: mayCreate, run: (*call).newOrganization},
-	{method: "PATCH", path: "/organization/update", name: "update_organization", asks: "LiteLLM_OrganizationTableUpdate", known: updateFields, required: []string{"organization_id"}, answers: orgRow{}, may: mayAdmin, run: (*call).updateOrganization},
-	{method: "PATCH", path: "/v2/organization/{organization_id}", name: "update_organization_v2", asks: "OrganizationUpdateRequestV2", known: patchFields, answers: orgRow{}, may: mayAdmin, run: (*call).patchOrganization},
+	{method: "PATCH", path: "/organization/update", name: "update_organization", asks: "LiteLLM_OrganizationTableUpdate", known: updateFields, required: []string{"organization_id"}, answers: orgRow{}, may: mayChange, run: (*call).updateOrganization},
+	{method: "PATCH", path: "/v2/organization/{organization_id}", name: "update_organization_v2", asks: "OrganizationUpdateRequestV2", known: patchFields, answers: orgRow{}, may: mayChange, run: (*call).patchOrganization},
 	{method: "DELETE", path: "/organization/delete", name: "delete_organization", asks: "DeleteOrganizationRequest", known: []string{"organization_ids"}, required: []string{"organization_ids"}, answers: []orgRow{}, may: mayTry, run: (*call).deleteOrganizations},
 	{method: "GET", path: "/organization/list", name: "list_organization", known: []string{"org_id", "org_alias", "limit", "cursor"}, answers: []orgRow{}, may: mayTry, run: (*call).listOrganizations, query: true},
 	{method: "POST", path: "/organization/list", known: []string{"org_id", "org_alias", "limit", "cursor"}, answers: []orgRow{}, may: mayTry, run: (*call).listOrganizations, query: true},
@@ -36,7 +36,7 @@ var routes = []route{
 	{method: "POST", path: "/budget/update", name: "update_budget", asks: "BudgetNewRequest", known: budgetRequest, answers: fullBudgetRow{}, may: mayAdmin, run: (*call).updateBudget},
 	{method: "GET", path: "/budget/list", name: "list_budget", answers: []fullBudgetRow{}, may: mayTry, run: (*call).listBudgets, query: true},
 	{method: "POST", path: "/budget/delete", name: "delete_budget", asks: "BudgetDeleteRequest", known: []string{"id"}, required: []string{"id"}, answers: fullBudgetRow{}, may: mayAdmin, run: (*call).deleteBudget},
-	{method: "POST", path: "/user/new", name: "new_user", asks: "NewUserRequest", known: userFields, answers: newUserRow{}, may: mayAdmin, run: (*call).newUser, shape: 'B'},
+	{method: "POST", path: "/user/new", name: "new_user", asks: "NewUserRequest", known: userFields, answers: newUserRow{}, may: mayMake, run: (*call).newUser, shape: 'B'},
 	{method: "GET", path: "/user/info", name: "user_info", known: []string{"user_id"}, answers: userInfoRow{}, may: mayTry, run: (*call).infoUser, shape: 'B', query: true},
 	{method: "POST", path: "/user/delete", name: "delete_user", asks: "DeleteUserRequest", known: []string{"user_ids"}, required: []string{"user_ids"}, answers: 0, may: mayAdmin, run: (*call).deleteUsers, shape: 'B'},
 	{method: "POST", path: "/team/new", name: "new_team", asks: "NewTeamRequest", known: teamFields, answers: teamRow{}, may: mayTry, run: (*call).newTeam, shape: 'B'},

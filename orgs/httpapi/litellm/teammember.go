@@ -44,7 +44,10 @@ func (c *call) joinTeam(ctx context.Context, o orgs.Organization, t orgs.Team, w
 	}
 	ms, err := c.svc.Member(ctx, orgs.Place{OrgID: o.ID}, ref)
 	if errors.Is(err, store.ErrNotFound) {
-		ms, err = c.enlist(ctx, o, wanted{w.id, w.email, roleUser})
+		if c.opt.TeamMembersOnlyOfOrg {
+			return ms, detail(http.StatusBadRequest, "User "+plain(ref)+" is no member of organization "+o.PublicID()+", to which the team belongs")
+		}
+		ms, err = c.enlist(ctx, o, wanted{id: w.id, email: w.email, role: roleUser})
 	}
 	if err != nil {
 		return ms, err

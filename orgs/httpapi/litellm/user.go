@@ -63,6 +63,7 @@ type newUserRow struct {
 }
 
 // newUser is POST /user/new. The key that it makes is of the first organization of the user; without one there is none.
+// Administrators of organizations make users of these.
 func (c *call) newUser() (any, error) {
 	id, email, name, role := c.in.text("user_id").v, strings.TrimSpace(c.in.text("user_email").v), c.in.text("user_alias").v, c.in.text("user_role")
 	organizations, teams, withKey := c.in.texts("organizations").v, c.in.texts("teams").v, c.in.boolean("auto_create_key")
@@ -73,6 +74,9 @@ func (c *call) newUser() (any, error) {
 	case role.some() && !slices.Contains([]string{proxyAdmin, proxyViewer, roleUser, roleViewer}, role.v):
 		c.in.fault("literal_error", "Input should be 'proxy_admin', 'proxy_admin_viewer', 'internal_user' or 'internal_user_viewer'", "user_role")
 		return nil, c.in.err()
+	}
+	if strings.HasPrefix(role.v, proxyAdmin) && !c.admin() {
+		return nil, detail(http.StatusForbidden, "Only proxy admins can create administrative users")
 	}
 	member := roleUser // of the organizations
 	if role.v == roleViewer {
@@ -90,7 +94,7 @@ func (c *call) newUser() (any, error) {
 	var u orgs.User
 	var row newUserRow
 	err := c.svc.Together(c.ctx(), func(ctx context.Context) (err error) {
-		if u, err = c.svc.CreateUser(ctx, orgs.NewUser{AliasID: id, Email: email, Name: name, EmailVerified: email != ""}); err != nil {
+		if u, err = c.makeUser(ctx, wanted{id: id, email: email, name: name, role: member, fresh: true}, organizations); err != nil {
 			err = coded(err, "alias_taken", detail(http.StatusConflict, "User with id "+plain(id)+" already exists"))
 			return coded(err, "conflict", detail(http.StatusConflict, "User with email "+plain(email)+" already exists"))
 		}
@@ -103,7 +107,10 @@ func (c *call) newUser() (any, error) {
 		if row.userRow, err = c.userRow(ctx, u); err != nil {
 			return err
 		}
-		for _, ref := range organizations {
+		for i, ref := range organizations {
+			if i == 0 && !c.admin() { // who was made there
+				continue
+			}
 			o, err := c.organization(ctx, ref)
 			if err != nil {
 				return as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, ref))
@@ -147,6 +154,19 @@ func (c *call) newUser() (any, error) {
 		return nil
 	})
 	return row, err
+}
+
+// makeUser makes a user. Who is no operator makes a member of the first of the organizations.
+func (c *call) makeUser(ctx context.Context, w wanted, organizations []string) (orgs.User, error) {
+	if c.admin() {
+		return c.svc.CreateUser(ctx, orgs.NewUser{AliasID: w.id, Email: w.email, Name: w.name, EmailVerified: w.email != ""})
+	}
+	o, err := c.organization(ctx, organizations[0])
+	if err != nil {
+		return orgs.User{}, as(err, store.ErrNotFound, unknownOrganization(http.StatusBadRequest, organizations[0]))
+	}
+	ms, err := c.enlist(ctx, o, w)
+	return ms.User, err
 }
 
 // userInfoRow is a user with what is theirs.

@@ -1,6 +1,8 @@
 package locktera_test
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
@@ -63,6 +66,7 @@ func TestTheSeedIsAnsweredAsItsPageSays(t *testing.T) { // F339-F367
 		w.golden("unknown", "GET", "/orgs/org-123", "")
 		w.golden("method", "PUT", org, "")
 		w.golden("organization.delete", "DELETE", org, "")
+		w.golden("organization.gone", "GET", org, "")
 	})
 }
 
@@ -207,6 +211,8 @@ func TestBadRequestsNameTheirFields(t *testing.T) { // F339, F346, F347, F363
 		require.Contains(t, fields, c.field, "%s %s", c.path, c.body)
 		require.Len(t, fields, 1)
 	}
+	w.golden("organization.bad", "PATCH", "/orgs/acme", `{"name": "  "}`)
+	w.golden("customizations.none", "PUT", "/orgs/acme/customizations", "")
 	require.Equal(t, before, w.do("GET", "/orgs/acme", "").Body.String(), "nothing has changed")
 	w.fails(400, "PATCH", "/orgs/acme", `{"name": "`+strings.Repeat("x", httpapi.MaxBody)+`"}`)
 	w.fails(400, "PATCH", "/orgs/acme", `{"name": "x"}`, "Content-Type", "text/plain")
@@ -214,6 +220,16 @@ func TestBadRequestsNameTheirFields(t *testing.T) { // F339, F346, F347, F363
 	w.fails(404, "GET", "/orgs/acme/service_status", "")
 	require.Equal(t, "GET, HEAD, PATCH, DELETE", allowed(w, "/orgs/acme"))
 	require.Equal(t, 200, w.do("HEAD", "/orgs/acme", "").Code)
+}
+
+func TestWhatFailsHereSaysNothing(t *testing.T) { // F339
+	w := onMemory(t, nil)
+	h, err := locktera.New(w.Manager, &locktera.Options{Authenticate: func(*http.Request) (audit.Actor, error) {
+		return audit.Actor{}, errors.New("a text of the database")
+	}})
+	require.NoError(t, err)
+	w.handler = h
+	w.golden("failed", "GET", "/orgs/acme", "")
 }
 
 func allowed(w *world, path string) string {

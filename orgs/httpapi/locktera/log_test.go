@@ -38,7 +38,7 @@ func TestAccessLogHasRealSignIns(t *testing.T) { // F351-F355
 		require.NoError(t, err)
 
 		var got []string
-		for _, e := range w.list("/orgs/acme/access_log") {
+		for _, e := range w.golden("access_log.sign_in", "GET", "/orgs/acme/access_log", "").([]any) {
 			entry := e.(object)
 			if entry["user"] == "admin" {
 				require.Equal(t, "DATA_VIEW", entry["action"], "of who looked")
@@ -132,7 +132,7 @@ func TestPatchesKeepWhatTheyDoNotName(t *testing.T) { // F346-F348
 			})
 		}
 		both.Wait()
-		o := w.call(200, "PATCH", "/orgs/acme", `{"customizations": {"theme": null, "kept": {"a": null}}, "unknown": 1}`).(object)
+		o := w.golden("organization.merge", "PATCH", "/orgs/acme", `{"customizations": {"theme": null, "kept": {"a": null}}, "unknown": 1}`).(object)
 		want := object{"left": 1.0, "right": 2.0, "kept": object{"b": 2.0}}
 		require.Equal(t, want, o["customizations"])
 		require.Equal(t, want, w.get("/orgs/acme/customizations"))

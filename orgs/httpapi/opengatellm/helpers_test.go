@@ -21,6 +21,7 @@ import (
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
+	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 	"github.com/orgkit/orgkit/orgs/orgstest"
 	"github.com/orgkit/orgkit/orgs/signin"
@@ -42,6 +43,7 @@ type world struct {
 	t       *testing.T
 	clock   *storetest.Clock
 	handler http.Handler
+	plane   http.Handler // in front of models
 	signin  *signin.Service
 	gate    *gate.Gate
 	token   string // of who calls
@@ -95,6 +97,13 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *opengatel
 		Argon2: signin.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}})
 	require.NoError(t, err)
 	o.SignIn = w.signin
+	answers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}}`)
+	})
+	w.plane, err = proxy.New(w.gate, answers, &proxy.Options{Fit: []string{opengatellm.Dialect}, Costs: []string{opengatellm.Dialect},
+		Refusals: map[string]proxy.Refusal{opengatellm.Dialect: opengatellm.Refusals(o)}})
+	require.NoError(t, err)
 	w.handler, err = opengatellm.New(w.Manager, o)
 	require.NoError(t, err)
 	return w
@@ -124,7 +133,11 @@ func (w *world) do(method, path, body string, headers ...string) *httptest.Respo
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	answer := httptest.NewRecorder()
-	w.handler.ServeHTTP(answer, r)
+	if h := w.handler; strings.HasPrefix(path, chat) {
+		w.plane.ServeHTTP(answer, r)
+	} else {
+		h.ServeHTTP(answer, r)
+	}
 	return answer
 }
 

@@ -2,10 +2,12 @@ package opengatellm
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/store"
 )
 
@@ -68,6 +70,47 @@ func every[T any](page func(after string) (store.Page[T], error)) (all []T, err 
 			return all, nil
 		}
 	}
+}
+
+// beginning is the part of a list that is asked for, with the numbers in it, where it is in the order of the numbers: what has none
+// yet comes behind. It reads no more than up to there. Where that is not enough, the list has to be read whole: in another order,
+// where it says how much there is of it, and at its end.
+func beginning[T any](ctx context.Context, a *api, noun string, p paging, living func(ctx context.Context, tx *store.Tx, ids []string) (map[string]T, error)) (part []T, n map[string]int64, enough bool, err error) {
+	if a.opt.Generation == GenerationC || p.by != "id" || p.desc {
+		return nil, nil, false, nil
+	}
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		part, n, enough = nil, map[string]int64{}, false
+		skip, above := p.offset, int64(0)
+		for {
+			some, err := orgs.NumbersAfter(ctx, tx, noun, above, 200)
+			if err != nil || len(some) == 0 {
+				return err
+			}
+			ids := make([]string, len(some))
+			for i, s := range some {
+				ids[i], above = s.ID, s.Number
+			}
+			is, err := living(ctx, tx, ids)
+			if err != nil {
+				return err
+			}
+			for _, s := range some {
+				one, lives := is[s.ID]
+				switch {
+				case !lives:
+				case skip > 0:
+					skip--
+				default:
+					part, n[s.ID] = append(part, one), s.Number
+				}
+				if enough = int64(len(part)) == p.limit; enough {
+					return nil
+				}
+			}
+		}
+	})
+	return part, n, enough, err
 }
 
 // listView is a list.

@@ -124,11 +124,15 @@ func (a *api) hasPassword(ctx context.Context, userID string) (has bool, err err
 
 // masterLogin gives the platform's key back to who has it.
 func (a *api) masterLogin(r *http.Request, key string) (answer, error) {
+	wrong := &refusal{http.StatusUnauthorized, a.text("Invalid current password.", "Invalid password.")}
+	if a.opt.NoMasterLogin {
+		return answer{}, wrong
+	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+key)
 	by, err := a.opt.Authenticate(r)
 	if errors.Is(err, orgs.ErrUnauthenticated) || err == nil && by.Type != audit.Platform {
-		return answer{}, &refusal{http.StatusUnauthorized, a.text("Invalid current password.", "Invalid password.")}
+		return answer{}, wrong
 	}
 	if err != nil {
 		return answer{}, err

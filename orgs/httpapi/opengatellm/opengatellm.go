@@ -140,6 +140,11 @@ type Options struct {
 	KeyMaxExpirationDays int
 	// PlaygroundDuration is how long the token of a login works; 0 is an hour.
 	PlaygroundDuration time.Duration
+	// DefaultRole is the name of the role that people have who were given none here, made where there is none of that name; "" is
+	// default. It gives them no permission of the platform.
+	DefaultRole string
+	// NoMasterLogin refuses the platform's key at /v1/auth/login, as a password that is wrong.
+	NoMasterLogin bool
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
 	TrustedProxies []netip.Prefix
 	// Logger is told of failures that the caller is not to blame for; nil drops them.
@@ -175,6 +180,9 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	}
 	if a.opt.KeyMaxExpirationDays < 0 || a.opt.PlaygroundDuration < 0 {
 		return nil, errors.New("opengatellm: an option is negative")
+	}
+	if a.opt.DefaultRole = strings.TrimSpace(a.opt.DefaultRole); a.opt.DefaultRole == "" {
+		a.opt.DefaultRole = "default"
 	}
 	if a.opt.PlaygroundDuration == 0 {
 		a.opt.PlaygroundDuration = time.Hour

@@ -154,6 +154,20 @@ func (a *api) everyOrganization(ctx context.Context, f orgs.OrganizationFilter) 
 	return all, err
 }
 
+// numberedOrganizations are all, with their numbers.
+func (a *api) numberedOrganizations(ctx context.Context) ([]orgs.Organization, map[string]int64, error) {
+	all, err := a.everyOrganization(ctx, orgs.OrganizationFilter{})
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := make([]string, len(all))
+	for i, o := range all {
+		ids[i] = o.ID
+	}
+	n, err := a.numbersOf(ctx, orgNoun, ids...)
+	return all, n, err
+}
+
 func (a *api) organizations(r *http.Request) (answer, error) {
 	in, err := query(r)
 	if err != nil {
@@ -163,17 +177,15 @@ func (a *api) organizations(r *http.Request) (answer, error) {
 	if err := in.err(); err != nil {
 		return answer{}, err
 	}
-	all, err := a.everyOrganization(r.Context(), orgs.OrganizationFilter{})
+	all, n, enough, err := beginning(r.Context(), a, orgNoun, p, orgs.LivingOrganizations)
+	if err == nil && !enough {
+		all, n, err = a.numberedOrganizations(r.Context())
+	}
 	if err != nil {
 		return answer{}, err
 	}
-	ids := make([]string, len(all))
-	for i, o := range all {
-		ids[i] = o.ID
-	}
-	n, err := a.numbersOf(r.Context(), orgNoun, ids...)
-	if err != nil {
-		return answer{}, err
+	if enough {
+		p.offset = 0
 	}
 	return listed(a, p, all, func(o orgs.Organization) entry { return entry{n[o.ID], o.Name, o.CreatedAt.Unix(), o.UpdatedAt.Unix()} },
 		func(o orgs.Organization) (any, error) { return a.renderOrganization(r.Context(), o, n[o.ID]) })

@@ -245,6 +245,19 @@ func (a *api) projects(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	ctx := r.Context()
+	entryOf := func(n map[string]int64) func(orgs.Project) entry {
+		return func(p orgs.Project) entry { return entry{n[p.ID], p.Name, p.CreatedAt.Unix(), p.UpdatedAt.Unix()} }
+	}
+	if organization == nil {
+		part, n, enough, err := beginning(ctx, a, projectNoun, p, orgs.LivingProjects)
+		if err != nil {
+			return answer{}, err
+		}
+		if enough {
+			p.offset = 0
+			return listed(a, p, part, entryOf(n), func(p orgs.Project) (any, error) { return a.renderProject(ctx, p, n[p.ID]) })
+		}
+	}
 	var all []orgs.Project
 	if organization == nil {
 		all, err = every(func(after string) (store.Page[orgs.Project], error) {
@@ -267,8 +280,7 @@ func (a *api) projects(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return listed(a, p, all, func(p orgs.Project) entry { return entry{n[p.ID], p.Name, p.CreatedAt.Unix(), p.UpdatedAt.Unix()} },
-		func(p orgs.Project) (any, error) { return a.renderProject(ctx, p, n[p.ID]) })
+	return listed(a, p, all, entryOf(n), func(p orgs.Project) (any, error) { return a.renderProject(ctx, p, n[p.ID]) })
 }
 
 func (a *api) project(r *http.Request) (answer, error) {

@@ -120,6 +120,7 @@ func TestProjectsAreIsolated(t *testing.T) { // F382
 		w.golden("a/project.token", "GET", tokens+"/2", "")
 		require.Equal(t, []any{"t", "of one", "of two"}, ann.list(ownKeys, "name"))
 		require.Equal(t, []any{"of one"}, one.list(ownKeys, "name"))
+		one.golden("a/project.isolated", "GET", ownKeys+"/3", "")
 		for _, n := range []string{"1", "3", "4", "5"} { // no project, another one, another person
 			one.fails(404, "Token not found.", "GET", ownKeys+"/"+n, "")
 		}

@@ -20,9 +20,6 @@ var permissions = []string{adminPermission, "create_public_collection", "read_me
 
 const adminPermission = "admin"
 
-// defaultRole is that of people who were given none here.
-const defaultRole = "default"
-
 // roleView is a role of the whole host.
 type roleView struct {
 	Object      string      `json:"object"`
@@ -43,16 +40,16 @@ func (a *api) renderRole(ctx context.Context, role orgs.PlatformRole, id int64) 
 	}
 	v.Limits = limits
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		v.Users, err = holders(ctx, tx, role)
+		v.Users, err = a.holders(ctx, tx, role)
 		return err
 	})
 	return v, err
 }
 
 // holders counts who has the role; the default one is also that of who has none.
-func holders(ctx context.Context, tx *store.Tx, role orgs.PlatformRole) (int, error) {
+func (a *api) holders(ctx context.Context, tx *store.Tx, role orgs.PlatformRole) (int, error) {
 	n, err := orgs.PlatformRoleHolders(ctx, tx, role.ID)
-	if err != nil || role.Name != defaultRole {
+	if err != nil || role.Name != a.opt.DefaultRole {
 		return n, err
 	}
 	without, err := orgs.PlatformRoleHolders(ctx, tx, "")
@@ -242,7 +239,7 @@ func (a *api) deleteRole(r *http.Request) (answer, error) {
 		if _, err := orgs.PlatformRoles.Lock(ctx, tx, role.ID); err != nil { // who gets it waits, or was first
 			return audit.Change{}, err
 		}
-		switch held, err := holders(ctx, tx, role); {
+		switch held, err := a.holders(ctx, tx, role); {
 		case err != nil:
 			return audit.Change{}, err
 		case held > 0:
@@ -273,7 +270,7 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 	for try := 1; ; try++ {
 		var role orgs.PlatformRole
 		err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", defaultRole))
+			role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", a.opt.DefaultRole))
 			return err
 		})
 		if !errors.Is(err, store.ErrNotFound) {
@@ -281,7 +278,7 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 		}
 		err = a.Change(audit.WithActor(ctx, audit.System("the default role")), rbac.Op{Action: "roles.create", Platform: true},
 			func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-				role = orgs.PlatformRole{Name: defaultRole}
+				role = orgs.PlatformRole{Name: a.opt.DefaultRole}
 				return audit.Created(&role), orgs.PlatformRoles.Insert(ctx, tx, &role)
 			})
 		if !errors.Is(err, store.ErrExists) || try == 3 {
@@ -293,19 +290,19 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 // heldRole is the role of a person, which nobody has made yet if it is the default one and empty.
 func (a *api) heldRole(ctx context.Context, u orgs.User) (role orgs.PlatformRole, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		role, err = roleHeldBy(ctx, tx, u)
+		role, err = a.roleHeldBy(ctx, tx, u)
 		return err
 	})
 	return role, err
 }
 
-func roleHeldBy(ctx context.Context, tx *store.Tx, u orgs.User) (role orgs.PlatformRole, err error) {
+func (a *api) roleHeldBy(ctx context.Context, tx *store.Tx, u orgs.User) (role orgs.PlatformRole, err error) {
 	if u.PlatformRoleID != "" {
 		return orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
 	}
-	role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", defaultRole))
+	role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", a.opt.DefaultRole))
 	if errors.Is(err, store.ErrNotFound) {
-		return orgs.PlatformRole{Name: defaultRole}, nil
+		return orgs.PlatformRole{Name: a.opt.DefaultRole}, nil
 	}
 	return role, err
 }

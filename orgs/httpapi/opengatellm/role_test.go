@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 )
 
 func TestRoles(t *testing.T) { // F411
@@ -17,13 +18,13 @@ func TestRoles(t *testing.T) { // F411
 		w.golden("a/role.invalid", "POST", roles, `{"permissions": ["admin", "root"], "limits": [{"router": 1, "type": "tpm", "value": 1}]}`)
 		second := fmt.Sprint(roles, "/", w.create(roles, `{"name": "Second"}`))
 		w.fails(409, "Role already exists.", "PATCH", second, `{"name": "Admins"}`)
-		w.call(204, "PATCH", second, `{"name": null, "permissions": ["provide_models"]}`)
+		w.golden("a/role.update", "PATCH", second, `{"name": null, "permissions": ["provide_models"]}`)
 		w.call(204, "PATCH", second, `{}`)
 		require.Equal(t, []any{"Second", []any{"provide_models"}}, []any{w.get(second)["name"], w.get(second)["permissions"]})
 		w.create(users, `{"email": "ann@b.example", "password": "secure_password", "role": 2}`)
-		w.fails(409, "Delete role with users is not allowed.", "DELETE", second, "")
+		w.golden("a/role.held", "DELETE", second, "")
 		w.call(204, "DELETE", users+"/1", "")
-		w.call(204, "DELETE", second, "")
+		w.golden("a/role.delete", "DELETE", second, "")
 		for _, method := range []string{"GET", "PATCH", "DELETE"} {
 			w.fails(404, "Role not found.", method, second, "")
 		}
@@ -58,4 +59,23 @@ func TestAdminsActForThePlatform(t *testing.T) { // F368, F388
 		w.call(204, "DELETE", users+"/1", "")
 		ann.fails(403, "Invalid API key.", "GET", organizations, "")
 	})
+}
+
+// TestTheDefaultRoleHasTheNameOfTheOption, and gives nobody anything.
+func TestTheDefaultRoleHasTheNameOfTheOption(t *testing.T) { // F388
+	w := onMemory(t, &opengatellm.Options{DefaultRole: "guests"})
+	_ = w.User("native@b.example")
+	require.Equal(t, []any{1.0}, w.list(users, "role"))
+	require.Equal(t, []any{"guests", 1.0}, []any{w.get(roles + "/1")["name"], w.get(roles + "/1")["users"]})
+	w.call(204, "PATCH", roles+"/1", `{"permissions": ["admin"]}`)
+	u, err := w.Manager.User(w.Platform(), "native@b.example")
+	require.NoError(t, err)
+	w.of(u).fails(403, "Insufficient rights.", "GET", users, "")
+	w.fails(401, "Invalid current password.", "POST", login, `{"email": "master", "password": "wrong"}`)
+	w.call(200, "POST", login, `{"email": "master", "password": "`+adminKey+`"}`)
+
+	h, err := opengatellm.New(w.Manager, &opengatellm.Options{AdminKey: adminKey, SignIn: w.signin, NoMasterLogin: true})
+	require.NoError(t, err)
+	w.handler = h
+	w.as("").fails(401, "Invalid current password.", "POST", login, `{"email": "master", "password": "`+adminKey+`"}`)
 }

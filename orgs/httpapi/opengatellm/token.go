@@ -326,6 +326,19 @@ func (a *api) listTokens(ctx context.Context, in *form, of func(ctx context.Cont
 	if err != nil {
 		return answer{}, err
 	}
+	entryOf := func(n map[string]int64) func(token) entry {
+		return func(t token) entry { return entry{id: n[t.id], name: t.name, created: t.created.Unix()} }
+	}
+	if some && userID == "" {
+		part, n, enough, err := beginning(ctx, a, tokenNoun, p, livingTokens)
+		if err != nil {
+			return answer{}, err
+		}
+		if enough {
+			p.offset = 0
+			return listed(a, p, part, entryOf(n), func(t token) (any, error) { return a.renderToken(ctx, t, n[t.id], own) })
+		}
+	}
 	var all []token
 	if some {
 		if all, err = a.everyToken(ctx, userID); err != nil {
@@ -346,8 +359,25 @@ func (a *api) listTokens(ctx context.Context, in *form, of func(ctx context.Cont
 	if err != nil {
 		return answer{}, err
 	}
-	return listed(a, p, all, func(t token) entry { return entry{id: n[t.id], name: t.name, created: t.created.Unix()} },
-		func(t token) (any, error) { return a.renderToken(ctx, t, n[t.id], own) })
+	return listed(a, p, all, entryOf(n), func(t token) (any, error) { return a.renderToken(ctx, t, n[t.id], own) })
+}
+
+// livingTokens are those of some tokens and keys that work, by their ids.
+func livingTokens(ctx context.Context, tx *store.Tx, ids []string) (map[string]token, error) {
+	tokens, keys, err := orgs.CredentialsByID(ctx, tx, ids)
+	living := make(map[string]token, len(ids))
+	keep := func(t token) {
+		if t.status != orgs.KeyExpired && t.status != orgs.KeyRevoked {
+			living[t.id] = t
+		}
+	}
+	for _, t := range tokens {
+		keep(ofToken(t, tx.Now()))
+	}
+	for _, k := range keys {
+		keep(ofKey(k, tx.Now()))
+	}
+	return living, err
 }
 
 // everyToken reads all tokens and keys of a person, or of everybody, the oldest first.

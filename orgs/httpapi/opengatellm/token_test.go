@@ -162,7 +162,9 @@ func TestExpiredAccountsAndKeys(t *testing.T) { // F391
 		require.Empty(t, w.calls(key, "small"))
 		w.clock.Set(time.Unix(expires, 0))
 		require.Equal(t, "expired_api_key", w.calls(key, "small"))
-		require.Equal(t, float64(expires), ann.get("/v1/me/info")["expires"])
+		ann.golden("a/expired.me", "GET", "/v1/me/info", "")
+		ann.golden("a/expired.keys", "GET", ownKeys, "")
+		ann.golden("a/expired.chat", "POST", chat, asking("small"))
 		for _, call := range [][2]string{{"PATCH", "/v1/me/info"}, {"GET", ownKeys}, {"GET", "/v1/me/usage"}, {"GET", organizations}} {
 			ann.fails(403, "Invalid API key.", call[0], call[1], "")
 		}

@@ -90,8 +90,10 @@ func TestUsersAreCheckedInOrder(t *testing.T) { // F384-F391, F394
 			require.Nil(t, fault["input"])
 		}
 		w.fails(403, "Reserved email.", "POST", users, `{"email": "Master", "password": "secure_password", "role": 9}`)
-		w.fails(404, "Role not found.", "POST", users, `{"email": "a@b.example", "password": "secure_password", "role": 9, "organization": 9}`)
-		w.fails(404, "Organization not found.", "POST", users, person("a@b.example", `, "organization": 9`))
+		w.golden("a/user.role", "POST", users, `{"email": "a@b.example", "password": "secure_password", "role": 9, "organization": 9}`)
+		w.golden("a/user.organization", "POST", users, person("a@b.example", `, "organization": 9`))
+		w.golden("a/user.password", "POST", users, `{"email": "a@b.example", "password": "short", "role": 1}`)
+		w.golden("a/user.expired", "POST", users, person("a@b.example", `, "expires": 1`))
 		require.Empty(t, w.list(users, "id"), "and nobody was made")
 		w.create(users, person("a@b.example", fmt.Sprint(`, "organization": 1, "sub": "x", "iss": "y", "expires": `, expires)))
 		w.fails(409, "User already exists.", "POST", users, person("A@B.example", ""))
@@ -132,7 +134,10 @@ func TestListsOfUsers(t *testing.T) { // F396-F403
 		} {
 			require.Equal(t, want, w.list(users+query, "id"), query)
 		}
-		w.fails(404, "User not found.", "GET", users+"?email=nobody@b.example", "")
+		w.golden("a/users.page", "GET", users+"?offset=1&limit=2&order_by=name&order_direction=desc", "")
+		w.golden("a/users.email", "GET", users+"?email=c@b.example", "")
+		w.golden("a/users.unknown", "GET", users+"?email=nobody@b.example", "")
+		w.golden("a/users.invalid", "GET", users+"?role=admin&organization=mine&offset=-1&limit=0&order_by=email&order_direction=up", "")
 		require.Equal(t, "int_parsing", w.invalid("GET", users+"?role=admin", "")["type"])
 		require.Equal(t, "greater_than_equal", w.invalid("GET", users+"?offset=-1", "")["type"])
 		require.Equal(t, []any{"user", "other", "default"}, w.list(roles, "name"), "who has no role here has that")
@@ -153,7 +158,7 @@ func TestPatchTakesAwayWhatItDoesNotName(t *testing.T) { // F405-F408
 		w.create(users, person("ann@b.example", full))
 		w.call(204, "PATCH", users+"/1", fmt.Sprintf(`{"email": null, "name": null, "role": null, "priority": null, "organization": 1, "budget": 5.5, "expires": %d}`, expires))
 		require.Equal(t, []any{"ann@b.example", "Ann", 1.0, 1.0, 5.5, float64(expires), 2.0}, shape(users+"/1"))
-		w.call(204, "PATCH", users+"/1", `{"organization": 2, "budget": 0}`)
+		w.golden("a/user.organization.update", "PATCH", users+"/1", `{"organization": 2, "budget": 0}`)
 		require.Equal(t, []any{"ann@b.example", "Ann", 1.0, 2.0, 0.0, nil, 2.0}, shape(users+"/1"))
 		require.Equal(t, []any{0.0, 1.0}, w.list(organizations, "users"), "the membership has moved")
 		w.call(204, "PATCH", users+"/1", ``)

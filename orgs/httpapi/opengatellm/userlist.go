@@ -24,6 +24,19 @@ func (a *api) users(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	ctx := r.Context()
+	entryOf := func(n map[string]int64) func(orgs.User) entry {
+		return func(u orgs.User) entry { return entry{n[u.ID], u.Name, u.CreatedAt.Unix(), u.UpdatedAt.Unix()} }
+	}
+	if !byEmail && role == nil && organization == nil {
+		part, n, enough, err := beginning(ctx, a, userNoun, p, orgs.UsersByID)
+		if err != nil {
+			return answer{}, err
+		}
+		if enough {
+			p.offset = 0
+			return listed(a, p, part, entryOf(n), func(u orgs.User) (any, error) { return a.renderUser(ctx, u, n[u.ID]) })
+		}
+	}
 	exact := ""
 	if byEmail && a.opt.Generation == GenerationA {
 		exact = email
@@ -64,8 +77,7 @@ func (a *api) users(r *http.Request) (answer, error) {
 	if byEmail && len(kept) == 0 && a.opt.Generation == GenerationA {
 		return answer{}, &refusal{http.StatusNotFound, "User not found."}
 	}
-	return listed(a, p, kept, func(u orgs.User) entry { return entry{n[u.ID], u.Name, u.CreatedAt.Unix(), u.UpdatedAt.Unix()} },
-		func(u orgs.User) (any, error) { return a.renderUser(ctx, u, n[u.ID]) })
+	return listed(a, p, kept, entryOf(n), func(u orgs.User) (any, error) { return a.renderUser(ctx, u, n[u.ID]) })
 }
 
 // livesIn says whether the organization of that number is that of a person.
@@ -122,7 +134,7 @@ func nobodyFor(err error) error {
 // holdersOf are the people of a role; of the default one also those who have none.
 func (a *api) holdersOf(ctx context.Context, role orgs.PlatformRole) (list []orgs.User, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || role.Name != defaultRole {
+		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || role.Name != a.opt.DefaultRole {
 			return err
 		}
 		without, err := orgs.PlatformRoleHeldBy(ctx, tx, "")

@@ -320,6 +320,7 @@ CREATE INDEX api_keys_user_id_created_at_idx ON api_keys (user_id, created_at, i
 CREATE INDEX api_keys_created_at_idx ON api_keys (created_at, id);
 CREATE INDEX api_keys_org_id_user_id_idx ON api_keys (org_id, user_id, id);
 CREATE INDEX api_keys_org_id_project_id_idx ON api_keys (org_id, project_id, id);
+CREATE INDEX api_keys_name_org_id_idx ON api_keys (name, org_id, id);
 
 CREATE TABLE api_key_uses (
 	id TEXT NOT NULL,
