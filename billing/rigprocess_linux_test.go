@@ -78,7 +78,7 @@ func runRigProcess() error {
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) { // the server may be away
 		var err error
 		if dsn := os.Getenv(rigDatabase); strings.HasPrefix(dsn, "postgres") {
-			p.store, err = postgres.Open(ctx, dsn, &postgres.Options{Store: o})
+			p.store, err = postgres.Open(ctx, dsn, &postgres.Options{Store: o, IdleInUnit: 300 * time.Millisecond})
 		} else {
 			p.store, err = sqlite.Open(ctx, dsn, &sqlite.Options{Store: o})
 		}

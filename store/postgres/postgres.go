@@ -19,6 +19,7 @@ import (
 	"maps"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -38,6 +39,10 @@ type Options struct {
 	Store store.Options
 	// Connections is the most that are open at once; 0 is 10.
 	Connections int
+	// IdleInUnit is how long a unit may leave the server without work before that ends it, and the unit is run again: a
+	// process that is frozen must not hold for long what others wait for. 0 is 10 seconds, where nothing is set for the
+	// database or the role.
+	IdleInUnit time.Duration
 	// Migrations of kinds of the host's own, by a name that stays: files NNNN_name.sql from 0001.
 	Migrations map[string]fs.FS
 	// CheckOnly applies no migration; a schema that is behind is store.ErrSchema.
@@ -53,7 +58,7 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	db, config, err := open(dsn, o.Connections)
+	db, config, err := open(dsn, o.Connections, o.IdleInUnit)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +79,7 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 	}), &o.Store), nil
 }
 
-func open(dsn string, connections int) (*bun.DB, *pgx.ConnConfig, error) {
+func open(dsn string, connections int, idle time.Duration) (*bun.DB, *pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, nil, errors.New("open postgres store: the DSN is not valid")
@@ -87,15 +92,24 @@ func open(dsn string, connections int) (*bun.DB, *pgx.ConnConfig, error) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	config.RuntimeParams["timezone"] = "UTC"
 	config.RuntimeParams["application_name"] = "orgkit"
-	db := sql.OpenDB(connector{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(lastingCommits))})
+	db := sql.OpenDB(connector{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(session{idle}.begin))})
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return bun.NewDB(db, pgdialect.New()), config, nil
 }
 
-// lastingCommits has a session wait for its commits at least until they last. Stronger settings stay.
-func lastingCommits(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')")
+// session is what every connection has the server keep to.
+type session struct{ idle time.Duration }
+
+// begin has the session wait for its commits at least until they last; stronger settings stay. Then it sets how long a unit
+// may be idle.
+func (s session) begin(ctx context.Context, conn *pgx.Conn) error {
+	idle, unless := s.idle, ""
+	if idle == 0 {
+		idle, unless = 10*time.Second, " WHERE current_setting('idle_in_transaction_session_timeout') = '0'"
+	}
+	_, err := conn.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');"+
+		fmt.Sprintf("SELECT set_config('idle_in_transaction_session_timeout', '%d', false)%s", max(idle.Milliseconds(), 1), unless))
 	return err
 }
 
@@ -137,6 +151,7 @@ const (
 	serializationFailure = "40001"
 	deadlock             = "40P01"
 	lockNotAvailable     = "55P03"
+	idleInTransaction    = "25P03"
 	adminShutdown        = "57P01"
 	crashShutdown        = "57P02"
 	cannotConnectNow     = "57P03"
@@ -166,7 +181,7 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %s (SQLSTATE %s)", store.ErrUnreachable, e.Message, e.Code)
 	case uniqueViolation:
 		return &store.UniqueError{Columns: []string{e.ConstraintName}}
-	case serializationFailure, deadlock, lockNotAvailable:
+	case serializationFailure, deadlock, lockNotAvailable, idleInTransaction:
 		return fmt.Errorf("%w: %w", store.ErrTransient, err)
 	}
 	// The detail and the statement may hold values; the code and message are enough.
@@ -176,7 +191,7 @@ func classify(err error) error {
 // Drift says how the schema of the database differs from what the kinds need: nothing, where a
 // driver and its migrations agree.
 func Drift(ctx context.Context, dsn string, kinds ...*store.Kind) ([]string, error) {
-	db, _, err := open(dsn, 1)
+	db, _, err := open(dsn, 1, 0)
 	if err != nil {
 		return nil, err
 	}
