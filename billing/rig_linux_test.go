@@ -185,6 +185,8 @@ func (r *rig) run(faults int) {
 	if r.server != nil {
 		kinds = append(kinds, r.cutSessions, r.cutCommits, r.restart)
 	}
+	time.Sleep(time.Second)
+	r.stop(r.processes[0], 5*time.Second) // long enough for the others to give it up
 	for n := range faults {
 		kinds[r.rand.IntN(len(kinds))]()
 		time.Sleep(time.Duration(r.rand.Int64N(int64(400 * time.Millisecond))))

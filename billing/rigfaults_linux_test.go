@@ -32,8 +32,12 @@ func (r *rig) stopOne() {
 		r.killOne()
 		return
 	}
+	r.stop(p, 200*time.Millisecond+time.Duration(r.rand.Int64N(int64(3*time.Second))))
+}
+
+func (r *rig) stop(p *process, last time.Duration) {
 	require.NoError(r.t, p.cmd.Process.Signal(syscall.SIGSTOP))
-	p.stopped = time.Now().Add(200*time.Millisecond + time.Duration(r.rand.Int64N(int64(3*time.Second))))
+	p.stopped = time.Now().Add(last)
 	r.say("process %s is stopped", filepath.Base(p.record))
 }
 
