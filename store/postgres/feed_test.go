@@ -76,7 +76,7 @@ func TestMoreWordsThanCanBeSentAreAGap(t *testing.T) {
 	next(t, heard)
 	long := strings.Repeat("x", 200)
 	var words []string
-	for i := range 20_000 {
+	for i := range 200_000 { // far more than are sent meanwhile
 		words = append(words, fmt.Sprint(long, i))
 	}
 	say(t, one, words...)
