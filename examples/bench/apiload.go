@@ -116,10 +116,16 @@ func (db *apiDatabase) cursorBehind(ctx context.Context, cursor string, n int) (
 	if err != nil {
 		return "", err
 	}
-	var at time.Time
+	var kept any // SQLite keeps a text
 	row := db.sql.QueryRowContext(ctx, fmt.Sprintf("SELECT id, created_at FROM api_keys ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET %d", n-1))
-	if err := row.Scan(&position.Values[1], &at); err != nil {
+	if err := row.Scan(&position.Values[1], &kept); err != nil {
 		return "", err
+	}
+	at, is := kept.(time.Time)
+	if !is {
+		if at, err = time.Parse("2006-01-02 15:04:05.999999-07:00", fmt.Sprint(kept)); err != nil {
+			return "", err
+		}
 	}
 	position.Values[0] = at.UnixMicro()
 	if text, err = json.Marshal(position); err != nil {
