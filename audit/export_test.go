@@ -6,3 +6,6 @@ func ManyRanges(n int) int {
 	manyRanges = n
 	return was
 }
+
+// Pending are the events that wait to be put in order.
+var Pending = pending

@@ -40,7 +40,8 @@ type Log struct {
 type Options struct {
 	// Signers sign the checkpoints, all of them each one: to rotate, add the new key, and drop the old one when
 	// whoever verifies knows the new one. Make a key with [NewKey]. Without one there are no checkpoints, and
-	// nobody can prove afterwards that the log was not rewritten.
+	// nobody can prove afterwards that the log was not rewritten. They are asked while events are put in order, and so should
+	// answer at once; one that fails keeps no event from its place.
 	Signers []note.Signer
 	// Verifiers are the public halves of the keys that sign, and of those that have signed, for whoever asks.
 	Verifiers []string

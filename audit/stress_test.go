@@ -86,6 +86,27 @@ func TestAlarmWhenNothingIsSigned(t *testing.T) {
 	}
 }
 
+// A key that cannot sign keeps no event from its place, in the background either.
+func TestWhatCannotBeSignedIsPutInOrder(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		l := audit.New(s, &audit.Options{Signers: []note.Signer{badSigner{}}})
+		defer l.Close()
+		require.NoError(t, s.Update(as(t, alice), func(ctx context.Context, tx *store.Tx) error {
+			_, err := l.Append(ctx, tx, "org_1", "x.write", audit.Change{Type: "x.written"})
+			return err
+		}))
+		waits := func() (n int) {
+			require.NoError(t, s.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				list, err := audit.Pending.Scan(ctx, tx, store.Range{})
+				n = len(list)
+				return err
+			}))
+			return n
+		}
+		require.Eventually(t, func() bool { return waits() == 0 }, 20*time.Second, 10*time.Millisecond)
+	})
+}
+
 // Who records returns when its context ends.
 func TestRecordEndsWithItsContext(t *testing.T) {
 	var hook atomic.Pointer[func(bool)]

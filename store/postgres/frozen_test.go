@@ -65,3 +65,8 @@ func TestAFrozenUnitHoldsNobodyUpForLong(t *testing.T) {
 		return err
 	}))
 }
+
+func TestAUnitIsIdleForNoNegativeTime(t *testing.T) {
+	_, err := postgres.Open(t.Context(), storetest.Postgres(t), &postgres.Options{IdleInUnit: -1})
+	require.ErrorContains(t, err, "IdleInUnit")
+}

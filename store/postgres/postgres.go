@@ -58,6 +58,9 @@ func Open(ctx context.Context, dsn string, o *Options) (*store.Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
+	if o.IdleInUnit < 0 {
+		return nil, errors.New("open postgres store: IdleInUnit is negative")
+	}
 	db, config, err := open(dsn, o.Connections, o.IdleInUnit)
 	if err != nil {
 		return nil, err
@@ -161,7 +164,7 @@ const (
 func lost(err error) bool {
 	var connecting *pgconn.ConnectError
 	var network *net.OpError
-	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func classify(err error) error {
@@ -171,6 +174,8 @@ func classify(err error) error {
 		return nil
 	case strings.Contains(err.Error(), "sql: database is closed"):
 		return store.ErrClosed
+	case errors.Is(err, driver.ErrBadConn): // the session had ended before anything was sent, with what the unit has done
+		return fmt.Errorf("%w: the connection has ended", store.ErrTransient)
 	case !errors.As(err, &e) && lost(err):
 		return fmt.Errorf("%w: %w", store.ErrUnreachable, conceal(err))
 	case !errors.As(err, &e):

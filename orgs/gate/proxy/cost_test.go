@@ -30,6 +30,7 @@ func TestAnAnswerSaysWhatItCost(t *testing.T) { // F415
 		`{"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 20}}, "id": "x"}`: `{"choices": [], "usage": {"prompt_tokens":100,"completion_tokens":50,"prompt_tokens_details":{"cached_tokens": 20},"cost":0.006}, "id": "x"}`,
 		`{"usage": {"prompt_tokens": 0}}`:                       `{"usage": {"prompt_tokens":0,"cost":0}}`,
 		`{"usage": {"prompt_tokens": 1, "cost": 99}, "a": "é"}`: `{"usage": {"prompt_tokens":1,"cost":0.00001}, "a": "é"}`,
+		"\n {\"usage\": {\"prompt_tokens\": 0}}\n":              "\n {\"usage\": {\"prompt_tokens\":0,\"cost\":0}}\n",
 		`{"choices": []}`:                  `{"choices": []}`,
 		`{"usage": {"prompt_tokens": -1}}`: `{"usage": {"prompt_tokens": -1}}`,
 	} {
@@ -53,7 +54,7 @@ func TestAnAnswerSaysWhatItCost(t *testing.T) { // F415
 // eventCosting is the cost of one of the calls that cost so much.
 func (f *front) eventCosting(cost string) string {
 	f.t.Helper()
-	for _, e := range f.events(5) {
+	for _, e := range f.events(6) {
 		if e.Cost.String() == cost {
 			return cost
 		}
