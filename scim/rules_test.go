@@ -2,13 +2,8 @@ package scim_test
 
 import (
 	"bytes"
-	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -21,51 +16,6 @@ import (
 	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/storetest"
 )
-
-// numbered is how many rules there are for what a SCIM service does, and how many decisions (D) and complaints of users (P)
-// are numbered beside them.
-var numbered = map[string]int{"": 142, "D": 22, "P": 30}
-
-// elsewhere is what no test here can carry, and why.
-var elsewhere = map[string]string{"P25": "nobody is a seat: no number of members costs anything or is bounded"}
-
-// TestEveryRuleHasATest that carries its number, in a comment behind what it tests or in a row of a table.
-func TestEveryRuleHasATest(t *testing.T) {
-	carried := map[string]bool{}
-	said := regexp.MustCompile(`// .*|^\s*\{"[\d, D]+", ` + "`")
-	list := regexp.MustCompile(`(?:rules? |\{")((?:[DP]?\d+|, | to )+)|\b([DP]\d+(?: to [DP]\d+)?)\b`)
-	number := regexp.MustCompile(`([DP]?)(\d+)(?: to [DP]?(\d+))?`)
-	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(text)) {
-			for _, m := range list.FindAllStringSubmatch(said.FindString(line), -1) {
-				for _, n := range number.FindAllStringSubmatch(m[1]+m[2], -1) {
-					from, _ := strconv.Atoi(n[2])
-					to, err := strconv.Atoi(n[3])
-					if err != nil {
-						to = from
-					}
-					for ; from <= to; from++ {
-						carried[n[1]+strconv.Itoa(from)] = true
-					}
-				}
-			}
-		}
-		return nil
-	}))
-	for letter, n := range numbered {
-		for ; n > 0; n-- {
-			id := letter + strconv.Itoa(n)
-			require.True(t, carried[id] != (elsewhere[id] != ""), "rule %s", id)
-		}
-	}
-}
 
 // TestNobodysNameIsInTheHostsLog though it is in the URL of a request that fails: neither is it in the organization's.
 func TestNobodysNameIsInTheHostsLog(t *testing.T) { // rule 131
