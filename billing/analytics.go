@@ -61,12 +61,16 @@ type AnalyticsQuery struct {
 	Teams   []string // only of these, by their ids; "" is what belongs to none. Nil is all
 	Models  []string // only of these
 	User    string   // only of this one; without Teams and Models
-	GroupBy string   // a [Dimension] whose values are told apart, ByDay, or tag. and the name of a tag; "" is none
+	GroupBy string   // a [Dimension] whose values are told apart, ByDay and the like, or tag. and the name of a tag; "" is none
 	Zone    *time.Location
 }
 
-// ByDay groups by the days of the zone.
-const ByDay = "day"
+// Groupings by time, of the clock of the zone: days by their dates, hours and minutes by when they begin (RFC 3339).
+const (
+	ByDay    = "day"
+	ByHour   = "hour"   // of at most 8 days
+	ByMinute = "minute" // of at most 2 hours
+)
 
 // Totals are what calls come to.
 type Totals struct {
@@ -99,7 +103,7 @@ type Analytics struct {
 	P50, P95    *time.Duration // of latencies, off by less than a fifth
 	Models      []Share        // the dearest first
 	Teams       []Share        // by their ids; they add up to the totals
-	Groups      []Share        // days in their order, others with the dearest first
+	Groups      []Share        // times in their order, others with the dearest first
 }
 
 func (s *usageSums) totals() Totals {

@@ -53,6 +53,11 @@ var Budgets = store.Define[Budget]("budgets", "bud",
 // AuditResource is how the log names the budget.
 func (b Budget) AuditResource() audit.Resource { return audit.Resource{Type: budgetType, ID: b.ID} }
 
+// OfDays says whether the limit is of each day, of the calendar or of 24 hours.
+func (b Budget) OfDays() bool {
+	return b.Window == CalendarDay || b.Window == "1d" || b.Window == "24h"
+}
+
 // Validate names the first field that is wrong.
 func (b Budget) Validate() error {
 	switch {

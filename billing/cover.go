@@ -69,10 +69,11 @@ func (c *covering) read(ctx context.Context, wants ...wanted) ([]found, error) {
 				continue
 			}
 			r := store.Range{Equal: []any{c.orgID, w.dim.of(p.grain)}, From: p.from, Below: p.below, Limit: store.MaxAppend}
-			sums.add(i, r)
 			if w.users {
 				users.add(i, r)
 			}
+			r.Sum = "value"
+			sums.add(i, r)
 			if w.latency {
 				spans.add(i, r)
 			}
@@ -153,14 +154,18 @@ func (c *covering) readEdges(ctx context.Context, f *found, w wanted) error {
 	t := c.edges[fine]
 	if t == nil {
 		t = newTally()
+		by := byHours
+		if fine {
+			by = byFives
+		}
 		for _, p := range cover(c.span, grains) {
 			if p.grain == "" {
-				if err := c.metering.recount(ctx, c.tx, t, !fine, c.orgID, p.from, p.below); err != nil {
+				if err := c.metering.recount(ctx, c.tx, t, by, c.orgID, p.from, p.below); err != nil {
 					return err
 				}
 			}
 		}
-		t.close()
+		t.part()
 		c.edges[fine] = t
 	}
 	for k, s := range t.sums {

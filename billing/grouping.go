@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,28 +16,52 @@ var groupings = []Dimension{ByTeam, ByModel, ByProject, ByUser, ByKey, ByEndpoin
 // tagGroup begins the grouping by a tag; its name follows.
 const tagGroup = "tag."
 
-// maxSeries is the most days of a group by them.
-const maxSeries = MaxDays
+// series are the groupings by parts of time, with the longest time that each may tell apart.
+var series = map[string]struct {
+	most time.Duration
+	text string
+	next func(from time.Time, zone *time.Location) time.Time
+	name string // layout of the value
+}{
+	ByDay:    {MaxDays * 25 * time.Hour, fmt.Sprintf("%d days", MaxDays), nextDay, time.DateOnly},
+	ByHour:   {8 * 24 * time.Hour, "8 days", nextOf(time.Hour), time.RFC3339},
+	ByMinute: {2 * time.Hour, "2 hours", nextOf(time.Minute), time.RFC3339},
+}
+
+func nextDay(from time.Time, zone *time.Location) time.Time {
+	y, mo, day := from.In(zone).Date()
+	return first(zone, y, mo, day+1, 0, 0, 0, 0)
+}
+
+// nextOf is the end of an hour or minute of the clock of the zone.
+func nextOf(d time.Duration) func(time.Time, *time.Location) time.Time {
+	return func(from time.Time, zone *time.Location) time.Time {
+		_, off := from.In(zone).Zone()
+		ahead := time.Duration(off) * time.Second
+		return from.Add(ahead).Truncate(d).Add(d - ahead)
+	}
+}
 
 // CheckGroupBy names what is wrong with the grouping of a query. With teams or models chosen only these, and days of
 // teams or of models, are told apart.
 func (q AnalyticsQuery) CheckGroupBy() error {
 	narrow := q.Teams != nil || q.Models != nil
+	by, timed := series[q.GroupBy]
 	switch {
 	case q.GroupBy == "":
 		return nil
 	case q.User != "":
 		return store.Invalid("group_by", "range", "is for those who may see the usage of others")
-	case q.GroupBy == ByDay && q.Teams != nil && q.Models != nil:
-		return store.Invalid("group_by", "range", "days of teams and models at once are not kept")
-	case q.GroupBy == ByDay && q.Below.Sub(q.From) > maxSeries*25*time.Hour:
-		return store.Invalid("group_by", "range", "at most %d days", maxSeries)
-	case q.GroupBy == ByDay, q.GroupBy == string(ByTeam), q.GroupBy == string(ByModel):
+	case timed && q.Teams != nil && q.Models != nil:
+		return store.Invalid("group_by", "range", "%ss of teams and models at once are not kept", q.GroupBy)
+	case timed && q.Below.Sub(q.From) > by.most:
+		return store.Invalid("group_by", "range", "at most %s", by.text)
+	case timed, q.GroupBy == string(ByTeam), q.GroupBy == string(ByModel):
 		return nil
 	case !slices.Contains(groupings, Dimension(q.GroupBy)) && (!strings.HasPrefix(q.GroupBy, tagGroup) || q.GroupBy == tagGroup):
-		return store.Invalid("group_by", "enum", "must be day, team, model, project, user, key, endpoint, status or tag. and a name")
+		return store.Invalid("group_by", "enum", "must be day, hour, minute, team, model, project, user, key, endpoint, status or tag. and a name")
 	case narrow:
-		return store.Invalid("group_by", "range", "of teams and models only days, teams and models are told apart")
+		return store.Invalid("group_by", "range", "of teams and models only times, teams and models are told apart")
 	}
 	return nil
 }
@@ -45,8 +70,8 @@ func (m *Metering) groups(ctx context.Context, tx *store.Tx, orgID string, q Ana
 	if err := q.CheckGroupBy(); err != nil {
 		return nil, err
 	}
-	if q.GroupBy == ByDay {
-		return m.days(ctx, tx, orgID, q)
+	if by, timed := series[q.GroupBy]; timed {
+		return m.series(ctx, tx, orgID, q, by.next, by.name)
 	}
 	d, of := Dimension(q.GroupBy), func(value string) string { return value }
 	switch {
@@ -98,8 +123,8 @@ func (s *usageSums) subtract(o *usageSums) {
 	s.add(&less)
 }
 
-// days tells the days of the zone apart, those without calls too; the value is the date.
-func (m *Metering) days(ctx context.Context, tx *store.Tx, orgID string, q AnalyticsQuery) (list []Share, err error) {
+// series tells the parts of a time apart, those without calls too; the value is when each begins in the zone, in a layout.
+func (m *Metering) series(ctx context.Context, tx *store.Tx, orgID string, q AnalyticsQuery, next func(time.Time, *time.Location) time.Time, layout string) (list []Share, err error) {
 	zone := q.Zone
 	if zone == nil {
 		zone = time.UTC
@@ -113,8 +138,7 @@ func (m *Metering) days(ctx context.Context, tx *store.Tx, orgID string, q Analy
 	sums := map[string]*usageSums{}
 	var order []string
 	for from := q.From; from.Before(q.Below); {
-		y, mo, day := from.In(zone).Date()
-		below := first(zone, y, mo, day+1, 0, 0, 0, 0)
+		below := next(from, zone)
 		if below.After(q.Below) {
 			below = q.Below
 		}
@@ -126,7 +150,7 @@ func (m *Metering) days(ctx context.Context, tx *store.Tx, orgID string, q Analy
 		for _, value := range values {
 			sum.add(got[0].sum(value))
 		}
-		name := from.In(zone).Format(time.DateOnly)
+		name := from.In(zone).Format(layout)
 		sums[name], order, from = sum, append(order, name), below
 	}
 	found := map[string]Share{}

@@ -191,7 +191,7 @@ func (m *Metering) sumUp(ctx context.Context, tx *store.Tx, events []UsageEvent,
 		if !fresh[i] {
 			continue
 		}
-		n.note(e, true)
+		n.note(e)
 		if e.Unit != "" {
 			l, err := levelOf(e)
 			if err != nil {
@@ -208,7 +208,7 @@ func (m *Metering) sumUp(ctx context.Context, tx *store.Tx, events []UsageEvent,
 	t := newTally()
 	for i := range events {
 		if fresh[i] {
-			if err := t.add(&events[i], &n, true); err != nil {
+			if err := t.add(&events[i], &n); err != nil {
 				return err
 			}
 		}
@@ -227,8 +227,8 @@ type named struct {
 	tags  map[[3]string]string  // by organization, name and value
 }
 
-// note notes the user and, where they are wanted, the tags of an event.
-func (n *named) note(e *UsageEvent, tagged bool) {
+// note notes the user and the tags of an event.
+func (n *named) note(e *UsageEvent) {
 	if n.names == nil {
 		n.names = map[nameKey]time.Time{}
 	}
@@ -237,9 +237,6 @@ func (n *named) note(e *UsageEvent, tagged bool) {
 			n.users[user] = -1
 			n.names[nameKey{e.OrgID, userNames, e.UserID}] = e.Time
 		}
-	}
-	if !tagged {
-		return
 	}
 	for name, value := range e.Tags {
 		tag := [3]string{e.OrgID, name, value}

@@ -60,8 +60,12 @@ func (r RateLimit) AuditResource() audit.Resource {
 // Measure is one of the things that a [RateLimit] limits, by the name of its field.
 type Measure string
 
-// ParallelRequests is the measure of what runs at once; all others are of a window.
-const ParallelRequests Measure = "max_parallel_requests"
+// Measures that are asked for by their names; that of what runs at once is the only one that is of no window.
+const (
+	ParallelRequests  Measure = "max_parallel_requests"
+	RequestsPerMinute Measure = "requests_per_minute"
+	TokensPerMinute   Measure = "tokens_per_minute"
+)
 
 // measures are those of windows.
 var measures = [...]struct {
@@ -70,10 +74,10 @@ var measures = [...]struct {
 	window Window
 	limit  func(*RateLimit) *int64
 }{
-	{"requests_per_minute", requests, Window{1, "m"}, func(r *RateLimit) *int64 { return r.RequestsPerMinute }},
+	{RequestsPerMinute, requests, Window{1, "m"}, func(r *RateLimit) *int64 { return r.RequestsPerMinute }},
 	{"requests_per_hour", requests, Window{1, "h"}, func(r *RateLimit) *int64 { return r.RequestsPerHour }},
 	{"requests_per_day", requests, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.RequestsPerDay }},
-	{"tokens_per_minute", allTokens, Window{1, "m"}, func(r *RateLimit) *int64 { return r.TokensPerMinute }},
+	{TokensPerMinute, allTokens, Window{1, "m"}, func(r *RateLimit) *int64 { return r.TokensPerMinute }},
 	{"tokens_per_hour", allTokens, Window{1, "h"}, func(r *RateLimit) *int64 { return r.TokensPerHour }},
 	{"tokens_per_day", allTokens, Window{1, CalendarDay}, func(r *RateLimit) *int64 { return r.TokensPerDay }},
 	{"input_tokens_per_minute", inputTokens, Window{1, "m"}, func(r *RateLimit) *int64 { return r.InputTokensPerMinute }},

@@ -99,6 +99,21 @@ func (p *Limits) Nearest() (nearest Rate, ok bool) {
 	return nearest, ok
 }
 
+// Least is the lowest limit of a measure on the path, nil where nothing limits it. That of slots is not asked for here.
+func (p *Limits) Least(of Measure) (least *int64) {
+	p.lock()
+	defer p.unlock()
+	for _, list := range [][]*meter{p.requests, p.tokens} {
+		for _, m := range list {
+			if measures[m.by].name == of && (least == nil || m.limit < *least) {
+				limit := m.limit
+				least = &limit
+			}
+		}
+	}
+	return least
+}
+
 // RateLimitState is a limit and where each of its measures stands.
 type RateLimitState struct {
 	RateLimit

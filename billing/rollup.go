@@ -84,16 +84,12 @@ func (s *usageSums) cost() decimal.Decimal {
 	return decimal.New(s.CostMicro, -6).Add(decimal.New(s.CostPico, -12))
 }
 
-// sums are what one event adds.
-func (e *UsageEvent) sums() (s usageSums, err error) {
-	cost, err := e.pico()
-	if err != nil {
-		return s, err
-	}
-	s = usageSums{InputTokens: e.InputTokens, CachedTokens: e.CachedTokens, OutputTokens: e.OutputTokens,
+// sums are what one event that has cost so much adds.
+func (e *UsageEvent) sums(cost Pico) usageSums {
+	s := usageSums{InputTokens: e.InputTokens, CachedTokens: e.CachedTokens, OutputTokens: e.OutputTokens,
 		CostMicro: int64(cost) / 1_000_000, CostPico: int64(cost) % 1_000_000}
 	if !e.call() {
-		return s, nil
+		return s
 	}
 	s.Requests = 1
 	switch {
@@ -102,7 +98,7 @@ func (e *UsageEvent) sums() (s usageSums, err error) {
 	case e.Latency > 0:
 		s.Timed, s.Latency = 1, e.Latency.Microseconds()
 	}
-	return s, nil
+	return s
 }
 
 // rollup is the sums of one value of a dimension in one span.
@@ -193,15 +189,22 @@ func (t *tally) at(k spanKey) *usageSums {
 	return s
 }
 
-// add counts an event, with its tags or without.
-func (t *tally) add(e *UsageEvent, names *named, tagged bool) error {
-	s, err := e.sums()
+// add counts an event by everything that is kept.
+func (t *tally) add(e *UsageEvent, names *named) error {
+	cost, err := e.pico()
 	if err != nil {
 		return err
 	}
-	start := e.Time.UTC()
-	k := spanKey{e.OrgID, byTeamModel, fives, start.Truncate(lengths[fives]), pair(e.TeamID, e.Model)}
-	t.at(k).add(&s)
+	s := e.sums(cost)
+	t.addFives(e, &s, names)
+	t.addHours(e, &s, names)
+	return nil
+}
+
+// addFives counts an event by what is kept by five minutes.
+func (t *tally) addFives(e *UsageEvent, s *usageSums, names *named) {
+	k := spanKey{e.OrgID, byTeamModel, fives, e.Time.UTC().Truncate(lengths[fives]), pair(e.TeamID, e.Model)}
+	t.at(k).add(s)
 	if e.UserID != "" && e.call() {
 		if user := names.users[[2]string{e.OrgID, e.UserID}]; user >= 0 {
 			t.userSet(k).add(user)
@@ -210,10 +213,14 @@ func (t *tally) add(e *UsageEvent, names *named, tagged bool) error {
 	if s.Timed > 0 {
 		t.spread(k).add(s.Latency)
 	}
-	hour := spanKey{org: e.OrgID, grain: hours, start: start.Truncate(lengths[hours])}
+}
+
+// addHours counts an event by all the rest, with its tags.
+func (t *tally) addHours(e *UsageEvent, s *usageSums, names *named) {
+	hour := spanKey{org: e.OrgID, grain: hours, start: e.Time.UTC().Truncate(lengths[hours])}
 	count := func(d Dimension, value string) {
 		hour.dim, hour.value = d, value
-		t.at(hour).add(&s)
+		t.at(hour).add(s)
 	}
 	count(ByProject, e.ProjectID)
 	count(byUserKey, pair(e.UserID, e.KeyID))
@@ -221,12 +228,9 @@ func (t *tally) add(e *UsageEvent, names *named, tagged bool) error {
 	if e.call() {
 		count(ByStatus, e.statusClass())
 	}
-	if tagged {
-		for name, value := range e.Tags {
-			count(ByTag, names.tags[[3]string{e.OrgID, name, value}])
-		}
+	for name, value := range e.Tags {
+		count(ByTag, names.tags[[3]string{e.OrgID, name, value}])
 	}
-	return nil
 }
 
 func (t *tally) userSet(k spanKey) userSet {
@@ -250,6 +254,28 @@ func (t *tally) spread(k spanKey) *spread {
 // close sums up what was counted by more than it was counted by: teams, models and organizations out of both, and
 // wider spans out of narrower ones. Nothing is added afterwards.
 func (t *tally) close() {
+	t.part()
+	for _, step := range [][2]grain{{fives, hours}, {hours, days}} {
+		for k, s := range copyOf(t.sums) {
+			if k.grain == step[0] {
+				t.at(k.wider(step[1])).add(s)
+			}
+		}
+		for k, u := range copyOf(t.users) {
+			if k.grain == step[0] {
+				t.userSet(k.wider(step[1])).join(u)
+			}
+		}
+		for k, s := range copyOf(t.spans) {
+			if k.grain == step[0] {
+				t.spread(k.wider(step[1])).join(s)
+			}
+		}
+	}
+}
+
+// part sums up teams, models and organizations out of teams with models.
+func (t *tally) part() {
 	for k, s := range copyOf(t.sums) {
 		if k.dim == byTeamModel {
 			for _, wide := range k.parts() {
@@ -268,23 +294,6 @@ func (t *tally) close() {
 			t.spread(wide).join(s)
 		}
 		delete(t.spans, k)
-	}
-	for _, step := range [][2]grain{{fives, hours}, {hours, days}} {
-		for k, s := range copyOf(t.sums) {
-			if k.grain == step[0] {
-				t.at(k.wider(step[1])).add(s)
-			}
-		}
-		for k, u := range copyOf(t.users) {
-			if k.grain == step[0] {
-				t.userSet(k.wider(step[1])).join(u)
-			}
-		}
-		for k, s := range copyOf(t.spans) {
-			if k.grain == step[0] {
-				t.spread(k.wider(step[1])).join(s)
-			}
-		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (m *Metering) Check(ctx context.Context, orgID string, from, to time.Time) 
 
 func (m *Metering) checkDay(ctx context.Context, tx *store.Tx, orgID string, day time.Time) (wrong []Mismatch, err error) {
 	t := newTally()
-	if err := m.recount(ctx, tx, t, true, orgID, day, day.Add(24*time.Hour)); err != nil {
+	if err := m.recount(ctx, tx, t, byAll, orgID, day, day.Add(24*time.Hour)); err != nil {
 		return nil, err
 	}
 	t.close()
@@ -100,15 +100,24 @@ func (m *Metering) checkDay(ctx context.Context, tx *store.Tx, orgID string, day
 	return wrong, nil
 }
 
-// recount adds the events of a time to a tally, with or without their tags.
-func (m *Metering) recount(ctx context.Context, tx *store.Tx, t *tally, tagged bool, orgID string, from, below time.Time) error {
+// recounted is which part of what is kept the events of a time are counted by.
+type recounted int
+
+const (
+	byAll   recounted = iota
+	byFives           // only what is kept by five minutes
+	byHours           // only the rest
+)
+
+// recount adds the events of a time to a tally.
+func (m *Metering) recount(ctx context.Context, tx *store.Tx, t *tally, by recounted, orgID string, from, below time.Time) error {
 	r := store.Range{By: []string{"org_id", "at"}, Equal: []any{orgID}, From: from, Below: below, Limit: store.MaxLimit}
 	for {
 		rows, err := usageEvents.Scan(ctx, tx, r)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		if err := m.recountRows(ctx, tx, t, tagged, rows); err != nil {
+		if err := m.recountRows(ctx, tx, t, by, rows); err != nil {
 			return err
 		}
 		if len(rows) < r.Limit {
@@ -118,14 +127,17 @@ func (m *Metering) recount(ctx context.Context, tx *store.Tx, t *tally, tagged b
 	}
 }
 
-func (m *Metering) recountRows(ctx context.Context, tx *store.Tx, t *tally, tagged bool, rows []usageRow) (err error) {
-	events := make([]UsageEvent, len(rows))
+func (m *Metering) recountRows(ctx context.Context, tx *store.Tx, t *tally, by recounted, rows []usageRow) (err error) {
+	events, sums := make([]UsageEvent, len(rows)), make([]usageSums, len(rows))
 	n := named{users: map[[2]string]int64{}, tags: map[[3]string]string{}}
 	for i := range rows {
-		if events[i], err = rows[i].event(); err != nil {
+		e := &events[i]
+		cost, err := rows[i].read(e, by != byFives)
+		if err != nil {
 			return err
 		}
-		n.note(&events[i], tagged)
+		sums[i] = e.sums(cost)
+		n.note(e)
 	}
 	numbers := make(map[nameKey]int64, len(n.names))
 	_, found, err := numbered(ctx, tx, m.names.look(n.names, numbers))
@@ -136,8 +148,11 @@ func (m *Metering) recountRows(ctx context.Context, tx *store.Tx, t *tally, tagg
 	m.names.learn(found) // what a snapshot has is committed
 	n.learn(numbers)
 	for i := range events {
-		if err := t.add(&events[i], &n, tagged); err != nil {
-			return err
+		if by != byHours {
+			t.addFives(&events[i], &sums[i], &n)
+		}
+		if by != byFives {
+			t.addHours(&events[i], &sums[i], &n)
 		}
 	}
 	return nil

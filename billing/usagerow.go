@@ -85,29 +85,37 @@ var errPacked = errors.New("billing: a usage event cannot be read")
 
 // event is the event of the row.
 func (r *usageRow) event() (e UsageEvent, err error) {
-	e = UsageEvent{Source: r.Source, ID: r.ID, Time: r.At, OrgID: r.OrgID, TeamID: r.TeamID, ProjectID: r.ProjectID, UserID: r.UserID, KeyID: r.KeyID, Model: r.Model}
-	call := strings.SplitN(r.Call, "\n", 4)
-	if len(call) != 4 {
-		return e, fmt.Errorf("%w: %q", errPacked, r.ID)
+	cost, err := r.read(&e, true)
+	if cost != 0 {
+		e.Cost = cost.Decimal()
 	}
-	e.Method, e.PriceVersion, e.Endpoint = call[0], call[2], call[3]
-	if e.Status, err = strconv.Atoi(call[1]); err != nil {
-		return e, fmt.Errorf("%w: %q", errPacked, r.ID)
+	return e, err
+}
+
+// read fills in the event of the row but for what it has cost, and its tags where they are wanted.
+func (r *usageRow) read(e *UsageEvent, tagged bool) (cost Pico, err error) {
+	*e = UsageEvent{Source: r.Source, ID: r.ID, Time: r.At, OrgID: r.OrgID, TeamID: r.TeamID, ProjectID: r.ProjectID, UserID: r.UserID, KeyID: r.KeyID, Model: r.Model}
+	method, rest, _ := strings.Cut(r.Call, "\n")
+	status, rest, _ := strings.Cut(rest, "\n")
+	version, endpoint, whole := strings.Cut(rest, "\n")
+	e.Method, e.PriceVersion, e.Endpoint = method, version, endpoint
+	if e.Status, err = strconv.Atoi(status); err != nil || !whole {
+		return 0, fmt.Errorf("%w: %q", errPacked, r.ID)
 	}
 	u := unpacker{rest: r.Detail}
 	if u.byte() != detailVersion {
-		return e, fmt.Errorf("%w: %q is of another version", errPacked, r.ID)
+		return 0, fmt.Errorf("%w: %q is of another version", errPacked, r.ID)
 	}
 	e.InputTokens, e.CachedTokens, e.OutputTokens = u.number(), u.number(), u.number()
-	if cost := u.number(); cost != 0 {
-		e.Cost = Pico(cost).Decimal()
-	}
+	cost = Pico(u.number())
 	e.Latency, e.TTFT = u.duration(), u.duration()
 	if n := u.number(); n != 0 {
 		e.Quantity = decimal.New(n, -quantityPlaces)
 	}
 	e.Unit, e.Resource, e.Corrects = u.text(), u.text(), u.text()
-	if n := u.length(); n > 0 {
+	if !tagged {
+		u.rest = nil
+	} else if n := u.length(); n > 0 {
 		e.Tags = make(map[string]string, min(n, MaxEventTags))
 		for range n {
 			name := u.text()
@@ -118,9 +126,9 @@ func (r *usageRow) event() (e UsageEvent, err error) {
 		}
 	}
 	if u.failed || len(u.rest) > 0 {
-		return e, fmt.Errorf("%w: %q", errPacked, r.ID)
+		return 0, fmt.Errorf("%w: %q", errPacked, r.ID)
 	}
-	return e, nil
+	return cost, nil
 }
 
 // unpacker reads what [pack] has written. It fails at what nobody has packed, whatever that is.

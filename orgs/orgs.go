@@ -234,6 +234,8 @@ type RateLimiting interface {
 type Usage interface {
 	DailyUsage(ctx context.Context, org string, in AnalyticsQuery) ([]DayOfUsage, error)
 	Spending(ctx context.Context, org, by string, since time.Time) (map[string]decimal.Decimal, error)
+	CurrentUsage(ctx context.Context, org, by string) (Analytics, error)
+	Credit(ctx context.Context, org string) (Credit, error)
 	Analytics(ctx context.Context, org string, in AnalyticsQuery) (Analytics, error)
 	Consumption(ctx context.Context, org, month string) (billing.Consumption, error)
 	CostCenters(ctx context.Context, org string, p billing.Period, a billing.CostAllocation) ([]billing.CostCenter, error)

@@ -344,6 +344,7 @@ func TestReadingWritesNothing(t *testing.T) {
 		"AuditCountsBelow": {"audit_events"},
 		"AccessLog":        {"audit_events"},
 		"Analytics":        {"audit_events"},
+		"CurrentUsage":     {"audit_events"},
 		"DailyUsage":       {"audit_events"},
 		"Consumption":      {"audit_events"},
 		"CostCenters":      {"audit_events"},

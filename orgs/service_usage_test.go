@@ -32,6 +32,13 @@ var usageMethods = []method{
 		call: func(ctx context.Context, f *fixture) (any, error) {
 			return f.Spending(ctx, f.id.Org, "user", time.Time{})
 		}},
+	{name: "CurrentUsage", reads: true, member: allowed, guest: denied, because: "everybody sees their own, who holds usage.read:own",
+		call: func(ctx context.Context, f *fixture) (any, error) {
+			a, err := f.CurrentUsage(ctx, f.id.Org, billing.ByDay)
+			return a.Totals, err
+		}},
+	{name: "Credit", reads: true, member: allowed, guest: allowed, because: "everybody may know what they may still spend",
+		call: func(ctx context.Context, f *fixture) (any, error) { return f.Credit(ctx, f.id.Org) }},
 	{name: "UsageTags", reads: true, member: hidden, guest: denied, because: "to who sees only their own, what others have used does not exist",
 		call: func(ctx context.Context, f *fixture) (any, error) { return f.UsageTags(ctx, f.id.Org, 10, "") }},
 }

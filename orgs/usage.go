@@ -46,33 +46,38 @@ func (m *Manager) Analytics(ctx context.Context, org string, in AnalyticsQuery) 
 	if err := m.metering.Flush(ctx); err != nil {
 		return a, err
 	}
-	err = m.seesUsage(ctx, orgID, func(ctx context.Context, tx *store.Tx, see sight) error {
-		a = Analytics{OrgID: orgID, Period: in.Period, OfTeams: see.teams != nil, Own: see.own != ""}
-		q := billing.AnalyticsQuery{User: see.own, GroupBy: in.GroupBy}
-		var err error
-		if q.Metrics, err = billing.ParseMetrics(in.Metrics); err != nil {
-			return err
-		}
-		if a.Zone, q.Span, err = spanOf(ctx, tx, orgID, in.Period); err != nil {
-			return err
-		}
-		if q.Teams, q.Models, err = see.narrow(ctx, tx, orgID, in); err != nil {
-			return err
-		}
-		if err := q.CheckGroupBy(); err != nil {
-			return err
-		}
-		q.Zone, a.Metrics = a.Zone, q.Metrics
-		if a.Analytics, err = m.metering.Analytics(ctx, tx, orgID, q); err != nil {
-			return err
-		}
-		a.TeamNames, err = teamsOf(ctx, tx, orgID)
+	err = m.seesUsage(ctx, orgID, func(ctx context.Context, tx *store.Tx, see sight) (err error) {
+		a, _, err = m.analyse(ctx, tx, orgID, in, see)
 		return err
 	})
 	if err != nil {
 		return Analytics{}, err
 	}
 	return a, m.usageWasRead(ctx, orgID, map[string]any{"period": a.Period, "metrics": a.Metrics})
+}
+
+// analyse answers for what may be seen, with what it has asked for that.
+func (m *Manager) analyse(ctx context.Context, tx *store.Tx, orgID string, in AnalyticsQuery, see sight) (a Analytics, q billing.AnalyticsQuery, err error) {
+	a = Analytics{OrgID: orgID, Period: in.Period, OfTeams: see.teams != nil, Own: see.own != ""}
+	q = billing.AnalyticsQuery{User: see.own, GroupBy: in.GroupBy}
+	if q.Metrics, err = billing.ParseMetrics(in.Metrics); err != nil {
+		return a, q, err
+	}
+	if a.Zone, q.Span, err = spanOf(ctx, tx, orgID, in.Period); err != nil {
+		return a, q, err
+	}
+	if q.Teams, q.Models, err = see.narrow(ctx, tx, orgID, in); err != nil {
+		return a, q, err
+	}
+	if err := q.CheckGroupBy(); err != nil {
+		return a, q, err
+	}
+	q.Zone, a.Metrics = a.Zone, q.Metrics
+	if a.Analytics, err = m.metering.Analytics(ctx, tx, orgID, q); err != nil {
+		return a, q, err
+	}
+	a.TeamNames, err = teamsOf(ctx, tx, orgID)
+	return a, q, err
 }
 
 func (m *Manager) usageWasRead(ctx context.Context, orgID string, data map[string]any) error {

@@ -95,6 +95,10 @@ type Range struct {
 	After []any    // the [Log.Position] of the row before, nil for the first
 	Limit int      // 0 is MaxLimit
 	Bare  bool     // only the columns of By and of the key are read, which an index has; the others are zero
+	// Sum is a column of the key behind the Equal ones: of the rows that are alike in it, within the range, one comes back with
+	// what [Log.Add] would have added up, ordered by that column. Of its key it has that column and the Equal ones; all else is
+	// zero. It goes with neither By nor Desc nor Bare.
+	Sum string
 }
 
 // Span is a [Range] as a driver sees it: checked, values in the form of [Compare].
@@ -106,7 +110,8 @@ type Span struct {
 	Desc  bool
 	After []any // nil, or the values of the columns of Order behind the Equal ones
 	Limit int
-	Bare  bool // only the columns of Order are read
+	Bare  bool   // only the columns of Order are read
+	Sum   string // the column of Order by which rows are added up, "" for each as it is; After is of it alone
 }
 
 // Read is spans of one log that are to be read, see [Tx.ReadAll]. They differ in their values only.
@@ -132,29 +137,40 @@ func (k *Kind) span(r Range) Span {
 	if len(r.Equal) > len(order) || (r.From != nil || r.Below != nil) && len(r.Equal) == len(order) {
 		panic(fmt.Sprintf("store: a range of %s has more values than columns", k.Name))
 	}
-	s := Span{Order: order, Desc: r.Desc, Limit: r.Limit, Bare: r.Bare, From: Normalize(r.From), Below: Normalize(r.Below), After: r.After}
+	if r.Sum != "" && (r.By != nil || r.Desc || r.Bare || slices.Index(order, r.Sum) < len(r.Equal)) {
+		panic(fmt.Sprintf("store: %s cannot be added up by %s like that", k.Name, r.Sum))
+	}
+	s := Span{Order: order, Desc: r.Desc, Limit: r.Limit, Bare: r.Bare, Sum: r.Sum, From: Normalize(r.From), Below: Normalize(r.Below), After: r.After}
 	for _, v := range r.Equal {
 		s.Equal = append(s.Equal, Normalize(v))
 	}
 	if s.Limit <= 0 || s.Limit > MaxAppend {
 		s.Limit = MaxLimit
 	}
-	if s.After != nil && len(s.After) != len(order)-len(s.Equal) {
+	if s.After != nil && len(s.After) != len(s.behind()) {
 		panic(fmt.Sprintf("store: the position is of another range of %s", k.Name))
 	}
 	for i, name := range order[len(s.Equal):] {
-		if c, _ := k.Column(name); c.Word && (i > 0 || s.From != nil || s.Below != nil || s.After != nil) {
+		if c, _ := k.Column(name); c.Word && (i > 0 || s.Sum != "" || s.From != nil || s.Below != nil || s.After != nil) {
 			panic(fmt.Sprintf("store: %s.%s is a word, which has no order", k.Name, name))
 		}
 	}
 	return s.tight()
 }
 
+// behind are the columns that a position has.
+func (s Span) behind() []string {
+	if s.Sum != "" {
+		return []string{s.Sum}
+	}
+	return s.Order[len(s.Equal):]
+}
+
 // tight is the span without the bound that its position is behind anyway. A database that is given both may walk from the
 // bound each time, so that many pages take as long as their number squared.
 func (s Span) tight() Span {
 	switch {
-	case s.After == nil:
+	case s.After == nil || s.Sum != "":
 	case !s.Desc && s.From != nil && Compare(s.After[0], inMicroseconds(s.From)) >= 0:
 		s.From = nil
 	case s.Desc && s.Below != nil && Compare(s.After[0], inMicroseconds(s.Below)) < 0:
@@ -180,7 +196,7 @@ func (l Log[T]) Scan(ctx context.Context, tx *Tx, r Range) (rows []T, err error)
 }
 
 // ScanEach returns the rows of each of several ranges, in one round trip. They are of one shape: the same By,
-// Desc, Limit and Bare, as many Equal values, From and Below each in all or in none, and no After.
+// Desc, Limit, Bare and Sum, as many Equal values, From and Below each in all or in none, and no After.
 func (l Log[T]) ScanEach(ctx context.Context, tx *Tx, ranges []Range) (each [][]T, err error) {
 	return each, tx.ReadAll(ctx, l.Read(&each, ranges...))
 }
@@ -190,7 +206,7 @@ func (l Log[T]) Read(each *[][]T, ranges ...Range) Read {
 	spans := make([]Span, len(ranges))
 	for i, r := range ranges {
 		spans[i] = l.kind.span(r)
-		if s, first := spans[i], spans[0]; s.After != nil || !slices.Equal(s.Order, first.Order) || s.Desc != first.Desc || s.Limit != first.Limit || s.Bare != first.Bare ||
+		if s, first := spans[i], spans[0]; s.After != nil || !slices.Equal(s.Order, first.Order) || s.Desc != first.Desc || s.Limit != first.Limit || s.Bare != first.Bare || s.Sum != first.Sum ||
 			len(s.Equal) != len(first.Equal) || (s.From == nil) != (first.From == nil) || (s.Below == nil) != (first.Below == nil) {
 			panic("store: ranges of several shapes of " + l.kind.Name)
 		}
@@ -216,7 +232,7 @@ func (l Log[T]) Position(r Range, row *T) []any {
 	r.After = nil
 	s := l.kind.span(r)
 	var at []any
-	for _, c := range s.Order[len(s.Equal):] {
+	for _, c := range s.behind() {
 		at = append(at, l.kind.Value(row, c))
 	}
 	return at
@@ -230,9 +246,12 @@ func (l Log[T]) List(ctx context.Context, tx *Tx, r Range, after string, keep fu
 		limit = MaxLimit
 	}
 	about := []any{r.By, r.Equal, Normalize(r.From), Normalize(r.Below), r.Desc}
+	if r.Sum != "" {
+		about = append(about, r.Sum)
+	}
 	s := l.kind.span(r)
 	if after != "" {
-		if r.After, err = l.kind.openCursor(about, s.Order[len(s.Equal):], after); err != nil {
+		if r.After, err = l.kind.openCursor(about, s.behind(), after); err != nil {
 			return page, err
 		}
 	}
@@ -247,7 +266,7 @@ func (l Log[T]) List(ctx context.Context, tx *Tx, r Range, after string, keep fu
 				continue
 			}
 			if len(page.Items) == limit {
-				page.Next = l.kind.closeCursor(about, s.Order[len(s.Equal):], &page.Items[limit-1])
+				page.Next = l.kind.closeCursor(about, s.behind(), &page.Items[limit-1])
 				return page, nil
 			}
 			page.Items = append(page.Items, rows[i])

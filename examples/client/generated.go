@@ -226,6 +226,12 @@ type AuditConfigView struct {
 	Warnings           []Warning         `json:"warnings,omitempty"`
 }
 
+// BalanceView is the schema of that name.
+type BalanceView struct {
+	Credits  *json.Number `json:"credits"` // what is left of the tightest hard budget on the caller's path; null: none limits it
+	Currency string       `json:"currency"`
+}
+
 // Because is the schema of that name.
 type Because struct {
 	Reason *string `json:"reason,omitempty"`
@@ -257,6 +263,11 @@ type BillingView struct {
 	OrganizationID string              `json:"organization_id"`
 	PaymentMethods []PaymentMethodBody `json:"payment_methods"`
 	UpdatedAt      string              `json:"updated_at"`
+}
+
+// BreakdownView is the schema of that name.
+type BreakdownView struct {
+	ByModel []ModelPart `json:"by_model"`
 }
 
 // BudgetBody is the schema of that name.
@@ -456,6 +467,73 @@ type CountsView struct {
 	Data      []CountView `json:"data"`
 	EndTime   string      `json:"end_time"` // itself outside
 	StartTime string      `json:"start_time"`
+}
+
+// CreditBillingView is the schema of that name.
+type CreditBillingView struct {
+	AutoRecharge    CreditBillingViewAutoRechargeStruct `json:"auto_recharge"`     // never: what is used is on the invoice of its month
+	NextBillingDate *string                             `json:"next_billing_date"` // null: nobody has a payment method
+	Plan            *string                             `json:"plan"`              // null: plans are the host's
+}
+
+// CreditBillingViewAutoRechargeStruct is the schema of that name.
+type CreditBillingViewAutoRechargeStruct struct {
+	Amount    *json.Number `json:"amount"`
+	Enabled   bool         `json:"enabled"`
+	Threshold *json.Number `json:"threshold"`
+}
+
+// CreditLimitsView is the schema of that name.
+type CreditLimitsView struct {
+	DailyLimit CreditLimitsViewDailyStruct     `json:"daily_limit"`
+	RateLimit  CreditLimitsViewRateLimitStruct `json:"rate_limit"`
+}
+
+// CreditLimitsViewDailyStruct is the schema of that name.
+type CreditLimitsViewDailyStruct struct {
+	Credits   *json.Number `json:"credits"` // of the hard budget of a day that has least left; null: there is none
+	Remaining *json.Number `json:"remaining"`
+}
+
+// CreditLimitsViewRateLimitStruct is the schema of that name.
+type CreditLimitsViewRateLimitStruct struct {
+	RequestsPerMinute *int64 `json:"requests_per_minute"` // null: unlimited
+	TokensPerMinute   *int64 `json:"tokens_per_minute"`
+}
+
+// CreditUsageView is the schema of that name.
+type CreditUsageView struct {
+	Daily   CreditsUsed `json:"daily"`
+	Monthly CreditsUsed `json:"monthly"`
+}
+
+// CreditView is the schema of that name.
+type CreditView struct {
+	Balance BalanceView        `json:"balance"`
+	Billing *CreditBillingView `json:"billing,omitempty"`
+	Limits  *CreditLimitsView  `json:"limits,omitempty"`
+	Object  string             `json:"object"`
+	Usage   *CreditUsageView   `json:"usage,omitempty"` // this and all that follows is for who may see the usage there
+}
+
+// CreditsUsed is the schema of that name.
+type CreditsUsed struct {
+	CreditsUsed json.Number `json:"credits_used"`
+	Requests    int64       `json:"requests"`
+	Tokens      TokensView  `json:"tokens"`
+}
+
+// CurrentView is the schema of that name.
+type CurrentView struct {
+	ActiveUsers *int64         `json:"active_users"`
+	Breakdown   *BreakdownView `json:"breakdown,omitempty"`
+	Cost        json.Number    `json:"cost"`
+	Currency    string         `json:"currency"`
+	Granularity string         `json:"granularity"`
+	Period      PeriodView     `json:"period"`
+	Requests    int64          `json:"requests"`
+	Series      []PartView     `json:"series"` // empty for who sees only what is their own
+	Tokens      TokensView     `json:"tokens"`
 }
 
 // Decisions is the schema of that name.
@@ -1194,6 +1272,15 @@ type MfaView struct {
 	RecoveryCodes int64   `json:"recovery_codes"`
 }
 
+// ModelPart is the schema of that name.
+type ModelPart struct {
+	AvgLatencyMs *json.Number `json:"avg_latency_ms"`
+	Cost         json.Number  `json:"cost"`
+	Name         *string      `json:"name"`
+	Requests     int64        `json:"requests"`
+	Tokens       TokensView   `json:"tokens"`
+}
+
 // ModelSettings is the schema of that name.
 type ModelSettings struct {
 	Aliases            map[string]string     `json:"aliases,omitempty"`
@@ -1424,6 +1511,14 @@ type OverrideView struct {
 type Owner struct {
 	Email  *string `json:"email,omitempty"`
 	UserID *string `json:"user_id,omitempty"`
+}
+
+// PartView is the schema of that name.
+type PartView struct {
+	Cost     json.Number `json:"cost"`
+	Requests int64       `json:"requests"`
+	Start    string      `json:"start"` // of the clock of the organization; of a day its date
+	Tokens   TokensView  `json:"tokens"`
 }
 
 // PasswordBody is the schema of that name.
@@ -2141,6 +2236,13 @@ type TokenView struct {
 	UpdatedAt     string  `json:"updated_at"`
 }
 
+// TokensView is the schema of that name.
+type TokensView struct {
+	Completion int64 `json:"completion"`
+	Prompt     int64 `json:"prompt"`
+	Total      int64 `json:"total"`
+}
+
 // TransferBody is the schema of that name.
 type TransferBody struct {
 	Leave  *bool   `json:"leave,omitempty"`
@@ -2387,6 +2489,17 @@ func (c *Client) PostApprovalsByApprovalDecision(ctx context.Context, approval s
 	return out, err
 }
 
+// GetCreditsQuery is the query of [Client.GetCredits]. The zero value of a field is not sent.
+type GetCreditsQuery struct {
+	OrganizationID string `query:"organization_id"` // id or slug; may be left out by a key, and by who is in only one
+}
+
+// GetCredits is GET /v1/credits: What the caller may still spend.
+func (c *Client) GetCredits(ctx context.Context, query GetCreditsQuery, o *Options) (out CreditView, err error) {
+	err = c.send(ctx, "GET", "/v1/credits", query, nil, o, &out)
+	return out, err
+}
+
 // PostInvitationsAccept is POST /v1/invitations/accept: Accept or decline an invitation.
 func (c *Client) PostInvitationsAccept(ctx context.Context, body AnswerInvitation, o *Options) (out AnsweredView, err error) {
 	err = c.send(ctx, "POST", "/v1/invitations/accept", nil, body, o, &out)
@@ -2519,7 +2632,7 @@ type GetOrganizationsByOrgAnalyticsQuery struct {
 	Start   string   `query:"start"`    // a date, in place of period; included
 	End     string   `query:"end"`      // a date; included
 	Metrics []string `query:"metrics"`  // absent: all
-	GroupBy string   `query:"group_by"` // day, team, model, project, user, key, endpoint, status or tag. and a name
+	GroupBy string   `query:"group_by"` // day, hour, minute, team, model, project, user, key, endpoint, status or tag. and a name
 	Teams   []string `query:"teams"`    // ids or slugs; absent: all that may be seen
 	Models  []string `query:"models"`   // absent: all
 }
@@ -4112,6 +4225,19 @@ func (c *Client) PostTeamsByTeamUnarchive(ctx context.Context, team string, quer
 	return out, err
 }
 
+// GetUsageCurrentQuery is the query of [Client.GetUsageCurrent]. The zero value of a field is not sent.
+type GetUsageCurrentQuery struct {
+	OrganizationID   string `query:"organization_id"`   // id or slug; may be left out by a key, and by who is in only one
+	Granularity      string `query:"granularity"`       // of series; of minutes it is the last hour
+	IncludeBreakdown bool   `query:"include_breakdown"` // by models
+}
+
+// GetUsageCurrent is GET /v1/usage/current: What has been used today in the caller's team or organization.
+func (c *Client) GetUsageCurrent(ctx context.Context, query GetUsageCurrentQuery, o *Options) (out CurrentView, err error) {
+	err = c.send(ctx, "GET", "/v1/usage/current", query, nil, o, &out)
+	return out, err
+}
+
 // GetUsersQuery is the query of [Client.GetUsers]. The zero value of a field is not sent.
 type GetUsersQuery struct {
 	Limit int64  `query:"limit"`
@@ -4357,6 +4483,13 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PostApprovalsByApprovalDecision(ctx, call.Path["approval"], body, call.Options)
+	}},
+	{"get-credits", "GET", "/v1/credits", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetCreditsQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetCredits(ctx, query, call.Options)
 	}},
 	{"post-invitations-accept", "POST", "/v1/invitations/accept", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var body AnswerInvitation
@@ -5576,6 +5709,13 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PostTeamsByTeamUnarchive(ctx, call.Path["team"], query, call.Options)
+	}},
+	{"get-usage-current", "GET", "/v1/usage/current", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetUsageCurrentQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetUsageCurrent(ctx, query, call.Options)
 	}},
 	{"get-users", "GET", "/v1/users", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetUsersQuery

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"flag"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -208,6 +210,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b(1[7-9]|2\d)\d{8}\b`), "0"}, // seconds since 1970, which stay a number
 	{regexp.MustCompile(`Retry-After: \d+`), "Retry-After: SECONDS"},
 	{regexp.MustCompile(`"latency": \d+`), `"latency": 0`},
+	{regexp.MustCompile(`"user_agent": "[^"]+"`), `"user_agent": "AGENT"`},
 }
 
 var identifiers = regexp.MustCompile(`\b(perm_)?(org|key|usr|ses|allow|bud|role|mem|evt|req)_[0-9a-zA-Z]{10,}`)
@@ -215,10 +218,11 @@ var identifiers = regexp.MustCompile(`\b(perm_)?(org|key|usr|ses|allow|bud|role|
 // replay has a gateway asked turn by turn.
 type replay struct {
 	*process
-	t     *testing.T
-	known map[string]string
-	ids   map[string]string
-	text  bytes.Buffer
+	t       *testing.T
+	program string // curl, "" for none
+	known   map[string]string
+	ids     map[string]string
+	text    bytes.Buffer
 }
 
 func (c *replay) fill(text string) string {
@@ -253,8 +257,7 @@ func (c *replay) turn(s turn) {
 	}
 	method, path, _ := strings.Cut(c.fill(s.request), " ")
 	body := c.fill(strings.Join(strings.Fields(s.body), " "))
-	r, err := http.NewRequest(method, c.url+path, strings.NewReader(body))
-	require.NoError(c.t, err)
+	ask := []string{"-X", method, c.url + path}
 	line := fmt.Sprintf("curl -X %s \"$GATEWAY%s\"", method, path)
 	if s.key != "-" {
 		secret, named := c.known[s.key]
@@ -264,16 +267,14 @@ func (c *replay) turn(s turn) {
 		if s.key == "" {
 			secret, s.key = key, "admin"
 		}
-		r.Header.Set("Authorization", "Bearer "+secret)
+		ask = append(ask, "-H", "Authorization: Bearer "+secret)
 		line += fmt.Sprintf(" -H \"Authorization: Bearer $%s\"", s.key)
 	}
 	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
+		ask = append(ask, "--json", body)
 		line += " --json '" + body + "'"
 	}
-	res, err := http.DefaultClient.Do(r)
-	require.NoError(c.t, err)
-	defer res.Body.Close()
+	res := c.curl(ask)
 	answer, err := io.ReadAll(res.Body)
 	require.NoError(c.t, err)
 	require.Less(c.t, res.StatusCode, 500, "%s: %s", line, answer)
@@ -300,6 +301,43 @@ func (c *replay) turn(s turn) {
 	c.text.WriteByte('\n')
 }
 
+// curl asks as the line that is written down does: by curl itself where the machine has one that knows --json, else in its way.
+func (c *replay) curl(args []string) *http.Response {
+	c.t.Helper()
+	if c.program != "" {
+		out, err := exec.Command(c.program, append([]string{"-q", "-s", "-S", "-i", "--raw", "--noproxy", "*"}, args...)...).CombinedOutput()
+		require.NoError(c.t, err, "%s", out)
+		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(out)), &http.Request{Method: args[1]})
+		require.NoError(c.t, err, "%s", out)
+		return res
+	}
+	r, err := http.NewRequest(args[1], args[2], nil)
+	require.NoError(c.t, err)
+	for rest := args[3:]; len(rest) > 0; rest = rest[2:] {
+		switch rest[0] {
+		case "-H":
+			name, value, _ := strings.Cut(rest[1], ": ")
+			r.Header.Set(name, value)
+		case "--json":
+			r.Header.Set("Content-Type", "application/json")
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(rest[1])), int64(len(rest[1]))
+		}
+	}
+	res, err := http.DefaultClient.Do(r)
+	require.NoError(c.t, err)
+	c.t.Cleanup(func() { res.Body.Close() })
+	return res
+}
+
+// curlProgram is where curl is, "" on a machine without, or with one before 7.82.
+func curlProgram() string {
+	program, err := exec.LookPath("curl")
+	if err != nil || exec.Command(program, "-q", "--json", "{}", "--version").Run() != nil {
+		return ""
+	}
+	return program
+}
+
 // TestClientsOfEverySystemAreServed has the running gateway asked for every feature of the three systems, as clients do, and
 // holds what it says against what it said before.
 func TestClientsOfEverySystemAreServed(t *testing.T) { // F338 to F452
@@ -314,7 +352,7 @@ func TestClientsOfEverySystemAreServed(t *testing.T) { // F338 to F452
 		"gpt-4o-mini": [{"prices": {"input_token": "0", "output_token": "0"}}], "o1": [{"prices": {"input_token": "0.0001", "output_token": "0.0006"}}]}}`), 0o600))
 	for name, turns := range conversations {
 		t.Run(name, func(t *testing.T) {
-			c := &replay{t: t, process: start(t, "memory:", "-upstream", model.URL+"/v1", "-prices", prices), ids: map[string]string{}, known: map[string]string{
+			c := &replay{t: t, program: curlProgram(), process: start(t, "memory:", "-upstream", model.URL+"/v1", "-prices", prices), ids: map[string]string{}, known: map[string]string{
 				"tomorrow": fmt.Sprint(time.Now().Add(24 * time.Hour).Unix())}}
 			for _, s := range turns {
 				if strings.Contains(s.body, "{{soon}}") {

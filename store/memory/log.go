@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -171,6 +172,10 @@ func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) err
 		return err
 	}
 	out := reflect.ValueOf(dst).Elem()
+	if s.Sum != "" {
+		t.sum(k, s, out)
+		return nil
+	}
 	t.read(k).span(s, func(rec any) bool {
 		row := reflect.ValueOf(k.Clone(rec)).Elem()
 		if s.Bare {
@@ -184,6 +189,39 @@ func (t *tx) Scan(ctx context.Context, k *store.Kind, s store.Span, dst any) err
 		return out.Len() < s.Limit
 	})
 	return nil
+}
+
+// sum reads a span that is added up by a column.
+func (t *tx) sum(k *store.Kind, s store.Span, out reflect.Value) {
+	by, _ := k.Column(s.Sum)
+	groups := map[any]reflect.Value{}
+	after := s.After
+	s.After = nil
+	t.read(k).span(s, func(rec any) bool {
+		row := reflect.ValueOf(rec).Elem()
+		value := k.Value(rec, s.Sum)
+		if after != nil && store.Compare(value, after[0]) <= 0 {
+			return true
+		}
+		sum, there := groups[value]
+		if !there {
+			sum = reflect.New(row.Type()).Elem()
+			by.Field(sum).Set(by.Field(row))
+			for _, name := range s.Order[:len(s.Equal)] {
+				c, _ := k.Column(name)
+				c.Field(sum).Set(c.Field(row))
+			}
+			groups[value] = sum
+		}
+		for _, c := range k.Sums() {
+			c.Field(sum).SetInt(c.Field(sum).Int() + c.Field(row).Int())
+		}
+		return true
+	})
+	values := slices.SortedFunc(maps.Keys(groups), store.Compare)
+	for _, value := range values[:min(len(values), s.Limit)] {
+		out.Set(reflect.Append(out, groups[value]))
+	}
 }
 
 func (t *tx) ReadAll(ctx context.Context, reads []store.Read) error {

@@ -70,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"several ranges at once":                     logScanEach,
 		"several logs at once":                       logReadAll,
 		"a range without what its index lacks":       logBare,
+		"a range that is added up":                   logSum,
 		"the database numbers rows":                  logSerial,
 		"what is queued comes with the commit":       logQueue,
 		"queued rows are numbered by the commit":     logQueueOrder,

@@ -226,6 +226,65 @@ func logBare(t *testing.T, s *store.Store) {
 	}
 }
 
+func logSum(t *testing.T, s *store.Store) {
+	hour := noon.Truncate(time.Hour)
+	want := map[string]tally{} // of the hours 2 to 7
+	var names []string
+	for i := range 120 {
+		r := tally{Hour: hour.Add(time.Duration(i%10) * time.Hour), Name: string(rune('a' + i*7%13)), Count: int64(i), Cost: int64(60 - i), First: "not added up"}
+		update(t, s, func(ctx context.Context, tx *store.Tx) error { return tallies.Add(ctx, tx, []tally{r}) })
+		if i%10 < 2 || i%10 > 6 {
+			continue
+		}
+		sum, there := want[r.Name]
+		if !there {
+			names = append(names, r.Name)
+		}
+		want[r.Name] = tally{Name: r.Name, Count: sum.Count + r.Count, Cost: sum.Cost + r.Cost}
+	}
+	slices.Sort(names)
+	var all []tally
+	for _, name := range names {
+		all = append(all, want[name])
+	}
+	r := store.Range{From: hour.Add(2 * time.Hour), Below: hour.Add(7 * time.Hour), Sum: "name"}
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tallies.Scan(ctx, tx, r)
+		require.NoError(t, err)
+		require.Equal(t, all, rows)
+		for _, n := range []int{2, 20} {
+			each, err := tallies.ScanEach(ctx, tx, slices.Repeat([]store.Range{r}, n))
+			require.NoError(t, err)
+			require.Equal(t, slices.Repeat([][]tally{all}, n), each)
+		}
+		paged := r
+		paged.Limit = 5
+		var walked []tally
+		for {
+			some, err := tallies.Scan(ctx, tx, paged)
+			require.NoError(t, err)
+			walked = append(walked, some...)
+			if len(some) < paged.Limit {
+				break
+			}
+			paged.After = tallies.Position(paged, &some[4])
+		}
+		require.Equal(t, all, walked)
+		var both [][]tally
+		var plain [][]tally
+		one := store.Range{Equal: []any{hour}}
+		require.NoError(t, tx.ReadAll(ctx, tallies.Read(&both, r), tallies.Read(&plain, one)), "beside rows as they are")
+		require.Equal(t, [][]tally{all}, both)
+		require.Equal(t, "not added up", plain[0][0].First)
+		return nil
+	})
+	appendTicks(t, s, tick{OrgID: "o", Seq: 1, N: 2, M: 3, Note: "n"}, tick{OrgID: "p", Seq: 1, N: 5})
+	require.Equal(t, []tick{{OrgID: "o", Seq: 1, N: 2, M: 3}}, scanTicks(t, s, store.Range{Equal: []any{"o"}, Sum: "seq"}))
+	for _, wrong := range []store.Range{{Sum: "note"}, {Sum: "org_id"}, {Equal: []any{"o"}, Sum: "org_id"}, {Sum: "seq", Desc: true}, {By: []string{"org_id", "kind", "at"}, Sum: "seq"}} {
+		require.Panics(t, func() { scanTicks(t, s, wrong) }, "%+v", wrong)
+	}
+}
+
 func logIndex(t *testing.T, s *store.Store) {
 	// Pairs of rows have the same time: the key decides.
 	for i := range 20 {

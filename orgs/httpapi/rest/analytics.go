@@ -21,7 +21,7 @@ type analyticsQuery struct {
 	End      string   `query:"end" doc:"a date; included"`
 	Metrics  []string `query:"metrics,explode" doc:"absent: all"`
 	Metrics2 []string `query:"metrics[],explode"`
-	GroupBy  string   `query:"group_by" doc:"day, team, model, project, user, key, endpoint, status or tag. and a name"`
+	GroupBy  string   `query:"group_by" doc:"day, hour, minute, team, model, project, user, key, endpoint, status or tag. and a name"`
 	Teams    []string `query:"teams,explode" doc:"ids or slugs; absent: all that may be seen"`
 	Teams2   []string `query:"teams[],explode"`
 	Models   []string `query:"models,explode" doc:"absent: all"`
@@ -95,9 +95,13 @@ type groupView struct {
 	AverageLatency *decimalNumber `json:"average_latency" doc:"milliseconds"`
 }
 
+func periodOf(a orgs.Analytics) periodView {
+	return periodView{Name: optional(a.Period.Name), Start: exact(a.From), End: exact(a.Below), Timezone: a.Zone.String()}
+}
+
 func renderAnalytics(a orgs.Analytics, groupBy string) analyticsView {
 	v := analyticsView{OrganizationID: a.OrgID, Currency: "USD", Scope: "organization",
-		Period: periodView{Name: optional(a.Period.Name), Start: exact(a.From), End: exact(a.Below), Timezone: a.Zone.String()}}
+		Period: periodOf(a)}
 	switch {
 	case a.Own:
 		v.Scope = "own"

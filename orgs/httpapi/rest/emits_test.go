@@ -242,7 +242,7 @@ func (w *settled) leaves(call func()) (list []audit.Event) {
 // queryOf is what a reading operation cannot do without.
 func queryOf(path string) string {
 	for end, query := range map[string]string{"/access": "?action=models.use&resource=model:x", "/actions": "?resource=model:x&organization_id={org}",
-		"/permissions": "?action=use&resource=model:x&organization_id={org}", "/consistency": "?from=1&to=2", "/api-keys": "?organization_id={org}", "/v1/keys": "?organization_id={org}", "/analytics": "?period=today"} {
+		"/permissions": "?action=use&resource=model:x&organization_id={org}", "/consistency": "?from=1&to=2", "/api-keys": "?organization_id={org}", "/v1/keys": "?organization_id={org}", "/usage/current": "?organization_id={org}", "/credits": "?organization_id={org}", "/analytics": "?period=today"} {
 		if strings.HasSuffix(path, end) {
 			return query
 		}
@@ -253,7 +253,7 @@ func queryOf(path string) string {
 // TestEveryOperationLeavesItsEvent: what the description says changes something leaves exactly one event for each thing
 // that it has changed, in whichever log, or the event of its refusal. Reading leaves none but where the log is read.
 func TestEveryOperationLeavesItsEvent(t *testing.T) { // audit goal 4
-	told := []string{"/audit/logs", "/audit/descendants/logs", "/proof", "/counts", "/access_log", "/analytics", "/cost_centers"} // of which the reading is an event
+	told := []string{"/audit/logs", "/audit/descendants/logs", "/proof", "/counts", "/access_log", "/analytics", "/usage/current", "/cost_centers"} // of which the reading is an event
 	endsWith := func(path string, ends []string) bool {
 		return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(path, end) })
 	}
@@ -272,7 +272,7 @@ func TestEveryOperationLeavesItsEvent(t *testing.T) { // audit goal 4
 			}
 			require.Len(t, left, 1, path)
 			typ := "audit.read"
-			if strings.HasSuffix(path, "/analytics") || strings.HasSuffix(path, "/cost_centers") {
+			if endsWith(path, []string{"/analytics", "/usage/current", "/cost_centers"}) {
 				typ = "analytics.read"
 			}
 			require.Equal(t, []any{typ, "data_access", reading.ids["org"]}, []any{left[0].Type, left[0].Category, left[0].OrgID})

@@ -122,6 +122,7 @@ func (a *api) serve(mux humago.Mux) error {
 	a.rateLimits()
 	a.analytics()
 	a.usage()
+	a.credit()
 	a.billing()
 	a.invoices()
 	return a.describeAll(mux)

@@ -53,12 +53,26 @@ type answer struct {
 	several bool // the rows begin with the number of their span
 }
 
-// bare are the columns that a span reads.
-func bare(k *store.Kind, s store.Span) []store.Column {
-	if !s.Bare {
-		return k.Columns
+// reads are the columns that a span reads, and how SQL says that.
+func reads(k *store.Kind, s store.Span) (columns []store.Column, list string) {
+	of := func(names []string) []store.Column {
+		return slices.DeleteFunc(slices.Clone(k.Columns), func(c store.Column) bool { return !slices.Contains(names, c.Name) })
 	}
-	return slices.DeleteFunc(slices.Clone(k.Columns), func(c store.Column) bool { return !slices.Contains(s.Order, c.Name) })
+	switch {
+	case s.Sum != "":
+		columns = of(append(s.Order[:len(s.Equal):len(s.Equal)], s.Sum))
+		list = Names(names(columns))
+		for _, c := range k.Sums() { // PostgreSQL adds them up to a numeric
+			columns = append(columns, c)
+			list += fmt.Sprintf(`, CAST(SUM("%[1]s") AS BIGINT) AS "%[1]s"`, c.Name)
+		}
+		return columns, list
+	case s.Bare:
+		columns = of(s.Order)
+	default:
+		columns = k.Columns
+	}
+	return columns, Names(names(columns))
 }
 
 // learnWords looks up together what words the spans name.
@@ -112,9 +126,9 @@ func (t *tx) together(ctx context.Context, b *Batch, r store.Read, answers []ans
 		bound = append(bound, fmt.Sprintf("v%d", j))
 		conds = append(conds, fmt.Sprintf(`"%s" %s q.v%d`, o.column, o.op, j))
 	}
-	columns := bare(k, first)
+	columns, list := reads(k, first)
 	fmt.Fprintf(st, "SELECT q.i, r.* FROM unnest(%s) AS q(%s) CROSS JOIN LATERAL (SELECT %s FROM %s",
-		strings.Join(types, ", "), strings.Join(bound, ", "), Names(names(columns)), k.Name)
+		strings.Join(types, ", "), strings.Join(bound, ", "), list, k.Name)
 	if len(conds) > 0 {
 		fmt.Fprintf(st, " WHERE %s", strings.Join(conds, " AND "))
 	}
@@ -124,7 +138,7 @@ func (t *tx) together(ctx context.Context, b *Batch, r store.Read, answers []ans
 	if first.Desc {
 		way = " DESC"
 	}
-	for _, c := range first.Order[len(first.Equal):] {
+	for _, c := range positioned(first) {
 		fmt.Fprintf(st, `, r."%s"%s`, c, way)
 	}
 	b.Queries = append(b.Queries, Query{st.String(), st.args})
@@ -144,9 +158,10 @@ func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answ
 			continue
 		}
 		if text == "" {
-			columns = bare(r.Kind, s)
+			var list string
+			columns, list = reads(r.Kind, s)
 			st := t.statement()
-			fmt.Fprintf(st, "SELECT %s FROM %s%s", Names(names(columns)), r.Kind.Name, t.by(r.Kind, s))
+			fmt.Fprintf(st, "SELECT %s FROM %s%s", list, r.Kind.Name, t.by(r.Kind, s))
 			if _, err := t.where(ctx, st, r.Kind, s); err != nil {
 				return nil, err
 			}
@@ -190,7 +205,7 @@ func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span) (row 
 		row = append(row, v)
 	}
 	for i, v := range s.After {
-		v, _, err := t.value(ctx, k, s.Order[len(s.Equal)+i], v)
+		v, _, err := t.value(ctx, k, positioned(s)[i], v)
 		if err != nil {
 			return nil, false, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -32,7 +33,7 @@ type readRun struct {
 
 // prepare makes room for a row of an answer.
 func (r *reading) prepare(a answer) {
-	alike := r.into != nil && r.of.kind == a.kind && r.of.several == a.several && len(r.of.columns) == len(a.columns)
+	alike := r.into != nil && r.of.kind == a.kind && r.of.several == a.several && slices.EqualFunc(r.of.columns, a.columns, func(a, b store.Column) bool { return a.Name == b.Name })
 	if r.of = a; alike {
 		return
 	}

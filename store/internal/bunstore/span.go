@@ -43,6 +43,14 @@ func (t *tx) value(ctx context.Context, k *store.Kind, column string, v any) (an
 	return v, true, nil
 }
 
+// positioned are the columns by which the rows of a span are ordered, which a position has.
+func positioned(s store.Span) []string {
+	if s.Sum != "" {
+		return []string{s.Sum}
+	}
+	return s.Order[len(s.Equal):]
+}
+
 // where writes the conditions of a span; none is false where no row can meet them.
 func (t *tx) where(ctx context.Context, st *statement, k *store.Kind, s store.Span) (none bool, err error) {
 	glue := " WHERE "
@@ -56,7 +64,7 @@ func (t *tx) where(ctx context.Context, st *statement, k *store.Kind, s store.Sp
 		st.param(len(t.Logs.Args), encoded)
 		glue = " AND "
 	}
-	rest := s.Order[len(s.Equal):]
+	rest := positioned(s)
 	if s.After == nil {
 		return none, nil
 	}
@@ -79,10 +87,12 @@ func (t *tx) where(ctx context.Context, st *statement, k *store.Kind, s store.Sp
 	return none, nil
 }
 
-// order writes ORDER BY and LIMIT of a span.
+// order writes ORDER BY and LIMIT of a span, and by what it is added up.
 func (st *statement) order(s store.Span) {
-	rest := s.Order[len(s.Equal):]
-	for i, c := range rest {
+	if s.Sum != "" {
+		fmt.Fprintf(st, " GROUP BY %s", Names(append(s.Order[:len(s.Equal):len(s.Equal)], s.Sum)))
+	}
+	for i, c := range positioned(s) {
 		glue := ", "
 		if i == 0 {
 			glue = " ORDER BY "
