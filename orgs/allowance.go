@@ -29,15 +29,21 @@ type Allowance struct {
 	RequestsPerMinute   *int64 `json:"requests_per_minute"`
 	MaxParallelRequests *int64 `json:"max_parallel_requests"`
 
-	Models    map[string]ModelAllowance `json:"models"` // by globs of model ids
-	CreatedBy string                    `json:"created_by"`
-	UpdatedBy string                    `json:"updated_by"`
+	Models map[string]ModelAllowance `json:"models"` // by globs of model ids
+
+	// What becomes of calls of which no price is known; see billing.Budget.
+	UnknownPrice   billing.UnknownPrice `json:"unknown_price"`
+	UnknownMinimum *decimal.Decimal     `json:"unknown_minimum"`
+
+	CreatedBy string `json:"created_by"`
+	UpdatedBy string `json:"updated_by"`
 }
 
 // ModelAllowance limits one model, or all that a glob names together.
 type ModelAllowance struct {
 	Limit             *decimal.Decimal `json:"limit,omitempty"`
 	Window            string           `json:"window,omitempty"`
+	Anchor            time.Time        `json:"anchor,omitzero"` // zero is that of the allowance
 	Duration          string           `json:"duration,omitempty"`
 	TokensPerMinute   *int64           `json:"tokens_per_minute,omitempty"`
 	RequestsPerMinute *int64           `json:"requests_per_minute,omitempty"`
@@ -65,16 +71,21 @@ type AllowanceLimits struct {
 	TokensPerMinute, RequestsPerMinute, MaxParallelRequests *int64
 
 	Models map[string]ModelAllowance
+
+	UnknownPrice   billing.UnknownPrice
+	UnknownMinimum *decimal.Decimal // USD
 }
 
 // Limits are those of the allowance.
 func (a Allowance) Limits() AllowanceLimits {
-	return AllowanceLimits{a.Limit, a.SoftLimit, a.Window, a.Duration, a.Anchor, a.TokensPerMinute, a.RequestsPerMinute, a.MaxParallelRequests, a.Models}
+	return AllowanceLimits{a.Limit, a.SoftLimit, a.Window, a.Duration, a.Anchor, a.TokensPerMinute, a.RequestsPerMinute, a.MaxParallelRequests, a.Models,
+		a.UnknownPrice, a.UnknownMinimum}
 }
 
 func (a *Allowance) take(in AllowanceLimits, now time.Time) {
 	a.Limit, a.SoftLimit, a.Window, a.Duration, a.Anchor = in.Limit, in.SoftLimit, in.Window, in.Duration, in.Anchor.UTC().Truncate(time.Microsecond)
 	a.TokensPerMinute, a.RequestsPerMinute, a.MaxParallelRequests, a.Models = in.TokensPerMinute, in.RequestsPerMinute, in.MaxParallelRequests, in.Models
+	a.UnknownPrice, a.UnknownMinimum = in.UnknownPrice, in.UnknownMinimum
 	if in.Anchor.IsZero() {
 		a.Anchor = now
 	}
@@ -135,9 +146,16 @@ func (a *Allowance) budgets(orgID, zone string) (list []billing.Budget) {
 	}
 	for _, glob := range sortedNames(a.Models) {
 		if m := a.Models[glob]; m.Limit != nil {
-			list = append(list, billing.Budget{OrgID: orgID, Scope: billing.ScopeModel, ScopeID: glob, Name: billing.OfSettings,
-				Limit: *m.Limit, Window: window(m.Window), Zone: zone, Anchor: a.Anchor, Hard: true})
+			b := billing.Budget{OrgID: orgID, Scope: billing.ScopeModel, ScopeID: glob, Name: billing.OfSettings,
+				Limit: *m.Limit, Window: window(m.Window), Zone: zone, Anchor: m.Anchor, Hard: true}
+			if b.Anchor.IsZero() {
+				b.Anchor = a.Anchor
+			}
+			list = append(list, b)
 		}
+	}
+	for i := range list {
+		list[i].UnknownPrice, list[i].UnknownMinimum = a.UnknownPrice, a.UnknownMinimum
 	}
 	return list
 }
@@ -284,18 +302,83 @@ func (m *Manager) DeleteAllowance(ctx context.Context, id string) (a Allowance, 
 				return audit.Change{}, &store.ConflictError{Code: "in_use", Message: fmt.Sprintf("the organization %s has this allowance", o.ID), ID: o.ID}
 			}
 		}
-		for _, o := range owners {
-			o.AllowanceID = ""
-			if err := organizations.Update(ctx, tx, &o); err != nil {
-				return audit.Change{}, err
-			}
-			if err := m.reallow(ctx, o.ID); err != nil {
-				return audit.Change{}, err
-			}
-		}
-		return audit.Deleted(a), allowances.Delete(ctx, tx, id)
+		return audit.Deleted(a), m.dropAllowance(ctx, tx, id, owners)
 	})
 	return a, err
+}
+
+// dropAllowance deletes an allowance, and takes it from those that had it.
+func (m *Manager) dropAllowance(ctx context.Context, tx *store.Tx, id string, owners []Organization) error {
+	for _, o := range owners {
+		o.AllowanceID = ""
+		if err := organizations.Update(ctx, tx, &o); err != nil {
+			return err
+		}
+		if err := m.reallow(ctx, o.ID); err != nil {
+			return err
+		}
+	}
+	return allowances.Delete(ctx, tx, id)
+}
+
+// PruneAllowances deletes the allowances that nobody has any more but organizations which were deleted longer ago than
+// [Options.OrphanAllowances] says, each with an event, and says how many. One that no organization ever had stays. It is the
+// platform's; see [Manager.Maintain].
+func (m *Manager) PruneAllowances(ctx context.Context) (n int, err error) {
+	if m.opt.OrphanAllowances < 0 {
+		return 0, nil
+	}
+	var orphans []string
+	err = m.Read(ctx, rbac.Op{Action: "allowances.read"}, func(ctx context.Context, tx *store.Tx) error {
+		orphans = nil
+		for a, err := range allowances.All(ctx, tx, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			owners, err := owning(ctx, tx, a.ID)
+			if err != nil {
+				return err
+			}
+			if m.orphaned(owners, tx.Now()) {
+				orphans = append(orphans, a.ID)
+			}
+		}
+		return nil
+	})
+	failed := []error{err}
+	for i := 0; i < len(orphans) && ctx.Err() == nil; i++ {
+		switch err := m.pruneAllowance(ctx, orphans[i]); {
+		case err == nil:
+			n++
+		case !errors.Is(err, errSettled) && !errors.Is(err, store.ErrNotFound):
+			failed = append(failed, fmt.Errorf("allowance %s: %w", orphans[i], err))
+		}
+	}
+	return n, errors.Join(append(failed, ctx.Err())...)
+}
+
+// orphaned says whether those who have an allowance are all gone for long.
+func (m *Manager) orphaned(owners []Organization, now time.Time) bool {
+	return len(owners) > 0 && !slices.ContainsFunc(owners, func(o Organization) bool {
+		return o.DeletedAt == nil || now.Before(o.DeletedAt.Add(m.opt.OrphanAllowances))
+	})
+}
+
+func (m *Manager) pruneAllowance(ctx context.Context, id string) error {
+	return m.Change(ctx, rbac.Op{Action: "allowances.delete", Resource: "allowance:" + id}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
+		a, err := allowances.Lock(ctx, tx, id)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		owners, err := owning(ctx, tx, id)
+		if err == nil && !m.orphaned(owners, tx.Now()) { // somebody has got it meanwhile
+			err = errSettled
+		}
+		if err != nil {
+			return audit.Change{}, err
+		}
+		return audit.Deleted(a).Because("the organizations that had it are gone"), m.dropAllowance(ctx, tx, id, owners)
+	})
 }
 
 // Allowance returns an allowance; only the platform can. What an organization has of its own it reads by

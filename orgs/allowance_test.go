@@ -7,6 +7,7 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/gate"
@@ -51,6 +52,50 @@ func (w *underOne) call(model string, tokens int64) string {
 	}
 	require.NoError(w.t, adm.Settle(w.t.Context(), billing.Usage{OutputTokens: tokens}))
 	return ""
+}
+
+// TestAllowancesOfDeletedOrganizationsGo when nothing can be restored any more, unless they are kept for longer, or for ever.
+func TestAllowancesOfDeletedOrganizationsGo(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		dime := decimal.RequireFromString("0.1")
+		w := allowance(t, s, orgs.AllowanceLimits{Limit: &dime})
+		manager := func(keep time.Duration) *orgs.Manager {
+			m, err := orgs.New(s, &orgs.Options{OrphanAllowances: keep})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, m.Close()) })
+			return m
+		}
+		short, long, ever := manager(time.Hour), manager(2*orgs.Restorable), manager(-1)
+		pruned := func(by *orgs.Manager) int {
+			t.Helper()
+			n, err := by.PruneAllowances(w.Platform())
+			require.NoError(t, err)
+			return n
+		}
+		clock.Advance(3 * orgs.Restorable)
+		require.Zero(t, pruned(short), "somebody has it")
+		_, err := w.DeleteOrganization(w.Platform(), w.org.ID, true, "")
+		require.NoError(t, err)
+		clock.Advance(orgs.Restorable - time.Second)
+		require.Zero(t, pruned(short), "what is restored has its limits")
+		_, err = w.RestoreOrganization(w.Platform(), w.org.ID, "")
+		require.NoError(t, err)
+		require.Equal(t, []string{"budget_exceeded", ""}, []string{w.call("large", 101), w.call("large", 100)})
+		_, err = w.DeleteOrganization(w.Platform(), w.org.ID, true, "")
+		require.NoError(t, err)
+		clock.Advance(orgs.Restorable)
+		require.Zero(t, pruned(long))
+		_, err = short.PruneAllowances(w.As(w.User("dev@acme.example")))
+		refused(t, err, "permission_denied")
+		require.Equal(t, []int{1, 0}, []int{pruned(short), pruned(short)})
+		_, err = w.Manager.Allowance(w.Platform(), "gold")
+		require.ErrorIs(t, err, store.ErrNotFound)
+		page, err := w.Audit().List(t.Context(), "", audit.Filter{Resources: []string{"allowance:gold"}})
+		require.NoError(t, err)
+		require.Len(t, page.Items, 2)
+		require.Equal(t, "allowance.deleted", page.Items[0].Type)
+		require.Zero(t, pruned(ever))
+	})
 }
 
 func TestAnAllowanceIsInForce(t *testing.T) { // F423 to F430

@@ -20,7 +20,7 @@ func (k *APIKey) save(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	a.State, a.Bound, a.Add, a.ActsAsTeam = rbac.Active, k.UserID, k.Permissions, k.InheritTeam
+	a.State, a.Bound, a.CreatedBy, a.Add, a.ActsAsTeam = rbac.Active, k.UserID, k.CreatedBy, k.Permissions, k.InheritTeam
 	if k.Disabled || k.RevokedAt != nil {
 		a.State = rbac.Suspended
 	}

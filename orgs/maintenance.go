@@ -23,6 +23,7 @@ var chores = []chore{
 	{"orgs.sweep", "*/5 * * * *", func(m *Manager, ctx context.Context) error { _, err := m.Sweep(ctx); return err }},
 	{"orgs.certificates", "41 4 * * *", func(m *Manager, ctx context.Context) error { _, err := m.WarnOfCertificates(ctx); return err }},
 	{"orgs.retention", "17 3 * * *", func(m *Manager, ctx context.Context) error { _, err := m.EnforceAuditRetention(ctx); return err }},
+	{"orgs.allowances", "53 3 * * *", func(m *Manager, ctx context.Context) error { _, err := m.PruneAllowances(ctx); return err }},
 	{"orgs.invoices", "29 * * * *", func(m *Manager, ctx context.Context) error { _, err := m.MakeInvoices(ctx); return err }},
 }
 
@@ -30,7 +31,8 @@ var chores = []chore{
 const choreTimeout = time.Hour
 
 // Maintain lets a worker do what has to be done for all organizations from time to time: what is over is expired every five
-// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]), owners are
+// minutes ([Manager.Sweep]), events whose time is over are pruned every night ([Manager.EnforceAuditRetention]), and allowances
+// that only organizations had which are gone ([Manager.PruneAllowances]), owners are
 // warned of certificates every day ([Manager.WarnOfCertificates]), and invoices are made every hour ([Manager.MakeInvoices]). It is
 // called before the worker runs, in every process, and lets it tell of alerts and have cards charged as well: the schedules, which belong to no organization, are made once, and each
 // slot runs once. A schedule that is there stays as it is, so a host can pause it or have it at another time.

@@ -152,7 +152,7 @@ func TestEachSlotIsDoneOnce(t *testing.T) {
 		require.Equal(t, 1, run())
 		require.Zero(t, run())
 		clock.Set(time.Date(2024, 3, 7, 3, 17, 0, 0, time.UTC))
-		require.Equal(t, 4, run(), "one for all slots that were missed, the retention, the warnings of certificates that end, and the invoices")
+		require.Equal(t, 5, run(), "one for all slots that were missed, the retention, the allowances, the warnings of certificates that end, and the invoices")
 		require.Equal(t, []string{"member.invitation_expired"}, eventsOf(t, w, org.ID, "invitation:"+inv.ID), "the other one is pruned")
 		page, err := w.AuditLog(w.Platform(), org.ID, audit.Filter{Types: []string{audit.PrunedType}})
 		require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
 )
@@ -294,6 +295,9 @@ type NewMember struct {
 	New *NewUser
 	// OnlyNew makes New in any case: it is a conflict where there is somebody of that id or address.
 	OnlyNew bool
+	// NewBudget is what New may spend over all organizations, where they are made: whose it is need not be said. Nil: as much
+	// as everybody.
+	NewBudget *billing.Budget
 }
 
 // AddMember makes a member of the organization a member of one of its teams or projects, without an
@@ -358,6 +362,14 @@ func (m *Manager) newcomer(ctx context.Context, tx *store.Tx, at Place, in NewMe
 		u, err = makeUser(ctx, tx, one)
 		return audit.Created(&u), err
 	})
+	if err != nil || in.NewBudget == nil {
+		return u, err
+	}
+	b := *in.NewBudget
+	b.OrgID, b.Scope, b.ScopeID, b.TeamID = "", billing.ScopeUser, u.ID, ""
+	limits := audit.System("limits of a new user")
+	limits.OnBehalfOf = actor(ctx).Person()
+	_, err = m.SetBudget(audit.WithActor(ctx, limits.From(ctx)), b) // of all organizations, which is the platform's to set
 	return u, err
 }
 

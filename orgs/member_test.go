@@ -329,3 +329,50 @@ func TestKeysOfARemovedMemberEndOrChangeHands(t *testing.T) { // F129, F131
 		wrongField(t, err, "reassign_resources_to")
 	})
 }
+
+// TestKeysThatAreKeptOnlyCallModels and rest on the rights of whoever keeps them.
+func TestKeysThatAreKeptOnlyCallModels(t *testing.T) {
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		org, owner := w.Org("acme")
+		w.Roles(org)
+		_, err := w.CreateRole(w.Platform(), org.ID, rbac.NewRole{Name: "Maker", Slug: "maker", Permissions: []string{"models.*", "api_keys.*", "teams.read"}})
+		require.NoError(t, err)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		at, all := orgs.Place{OrgID: org.ID, TeamID: team.ID}, orgs.Place{OrgID: org.ID}
+		key := func(by, of orgs.User, permissions ...string) orgs.APIKey {
+			t.Helper()
+			k, _, err := w.CreateAPIKey(w.As(by), orgs.NewAPIKey{Name: "key", Team: team.ID, User: &of.ID, Permissions: permissions})
+			require.NoError(t, err)
+			return k
+		}
+		holds := func(k orgs.APIKey) (is orgs.APIKey, may []string) {
+			t.Helper()
+			is, err := w.APIKey(w.Platform(), k.ID)
+			require.NoError(t, err)
+			require.NoError(t, w.Store().View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+				may, err = w.Holds(ctx, tx, org.ID, team.ID, k.ID)
+				return err
+			}))
+			return is, may
+		}
+		dev, second := w.Join(team, "dev@acme.example", "maker"), w.Join(team, "second@acme.example", "developer")
+		devs, seconds, reading := key(owner, dev, "*"), key(dev, dev, "models.*"), key(owner, dev, "teams.read")
+		r, err := w.RemoveMember(w.As(owner), all, dev.ID, orgs.MemberRemoval{KeepKeys: true})
+		require.NoError(t, err)
+		require.Equal(t, []int{2, 1}, []int{r.Kept, r.Disabled})
+		for _, k := range []orgs.APIKey{devs, seconds} {
+			is, may := holds(k)
+			require.Equal(t, []any{orgs.KeyActive, "", owner.ID}, []any{is.StatusAt(w.Store().Now()), is.UserID, is.CreatedBy})
+			require.Subset(t, []string{"models.use", "models.read", "api_keys.use"}, may)
+			require.Contains(t, may, "models.use")
+		}
+		is, _ := holds(reading)
+		require.Equal(t, orgs.KeyDisabled, is.StatusAt(w.Store().Now()), "it called no models")
+
+		own := key(owner, second, "models.use")
+		_, err = w.RemoveMember(w.As(second), at, "me", orgs.MemberRemoval{KeepKeys: true})
+		require.NoError(t, err)
+		is, _ = holds(own)
+		require.Equal(t, orgs.KeyDisabled, is.StatusAt(w.Store().Now()), "they left by themselves")
+	})
+}

@@ -383,6 +383,9 @@ type Options struct {
 	// InvoiceGrace is how long after its end a month is closed and invoiced, so that what comes late is on its own invoice; 0 is
 	// [DefaultInvoiceGrace], and less than 0 nothing.
 	InvoiceGrace time.Duration
+	// OrphanAllowances is for how long an allowance is kept that only deleted organizations have: at least [Restorable], which 0
+	// is too, so that what is restored has its limits. Less than 0 is for ever.
+	OrphanAllowances time.Duration
 	// PlatformSettlesInvoices leaves it to the platform to void invoices and to mark them as paid. Without it those of the
 	// organization do who hold the permissions, which is for hosts whose invoices charge the cost to teams and not to customers.
 	PlatformSettlesInvoices bool
@@ -407,6 +410,9 @@ func New(s *store.Store, o *Options) (*Manager, error) {
 		m.opt.InvoiceGrace = DefaultInvoiceGrace
 	case m.opt.InvoiceGrace < 0:
 		m.opt.InvoiceGrace = 0
+	}
+	if m.opt.OrphanAllowances >= 0 {
+		m.opt.OrphanAllowances = max(m.opt.OrphanAllowances, Restorable)
 	}
 	if m.opt.KeyPrefix == "" {
 		m.opt.KeyPrefix = "ok_live_"

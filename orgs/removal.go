@@ -16,8 +16,12 @@ type MemberRemoval struct {
 	// "": the keys are disabled.
 	ReassignTo string
 	// Later lets keys that are disabled, and sessions, work for up to 24 hours more.
-	Later  bool
-	Reason string
+	Later bool
+	// KeepKeys lets the member's keys call models on, and those that they have made in the organization: as keys of nobody
+	// that do no more of it than they could, and nothing else. What rested on the rights of the member rests on those of
+	// whoever removes them, so the keys of people who leave by themselves end all the same. ReassignTo goes before it.
+	KeepKeys bool
+	Reason   string
 	// AllowOwnerless is as in MemberUpdate.
 	AllowOwnerless bool
 }
@@ -28,6 +32,7 @@ type Removed struct {
 	UserID       string
 	Reassigned   int // keys
 	Disabled     int // keys
+	Kept         int // keys
 	Sessions     int // that have ended, or, later, will
 	AccessEndsAt time.Time
 }
@@ -116,7 +121,7 @@ func endAssignments(ctx context.Context, tx *store.Tx, at Place, user string) er
 	return nil
 }
 
-// endKeys disables the keys that are bound to the user there, or hands them over.
+// endKeys disables the keys that are bound to the user there, hands them over, or keeps them.
 func (m *Manager) endKeys(ctx context.Context, tx *store.Tx, at Place, user string, in MemberRemoval, r *Removed) error {
 	var heir User
 	if in.ReassignTo != "" {
@@ -128,18 +133,37 @@ func (m *Manager) endKeys(ctx context.Context, tx *store.Tx, at Place, user stri
 		}
 		heir = u
 	}
+	keeps := in.KeepKeys && heir.ID == "" && actor(ctx).Person() != user
 	where := []store.Cond{store.Eq("org_id", at.OrgID), store.Eq("user_id", user)}
+	if keeps && at.TeamID == "" { // those that they have made, too
+		where = where[:1]
+	}
 	var keys []APIKey
 	for k, err := range apiKeys.All(ctx, tx, store.Query{Where: where}) {
 		if err != nil {
 			return err
 		}
-		if k.StatusAt(tx.Now()) == KeyActive && (at.TeamID == "" || k.TeamID == at.TeamID || k.ProjectID == at.TeamID) {
+		if k.UserID != user && k.CreatedBy != user || k.StatusAt(tx.Now()) != KeyActive {
+			continue
+		}
+		if at.TeamID == "" || k.TeamID == at.TeamID || k.ProjectID == at.TeamID {
 			keys = append(keys, k)
 		}
 	}
 	for _, k := range keys {
+		kept := false
+		if keeps {
+			var err error
+			if kept, err = m.keepKey(ctx, tx, k, user); err != nil {
+				return err
+			}
+		}
 		switch {
+		case kept:
+			r.Kept++
+			continue
+		case k.UserID != user: // somebody else's, which rests on nobody's rights from now on
+			continue
 		case heir.ID != "":
 			k.UserID = heir.ID
 			r.Reassigned++
@@ -157,4 +181,35 @@ func (m *Manager) endKeys(ctx context.Context, tx *store.Tx, at Place, user stri
 		}
 	}
 	return nil
+}
+
+// calling are the permissions of a key that calls models and does nothing else.
+var calling = []string{"models.use", "models.read", "api_keys.use"}
+
+// keepKey has a key call models without the user, as far as it could with them. It is false where it could not.
+func (m *Manager) keepKey(ctx context.Context, tx *store.Tx, k APIKey, user string) (bool, error) {
+	var could []string
+	for _, p := range calling {
+		err := m.CeilingOf(ctx, tx, k.ID, Place{k.OrgID, k.Context()}.handout("", p))
+		switch {
+		case err == nil:
+			could = append(could, p)
+		case !errors.Is(err, rbac.ErrDenied):
+			return false, err
+		}
+	}
+	if len(could) == 0 && !k.InheritTeam {
+		return false, nil
+	}
+	k.Permissions = could
+	if k.UserID == user {
+		k.UserID = ""
+	}
+	if k.CreatedBy == user || k.CreatedBy == "" && k.UserID == "" {
+		var err error
+		if k.CreatedBy, err = makerOf(ctx, tx, k.OrgID); err != nil {
+			return false, err
+		}
+	}
+	return true, k.save(ctx, tx)
 }

@@ -114,7 +114,7 @@ var outside = map[string]string{
 	"OrgID": "resolves a name for whoever belongs there", "OrgPlace": "resolves a name for whoever belongs there",
 	"TeamPlace": "resolves a name for whoever belongs there", "ProjectPlace": "resolves a name for whoever belongs there",
 	"ApprovalOrg": "resolves a name for whoever belongs there", "ExpireApprovals": "the host's, now and then", "EnforceAuditRetention": "the host's, now and then",
-	"ExpireInvitations": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
+	"ExpireInvitations": "the host's, now and then", "PruneAllowances": "the host's, now and then", "Sweep": "the host's, now and then", "Maintain": "the host's, once", "DisableWebhook": "the platform's alone",
 	"ResumeDue": "the host's, now and then", "FireAlerts": "the host's, now and then", "MakeInvoices": "the host's, now and then",
 	"Mails": "what the host gave", "PruneSessions": "the host's, now and then", "AuthenticatePending": "turns a secret into an actor, for its second factor",
 	"Provision": "the identity provider's alone", "Provisioned": "the identity provider's alone", "AuthenticateSCIM": "turns a secret into an actor",

@@ -163,13 +163,14 @@ func (c *call) limits(over orgs.AllowanceLimits) (orgs.AllowanceLimits, bool, er
 			}
 		}
 	}
+	over.UnknownPrice, over.UnknownMinimum = c.opt.unknown()
 	amount("max_budget", &over.Limit)
 	amount("soft_budget", &over.SoftLimit)
 	count("max_parallel_requests", &over.MaxParallelRequests)
 	count("tpm_limit", &over.TokensPerMinute)
 	count("rpm_limit", &over.RequestsPerMinute)
 	if v := f.text("budget_duration"); given(v.set, v.null) {
-		window, anchor, err := parseDuration(v.v, c.now())
+		window, anchor, err := c.parse(v.v, c.now())
 		if err != nil {
 			problems = append(problems, err)
 		} else if window != over.Window || v.v != over.Duration {
@@ -180,7 +181,7 @@ func (c *call) limits(over orgs.AllowanceLimits) (orgs.AllowanceLimits, bool, er
 		}
 	}
 	if v := f.object("model_max_budget"); given(v.set, v.null) {
-		models, err := c.modelBudgets(v.v)
+		models, err := c.modelBudgets(v.v, over.Models)
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -207,8 +208,8 @@ func first(errs []error) error {
 	return errs[0]
 }
 
-// modelBudgets reads model_max_budget (LD-29).
-func (c *call) modelBudgets(given map[string]raw) (map[string]orgs.ModelAllowance, error) {
+// modelBudgets reads model_max_budget (LD-29). What had the same duration before goes on in its window.
+func (c *call) modelBudgets(given map[string]raw, had map[string]orgs.ModelAllowance) (map[string]orgs.ModelAllowance, error) {
 	bad := func(model, what string) error {
 		return detail(http.StatusUnprocessableEntity, "model_max_budget: the entry of "+plain(model)+" "+what)
 	}
@@ -231,13 +232,16 @@ func (c *call) modelBudgets(given map[string]raw) (map[string]orgs.ModelAllowanc
 		if f.err() != nil || limit.v.IsNegative() || tpm.v < 0 || rpm.v < 0 {
 			return nil, bad(model, "has max_budget, budget_duration, tpm_limit and rpm_limit, numbers of which none is negative")
 		}
-		window, _, err := parseDuration(duration.v, c.now())
+		window, anchor, err := c.parse(duration.v, c.now())
 		if err != nil {
 			return nil, bad(model, "has a budget_duration that is none")
 		}
 		m := orgs.ModelAllowance{Limit: limit.ptr(), Window: window, TokensPerMinute: tpm.ptr(), RequestsPerMinute: rpm.ptr()}
 		if window != "" {
-			m.Duration = duration.v
+			m.Duration, m.Anchor = duration.v, anchor
+		}
+		if old := had[model]; old.Window == m.Window && old.Duration == m.Duration {
+			m.Anchor = old.Anchor
 		}
 		if models == nil {
 			models = map[string]orgs.ModelAllowance{}

@@ -28,7 +28,7 @@
 // # What is what
 //
 // An organization's organization_id is the id that its client has chosen, or else its own. A user_id likewise. A budget row
-// is an allowance (orgs.Allowance). A blocked organization is a suspended one. models are those that its settings allow:
+// is an allowance (orgs.Allowance), and goes some time after the last organization that had it (orgs.Options.OrphanAllowances). A blocked organization is a suspended one. models are those that its settings allow:
 // none are all, and no-default-models is nothing. The role org_admin is that of the owner; internal_user and
 // internal_user_viewer are roles that the dialect makes where they are missing. proxy_admin is the operator of the platform,
 // and so is whoever has the role of the platform of that name (orgs.PlatformRole); proxy_admin_viewer reads what they read.
@@ -57,7 +57,8 @@
 //
 // [Refusals] write why calls of keys that were made here are refused, for package orgs/gate/proxy: the texts and types are those
 // that clients of LiteLLM know. With [Dialect] among proxy.Options.Fit a call that could cost more than is left of a budget
-// gets an answer as long as that pays for, as its clients rely on; only the one after it is refused.
+// gets an answer as long as that pays for, as its clients rely on; only the one after it is refused. Without, it is refused
+// itself: there is no other option of admission.
 //
 // # Errors
 //
@@ -74,6 +75,7 @@ package litellm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -84,6 +86,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/rbac"
@@ -133,9 +136,24 @@ type Options struct {
 	// Timezone is the IANA name of the zone on whose calendar budgets are reset, which organizations have that are made here; ""
 	// is UTC. An organization that has another one keeps it.
 	Timezone string
+	// ResetMode is when budgets are reset whose budget_duration is set here: "" is Calendar.
+	ResetMode ResetMode
+	// WeekStart is the day on which the weeks of the calendar begin, such as sunday; "" is monday. ResetTimeOfDay is the time at
+	// which its days, weeks and months do, HH:MM on the clocks of Timezone; "" is midnight.
+	WeekStart, ResetTimeOfDay string
 	// BudgetExceededStatus is the status of calls that a budget refuses: 400 (0), 429 or 422. ModelDeniedStatus is that of models
 	// that are refused: 403 (0) or 401.
 	BudgetExceededStatus, ModelDeniedStatus int
+	// UnknownPrice is what budgets that are set here do with calls of which no price is known: billing.RejectUnknown, which "" is,
+	// refuses them where there is a max_budget, and billing.ReserveMinimum charges them UnknownMinimum (USD) unless the upstream
+	// tells their cost. What no max_budget would count (billing.AllowUnknown) is no option.
+	UnknownPrice   billing.UnknownPrice
+	UnknownMinimum decimal.Decimal
+	// UserDefaults are what users may spend who are made by being added to an organization.
+	UserDefaults UserDefaults
+	// KeepKeysOnMemberDelete lets the keys of members who are taken away from an organization call models on, as
+	// orgs.MemberRemoval.KeepKeys has it; else they end.
+	KeepKeysOnMemberDelete bool
 	// ProtectLastOrgAdmin refuses to take the last administrator away.
 	ProtectLastOrgAdmin bool
 	// OrgAdminMayUpdate are the fields of an organization that its administrators change: organization_alias, metadata or both.
@@ -149,6 +167,24 @@ type Options struct {
 	ReprMessages bool
 }
 
+// UserDefaults are limits of a person over all organizations.
+type UserDefaults struct {
+	MaxBudget      *decimal.Decimal // USD; nil: none
+	BudgetDuration string           // of MaxBudget, as clients write it; "" is for ever
+}
+
+// unknown is what a budget does with calls of which no price is known.
+func (o *Options) unknown() (billing.UnknownPrice, *decimal.Decimal) {
+	policy := o.UnknownPrice
+	if policy == billing.RejectUnknown { // of a max_budget, and of nothing else: "" of a budget is just that
+		policy = ""
+	}
+	if o.UnknownMinimum.IsZero() {
+		return policy, nil
+	}
+	return policy, &o.UnknownMinimum
+}
+
 // Paths are where the handler is mounted on a mux of several.
 func Paths() []string {
 	return []string{"/organization/", "/v2/organization/", "/budget/", "/user/", "/team/", "/key/"}
@@ -156,10 +192,10 @@ func Paths() []string {
 
 // handler serves the dialect. It is safe for concurrent use.
 type handler struct {
-	svc  Services
-	opt  Options
-	mux  *http.ServeMux
-	zone *time.Location
+	svc Services
+	opt Options
+	mux *http.ServeMux
+	calendar
 }
 
 // New returns the handler.
@@ -175,8 +211,11 @@ func New(svc Services, o *Options) (http.Handler, error) {
 		return nil, errors.New("litellm: the prefix must begin with a slash and not end with one")
 	}
 	var err error
-	if h.zone, err = time.LoadLocation(h.opt.Timezone); err != nil || h.opt.Timezone == "Local" {
-		return nil, errors.New("litellm: the time zone is none")
+	if h.calendar, err = newCalendar(&h.opt); err != nil {
+		return nil, err
+	}
+	if err := h.checkBudgets(); err != nil {
+		return nil, err
 	}
 	if h.opt.Authenticate == nil {
 		h.opt.Authenticate = httpapi.Bearer(svc, h.opt.AdminKey)
@@ -199,6 +238,27 @@ func New(svc Services, o *Options) (http.Handler, error) {
 	}
 	anybody := func(*http.Request) (audit.Actor, error) { return audit.Actor{}, nil } // who calls is found out behind it
 	return httpapi.Actor(anybody, &httpapi.Options{TrustedProxies: h.opt.TrustedProxies}, http.HandlerFunc(h.serve)), nil
+}
+
+// checkBudgets tries the budgets that options make.
+func (h *handler) checkBudgets() error {
+	d := h.opt.UserDefaults
+	if d.MaxBudget == nil && d.BudgetDuration != "" {
+		return errors.New("litellm: the BudgetDuration of users is that of a MaxBudget")
+	}
+	limit := decimal.NewFromInt(1)
+	if d.MaxBudget != nil {
+		limit = *d.MaxBudget
+	}
+	b, err := h.userBudget(limit, time.Now())
+	if err != nil {
+		return fmt.Errorf("litellm: the BudgetDuration of users: %w", err)
+	}
+	b.ScopeID = "usr_0"
+	if err := b.Validate(); err != nil {
+		return fmt.Errorf("litellm: budgets by UserDefaults and UnknownPrice: %w", err)
+	}
+	return nil
 }
 
 // serve answers for paths that nobody serves too.

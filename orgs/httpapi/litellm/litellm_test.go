@@ -33,7 +33,8 @@ type gateway struct {
 func newGateway(t *testing.T, s *store.Store, o litellm.Options) *gateway {
 	t.Helper()
 	models, err := billing.NewCatalogue(billing.Model{ID: "gpt-4", MaxOutputTokens: 1000, Price: &billing.Price{OutputPerMillion: decimal.NewFromInt(1000)}},
-		billing.Model{ID: "gpt-3.5", MaxOutputTokens: 1000, Price: &billing.Price{OutputPerMillion: decimal.NewFromInt(1)}})
+		billing.Model{ID: "gpt-3.5", MaxOutputTokens: 1000, Price: &billing.Price{OutputPerMillion: decimal.NewFromInt(1)}},
+		billing.Model{ID: "gpt-new", MaxOutputTokens: 1000})
 	require.NoError(t, err)
 	w := orgstest.New(t, s, &orgs.Options{Catalogue: models, KeyPrefix: "sk-", Enlisting: true})
 	t.Cleanup(func() { require.NoError(t, w.Close()) })

@@ -52,8 +52,9 @@ func (c *call) role(ctx context.Context, orgID, role string) (string, error) {
 // wanted is a member that a call asks for.
 type wanted struct {
 	id, email, role string
-	name            string // of a new user
-	fresh           bool   // it has to be one
+	name            string          // of a new user
+	fresh           bool            // it has to be one
+	budget          *billing.Budget // of a new user, over all organizations
 }
 
 // wantedMembers reads the field member: an object, or a list of them.
@@ -117,6 +118,10 @@ func (c *call) addMembers() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	defaults, err := c.userDefaults()
+	if err != nil {
+		return nil, err
+	}
 	var o orgs.Organization
 	var joined []orgs.Membership
 	err = c.svc.Together(c.ctx(), func(ctx context.Context) error {
@@ -125,12 +130,13 @@ func (c *call) addMembers() (any, error) {
 		}
 		joined = nil
 		for _, w := range list {
+			w.budget = defaults
 			ms, err := c.enlist(ctx, o, w)
 			if err != nil {
 				return err
 			}
 			if joined = append(joined, ms); budget.some() {
-				if _, err := c.svc.SetBudget(ctx, memberBudget(o.ID, ms.User.ID, budget.v)); err != nil {
+				if _, err := c.svc.SetBudget(ctx, c.memberBudget(o.ID, ms.User.ID, budget.v)); err != nil {
 					return err
 				}
 			}
@@ -169,7 +175,7 @@ func (c *call) enlist(ctx context.Context, o orgs.Organization, w wanted) (orgs.
 	if strings.HasPrefix(w.id, "usr_") { // an id of ours, which nobody chooses
 		fresh.AliasID = ""
 	}
-	in := orgs.NewMember{User: w.id, Role: role, New: &fresh, OnlyNew: w.fresh}
+	in := orgs.NewMember{User: w.id, Role: role, New: &fresh, OnlyNew: w.fresh, NewBudget: w.budget}
 	if fresh.Email == "" && fresh.AliasID == "" {
 		in.New = nil
 	}
@@ -182,8 +188,30 @@ func (c *call) enlist(ctx context.Context, o orgs.Organization, w wanted) (orgs.
 		"User "+plain(name)+" is already a member of organization "+o.PublicID()))
 }
 
-func memberBudget(orgID, userID string, limit decimal.Decimal) billing.Budget {
-	return billing.Budget{OrgID: orgID, Scope: billing.ScopeMember, ScopeID: userID, Limit: limit, Window: billing.Lifetime, Hard: true}
+func (c *call) memberBudget(orgID, userID string, limit decimal.Decimal) billing.Budget {
+	b := billing.Budget{OrgID: orgID, Scope: billing.ScopeMember, ScopeID: userID, Limit: limit, Window: billing.Lifetime, Hard: true}
+	b.UnknownPrice, b.UnknownMinimum = c.opt.unknown()
+	return b
+}
+
+// userDefaults is the budget of users who are made, nil for none.
+func (c *call) userDefaults() (*billing.Budget, error) {
+	limit := c.opt.UserDefaults.MaxBudget
+	if limit == nil || c.opt.ZeroBudgetUnlimited && limit.IsZero() {
+		return nil, nil
+	}
+	b, err := c.userBudget(*limit, c.now())
+	return &b, err
+}
+
+// userBudget is a budget of a person over all organizations, as the options have it.
+func (h *handler) userBudget(limit decimal.Decimal, now time.Time) (billing.Budget, error) {
+	window, anchor, err := h.parse(h.opt.UserDefaults.BudgetDuration, now)
+	limits := orgs.AllowanceLimits{Limit: &limit, Window: window, Anchor: anchor}
+	limits.UnknownPrice, limits.UnknownMinimum = h.opt.unknown()
+	b := spending(limits)
+	b.Scope, b.Zone = billing.ScopeUser, h.opt.Timezone
+	return b, err
 }
 
 // named is the reference of a member that a body names, by id or by address.
@@ -276,7 +304,7 @@ func (c *call) setMemberBudget(ctx context.Context, orgID, userID string, budget
 		return c.dropMemberBudget(ctx, orgID, userID)
 	}
 	if budget.some() {
-		_, err := c.svc.SetBudget(ctx, memberBudget(orgID, userID, budget.v))
+		_, err := c.svc.SetBudget(ctx, c.memberBudget(orgID, userID, budget.v))
 		return err
 	}
 	if !budget.set || c.opt.NullMeansUnchanged {
@@ -342,7 +370,7 @@ func (c *call) deleteMember() (any, error) {
 		if err := c.dropMemberBudget(ctx, o.ID, ms.User.ID); err != nil {
 			return err
 		}
-		_, err = c.svc.RemoveMember(ctx, at, ms.User.ID, orgs.MemberRemoval{AllowOwnerless: !c.opt.ProtectLastOrgAdmin})
+		_, err = c.svc.RemoveMember(ctx, at, ms.User.ID, orgs.MemberRemoval{AllowOwnerless: !c.opt.ProtectLastOrgAdmin, KeepKeys: c.opt.KeepKeysOnMemberDelete})
 		return coded(err, "last_owner", errLastAdmin)
 	})
 	switch {

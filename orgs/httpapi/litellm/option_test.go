@@ -2,9 +2,13 @@ package litellm_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/billing"
+	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
 	"github.com/orgkit/orgkit/store/storetest"
 )
@@ -164,5 +168,217 @@ func TestASharedBudgetIsCopied(t *testing.T) { // LD-19
 		require.Equal(t, "gold", is["budget_id"], "nobody else has it any more")
 		is = g.must("POST", "/budget/update", `{"budget_id":"gold","max_budget":2}`)
 		require.Equal(t, 2.0, is["max_budget"])
+	})
+}
+
+// noOption is a set of options that New refuses.
+func noOption(t *testing.T, text string, o litellm.Options) {
+	t.Helper()
+	_, err := litellm.New(new(unserved), &o)
+	require.ErrorContains(t, err, text)
+}
+
+func TestKeysOutliveTheMembershipOfTheirPerson(t *testing.T) { // LD-43
+	each(t, litellm.Options{KeepKeysOnMemberDelete: true}, func(t *testing.T, g *gateway, _ *storetest.Clock) {
+		g.acme()
+		anna, bob := g.join("acme-1", "anna", "org_admin"), g.join("acme-1", "bob", "internal_user")
+		g.join("acme-1", "carl", "internal_user")
+		g.join("acme-1", "dave", "internal_user_viewer")
+		g.must("POST", "/team/new", `{"team_id":"lab-1","organization_id":"acme-1","members_with_roles":[{"role":"user","user_id":"bob"}]}`)
+		made := func(by, body string) string {
+			t.Helper()
+			return g.by(by, "POST", "/key/generate", body)["key"].(string)
+		}
+		own, given := made(bob, `{"key_alias":"mine"}`), made(master, `{"organization_id":"acme-1","user_id":"bob","max_budget":0.01}`)
+		ofTeam, viewing := made(master, `{"team_id":"lab-1","user_id":"bob"}`), made(master, `{"organization_id":"acme-1","user_id":"dave"}`)
+		carls := made(anna, `{"organization_id":"acme-1","user_id":"carl"}`)
+		g.by(own, "GET", "/user/info", "")
+
+		leave := func(by, user string) {
+			t.Helper()
+			g.by(by, "DELETE", "/organization/member_delete", `{"organization_id":"acme-1","user_id":"`+user+`"}`)
+		}
+		leave(anna, "bob")
+		leave(anna, "dave")
+		require.Equal(t, []string{"", "", "", "permission_denied"}, []string{g.call(own, "gpt-4", 1), g.call(given, "gpt-4", 1), g.call(ofTeam, "gpt-4", 1), g.call(viewing, "gpt-4", 1)})
+		require.Equal(t, "budget_exceeded", g.call(given, "gpt-4", 10), "its own limits are in force")
+		info := g.must("GET", "/key/info?key="+own, "")["info"].(object)
+		require.Equal(t, []any{nil, "active"}, []any{info["user_id"], info["status"]})
+		for _, key := range []string{own, given, ofTeam} {
+			code, _ := g.send(key, "GET", "/organization/info?organization_id=acme-1", "")
+			require.NotEqual(t, 200, code, "they call models, and nothing else")
+		}
+		leave(master, "anna")
+		require.Equal(t, []string{"", ""}, []string{g.call(carls, "gpt-4", 1), g.call(own, "gpt-4", 1)}, "what rested on her rights, as what she had made and what she had kept, rests on the operator's")
+	})
+}
+
+func TestUsersWhoAreAddedHaveABudget(t *testing.T) { // section 12
+	dime := decimal.RequireFromString("0.01")
+	each(t, litellm.Options{UserDefaults: litellm.UserDefaults{MaxBudget: &dime, BudgetDuration: "1d"}}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		g.acme()
+		g.must("POST", "/organization/new", `{"organization_alias":"Other","organization_id":"other-1"}`)
+		g.must("POST", "/user/new", `{"user_id":"known","auto_create_key":false}`)
+		anna := g.join("acme-1", "anna", "org_admin")
+		is := g.must("POST", "/organization/member_add", add(`[{"role":"internal_user","user_id":"bob"},{"role":"internal_user","user_id":"known"}]`))
+		users := is["updated_users"].([]any)
+		bob, known := users[0].(object), users[1].(object)
+		require.Equal(t, []any{0.01, "1d", 0.0}, []any{bob["max_budget"], bob["budget_duration"], bob["spend"]})
+		require.NotNil(t, bob["budget_reset_at"])
+		require.Equal(t, []any{nil, nil, nil}, []any{known["max_budget"], known["budget_duration"], known["budget_reset_at"]}, "who was there has none")
+		is = g.by(anna, "POST", "/organization/member_add", add(`{"role":"internal_user","user_id":"carl"}`))
+		require.Nil(t, is["updated_users"].([]any)[0].(object)["max_budget"], "an administrator of one organization is not told what is of all")
+
+		g.must("POST", "/organization/member_add", `{"organization_id":"other-1","member":{"role":"internal_user","user_id":"bob"}}`)
+		key := func(org, user string) string {
+			t.Helper()
+			return g.must("POST", "/key/generate", `{"organization_id":"`+org+`","user_id":"`+user+`"}`)["key"].(string)
+		}
+		require.Equal(t, []string{"", "budget_exceeded"}, []string{g.call(key("acme-1", "bob"), "gpt-4", 8), g.call(key("other-1", "bob"), "gpt-4", 8)}, "over all organizations")
+		require.Equal(t, "budget_exceeded", g.call(key("acme-1", "carl"), "gpt-4", 11))
+		require.Equal(t, "", g.call(key("acme-1", "known"), "gpt-4", 11))
+		for _, by := range []string{master, g.token("bob")} {
+			info := g.by(by, "GET", "/user/info?user_id=bob", "")["user_info"].(object)
+			require.Equal(t, []any{0.01, 0.008}, []any{info["max_budget"], info["spend"]})
+		}
+		clock.Advance(24 * time.Hour)
+		require.Equal(t, "", g.call(key("other-1", "bob"), "gpt-4", 8))
+	})
+	none := decimal.NewFromInt(-1)
+	noOption(t, "limit", litellm.Options{UserDefaults: litellm.UserDefaults{MaxBudget: &none}})
+	noOption(t, "BudgetDuration", litellm.Options{UserDefaults: litellm.UserDefaults{MaxBudget: &dime, BudgetDuration: "1 fortnight"}})
+	noOption(t, "BudgetDuration", litellm.Options{UserDefaults: litellm.UserDefaults{BudgetDuration: "1d"}})
+}
+
+// TestCallsWithoutAPriceCostAMinimum where they are refused by default.
+func TestCallsWithoutAPriceCostAMinimum(t *testing.T) { // section 9, 3
+	for _, charged := range []bool{false, true} {
+		o := litellm.Options{UnknownPrice: billing.RejectUnknown}
+		if charged {
+			o = litellm.Options{UnknownPrice: billing.ReserveMinimum, UnknownMinimum: decimal.RequireFromString("0.004")}
+		}
+		want := map[bool][]string{false: {"budget_exceeded", "budget_exceeded"}, true: {"", "budget_exceeded"}}[charged]
+		each(t, o, func(t *testing.T, g *gateway, _ *storetest.Clock) {
+			twice := func(secret string) []string {
+				t.Helper()
+				return []string{g.call(secret, "gpt-new", 1), g.call(secret, "gpt-new", 1)}
+			}
+			g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"acme-1","max_budget":0.007}`)
+			require.Equal(t, want, twice(g.key("acme-1")), "of an organization")
+			g.must("POST", "/organization/new", `{"organization_alias":"Model","organization_id":"model-1","model_max_budget":{"gpt-new":{"max_budget":0.007}}}`)
+			require.Equal(t, want, twice(g.key("model-1")), "of a model")
+			g.must("POST", "/organization/new", `{"organization_alias":"Other","organization_id":"other-1"}`)
+			require.Equal(t, []string{"", ""}, twice(g.key("other-1")), "nothing limits it")
+			g.must("POST", "/team/new", `{"team_id":"lab-1","organization_id":"other-1","max_budget":0.007}`)
+			require.Equal(t, want, twice(g.must("POST", "/key/generate", `{"team_id":"lab-1"}`)["key"].(string)), "of a team")
+			require.Equal(t, want, twice(g.must("POST", "/key/generate", `{"organization_id":"other-1","max_budget":0.007}`)["key"].(string)), "of a key")
+			g.must("POST", "/organization/member_add", `{"organization_id":"other-1","member":{"role":"internal_user","user_id":"bob"},"max_budget_in_organization":0.007}`)
+			require.Equal(t, want, twice(g.must("POST", "/key/generate", `{"organization_id":"other-1","user_id":"bob"}`)["key"].(string)), "of a member")
+		})
+	}
+	noOption(t, "hard", litellm.Options{UnknownPrice: billing.AllowUnknown})
+	noOption(t, "unknown_price", litellm.Options{UnknownPrice: "free"})
+	noOption(t, "unknown_minimum", litellm.Options{UnknownPrice: billing.ReserveMinimum})
+	noOption(t, "unknown_minimum", litellm.Options{UnknownMinimum: decimal.NewFromInt(1)})
+	noOption(t, "unknown_minimum", litellm.Options{UnknownPrice: billing.RejectUnknown, UnknownMinimum: decimal.NewFromInt(1)})
+	noOption(t, "unknown_minimum", litellm.Options{UnknownPrice: billing.ReserveMinimum, UnknownMinimum: decimal.NewFromInt(-1)})
+}
+
+// resets is when budgets of these durations are reset that are made at that moment, and when they are after that.
+func resets(t *testing.T, g *gateway, clock *storetest.Clock, at string, durations ...string) (list []string) {
+	t.Helper()
+	now, err := time.Parse(time.RFC3339, at)
+	require.NoError(t, err)
+	clock.Set(now)
+	for _, d := range durations {
+		is := g.must("POST", "/budget/new", `{"max_budget":1,"budget_duration":"`+d+`"}`)
+		first, err := time.Parse(time.RFC3339, is["budget_reset_at"].(string))
+		require.NoError(t, err)
+		clock.Set(first)
+		again := g.rows(master, "POST", "/budget/info", `{"budgets":["`+is["budget_id"].(string)+`"]}`)[0].(object)["budget_reset_at"].(string)
+		list = append(list, d+" "+first.Format("01-02T15:04:05")+" "+again[5:19])
+		clock.Set(now)
+	}
+	return list
+}
+
+func TestBudgetsRoll(t *testing.T) { // LD-23
+	each(t, litellm.Options{ResetMode: litellm.Rolling}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		require.Equal(t, []string{"1d 02-01T10:20:30 02-02T10:20:30", "7d 02-07T10:20:30 02-14T10:20:30", "30d 03-01T10:20:30 03-31T10:20:30", "1mo 02-29T10:20:30 03-31T10:20:30", "2h 01-31T12:20:30 01-31T14:20:30"},
+			resets(t, g, clock, "2024-01-31T10:20:30Z", "1d", "7d", "30d", "1mo", "2h"))
+		g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"acme-1","max_budget":0.01,"budget_duration":"1d","model_max_budget":{"gpt-3.5":{"max_budget":0.00001,"budget_duration":"2d"}}}`)
+		key := g.key("acme-1")
+		spend := func(model string) []string {
+			t.Helper()
+			return []string{g.call(key, model, 10), g.call(key, model, 1)}
+		}
+		require.Equal(t, []string{"", "budget_exceeded"}, spend("gpt-3.5"))
+		clock.Advance(time.Hour)
+		g.must("PATCH", "/organization/update", `{"organization_id":"acme-1","budget_duration":"1d","model_max_budget":{"gpt-3.5":{"max_budget":0.00001,"budget_duration":"2d"}}}`)
+		clock.Advance(23*time.Hour - time.Second)
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-3.5", 1))
+		clock.Advance(time.Second)
+		require.Equal(t, []string{"", "budget_exceeded"}, spend("gpt-4"), "the duration is the same: it goes on")
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-3.5", 1))
+		clock.Advance(24 * time.Hour)
+		require.Equal(t, []string{"", "budget_exceeded"}, spend("gpt-3.5"))
+	})
+	noOption(t, "calendar or rolling", litellm.Options{ResetMode: "sliding"})
+}
+
+func TestDaysAndWeeksBeginWhereTheOptionsSay(t *testing.T) { // LD-23
+	each(t, litellm.Options{Timezone: "Europe/Berlin", WeekStart: "Sunday", ResetTimeOfDay: "06:30"}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		require.Equal(t, []string{"1d 03-31T04:30:00 04-01T04:30:00", "7d 03-31T04:30:00 04-07T04:30:00", "30d 04-01T04:30:00 05-01T04:30:00", "1mo 04-01T04:30:00 05-01T04:30:00", "3d 04-02T04:30:00 04-05T04:30:00", "2mo 05-01T04:30:00 07-01T04:30:00", "2h 03-31T03:00:00 03-31T05:00:00"},
+			resets(t, g, clock, "2024-03-31T01:10:00Z", "1d", "7d", "30d", "1mo", "3d", "2mo", "2h"), "the night in which summer time begins")
+		clock.Set(time.Date(2024, 4, 1, 4, 29, 0, 0, time.UTC))
+		g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"acme-1","max_budget":0.01,"budget_duration":"1d","model_max_budget":{"gpt-3.5":{"max_budget":0.00001,"budget_duration":"7d"}}}`)
+		g.must("POST", "/team/new", `{"team_id":"lab-1","organization_id":"acme-1","max_budget":0.005,"budget_duration":"1d"}`)
+		key, ofTeam := g.key("acme-1"), g.must("POST", "/key/generate", `{"team_id":"lab-1"}`)["key"].(string)
+		require.Equal(t, []string{"", "budget_exceeded"}, []string{g.call(ofTeam, "gpt-4", 5), g.call(ofTeam, "gpt-4", 1)})
+		require.Equal(t, []string{"", "budget_exceeded"}, []string{g.call(key, "gpt-4", 5), g.call(key, "gpt-4", 1)})
+		clock.Advance(59 * time.Second)
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-4", 1))
+		clock.Advance(time.Second)
+		require.Equal(t, []string{"", "", "budget_exceeded"}, []string{g.call(ofTeam, "gpt-4", 4), g.call(key, "gpt-3.5", 10), g.call(key, "gpt-3.5", 1)})
+		clock.Set(time.Date(2024, 4, 7, 4, 29, 59, 0, time.UTC))
+		require.Equal(t, "budget_exceeded", g.call(key, "gpt-3.5", 1))
+		clock.Advance(time.Second)
+		require.Equal(t, "", g.call(key, "gpt-3.5", 1))
+	})
+	each(t, litellm.Options{WeekStart: "sunday"}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		require.Equal(t, []string{"1d 03-07T00:00:00 03-08T00:00:00", "1w 03-10T00:00:00 03-17T00:00:00", "30d 04-01T00:00:00 05-01T00:00:00"}, resets(t, g, clock, "2024-03-06T01:10:00Z", "1d", "1w", "30d"))
+	})
+	noOption(t, "monday to sunday", litellm.Options{WeekStart: "sun"})
+	for _, at := range []string{"6:30", "24:00", "06:60", "06:30:00", "noon"} {
+		noOption(t, "HH:MM", litellm.Options{ResetTimeOfDay: at})
+	}
+	noOption(t, "rolls", litellm.Options{ResetMode: litellm.Rolling, WeekStart: "sunday"})
+	noOption(t, "rolls", litellm.Options{ResetMode: litellm.Rolling, ResetTimeOfDay: "06:30"})
+}
+
+// TestABudgetOutlivesItsOrganizationByAMonth and one that nobody has ever had stays.
+func TestABudgetOutlivesItsOrganizationByAMonth(t *testing.T) { // LD-39
+	each(t, litellm.Options{}, func(t *testing.T, g *gateway, clock *storetest.Clock) {
+		for _, id := range []string{"gold", "free"} {
+			g.must("POST", "/budget/new", `{"budget_id":"`+id+`","max_budget":1}`)
+		}
+		for _, id := range []string{"one", "two"} {
+			g.must("POST", "/organization/new", `{"organization_alias":"`+id+`","organization_id":"`+id+`","budget_id":"gold"}`)
+			g.must("DELETE", "/organization/delete", `{"organization_ids":["`+id+`"]}`)
+			clock.Advance(24 * time.Hour)
+		}
+		there := func() (ids []any) {
+			t.Helper()
+			_, err := g.PruneAllowances(g.Platform())
+			require.NoError(t, err)
+			for _, row := range g.rows(master, "GET", "/budget/list", "") {
+				ids = append(ids, row.(object)["budget_id"])
+			}
+			return ids
+		}
+		clock.Advance(orgs.Restorable - 24*time.Hour - time.Second)
+		require.ElementsMatch(t, []any{"gold", "free"}, there())
+		clock.Advance(time.Second)
+		require.Equal(t, []any{"free"}, there())
 	})
 }

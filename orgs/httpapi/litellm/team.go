@@ -182,7 +182,8 @@ func anotherSlug(name string) string {
 
 // spending is a budget with these limits, of nobody yet.
 func spending(limits orgs.AllowanceLimits) billing.Budget {
-	b := billing.Budget{Window: billing.Lifetime, Anchor: limits.Anchor, Hard: limits.Limit != nil, SoftLimit: limits.SoftLimit}
+	b := billing.Budget{Window: billing.Lifetime, Anchor: limits.Anchor, Hard: limits.Limit != nil, SoftLimit: limits.SoftLimit,
+		UnknownPrice: limits.UnknownPrice, UnknownMinimum: limits.UnknownMinimum}
 	if limits.Window != "" {
 		b.Window = limits.Window
 	}

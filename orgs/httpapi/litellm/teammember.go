@@ -102,7 +102,7 @@ func (c *call) addTeamMembers() (any, error) {
 			row.Users = append(row.Users, u)
 			row.Memberships = append(row.Memberships, teamMem{ms.User.PublicID(), t.PublicID()})
 			if budget.some() {
-				b := memberBudget(o.ID, ms.User.ID, budget.v)
+				b := c.memberBudget(o.ID, ms.User.ID, budget.v)
 				b.TeamID = t.ID
 				if _, err := c.svc.SetBudget(ctx, b); err != nil {
 					return err

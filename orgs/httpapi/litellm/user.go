@@ -9,6 +9,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/orgkit/orgkit/audit"
+	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/rbac"
 	"github.com/orgkit/orgkit/store"
@@ -47,9 +49,36 @@ type userRow struct {
 
 func (c *call) userRow(ctx context.Context, u orgs.User) (userRow, error) {
 	role, err := c.roleOver(ctx, u)
-	return userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: role, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
+	if err != nil {
+		return userRow{}, err
+	}
+	row := userRow{ID: u.PublicID(), Alias: optional(u.Name), Email: optional(u.Email), Role: role, Teams: []string{}, Models: []string{}, Metadata: raw("{}"), Spend: zero,
 		CacheControls: []string{}, Policies: []string{}, ModelSpend: map[string]usd{}, ModelMaxBudget: map[string]any{}, AccessGroupsIDs: []string{},
-		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}, err
+		CreatedAt: stamp(u.CreatedAt), UpdatedAt: stamp(u.UpdatedAt)}
+	if !c.admin() && u.ID != c.by.Person() { // it is of all organizations
+		return row, nil
+	}
+	s, err := c.userState(ctx, u.ID)
+	if s != nil {
+		row.MaxBudget, row.Duration, row.ResetAt, row.Spend = dollars(&s.Budget.Limit), written(s.Budget.Window), stamped(s.PeriodEnd), usd(s.Spent)
+	}
+	return row, err
+}
+
+// userState is the budget of a user over all organizations, nil for none.
+func (c *call) userState(ctx context.Context, userID string) (*billing.BudgetState, error) {
+	var b billing.Budget
+	err := c.svc.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		b, err = billing.Budgets.Find(ctx, tx, store.Eq("org_id", ""), store.Eq("scope", billing.ScopeUser), store.Eq("scope_id", userID), store.Eq("team_id", ""), store.Eq("name", ""))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && !b.Hard {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	s, err := c.svc.Budget(audit.WithActor(ctx, audit.System("a user is read with their budget")), "", b.ID)
+	return &s, err
 }
 
 var userFields = []string{"user_id", "user_email", "user_alias", "user_role", "teams", "organizations", "auto_create_key", "key_alias", "duration", "max_budget", "budget_duration", "models",
@@ -251,7 +280,9 @@ func (c *call) userIn(row *userInfoRow, keys *[]orgs.APIKey, o orgs.Organization
 		return err
 	}
 	row.Info.Memberships = append(row.Info.Memberships, c.memberRow(o, ms, money, false))
-	row.Info.Spend = usd(decimal.Decimal(row.Info.Spend).Add(money.spent[u.ID]))
+	if row.Info.MaxBudget == nil { // else it is that of the budget
+		row.Info.Spend = usd(decimal.Decimal(row.Info.Spend).Add(money.spent[u.ID]))
+	}
 	list, err := c.keysIn(orgs.Place{OrgID: o.ID}, u.ID)
 	*keys = append(*keys, list...)
 	return err

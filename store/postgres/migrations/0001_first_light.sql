@@ -155,6 +155,8 @@ CREATE TABLE allowances (
 	requests_per_minute BIGINT,
 	max_parallel_requests BIGINT,
 	models JSONB,
+	unknown_price TEXT NOT NULL,
+	unknown_minimum NUMERIC,
 	created_by TEXT NOT NULL,
 	updated_by TEXT NOT NULL,
 	PRIMARY KEY (id)

@@ -156,6 +156,8 @@ CREATE TABLE allowances (
 	requests_per_minute INTEGER,
 	max_parallel_requests INTEGER,
 	models TEXT,
+	unknown_price TEXT NOT NULL,
+	unknown_minimum TEXT,
 	created_by TEXT NOT NULL,
 	updated_by TEXT NOT NULL,
 	PRIMARY KEY (id)
