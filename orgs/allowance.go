@@ -35,6 +35,8 @@ type Allowance struct {
 	UnknownPrice   billing.UnknownPrice `json:"unknown_price"`
 	UnknownMinimum *decimal.Decimal     `json:"unknown_minimum"`
 
+	FailOpen bool `json:"fail_open"` // of rate limits: admit what the database cannot be asked about
+
 	CreatedBy string `json:"created_by"`
 	UpdatedBy string `json:"updated_by"`
 }
@@ -74,18 +76,19 @@ type AllowanceLimits struct {
 
 	UnknownPrice   billing.UnknownPrice
 	UnknownMinimum *decimal.Decimal // USD
+	FailOpen       bool
 }
 
 // Limits are those of the allowance.
 func (a Allowance) Limits() AllowanceLimits {
 	return AllowanceLimits{a.Limit, a.SoftLimit, a.Window, a.Duration, a.Anchor, a.TokensPerMinute, a.RequestsPerMinute, a.MaxParallelRequests, a.Models,
-		a.UnknownPrice, a.UnknownMinimum}
+		a.UnknownPrice, a.UnknownMinimum, a.FailOpen}
 }
 
 func (a *Allowance) take(in AllowanceLimits, now time.Time) {
 	a.Limit, a.SoftLimit, a.Window, a.Duration, a.Anchor = in.Limit, in.SoftLimit, in.Window, in.Duration, in.Anchor.UTC().Truncate(time.Microsecond)
 	a.TokensPerMinute, a.RequestsPerMinute, a.MaxParallelRequests, a.Models = in.TokensPerMinute, in.RequestsPerMinute, in.MaxParallelRequests, in.Models
-	a.UnknownPrice, a.UnknownMinimum = in.UnknownPrice, in.UnknownMinimum
+	a.UnknownPrice, a.UnknownMinimum, a.FailOpen = in.UnknownPrice, in.UnknownMinimum, in.FailOpen
 	if in.Anchor.IsZero() {
 		a.Anchor = now
 	}
@@ -169,6 +172,9 @@ func (a *Allowance) rates() (list []billing.RateLimit) {
 		if m := a.Models[glob]; m.TokensPerMinute != nil || m.RequestsPerMinute != nil {
 			list = append(list, billing.RateLimit{Model: glob, TokensPerMinute: m.TokensPerMinute, RequestsPerMinute: m.RequestsPerMinute})
 		}
+	}
+	for i := range list {
+		list[i].FailOpen = a.FailOpen
 	}
 	return list
 }
@@ -527,7 +533,8 @@ func (m *Manager) spentSince(ctx context.Context, tx *store.Tx, orgID string, fr
 	return c.Cost, err
 }
 
-// together are the rate limits of settings and of an allowance, of which both hold: of two on one glob the smaller ones.
+// together are the rate limits of settings and of an allowance, of which both hold: of two on one glob the smaller ones, which
+// admit what cannot be asked about where both do.
 func together(settings, allowance []billing.RateLimit) []billing.RateLimit {
 	for _, r := range allowance {
 		at := slices.IndexFunc(settings, func(s billing.RateLimit) bool { return globOf(s) == globOf(r) })
@@ -538,6 +545,7 @@ func together(settings, allowance []billing.RateLimit) []billing.RateLimit {
 		s := &settings[at]
 		s.TokensPerMinute, s.RequestsPerMinute = least(s.TokensPerMinute, r.TokensPerMinute), least(s.RequestsPerMinute, r.RequestsPerMinute)
 		s.MaxParallelRequests = least(s.MaxParallelRequests, r.MaxParallelRequests)
+		s.FailOpen = s.FailOpen && r.FailOpen
 	}
 	return settings
 }

@@ -211,3 +211,25 @@ func TestAnAliasLeadsToOne(t *testing.T) {
 		require.NoError(t, create("acme-1", ""), "anybody has it after that")
 	})
 }
+
+// TestLimitsOfSettingsAndAnAllowanceAreOpenTogether or closed, of one glob.
+func TestLimitsOfSettingsAndAnAllowanceAreOpenTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		ten := int64(10)
+		w := allowance(t, s, orgs.AllowanceLimits{RequestsPerMinute: &ten, FailOpen: true})
+		open := func() bool {
+			t.Helper()
+			page, err := w.RateLimits(w.Platform(), w.org.ID, 0, "")
+			require.NoError(t, err)
+			require.Len(t, page.Items, 1)
+			return page.Items[0].FailOpen
+		}
+		require.True(t, open())
+		for _, settings := range []bool{false, true} {
+			_, err := w.UpdateOrganization(w.Platform(), w.org.ID, orgs.OrganizationUpdate{Settings: &orgs.OrgSettings{
+				Models: &orgs.ModelSettings{RateLimits: map[string]orgs.RateLimits{"*": {RequestsPerHour: &ten, FailOpen: settings}}}}})
+			require.NoError(t, err)
+			require.Equal(t, settings, open())
+		}
+	})
+}

@@ -13,10 +13,10 @@ func (m *ModelSettings) limits() (limits []billing.RateLimit) {
 // limitsOf are the rate limits that settings ask for by globs of models.
 func limitsOf(byModel map[string]RateLimits) (limits []billing.RateLimit) {
 	for glob, r := range byModel {
-		if r != (RateLimits{}) {
+		if r.limited() {
 			limits = append(limits, billing.RateLimit{Model: glob, RequestsPerMinute: r.RequestsPerMinute, RequestsPerHour: r.RequestsPerHour,
 				RequestsPerDay: r.RequestsPerDay, TokensPerMinute: r.TokensPerMinute, TokensPerHour: r.TokensPerHour, TokensPerDay: r.TokensPerDay,
-				InputTokensPerMinute: r.InputTokensPerMinute, InputTokensPerDay: r.InputTokensPerDay})
+				InputTokensPerMinute: r.InputTokensPerMinute, InputTokensPerDay: r.InputTokensPerDay, FailOpen: r.FailOpen})
 		}
 	}
 	return limits
@@ -34,7 +34,7 @@ func (s TeamSettings) limits() []billing.RateLimit {
 			return limits
 		}
 	}
-	return append(limits, billing.RateLimit{MaxParallelRequests: s.Resources.MaxParallelRequests})
+	return append(limits, billing.RateLimit{MaxParallelRequests: s.Resources.MaxParallelRequests, FailOpen: s.Models != nil && s.Models.RateLimits["*"].FailOpen})
 }
 
 // Priority is that of the team's calls among those that wait: 1 with a priority queue, else 0.

@@ -82,6 +82,14 @@ type RateLimits struct {
 
 	InputTokensPerMinute *int64 `json:"input_tokens_per_minute,omitempty"` // of the input alone
 	InputTokensPerDay    *int64 `json:"input_tokens_per_day,omitempty"`
+
+	FailOpen bool `json:"fail_open,omitempty"` // admit what the database cannot be asked about
+}
+
+// limited says whether anything is limited.
+func (r RateLimits) limited() bool {
+	r.FailOpen = false
+	return r != RateLimits{}
 }
 
 // FeatureSettings refuse what is set to false.

@@ -1815,6 +1815,7 @@ type RateLimitView struct {
 
 // RateLimits is the schema of that name.
 type RateLimits struct {
+	FailOpen             *bool  `json:"fail_open,omitempty"`
 	InputTokensPerDay    *int64 `json:"input_tokens_per_day,omitempty"`
 	InputTokensPerMinute *int64 `json:"input_tokens_per_minute,omitempty"`
 	RequestsPerDay       *int64 `json:"requests_per_day,omitempty"`

@@ -164,6 +164,7 @@ func (c *call) limits(over orgs.AllowanceLimits) (orgs.AllowanceLimits, bool, er
 		}
 	}
 	over.UnknownPrice, over.UnknownMinimum = c.opt.unknown()
+	over.FailOpen = c.opt.FailOpen
 	amount("max_budget", &over.Limit)
 	amount("soft_budget", &over.SoftLimit)
 	count("max_parallel_requests", &over.MaxParallelRequests)

@@ -108,7 +108,7 @@ func (c *call) newKey() (any, error) {
 		}
 		if limits.TokensPerMinute != nil || limits.RequestsPerMinute != nil || limits.MaxParallelRequests != nil {
 			if _, err := c.svc.SetRateLimit(ctx, billing.RateLimit{OrgID: o.ID, Scope: billing.ScopeKey, ScopeID: k.ID,
-				TokensPerMinute: limits.TokensPerMinute, RequestsPerMinute: limits.RequestsPerMinute, MaxParallelRequests: limits.MaxParallelRequests}); err != nil {
+				TokensPerMinute: limits.TokensPerMinute, RequestsPerMinute: limits.RequestsPerMinute, MaxParallelRequests: limits.MaxParallelRequests, FailOpen: limits.FailOpen}); err != nil {
 				return err
 			}
 		}

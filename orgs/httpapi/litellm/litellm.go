@@ -149,6 +149,9 @@ type Options struct {
 	// tells their cost. What no max_budget would count (billing.AllowUnknown) is no option.
 	UnknownPrice   billing.UnknownPrice
 	UnknownMinimum decimal.Decimal
+	// FailOpen has the rate limits that are set here admit calls about which the database cannot be asked; else they refuse them.
+	// Budgets do neither by it: what this process has leased of them is spent, and no more (see package billing).
+	FailOpen bool
 	// UserDefaults are what users may spend who are made by being added to an organization.
 	UserDefaults UserDefaults
 	// KeepKeysOnMemberDelete lets the keys of members who are taken away from an organization call models on, as

@@ -77,10 +77,12 @@ func (c *call) editModels(e *edit, models value[[]string], aliases map[string]st
 		}
 		put := func(model string, n *int64) {
 			r := is.RateLimits[model]
+			r.FailOpen = false
 			if *limit.of(&r) = n; r == (orgs.RateLimits{}) {
 				delete(is.RateLimits, model)
 				return
 			}
+			r.FailOpen = c.opt.FailOpen
 			is.RateLimits[model] = r
 		}
 		for model := range before {

@@ -1,6 +1,9 @@
 package litellm_test
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,7 +12,9 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs"
+	"github.com/orgkit/orgkit/orgs/gate"
 	"github.com/orgkit/orgkit/orgs/httpapi/litellm"
+	"github.com/orgkit/orgkit/store"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -381,4 +386,79 @@ func TestABudgetOutlivesItsOrganizationByAMonth(t *testing.T) { // LD-39
 		clock.Advance(time.Second)
 		require.Equal(t, []any{"free"}, there())
 	})
+}
+
+// away is a driver whose database cannot be reached at times.
+type away struct {
+	store.Driver
+	now *atomic.Bool
+}
+
+func (a away) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
+	if a.now.Load() {
+		return nil, errors.New("the database is away")
+	}
+	return a.Driver.Begin(ctx, writable)
+}
+
+// TestRateLimitsAreOpenOrClosedWithoutADatabase: an open one admits what it would let this process alone admit.
+func TestRateLimitsAreOpenOrClosedWithoutADatabase(t *testing.T) { // LD-32
+	for _, name := range []string{"memory", "sqlite", "postgres"} {
+		for _, open := range []bool{false, true} {
+			t.Run(name+map[bool]string{false: "/closed", true: "/open"}[open], func(t *testing.T) {
+				var now atomic.Bool
+				s := storetest.Open(t, name, store.Options{Now: storetest.NewClock().Now, Wrap: func(d store.Driver) store.Driver { return away{d, &now} }})
+				g := newGateway(t, s, litellm.Options{FailOpen: open})
+				t.Cleanup(func() { now.Store(false) })
+				made := func(org, more string) string {
+					t.Helper()
+					g.must("POST", "/organization/new", `{"organization_alias":"Acme","organization_id":"`+org+`"`+more+`}`)
+					return g.key(org)
+				}
+				of := func(body string) string {
+					t.Helper()
+					return g.must("POST", "/key/generate", body)["key"].(string)
+				}
+				keys := map[string]string{"an organization": made("acme-1", `,"rpm_limit":40`), "its model": made("acme-2", `,"model_rpm_limit":{"gpt-4":40}`),
+					"the model of a budget": made("acme-3", `,"model_max_budget":{"gpt-4":{"rpm_limit":40}}`)}
+				made("acme-4", "")
+				g.must("POST", "/team/new", `{"team_id":"lab-1","organization_id":"acme-4","rpm_limit":40}`)
+				keys["a team"], keys["a key"] = of(`{"team_id":"lab-1"}`), of(`{"organization_id":"acme-4","rpm_limit":40}`)
+				passes := func(key string) (n int, err error) {
+					for ; n < 60; n++ {
+						adm, err := g.gate.Admit(t.Context(), gate.Call{Secret: key, Model: "gpt-4", MaxOutputTokens: 1})
+						if err != nil {
+							return n, err
+						}
+						adm.Release(t.Context())
+					}
+					return n, nil
+				}
+				g.must("POST", "/team/new", `{"team_id":"lab-2","organization_id":"acme-4","max_parallel_requests":2}`)
+				o, err := g.Organization(g.Platform(), "acme-4")
+				require.NoError(t, err)
+				limits, err := g.RateLimits(g.Platform(), o.ID, 0, "")
+				require.NoError(t, err)
+				require.Len(t, limits.Items, 3)
+				for _, l := range limits.Items {
+					require.Equal(t, open, l.FailOpen, l.Scope)
+				}
+				for _, key := range keys {
+					require.Equal(t, "", g.call(key, "gpt-4", 1))
+				}
+				now.Store(true)
+				for what, key := range keys {
+					n, err := passes(key)
+					var d *gate.Denied
+					require.Error(t, err)
+					require.Equal(t, open, errors.As(err, &d), "%s: %v", what, err)
+					if open {
+						require.Equal(t, 39, n, what)
+					} else {
+						require.Less(t, n, 39, what)
+					}
+				}
+			})
+		}
+	}
 }

@@ -127,8 +127,8 @@ func (c *call) newTeam() (any, error) {
 	if err := c.in.err(); err != nil {
 		return nil, err
 	}
-	if limits.TokensPerMinute != nil || limits.RequestsPerMinute != nil {
-		in.Settings.Models.RateLimits = map[string]orgs.RateLimits{"*": {TokensPerMinute: limits.TokensPerMinute, RequestsPerMinute: limits.RequestsPerMinute}}
+	if limits.TokensPerMinute != nil || limits.RequestsPerMinute != nil || limits.MaxParallelRequests != nil && limits.FailOpen {
+		in.Settings.Models.RateLimits = map[string]orgs.RateLimits{"*": {TokensPerMinute: limits.TokensPerMinute, RequestsPerMinute: limits.RequestsPerMinute, FailOpen: limits.FailOpen}}
 	}
 	if limits.MaxParallelRequests != nil {
 		in.Settings.Resources = &orgs.ResourceSettings{MaxParallelRequests: limits.MaxParallelRequests}

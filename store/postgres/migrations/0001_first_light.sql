@@ -157,6 +157,7 @@ CREATE TABLE allowances (
 	models JSONB,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum NUMERIC,
+	fail_open BOOLEAN NOT NULL,
 	created_by TEXT NOT NULL,
 	updated_by TEXT NOT NULL,
 	PRIMARY KEY (id)

@@ -158,6 +158,7 @@ CREATE TABLE allowances (
 	models TEXT,
 	unknown_price TEXT NOT NULL,
 	unknown_minimum TEXT,
+	fail_open BOOLEAN NOT NULL,
 	created_by TEXT NOT NULL,
 	updated_by TEXT NOT NULL,
 	PRIMARY KEY (id)
