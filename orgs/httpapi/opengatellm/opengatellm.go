@@ -53,6 +53,23 @@
 // The budget of a person is what they have left, in all organizations: a budget without period, which what costs more than is
 // left does not pass.
 //
+// Where that is less than the upper bound of what a call costs, the call gets an answer as long as it pays for, if the Fit of
+// orgs/gate/proxy names [Dialect], as that system has the last call; where it does not, the call is refused as one without budget is.
+//
+// # Root
+//
+// A handler with an [Options].Root knows that organization and those below it, and nothing else, whoever calls, the platform too: ids of
+// other organizations, people, roles, tokens and projects do not exist, an account elsewhere cannot sign in, and its credentials are
+// not valid. What is made is made there: organizations below the root, and people without an organization are members of the root
+// itself, of which they stay when theirs is taken away. Its roles are its own, admin lets nobody do anything but there, and its limits
+// hold there; a role of the whole host is shown as the default one. The root is not deleted by it.
+//
+// A person may be elsewhere too, by a membership or by a role of the host. What acts on their account wherever they are (an address, a
+// password, a role, a budget, a personal token) is refused then, else an admin of the one place would be that person in the other; to
+// delete them ends what they have within. The addresses of accounts that are made here are not verified: what an admin of a part says of
+// an address proves nothing to the rest, and no letter to it sets a password. That an address is taken is told wherever its account
+// is. Nobody signs in by the provider of the host, whose rules are the whole host's.
+//
 // # Single sign-on
 //
 // Who signs in by an ID token of the host's provider is whom its subject stands for, or the person of its address, which has to be
@@ -143,6 +160,8 @@ type Options struct {
 	// DefaultRole is the name of the role that people have who were given none here, made where there is none of that name; "" is
 	// default. It gives them no permission of the platform.
 	DefaultRole string
+	// Root, the id or slug of an organization, confines the handler to that and those below it: see the package. "" is the whole host.
+	Root string
 	// NoMasterLogin refuses the platform's key at /v1/auth/login, as a password that is wrong.
 	NoMasterLogin bool
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
@@ -158,9 +177,10 @@ type api struct {
 	mux    *http.ServeMux // of who is somebody
 	open   *http.ServeMux // of everybody
 	badKey int            // the status of a key that is not good
+	root   string         // the organization that it is confined to, "" for none
 }
 
-// New returns the handler.
+// New returns the handler. A Root that there is not is an error, now or where the handler is made anew.
 func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if m == nil {
 		return nil, errors.New("opengatellm: a manager is required")
@@ -186,6 +206,9 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	}
 	if a.opt.PlaygroundDuration == 0 {
 		a.opt.PlaygroundDuration = time.Hour
+	}
+	if err := a.confine(); err != nil {
+		return nil, err
 	}
 	if p := a.opt.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
 		return nil, fmt.Errorf("opengatellm: the prefix %q must begin with / and not end with it", p)
