@@ -372,7 +372,7 @@ func TestReadingWritesNothing(t *testing.T) {
 			switch m.name {
 			case "Authenticate":
 				typ = orgs.KeyUsedType
-			case "Analytics", "Consumption", "CostCenters", "DailyUsage":
+			case "Analytics", "Consumption", "CostCenters", "CurrentUsage", "DailyUsage":
 				typ = "analytics.read"
 			}
 			require.Equal(t, []string{f.id.Org, typ}, []string{e.OrgID, e.Type})

@@ -26,6 +26,7 @@ type apiDatabase struct {
 func openAPI(ctx context.Context, b *bench, name string) (db *apiDatabase, err error) {
 	db = &apiDatabase{name: name}
 	driver, at := "sqlite", filepath.Join(b.dir, "api.db")
+	own := "file:" + at + "?_pragma=busy_timeout(60000)" // orgkit writes meanwhile
 	if name == "sqlite" {
 		db.store, err = b.openSQLite(ctx, at, store.Options{})
 	} else {
@@ -33,12 +34,13 @@ func openAPI(ctx context.Context, b *bench, name string) (db *apiDatabase, err e
 		if at, err = b.server.database(ctx); err != nil || at == "" {
 			return nil, err
 		}
+		own = at
 		db.store, err = b.openPostgres(ctx, at, 0, store.Options{})
 	}
 	if err != nil {
 		return nil, err
 	}
-	if db.sql, err = sql.Open(driver, at); err != nil {
+	if db.sql, err = sql.Open(driver, own); err != nil {
 		db.store.Close()
 		return nil, err
 	}
