@@ -50,11 +50,9 @@
 //
 // # Budgets
 //
-// The budget of a person is what they have left, in all organizations: a budget without period, which what costs more than is
-// left does not pass.
-//
-// Where that is less than the upper bound of what a call costs, the call gets an answer as long as it pays for, if the Fit of
-// orgs/gate/proxy names [Dialect], as that system has the last call; where it does not, the call is refused as one without budget is.
+// The budget of a person is what they have left, in all organizations: a budget without period. Of a call that may cost more than
+// that the handler in front of models decides: where the Fit of orgs/gate/proxy names [Dialect], it gets an answer as long as the rest
+// pays for; where it does not, which is stricter than that system, it is refused as one without budget is.
 //
 // # Root
 //
@@ -115,6 +113,8 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/signin"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Generation is in which of its ways that system is spoken.
@@ -170,6 +170,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// maxKeyDays is the longest KeyMaxExpirationDays.
+const maxKeyDays = 100 * 366
+
 type api struct {
 	*orgs.Manager
 	opt    Options
@@ -201,8 +204,14 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if a.opt.KeyMaxExpirationDays < 0 || a.opt.PlaygroundDuration < 0 {
 		return nil, errors.New("opengatellm: an option is negative")
 	}
+	if a.opt.KeyMaxExpirationDays > maxKeyDays {
+		return nil, fmt.Errorf("opengatellm: tokens work for %d days at most", maxKeyDays)
+	}
 	if a.opt.DefaultRole = strings.TrimSpace(a.opt.DefaultRole); a.opt.DefaultRole == "" {
 		a.opt.DefaultRole = "default"
+	}
+	if name := a.opt.DefaultRole; rbac.CheckText("name", name, 1, maxName) != nil || store.PlainText(name, len(name)) != name {
+		return nil, fmt.Errorf("opengatellm: no role can have the name %q", name)
 	}
 	if a.opt.PlaygroundDuration == 0 {
 		a.opt.PlaygroundDuration = time.Hour
