@@ -114,6 +114,13 @@ func TestAdminsOfARootAreThoseOfNothingElse(t *testing.T) { // F368, F388, S1
 		w.as(token).fails(403, "Insufficient rights.", "GET", organizations, "")
 		in.fails(409, "Last admin user cannot be removed.", "PATCH", fmt.Sprint(roles, "/", role), `{"permissions": []}`)
 
+		// Who is not there any more is not the last one, either.
+		left := in.create(users, fmt.Sprintf(`{"email": "left@b.example", "password": "secure_password", "role": %d}`, role))
+		in.call(204, "PATCH", fmt.Sprint(users, "/", left), `{}`)
+		w.call(204, "PATCH", fmt.Sprint(users, "/", left), `{"organization": 1}`)
+		in.fails(404, "User not found.", "GET", fmt.Sprint(users, "/", left), "")
+		in.fails(409, "Last admin user cannot be removed.", "DELETE", fmt.Sprint(users, "/", eve), "")
+
 		// Those of the whole host are here too, and nobody here changes them.
 		all := w.create(roles, `{"name": "operators", "permissions": ["admin"]}`)
 		w.call(204, "PATCH", users+"/1", fmt.Sprintf(`{"role": %d, "organization": 2}`, all))
@@ -121,6 +128,9 @@ func TestAdminsOfARootAreThoseOfNothingElse(t *testing.T) { // F368, F388, S1
 		in.as(ann).get(organizations)
 		require.Equal(t, "ann@b.example", in.get(users + "/1")["email"])
 		require.NotEqual(t, float64(all), in.get(users + "/1")["role"], "a role of the host is none of its own")
+		_ = w.User("native@b.example") // who has no role, and is not below the root
+		shown := fmt.Sprint(roles, "/", in.get(users + "/1")["role"])
+		require.Equal(t, []any{"default", 1.0, 0.0}, []any{in.get(shown)["name"], in.get(shown)["users"], w.get(shown)["users"]})
 		for _, change := range []string{`{"password": "another_password"}`, fmt.Sprintf(`{"role": %d}`, role), `{"email": "x@b.example"}`} {
 			in.as(token).fails(403, "Insufficient rights.", "PATCH", users+"/1", change)
 		}
@@ -154,8 +164,8 @@ func TestWhoIsElsewhereTooIsNobodysAccount(t *testing.T) { // F384, F405, F409, 
 		other := page.Items[0]
 		_, err = w.AddMember(w.Platform(), orgs.Place{OrgID: other.ID}, orgs.NewMember{User: u.ID, Role: "org_admin"})
 		require.NoError(t, err)
-		home := other.ID
-		_, err = w.UpdateUser(w.Platform(), u.ID, orgs.UserUpdate{Home: &home})
+		home, verified := other.ID, true // an owner who counts, of which nothing is to be told either
+		_, err = w.UpdateUser(w.Platform(), u.ID, orgs.UserUpdate{Home: &home, EmailVerified: &verified})
 		require.NoError(t, err)
 
 		require.Equal(t, 2.0, in.get(path)["organization"], "where else they are nobody hears")
@@ -173,6 +183,8 @@ func TestWhoIsElsewhereTooIsNobodysAccount(t *testing.T) { // F384, F405, F409, 
 		in.call(204, "DELETE", path, "")
 		in.fails(404, "User not found.", "GET", path, "")
 		require.Equal(t, 1.0, w.get(path)["organization"], "and stay where else they are")
+		require.NotEqual(t, float64(role), w.get(path)["role"])
+		require.Empty(t, w.list(fmt.Sprint(users, "?role=", role), "id"))
 		in.as(own).fails(403, "Invalid API key.", "GET", info, "")
 		w.as(own).get(info)
 		require.Empty(t, in.list(tokens, "id"))
