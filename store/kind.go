@@ -252,25 +252,6 @@ func (k *Kind) Value(rec any, column string) any {
 	return normal(v)
 }
 
-// InUTC turns the times of a record into UTC, for drivers whose database answers in another zone.
-func (k *Kind) InUTC(rec any) {
-	v := reflect.ValueOf(rec).Elem()
-	for _, c := range k.Columns {
-		if c.Class != Time {
-			continue
-		}
-		switch t := v.FieldByIndex(c.index).Addr().Interface().(type) {
-		case *time.Time:
-			*t = t.UTC()
-		case **time.Time:
-			if *t != nil {
-				u := (*t).UTC()
-				*t = &u
-			}
-		}
-	}
-}
-
 func normal(v reflect.Value) any {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {

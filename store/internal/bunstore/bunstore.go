@@ -43,9 +43,10 @@ func New(d Dialect) store.Driver { return &driver{Dialect: d} }
 
 type driver struct {
 	Dialect
-	words words
-	gets  gets
-	heads heads
+	words   words
+	gets    gets
+	heads   heads
+	layouts layouts
 }
 
 func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, error) {
@@ -120,10 +121,12 @@ func (t *tx) Get(ctx context.Context, k *store.Kind, id string, lock bool, dst a
 		}
 		return store.ErrNotFound
 	}
-	if err := t.Reader.ScanRow(ctx, rows, dst); err != nil {
+	l := t.layouts.of(t.Reader, k)
+	record := reflect.ValueOf(dst).Elem()
+	record.SetZero()
+	if err := l.read(rows, l.cells(), record); err != nil {
 		return t.Error(err)
 	}
-	k.InUTC(dst)
 	return t.Error(rows.Close())
 }
 

@@ -59,12 +59,19 @@ func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst a
 		return t.Error(err)
 	}
 	defer found.Close()
-	if err := t.Reader.ScanRows(ctx, found, dst); err != nil {
-		return t.Error(err)
+	l := t.layouts.of(t.Reader, k)
+	row, records := l.cells(), reflect.ValueOf(dst).Elem()
+	for found.Next() {
+		n := records.Len()
+		records.Grow(1)
+		records.SetLen(n + 1)
+		records.Index(n).SetZero()
+		if err := l.read(found, row, records.Index(n)); err != nil {
+			return t.Error(err)
+		}
 	}
-	rows := reflect.ValueOf(dst).Elem()
-	for i := range rows.Len() {
-		k.InUTC(rows.Index(i).Addr().Interface())
+	if err := found.Err(); err != nil {
+		return t.Error(err)
 	}
 	return t.Error(found.Close())
 }
