@@ -136,16 +136,18 @@ func (c *Caller) complete(ctx context.Context, tx *store.Tx, u User) error {
 		c.Until = *u.ExpiresAt
 	}
 	c.Priority = u.Priority
+	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
+	if err != nil {
+		return err
+	}
 	if u.PlatformRoleID != "" {
 		role, err := PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
 		if err != nil {
 			return err
 		}
-		c.Role = &role
-	}
-	chain, err := rbac.Lineage(ctx, tx, c.Key.OrgID)
-	if err != nil {
-		return err
+		if role.CountsIn(chain) {
+			c.Role = &role
+		}
 	}
 	c.Scope = chain[0]
 	c.Scope.State = rbac.Effective(chain)

@@ -172,8 +172,18 @@ func (f OrganizationFilter) keeps(ctx context.Context, tx *store.Tx, o Organizat
 // LivingOrganizations returns those of some organizations that are not deleted, by their ids. It asks no permission: it serves
 // the floors above.
 func LivingOrganizations(ctx context.Context, tx *store.Tx, ids []string) (map[string]Organization, error) {
-	living := make(map[string]Organization, len(ids))
-	for o, err := range organizations.All(ctx, tx, store.Query{Where: []store.Cond{store.In("id", ids)}}) {
+	return livingOrganizations(ctx, tx, store.In("id", ids))
+}
+
+// OrganizationsNamed returns those that are not deleted and have exactly that name, by their ids. It asks no permission: it serves
+// the floors above.
+func OrganizationsNamed(ctx context.Context, tx *store.Tx, name string) (map[string]Organization, error) {
+	return livingOrganizations(ctx, tx, store.Eq("name", name))
+}
+
+func livingOrganizations(ctx context.Context, tx *store.Tx, where store.Cond) (map[string]Organization, error) {
+	living := map[string]Organization{}
+	for o, err := range organizations.All(ctx, tx, store.Query{Where: []store.Cond{where}}) {
 		if err != nil {
 			return nil, err
 		}

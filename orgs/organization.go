@@ -35,7 +35,7 @@ type Organization struct {
 }
 
 var organizations = store.Define[Organization]("organizations", "org",
-	store.Unique("alias_id"), store.Index("created_at"), store.Index("parent_id", "created_at"), store.Index("allowance_id", "id"))
+	store.Unique("alias_id"), store.Index("created_at"), store.Index("parent_id", "created_at"), store.Index("allowance_id", "id"), store.Index("name"))
 
 // AuditResource is how the log names the organization.
 func (o Organization) AuditResource() audit.Resource {

@@ -16,7 +16,9 @@ import (
 // mean something to the dialect that keeps them.
 type PlatformRole struct {
 	store.Meta
-	Name        string   `json:"name"` // unique
+	// OrgID is the organization within which, and below which, the role counts; elsewhere it is as none. "" is everywhere.
+	OrgID       string   `json:"org_id,omitempty"`
+	Name        string   `json:"name"` // unique among those of the OrgID
 	Permissions []string `json:"permissions"`
 	// Limited says that who holds the role uses models within the Limits alone, each for themselves: what is not among them, none
 	// of them may use. Others are not limited by their role.
@@ -34,6 +36,11 @@ type RoleLimit struct {
 // LimitTypes are what roles limit: requests and tokens of the input, in minutes and days of UTC. A model may be used by who has
 // a limit of each type for it.
 var LimitTypes = []string{"rpm", "rpd", "tpm", "tpd"}
+
+// CountsIn says whether the role counts in an organization of that lineage, as rbac.Lineage has it.
+func (r PlatformRole) CountsIn(chain []rbac.Scope) bool {
+	return r.OrgID == "" || slices.ContainsFunc(chain, func(s rbac.Scope) bool { return s.ID == r.OrgID })
+}
 
 // MayUse says whether who holds the role may use a model at all: an error is a *rbac.Denied, unsupported_model where nothing is
 // said of the model and model_not_allowed where a type of limit is missing, or lets nothing through.
@@ -133,21 +140,21 @@ func PlatformRoleHeldBy(ctx context.Context, tx *store.Tx, roleID string) (held 
 
 // PlatformRoles holds all of them. The floor above writes it inside rbac.Guard.Change, for the platform.
 var PlatformRoles = store.Define[PlatformRole]("platform_roles", "prole",
-	store.Unique("name"))
+	store.Unique("org_id", "name"))
 
 // AuditResource is how the log names the role.
 func (r PlatformRole) AuditResource() audit.Resource {
 	return audit.Resource{Type: "role", ID: r.ID, Slug: r.Name}
 }
 
-// EnsurePlatformRole returns the role of that name, which is made where there is none. One that has other permissions is a
+// EnsurePlatformRole returns the role of that name that counts everywhere, which is made where there is none. One that has other permissions is a
 // *store.ConflictError. Only the platform can.
 func (m *Manager) EnsurePlatformRole(ctx context.Context, name string, permissions ...string) (r PlatformRole, err error) {
 	if err := rbac.CheckText("name", name, 1, rbac.MaxName); err != nil {
 		return r, err
 	}
 	find := func(ctx context.Context, tx *store.Tx) error {
-		r, err = PlatformRoles.Find(ctx, tx, store.Eq("name", name))
+		r, err = PlatformRoles.Find(ctx, tx, store.Eq("org_id", ""), store.Eq("name", name))
 		if err == nil && !slices.Equal(r.Permissions, permissions) {
 			err = &store.ConflictError{Code: "conflict", Message: "a role with this name exists, which means something else", ID: r.ID}
 		}

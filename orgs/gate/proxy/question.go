@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -99,11 +98,21 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 // readAll reads a body that says of itself how long it is, -1 where it does not.
 func readAll(from io.Reader, length int64) (string, error) {
 	const most = 1 << 20 // that is believed
-	b := bytes.NewBuffer(make([]byte, 0, min(max(length, 0), most)+bytes.MinRead))
-	if _, err := b.ReadFrom(from); err != nil {
-		return "", err
+	if length < 0 {
+		length = 511
 	}
-	return unsafe.String(unsafe.SliceData(b.Bytes()), b.Len()), nil // which nobody changes
+	b := make([]byte, 0, min(length, most)+1)
+	for { // as io.ReadAll does, which begins with less
+		n, err := from.Read(b[len(b):cap(b)])
+		if b = b[:len(b)+n]; err == io.EOF {
+			return unsafe.String(unsafe.SliceData(b), len(b)), nil // which nobody changes
+		} else if err != nil {
+			return "", err
+		}
+		if len(b) == cap(b) {
+			b = slices.Grow(b, len(b))
+		}
+	}
 }
 
 // forward is the request that the next handler gets.

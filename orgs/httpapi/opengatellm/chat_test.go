@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orgkit/orgkit/orgs/gate/proxy"
 	"github.com/orgkit/orgkit/orgs/httpapi/opengatellm"
 )
 
@@ -70,4 +71,28 @@ func TestCallsOfTheNewestGeneration(t *testing.T) { // F412
 	ann.call(200, "POST", chat, asking("gpt-4o"))
 	ann.golden("c/chat.tpm", "POST", chat, asking("gpt-4o"))
 	ann.golden("c/chat.unlisted", "POST", chat, asking("small"))
+}
+
+// TestWhatDoesNotFitTheBalanceIsRefused where the host in front of models has it so: a proxy whose Fit does not name the dialect.
+func TestWhatDoesNotFitTheBalanceIsRefused(t *testing.T) { // F415
+	each(t, func(t *testing.T, w *world) {
+		inhabited(w)
+		w.call(204, "PATCH", roles+"/1", `{"limits": `+open("gpt-4o", "small")+`}`)
+		w.call(204, "PATCH", users+"/1", `{"organization": 1, "budget": 0.005}`) // of 0.01, and what the input may cost
+		ann := w.as(w.tokenOf(1, ""))
+		fits := w.plane
+		strict, err := proxy.New(w.gate, w.upstream(), &proxy.Options{Refusals: map[string]proxy.Refusal{opengatellm.Dialect: opengatellm.Refusals(nil)}})
+		require.NoError(t, err)
+		ann.plane = strict
+		ann.fails(400, "Insufficient budget.", "POST", chat, asking("gpt-4o"))
+		ann.call(200, "POST", chat, asking("small")) // which costs nothing
+		require.Equal(t, 0.005, ann.get(info)["budget"])
+		ann.plane = fits
+		ann.call(200, "POST", chat, asking("gpt-4o"))
+		require.Equal(t, 0.0, ann.get(info)["budget"])
+		w.call(204, "PATCH", users+"/1", `{"organization": 1, "budget": 1}`)
+		ann.plane = strict
+		ann.call(200, "POST", chat, asking("gpt-4o"))
+		require.Equal(t, 0.98, ann.get(info)["budget"])
+	})
 }

@@ -97,16 +97,20 @@ func newWorld(t *testing.T, s *store.Store, clock *storetest.Clock, o *opengatel
 		Argon2: signin.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}})
 	require.NoError(t, err)
 	o.SignIn = w.signin
-	answers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}}`)
-	})
-	w.plane, err = proxy.New(w.gate, answers, &proxy.Options{Fit: []string{opengatellm.Dialect}, Costs: []string{opengatellm.Dialect},
+	w.plane, err = proxy.New(w.gate, w.upstream(), &proxy.Options{Fit: []string{opengatellm.Dialect}, Costs: []string{opengatellm.Dialect},
 		Refusals: map[string]proxy.Refusal{opengatellm.Dialect: opengatellm.Refusals(o)}})
 	require.NoError(t, err)
 	w.handler, err = opengatellm.New(w.Manager, o)
 	require.NoError(t, err)
 	return w
+}
+
+// upstream answers every call by 1000 tokens of input and 100 of output.
+func (w *world) upstream() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}}`)
+	})
 }
 
 // as is the same program with another credential.

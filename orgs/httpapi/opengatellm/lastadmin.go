@@ -23,18 +23,26 @@ func (a *api) keepAdmin(ctx context.Context, tx *store.Tx, was bool) error {
 		if err != nil {
 			return err
 		}
-		if !isAdminRole(role) {
+		if !a.isAdminRole(role) {
 			continue
 		}
 		held, err := orgs.PlatformRoleHeldBy(ctx, tx, role.ID)
-		if err != nil || slices.ContainsFunc(held, func(u orgs.User) bool { return u.ExpiresAt == nil && u.State == rbac.Active }) {
+		if err != nil {
 			return err
+		}
+		for _, u := range held {
+			if u.ExpiresAt != nil || u.State != rbac.Active {
+				continue
+			}
+			if is, err := a.standing(ctx, tx, u); err != nil || is != unknown {
+				return err
+			}
 		}
 	}
 	return &refusal{http.StatusConflict, "Last admin user cannot be removed."}
 }
 
-// isAdminRole says whether who holds the role acts for the platform.
-func isAdminRole(role orgs.PlatformRole) bool {
-	return slices.Contains(role.Permissions, adminPermission)
+// isAdminRole says whether who holds the role acts for the platform, and the role is one of those that this handler has.
+func (a *api) isAdminRole(role orgs.PlatformRole) bool {
+	return role.OrgID == a.root && slices.Contains(role.Permissions, adminPermission)
 }

@@ -74,9 +74,9 @@ func every[T any](page func(after string) (store.Page[T], error)) (all []T, err 
 
 // beginning is the part of a list that is asked for, with the numbers in it, where it is in the order of the numbers: what has none
 // yet comes behind. It reads no more than up to there. Where that is not enough, the list has to be read whole: in another order,
-// where it says how much there is of it, and at its end.
+// where it says how much there is of it, at its end, and below a root, where less is read by that than by the numbers of all the host.
 func beginning[T any](ctx context.Context, a *api, noun string, p paging, living func(ctx context.Context, tx *store.Tx, ids []string) (map[string]T, error)) (part []T, n map[string]int64, enough bool, err error) {
-	if a.opt.Generation == GenerationC || p.by != "id" || p.desc {
+	if a.opt.Generation == GenerationC || p.by != "id" || p.desc || a.root != "" {
 		return nil, nil, false, nil
 	}
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {

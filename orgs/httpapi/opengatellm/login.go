@@ -41,7 +41,10 @@ func (a *api) login(r *http.Request) (answer, error) {
 	}
 	var made orgs.Token
 	var secret string
-	_, err = a.opt.SignIn.Admit(r.Context(), signin.Credentials{Email: *email, Password: *password}, func(ctx context.Context, _ *store.Tx, u orgs.User) error {
+	_, err = a.opt.SignIn.Admit(r.Context(), signin.Credentials{Email: *email, Password: *password}, func(ctx context.Context, tx *store.Tx, u orgs.User) error {
+		if err := a.mustBeKnown(ctx, tx, u); err != nil { // and signed in nowhere
+			return err
+		}
 		made, secret, err = a.playgroundOf(sovereign(ctx), u)
 		return err
 	})
@@ -99,6 +102,9 @@ func (a *api) whyNot(ctx context.Context, email string) error {
 	var has bool
 	err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if u, err = orgs.UserByEmail(ctx, tx, email); err == nil {
+			err = a.mustBeKnown(ctx, tx, u)
+		}
+		if err == nil {
 			has, err = signin.HasPassword(ctx, tx, u.ID)
 		}
 		return err

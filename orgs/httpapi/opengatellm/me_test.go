@@ -90,6 +90,18 @@ func TestGuessesAtOnesOwnPasswordAreSlowed(t *testing.T) { // F414
 	require.Equal(t, 401, guess("secure_password"), "it is another one now")
 }
 
+// TestTheTokenOfALoginWorksForAsLongAsTheOptionSays, and no longer.
+func TestTheTokenOfALoginWorksForAsLongAsTheOptionSays(t *testing.T) { // F416
+	w := onMemory(t, &opengatellm.Options{PlaygroundDuration: 10 * time.Minute})
+	inhabited(w)
+	made := w.as("").call(200, "POST", login, `{"email": "ann@b.example", "password": "secure_password"}`).(object)
+	ann := w.as(made["key"].(string))
+	w.clock.Advance(10*time.Minute - time.Second)
+	ann.get(info)
+	w.clock.Advance(time.Second)
+	ann.fails(403, "Invalid API key.", "GET", info, "")
+}
+
 func TestLogin(t *testing.T) { // F410, F416
 	each(t, func(t *testing.T, w *world) {
 		inhabited(w)

@@ -50,8 +50,23 @@
 //
 // # Budgets
 //
-// The budget of a person is what they have left, in all organizations: a budget without period, which what costs more than is
-// left does not pass.
+// The budget of a person is what they have left, in all organizations: a budget without period. Of a call that may cost more than
+// that the handler in front of models decides: where the Fit of orgs/gate/proxy names [Dialect], it gets an answer as long as the rest
+// pays for; where it does not, which is stricter than that system, it is refused as one without budget is.
+//
+// # Root
+//
+// A handler with an [Options].Root knows that organization and those below it, and nothing else, whoever calls, the platform too: ids of
+// other organizations, people, roles, tokens and projects do not exist, an account elsewhere cannot sign in, and its credentials are
+// not valid. What is made is made there: organizations below the root, and people without an organization are members of the root
+// itself, of which they stay when theirs is taken away. Its roles are its own, admin lets nobody do anything but there, and its limits
+// hold there; a role of the whole host is shown as the default one. The root is not deleted by it.
+//
+// A person may be elsewhere too, by a membership or by a role of the host. What acts on their account wherever they are (an address, a
+// password, a role, a budget, a personal token) is refused then, else an admin of the one place would be that person in the other; to
+// delete them ends what they have within. The addresses of accounts that are made here are not verified: what an admin of a part says of
+// an address proves nothing to the rest, and no letter to it sets a password. That an address is taken is told wherever its account
+// is. Nobody signs in by the provider of the host, whose rules are the whole host's.
 //
 // # Single sign-on
 //
@@ -98,6 +113,8 @@ import (
 	"github.com/orgkit/orgkit/orgs"
 	"github.com/orgkit/orgkit/orgs/httpapi"
 	"github.com/orgkit/orgkit/orgs/signin"
+	"github.com/orgkit/orgkit/rbac"
+	"github.com/orgkit/orgkit/store"
 )
 
 // Generation is in which of its ways that system is spoken.
@@ -143,6 +160,8 @@ type Options struct {
 	// DefaultRole is the name of the role that people have who were given none here, made where there is none of that name; "" is
 	// default. It gives them no permission of the platform.
 	DefaultRole string
+	// Root, the id or slug of an organization, confines the handler to that and those below it: see the package. "" is the whole host.
+	Root string
 	// NoMasterLogin refuses the platform's key at /v1/auth/login, as a password that is wrong.
 	NoMasterLogin bool
 	// TrustedProxies may say in X-Forwarded-For for whom they call; none by default.
@@ -151,6 +170,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// maxKeyDays is the longest KeyMaxExpirationDays.
+const maxKeyDays = 100 * 366
+
 type api struct {
 	*orgs.Manager
 	opt    Options
@@ -158,9 +180,10 @@ type api struct {
 	mux    *http.ServeMux // of who is somebody
 	open   *http.ServeMux // of everybody
 	badKey int            // the status of a key that is not good
+	root   string         // the organization that it is confined to, "" for none
 }
 
-// New returns the handler.
+// New returns the handler. A Root that there is not is an error, now or where the handler is made anew.
 func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if m == nil {
 		return nil, errors.New("opengatellm: a manager is required")
@@ -181,11 +204,20 @@ func New(m *orgs.Manager, o *Options) (http.Handler, error) {
 	if a.opt.KeyMaxExpirationDays < 0 || a.opt.PlaygroundDuration < 0 {
 		return nil, errors.New("opengatellm: an option is negative")
 	}
+	if a.opt.KeyMaxExpirationDays > maxKeyDays {
+		return nil, fmt.Errorf("opengatellm: tokens work for %d days at most", maxKeyDays)
+	}
 	if a.opt.DefaultRole = strings.TrimSpace(a.opt.DefaultRole); a.opt.DefaultRole == "" {
 		a.opt.DefaultRole = "default"
 	}
+	if name := a.opt.DefaultRole; rbac.CheckText("name", name, 1, maxName) != nil || store.PlainText(name, len(name)) != name {
+		return nil, fmt.Errorf("opengatellm: no role can have the name %q", name)
+	}
 	if a.opt.PlaygroundDuration == 0 {
 		a.opt.PlaygroundDuration = time.Hour
+	}
+	if err := a.confine(); err != nil {
+		return nil, err
 	}
 	if p := a.opt.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
 		return nil, fmt.Errorf("opengatellm: the prefix %q must begin with / and not end with it", p)

@@ -64,8 +64,10 @@ func (a *api) organizationAt(r *http.Request) (o orgs.Organization, n int64, err
 func (a *api) organizationNumbered(ctx context.Context, n int64) (o orgs.Organization, err error) {
 	var id string
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		id, err = orgs.Numbered(ctx, tx, orgNoun, n)
-		return err
+		if id, err = orgs.Numbered(ctx, tx, orgNoun, n); err != nil {
+			return err
+		}
+		return a.mustBeWithin(ctx, tx, id)
 	})
 	if err == nil {
 		o, err = a.Organization(ctx, id)
@@ -106,7 +108,7 @@ func (a *api) createOrganization(r *http.Request) (answer, error) {
 	}
 	var o orgs.Organization
 	err = a.named(r.Context(), *name, "", a.text("Organization already exists.", fmt.Sprintf("Organization %s already exists.", *name)), func(ctx context.Context) error {
-		o, err = a.CreateOrganization(ctx, orgs.NewOrganization{Name: *name})
+		o, err = a.CreateOrganization(ctx, orgs.NewOrganization{Name: *name, Parent: a.root})
 		return err
 	})
 	if err != nil {
@@ -127,12 +129,16 @@ func (a *api) named(ctx context.Context, name, id, taken string, fn func(ctx con
 			if err := orgs.LockNumbers(ctx, tx, orgNoun); err != nil {
 				return err
 			}
-			all, err := a.everyOrganization(ctx, orgs.OrganizationFilter{Name: name})
+			named, err := orgs.OrganizationsNamed(ctx, tx, name)
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(all, func(o orgs.Organization) bool { return o.Name == name && o.ID != id }) {
-				return &refusal{http.StatusConflict, taken}
+			for _, o := range named {
+				if is, err := a.within(ctx, tx, o.ID); err != nil {
+					return err
+				} else if is && o.ID != id {
+					return &refusal{http.StatusConflict, taken}
+				}
 			}
 			return fn(ctx)
 		})
@@ -144,11 +150,13 @@ func (a *api) named(ctx context.Context, name, id, taken string, fn func(ctx con
 	}
 }
 
-// everyOrganization reads all that a filter keeps, the oldest first.
-func (a *api) everyOrganization(ctx context.Context, f orgs.OrganizationFilter) (all []orgs.Organization, err error) {
+// everyOrganization reads all there are, the oldest first; below a root those there.
+func (a *api) everyOrganization(ctx context.Context) (all []orgs.Organization, err error) {
+	if a.root != "" {
+		return a.organizationsBelow(ctx)
+	}
 	all, err = every(func(after string) (store.Page[orgs.Organization], error) {
-		f.Limit, f.After = store.MaxLimit, after
-		return a.Organizations(ctx, f)
+		return a.Organizations(ctx, orgs.OrganizationFilter{Limit: store.MaxLimit, After: after})
 	})
 	slices.Reverse(all)
 	return all, err
@@ -156,7 +164,7 @@ func (a *api) everyOrganization(ctx context.Context, f orgs.OrganizationFilter) 
 
 // numberedOrganizations are all, with their numbers.
 func (a *api) numberedOrganizations(ctx context.Context) ([]orgs.Organization, map[string]int64, error) {
-	all, err := a.everyOrganization(ctx, orgs.OrganizationFilter{})
+	all, err := a.everyOrganization(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -235,6 +243,9 @@ func (a *api) deleteOrganization(r *http.Request) (answer, error) {
 	o, n, err := a.organizationAt(r)
 	if err != nil {
 		return answer{}, err
+	}
+	if o.ID == a.root {
+		return answer{}, &rbac.Denied{Code: "permission_denied"}
 	}
 	v, err := a.renderOrganization(r.Context(), o, n)
 	if err != nil {

@@ -211,7 +211,8 @@ func TestNobodyElseIsAdmin(t *testing.T) { // F368, S1
 
 func TestOptionsThatCannotWork(t *testing.T) {
 	w := onMemory(t, nil)
-	for _, o := range []*opengatellm.Options{{Generation: "B"}, {Prefix: "ai"}, {Prefix: "/ai/"}} {
+	for _, o := range []*opengatellm.Options{{Generation: "B"}, {Prefix: "ai"}, {Prefix: "/ai/"}, {KeyMaxExpirationDays: -1},
+		{KeyMaxExpirationDays: 1_000_000}, {PlaygroundDuration: -time.Second}, {DefaultRole: "a\x00"}, {DefaultRole: strings.Repeat("x", 201)}} {
 		_, err := opengatellm.New(w.Manager, o)
 		require.Error(t, err)
 	}

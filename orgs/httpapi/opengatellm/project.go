@@ -123,6 +123,9 @@ func (a *api) projectNumbered(ctx context.Context, n int64) (p orgs.Project, err
 		if err == nil {
 			at, err = orgs.PlaceOfProject(ctx, tx, id)
 		}
+		if err == nil {
+			err = a.mustBeWithin(ctx, tx, at.OrgID)
+		}
 		return err
 	})
 	if err == nil {
@@ -234,6 +237,24 @@ func (a *api) projectsOf(ctx context.Context, orgID string) ([]orgs.Project, err
 	})
 }
 
+// everyProject reads all there are; below a root those there.
+func (a *api) everyProject(ctx context.Context) (all []orgs.Project, err error) {
+	if a.root == "" {
+		return every(func(after string) (store.Page[orgs.Project], error) {
+			return a.EveryProject(ctx, store.MaxLimit, after)
+		})
+	}
+	below, err := a.organizationsBelow(ctx)
+	for _, o := range below {
+		some, err := a.projectsOf(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, err
+}
+
 func (a *api) projects(r *http.Request) (answer, error) {
 	in, err := query(r)
 	if err != nil {
@@ -260,9 +281,7 @@ func (a *api) projects(r *http.Request) (answer, error) {
 	}
 	var all []orgs.Project
 	if organization == nil {
-		all, err = every(func(after string) (store.Page[orgs.Project], error) {
-			return a.EveryProject(ctx, store.MaxLimit, after)
-		})
+		all, err = a.everyProject(ctx)
 	} else if o, missing := a.organizationNumbered(ctx, *organization); missing == nil {
 		all, err = a.projectsOf(ctx, o.ID)
 	} else if refused := (*refusal)(nil); !errors.As(missing, &refused) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/orgs"
@@ -49,11 +50,36 @@ func (a *api) renderRole(ctx context.Context, role orgs.PlatformRole, id int64) 
 // holders counts who has the role; the default one is also that of who has none.
 func (a *api) holders(ctx context.Context, tx *store.Tx, role orgs.PlatformRole) (int, error) {
 	n, err := orgs.PlatformRoleHolders(ctx, tx, role.ID)
-	if err != nil || role.Name != a.opt.DefaultRole {
+	if err != nil || !a.isDefault(role) {
+		return n, err
+	}
+	if a.root != "" {
+		people, err := a.peopleBelow(ctx, tx)
+		for _, u := range people {
+			if has, err := a.hasRole(ctx, tx, u); err != nil {
+				return 0, err
+			} else if !has {
+				n++
+			}
+		}
 		return n, err
 	}
 	without, err := orgs.PlatformRoleHolders(ctx, tx, "")
 	return n + without, err
+}
+
+// isDefault says whether the role is that of who has none here.
+func (a *api) isDefault(role orgs.PlatformRole) bool {
+	return role.OrgID == a.root && role.Name == a.opt.DefaultRole
+}
+
+// hasRole says whether a person has a role that is shown here: below a root, one of that.
+func (a *api) hasRole(ctx context.Context, tx *store.Tx, u orgs.User) (bool, error) {
+	if u.PlatformRoleID == "" || a.root == "" {
+		return u.PlatformRoleID != "", nil
+	}
+	role, err := orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
+	return role.OrgID == a.root, err
 }
 
 // roleNumbered finds a role by its number.
@@ -62,6 +88,9 @@ func (a *api) roleNumbered(ctx context.Context, n int64) (role orgs.PlatformRole
 		id, err := orgs.Numbered(ctx, tx, roleNoun, n)
 		if err == nil {
 			role, err = orgs.PlatformRoles.Get(ctx, tx, id)
+		}
+		if err == nil && a.root != "" && role.OrgID != a.root {
+			err = store.ErrNotFound
 		}
 		return err
 	})
@@ -120,7 +149,7 @@ func (a *api) createRole(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	role := orgs.PlatformRole{Limited: true}
+	role := orgs.PlatformRole{OrgID: a.root, Limited: true}
 	f.put(&role, limits)
 	err = a.Change(r.Context(), rbac.Op{Action: "roles.create", Platform: true}, func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
 		role.Meta = store.Meta{}
@@ -156,7 +185,11 @@ func (a *api) roles(r *http.Request) (answer, error) {
 	var ids []string
 	err = a.View(r.Context(), func(ctx context.Context, tx *store.Tx) error {
 		all, ids = nil, nil
-		for role, err := range orgs.PlatformRoles.All(ctx, tx, store.Query{}) {
+		q := store.Query{}
+		if a.root != "" {
+			q.Where = []store.Cond{store.Eq("org_id", a.root)}
+		}
+		for role, err := range orgs.PlatformRoles.All(ctx, tx, q) {
 			if err != nil {
 				return err
 			}
@@ -217,7 +250,7 @@ func (a *api) updateRole(r *http.Request) (answer, error) {
 			if err := orgs.PlatformRoles.Update(ctx, tx, &role); err != nil {
 				return audit.Change{}, err
 			}
-			return audit.Updated(before, &role), a.keepAdmin(ctx, tx, isAdminRole(before))
+			return audit.Updated(before, &role), a.keepAdmin(ctx, tx, a.isAdminRole(before))
 		})
 	}
 	if err != nil {
@@ -257,10 +290,20 @@ func (a *api) deleteRole(r *http.Request) (answer, error) {
 // roleOf is the role of a person, made if it is the default one and there is none yet, and its number.
 func (a *api) roleOf(ctx context.Context, u orgs.User) (n int64, err error) {
 	id := u.PlatformRoleID
-	if id == "" {
-		if id, err = a.theDefault(ctx); err != nil {
-			return 0, err
-		}
+	if id != "" && a.root != "" {
+		err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			has, err := a.hasRole(ctx, tx, u)
+			if !has {
+				id = ""
+			}
+			return err
+		})
+	}
+	if err == nil && id == "" {
+		id, err = a.theDefault(ctx)
+	}
+	if err != nil {
+		return 0, err
 	}
 	numbers, err := a.numbersOf(ctx, roleNoun, id)
 	return numbers[id], err
@@ -270,7 +313,7 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 	for try := 1; ; try++ {
 		var role orgs.PlatformRole
 		err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", a.opt.DefaultRole))
+			role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("org_id", a.root), store.Eq("name", a.opt.DefaultRole))
 			return err
 		})
 		if !errors.Is(err, store.ErrNotFound) {
@@ -278,7 +321,7 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 		}
 		err = a.Change(audit.WithActor(ctx, audit.System("the default role")), rbac.Op{Action: "roles.create", Platform: true},
 			func(ctx context.Context, tx *store.Tx) (audit.Change, error) {
-				role = orgs.PlatformRole{Name: a.opt.DefaultRole}
+				role = orgs.PlatformRole{OrgID: a.root, Name: a.opt.DefaultRole}
 				return audit.Created(&role), orgs.PlatformRoles.Insert(ctx, tx, &role)
 			})
 		if !errors.Is(err, store.ErrExists) || try == 3 {
@@ -287,7 +330,8 @@ func (a *api) theDefault(ctx context.Context) (string, error) {
 	}
 }
 
-// heldRole is the role of a person, which nobody has made yet if it is the default one and empty.
+// heldRole is the role of a person that counts where they are at home, which nobody has made yet if it is the default one and
+// empty. What it permits below a root, another handler does not.
 func (a *api) heldRole(ctx context.Context, u orgs.User) (role orgs.PlatformRole, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		role, err = a.roleHeldBy(ctx, tx, u)
@@ -298,16 +342,34 @@ func (a *api) heldRole(ctx context.Context, u orgs.User) (role orgs.PlatformRole
 
 func (a *api) roleHeldBy(ctx context.Context, tx *store.Tx, u orgs.User) (role orgs.PlatformRole, err error) {
 	if u.PlatformRoleID != "" {
-		return orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
+		if role, err = orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID); err != nil || role.OrgID == "" {
+			return role, err
+		}
+		home, err := a.home(ctx, u)
+		if err != nil {
+			return role, err
+		}
+		var chain []rbac.Scope
+		if home != "" {
+			if chain, err = rbac.Lineage(ctx, tx, home); err != nil {
+				return role, err
+			}
+		}
+		if role.CountsIn(chain) {
+			if role.OrgID != a.root {
+				role.Permissions = nil
+			}
+			return role, nil
+		}
 	}
-	role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("name", a.opt.DefaultRole))
+	role, err = orgs.PlatformRoles.Find(ctx, tx, store.Eq("org_id", a.root), store.Eq("name", a.opt.DefaultRole))
 	if errors.Is(err, store.ErrNotFound) {
 		return orgs.PlatformRole{Name: a.opt.DefaultRole}, nil
 	}
 	return role, err
 }
 
-// isAdmin says whether a person's role lets them act here.
+// isAdmin says whether a person's role lets them act here: one of the whole host, or, below a root, one of that and of who is there.
 func (a *api) isAdmin(ctx context.Context, userID string) (admin bool, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		u, err := orgs.UserByID(ctx, tx, userID)
@@ -315,7 +377,14 @@ func (a *api) isAdmin(ctx context.Context, userID string) (admin bool, err error
 			return err
 		}
 		role, err := orgs.PlatformRoles.Get(ctx, tx, u.PlatformRoleID)
-		admin = isAdminRole(role)
+		if err != nil || role.OrgID != "" && role.OrgID != a.root {
+			return err
+		}
+		if admin = slices.Contains(role.Permissions, adminPermission); !admin || role.OrgID == "" {
+			return nil
+		}
+		is, err := a.standing(ctx, tx, u)
+		admin = is != unknown
 		return err
 	})
 	return admin, err

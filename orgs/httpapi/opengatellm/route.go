@@ -68,7 +68,7 @@ func (a *api) routes() {
 		a.own("GET /v1/organizations/me", a.ownOrganization)
 	}
 	a.anybody("POST /v1/auth/login", a.login)
-	if a.opt.Generation != GenerationC {
+	if a.opt.Generation != GenerationC || a.root != "" {
 		return
 	}
 	a.admin("GET /v1/admin/sso", a.ssoPolicy)
@@ -93,7 +93,7 @@ type handler func(r *http.Request) (answer, error)
 func (a *api) admin(pattern string, h handler) { a.handle(a.mux, pattern, a.asPlatform, h) }
 
 // own serves whoever is a person, and the platform.
-func (a *api) own(pattern string, h handler) { a.handle(a.mux, pattern, asPerson, h) }
+func (a *api) own(pattern string, h handler) { a.handle(a.mux, pattern, a.asPerson, h) }
 
 // anybody serves who has no credential yet.
 func (a *api) anybody(pattern string, h handler) {
@@ -184,11 +184,19 @@ func sovereign(ctx context.Context) context.Context {
 }
 
 // asPerson lets people through, by whatever they come, and the platform.
-func asPerson(ctx context.Context) (context.Context, error) {
-	if by, _ := audit.ActorFrom(ctx); by.Sovereign() || by.Person() != "" {
+func (a *api) asPerson(ctx context.Context) (context.Context, error) {
+	by, _ := audit.ActorFrom(ctx)
+	switch {
+	case by.Sovereign():
 		return ctx, nil
+	case by.Person() == "":
+		return ctx, &rbac.Denied{Code: "permission_denied"}
 	}
-	return ctx, &rbac.Denied{Code: "permission_denied"}
+	err := a.mayBeCaller(ctx, by)
+	if errors.Is(err, store.ErrNotFound) {
+		err = &orgs.AuthError{Code: "invalid_api_key"}
+	}
+	return ctx, err
 }
 
 // self is the person who calls; it is not there where the platform does.

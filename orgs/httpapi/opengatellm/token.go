@@ -1,6 +1,7 @@
 package opengatellm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -203,6 +204,9 @@ func (a *api) createToken(r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	u, err := a.userNumbered(r.Context(), *f.user)
+	if err == nil && f.project == nil { // it acts wherever they are at home
+		err = a.ownAccount(r.Context(), u)
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -232,6 +236,11 @@ func (a *api) tokenNumbered(ctx context.Context, n int64, userID string) (t toke
 		found, err = a.APIKey(sovereign(ctx), id) // one's own list has it too
 		if t = ofKey(found, now); err == nil && userID != "" && found.UserID != userID {
 			err = store.ErrNotFound
+		}
+	}
+	if err == nil {
+		if kept, failed := a.tokensWithin(ctx, []token{t}, userID != ""); failed != nil || len(kept) == 0 {
+			err = cmp.Or(failed, store.ErrNotFound)
 		}
 	}
 	if err == nil && t.status == orgs.KeyRevoked && a.opt.Generation == GenerationA { // which deletes them
@@ -341,7 +350,10 @@ func (a *api) listTokens(ctx context.Context, in *form, of func(ctx context.Cont
 	}
 	var all []token
 	if some {
-		if all, err = a.everyToken(ctx, userID); err != nil {
+		if all, err = a.everyToken(ctx, userID); err == nil {
+			all, err = a.tokensWithin(ctx, all, own)
+		}
+		if err != nil {
 			return answer{}, err
 		}
 	}
@@ -380,8 +392,31 @@ func livingTokens(ctx context.Context, tx *store.Tx, ids []string) (map[string]t
 	return living, err
 }
 
-// everyToken reads all tokens and keys of a person, or of everybody, the oldest first.
+// everyToken reads all tokens and keys of a person, or of everybody, the oldest first; below a root of everybody there.
 func (a *api) everyToken(ctx context.Context, userID string) (all []token, err error) {
+	if userID != "" || a.root == "" {
+		return a.tokensOf(ctx, userID)
+	}
+	var people []orgs.User
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		people, err = a.peopleBelow(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range people {
+		some, err := a.tokensOf(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortStableFunc(all, func(a, b token) int { return a.created.Compare(b.created) })
+	return all, nil
+}
+
+func (a *api) tokensOf(ctx context.Context, userID string) (all []token, err error) {
 	now := a.Store().Now()
 	tokens, err := every(func(after string) (store.Page[orgs.Token], error) {
 		return a.Tokens(ctx, userID, store.MaxLimit, after)

@@ -1,6 +1,7 @@
 package opengatellm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,7 +115,13 @@ func (a *api) issuerOf(ctx context.Context, userID string) (sub, iss *string, er
 // home is the organization of a person, "" for none.
 func (a *api) home(ctx context.Context, u orgs.User) (id string, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		id, err = orgs.HomeOf(ctx, tx, u)
+		if id, err = orgs.HomeOf(ctx, tx, u); err != nil || id == "" {
+			return err
+		}
+		if is, err := a.within(ctx, tx, id); err != nil || is {
+			return err
+		}
+		id, err = a.homeWithin(ctx, tx, u.ID, "")
 		return err
 	})
 	return id, err
@@ -138,6 +145,9 @@ func (a *api) userNumbered(ctx context.Context, n int64) (u orgs.User, err error
 	})
 	if err == nil {
 		u, err = a.User(ctx, id)
+	}
+	if err == nil {
+		err = a.knownAccount(ctx, u)
 	}
 	return u, a.orMissing(err, "User", n)
 }
@@ -226,9 +236,12 @@ func (a *api) createUser(r *http.Request) (answer, error) {
 	if err := a.look(ctx, &f); err != nil {
 		return answer{}, err
 	}
+	if f.orgID == "" {
+		f.orgID = a.root
+	}
 	var u orgs.User
 	err = a.Store().Update(ctx, func(ctx context.Context, _ *store.Tx) error {
-		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email, EmailVerified: true}); err != nil {
+		if u, err = a.CreateUser(ctx, orgs.NewUser{Email: *f.email, EmailVerified: a.root == ""}); err != nil {
 			return err
 		}
 		if err := a.opt.SignIn.SetPassword(ctx, u.ID, *f.password); err != nil {
@@ -282,6 +295,9 @@ func (a *api) updateUser(r *http.Request) (answer, error) {
 	}
 	ctx := r.Context()
 	u, n, err := a.userAt(r)
+	if err == nil {
+		err = a.ownAccount(ctx, u)
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -310,12 +326,16 @@ func (a *api) updateUser(r *http.Request) (answer, error) {
 			change.ExpiresAt = &never
 		}
 		if f.organization != nil || clears("organization") {
-			if err := a.move(ctx, before, f.orgID); err != nil {
+			home, err := a.move(ctx, before, f.orgID)
+			if err != nil {
 				return err
 			}
-			change.Home = &f.orgID
+			change.Home = &home
 		}
 		if u, err = a.UpdateUser(ctx, before.ID, change); err != nil {
+			return err
+		}
+		if err := a.mustBeOwn(ctx, tx, before); err != nil { // after what has others wait who make them a member elsewhere
 			return err
 		}
 		if err := a.keepAdmin(ctx, tx, admin); err != nil || f.password == nil {
@@ -350,19 +370,23 @@ func (a *api) mayBeAddress(ctx context.Context, u orgs.User, email *string) erro
 	return err
 }
 
-// move ends the membership in the organization of a person and begins that in another one, "" for none.
-func (a *api) move(ctx context.Context, u orgs.User, to string) error {
+// move ends the membership in the organization of a person and begins that in another one, "" for none: below a root that is the
+// root, unless they are in another one there. It returns the one that they are given.
+func (a *api) move(ctx context.Context, u orgs.User, to string) (string, error) {
 	from, err := a.home(ctx, u)
+	if err == nil && to == "" && a.root != "" {
+		to, err = a.orRoot(ctx, u.ID, from)
+	}
 	if err != nil || from == to {
-		return err
+		return to, err
 	}
 	if from != "" {
 		if _, err := a.RemoveMember(ctx, orgs.Place{OrgID: from}, u.ID, orgs.MemberRemoval{}); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if to == "" {
-		return nil
+		return "", nil
 	}
 	member := false
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -371,9 +395,18 @@ func (a *api) move(ctx context.Context, u orgs.User, to string) error {
 		return err
 	})
 	if err != nil || member {
-		return err
+		return to, err
 	}
-	return a.join(ctx, orgs.Place{OrgID: to}, u.ID)
+	return to, a.join(ctx, orgs.Place{OrgID: to}, u.ID)
+}
+
+// orRoot is the organization below the root that a person has beside one, and the root itself where there is none.
+func (a *api) orRoot(ctx context.Context, userID, beside string) (id string, err error) {
+	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		id, err = a.homeWithin(ctx, tx, userID, beside)
+		return err
+	})
+	return cmp.Or(id, a.root), err
 }
 
 func (a *api) user(r *http.Request) (answer, error) {
@@ -385,7 +418,8 @@ func (a *api) user(r *http.Request) (answer, error) {
 	return answer{http.StatusOK, v}, err
 }
 
-// deleteUser ends a person's tokens, sessions and memberships; what they have used stays.
+// deleteUser ends a person's tokens, sessions and memberships; what they have used stays. Of who is elsewhere too it ends what they
+// have here.
 func (a *api) deleteUser(r *http.Request) (answer, error) {
 	ctx := r.Context()
 	u, n, err := a.userAt(r)
@@ -400,13 +434,23 @@ func (a *api) deleteUser(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	gone := true
 	err = a.Store().Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := a.DeleteUser(ctx, u.ID, ""); err != nil {
+		is, err := a.standing(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		if gone = is == own; gone {
+			_, err = a.DeleteUser(ctx, u.ID, "")
+		} else {
+			err = a.leave(ctx, tx, u)
+		}
+		if err != nil {
 			return err
 		}
 		return a.keepAdmin(ctx, tx, admin)
 	})
-	if err == nil {
+	if err == nil && gone {
 		err = a.setBalance(ctx, purse(u.ID), nil)
 	}
 	if err != nil {

@@ -96,10 +96,20 @@ func (a *api) usersAmong(ctx context.Context, email string, role, organization *
 	switch {
 	case email != "":
 		u, err := a.User(ctx, email)
+		if err == nil {
+			err = a.knownAccount(ctx, u)
+		}
 		if errors.Is(err, store.ErrNotFound) || err == nil && !strings.EqualFold(u.Email, email) { // by an id of theirs
 			return nil, nil
 		}
 		return []orgs.User{u}, err
+	case a.root != "":
+		var all []orgs.User
+		err := a.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			all, err = a.peopleBelow(ctx, tx)
+			return err
+		})
+		return all, err
 	case role != nil:
 		found, err := a.roleNumbered(ctx, *role)
 		if err != nil {
@@ -134,7 +144,7 @@ func nobodyFor(err error) error {
 // holdersOf are the people of a role; of the default one also those who have none.
 func (a *api) holdersOf(ctx context.Context, role orgs.PlatformRole) (list []orgs.User, err error) {
 	err = a.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || role.Name != a.opt.DefaultRole {
+		if list, err = orgs.PlatformRoleHeldBy(ctx, tx, role.ID); err != nil || !a.isDefault(role) {
 			return err
 		}
 		without, err := orgs.PlatformRoleHeldBy(ctx, tx, "")

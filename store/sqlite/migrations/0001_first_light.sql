@@ -141,6 +141,7 @@ CREATE UNIQUE INDEX organizations_alias_id_key ON organizations (alias_id);
 CREATE INDEX organizations_created_at_idx ON organizations (created_at, id);
 CREATE INDEX organizations_parent_id_created_at_idx ON organizations (parent_id, created_at, id);
 CREATE INDEX organizations_allowance_id_id_idx ON organizations (allowance_id, id);
+CREATE INDEX organizations_name_idx ON organizations (name, id);
 
 CREATE TABLE allowances (
 	id TEXT NOT NULL,
@@ -194,13 +195,14 @@ CREATE TABLE platform_roles (
 	version INTEGER NOT NULL,
 	created_at TEXT NOT NULL,
 	updated_at TEXT NOT NULL,
+	org_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	permissions TEXT,
 	limited BOOLEAN NOT NULL,
 	limits TEXT,
 	PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX platform_roles_name_key ON platform_roles (name);
+CREATE UNIQUE INDEX platform_roles_org_id_name_key ON platform_roles (org_id, name);
 
 CREATE TABLE platform_sso (
 	id TEXT NOT NULL,
