@@ -62,7 +62,7 @@ func Open(ctx context.Context, path string, o *Options) (*store.Store, error) {
 		return nil, fmt.Errorf("open sqlite store: %w", classify(err))
 	}
 	return store.New(bunstore.New(bunstore.Dialect{
-		Writer: writer, Reader: reader,
+		Writer: writer, Reader: reader, Direct: true,
 		Lock:  store.NewWriterLock(o.WriterTimeout),
 		Logs:  bunstore.Logs{Append: appendRows, Upsert: upsertRows, Index: indexedBy},
 		Feed:  newFeed(writer),

@@ -96,6 +96,9 @@ func (c *connection) get(ctx context.Context, text string) (*compiled, error) {
 
 // ExecContext implements driver.ExecerContext.
 func (c *connection) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	if q, is := directIn(args); is {
+		return driver.ResultNoRows, c.direct(ctx, q)
+	}
 	if len(args) == 0 { // bun writes values into its texts, so that none comes twice
 		return c.fullConn.ExecContext(ctx, text, args)
 	}
@@ -111,7 +114,8 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
-	if _, is := v.Value.(*bunstore.Batch); is {
+	switch v.Value.(type) {
+	case *bunstore.Batch, *bunstore.Direct:
 		return nil
 	}
 	return driver.ErrSkip

@@ -25,6 +25,8 @@ type Dialect struct {
 	WriteOptions, ReadOptions *sql.TxOptions
 	// Lock, when it is set, lets one writer in at a time.
 	Lock *store.WriterLock
+	// Direct says that connections run what is a [Direct].
+	Direct bool
 	// RowLocks says that SELECT ... FOR UPDATE exists.
 	RowLocks bool
 	// Logs is how the database keeps logs.
@@ -58,12 +60,6 @@ func (d *driver) Begin(ctx context.Context, writable bool) (store.DriverTx, erro
 				return nil, err
 			}
 		}
-	}
-	if err := d.gets.prepare(ctx, d, writable); err != nil {
-		if writable && d.Lock != nil {
-			d.Lock.Unlock()
-		}
-		return nil, d.Error(err)
 	}
 	t := &tx{driver: d, locked: writable && d.Lock != nil, reader: !writable}
 	if writable && d.Logs.Queues {
@@ -107,27 +103,6 @@ func (t *tx) unlock() {
 		t.locked = false
 		t.Lock.Unlock()
 	}
-}
-
-func (t *tx) Get(ctx context.Context, k *store.Kind, id string, lock bool, dst any) error {
-	rows, err := t.gets.query(ctx, t, k, id, lock && t.RowLocks)
-	if err != nil {
-		return t.Error(err)
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return t.Error(err)
-		}
-		return store.ErrNotFound
-	}
-	l := t.layouts.of(t.Reader, k)
-	record := reflect.ValueOf(dst).Elem()
-	record.SetZero()
-	if err := l.read(rows, l.cells(), record); err != nil {
-		return t.Error(err)
-	}
-	return t.Error(rows.Close())
 }
 
 func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (bool, error) {

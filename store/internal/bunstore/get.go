@@ -2,90 +2,49 @@ package bunstore
 
 import (
 	"context"
-	"database/sql"
+	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/orgkit/orgkit/store"
 )
 
-// gets are the statements of Get. pgx keeps them prepared by their text; for SQLite they are prepared
-// here, and only in Begin: inside a transaction preparing would wait for a second connection.
-type gets struct {
-	mu     sync.RWMutex
-	texts  map[getKey]string
-	stmts  map[getKey]*sql.Stmt
-	wanted map[getKey]string // not prepared yet
-}
+// gets are the statements of Get, by their kinds. The databases keep them compiled by their texts.
+type gets struct{ texts sync.Map }
 
 type getKey struct {
-	kind     *store.Kind
-	writable bool
-	lock     bool
+	kind *store.Kind
+	lock bool
 }
 
-func (g *gets) query(ctx context.Context, t *tx, k *store.Kind, id string, lock bool) (*sql.Rows, error) {
-	key := getKey{k, !t.reader, lock}
-	g.mu.RLock()
-	stmt, text := g.stmts[key], g.texts[key]
-	g.mu.RUnlock()
-	if stmt != nil {
-		return t.sql.Tx.StmtContext(ctx, stmt).QueryContext(ctx, id)
+func (g *gets) of(t *tx, k *store.Kind, lock bool) string {
+	key := getKey{k, lock}
+	if text, known := g.texts.Load(key); known {
+		return text.(string)
 	}
-	if text == "" {
-		mark, end := "?", ""
-		if t.Logs.Numbered {
-			mark = "$1"
-		}
-		if lock {
-			end = " FOR UPDATE"
-		}
-		text = t.heads.of(k) + " WHERE id = " + mark + end
-		g.mu.Lock()
-		if g.texts == nil {
-			g.texts, g.stmts, g.wanted = map[getKey]string{}, map[getKey]*sql.Stmt{}, map[getKey]string{}
-		}
-		g.texts[key] = text
-		if !t.Logs.Numbered {
-			g.wanted[key] = text
-		}
-		g.mu.Unlock()
+	mark, end := "?", ""
+	if t.Logs.Numbered {
+		mark = "$1"
 	}
-	var buf [2]any
-	return t.sql.Tx.QueryContext(ctx, text, append(append(buf[:0], t.Logs.Args...), id)...)
+	if lock {
+		end = " FOR UPDATE"
+	}
+	text, _ := g.texts.LoadOrStore(key, t.heads.of(k)+" WHERE id = "+mark+end)
+	return text.(string)
 }
 
-// prepare prepares what was asked for by its text before. It is called before a connection is taken, and holds
-// no lock while it waits for one: those who have them all may want the lock.
-func (g *gets) prepare(ctx context.Context, d *driver, writable bool) error {
-	g.mu.RLock()
-	n := len(g.wanted)
-	g.mu.RUnlock()
-	if n == 0 {
-		return nil
+// Get implements store.DriverTx.
+func (t *tx) Get(ctx context.Context, k *store.Kind, id string, lock bool, dst any) error {
+	l, record, there := t.layouts.of(t.Reader, k), reflect.ValueOf(dst).Elem(), false
+	record.SetZero()
+	row := make([]any, len(l.columns))
+	q := Direct{Query: Query{t.gets.of(t, k, lock && t.RowLocks), append(slices.Clip(t.Logs.Args), id)}, Short: true}
+	err := t.rows(ctx, q, row, func() error {
+		there = true
+		return l.read(row, record)
+	})
+	if err == nil && !there {
+		return store.ErrNotFound
 	}
-	mine := map[getKey]string{}
-	g.mu.Lock()
-	for key, text := range g.wanted {
-		if key.writable == writable {
-			mine[key] = text
-			delete(g.wanted, key)
-		}
-	}
-	g.mu.Unlock()
-	db := d.Reader
-	if writable {
-		db = d.Writer
-	}
-	var failed error
-	for key, text := range mine {
-		stmt, err := db.DB.PrepareContext(ctx, text)
-		g.mu.Lock()
-		if err == nil {
-			g.stmts[key] = stmt
-		} else {
-			g.wanted[key], failed = text, err // left to the next one
-		}
-		g.mu.Unlock()
-	}
-	return failed
+	return t.Error(err)
 }

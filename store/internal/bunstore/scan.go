@@ -1,7 +1,6 @@
 package bunstore
 
 import (
-	"database/sql"
 	"reflect"
 	"sync"
 	"time"
@@ -35,30 +34,13 @@ func (l *layouts) of(db *bun.DB, k *store.Kind) *layout {
 	return known.(*layout)
 }
 
-// cells are the values of a row.
-type cells struct {
-	values []any
-	into   []any
-}
-
-func (l *layout) cells() cells {
-	c := cells{make([]any, len(l.columns)), make([]any, len(l.columns))}
-	for i := range c.values {
-		c.into[i] = &c.values[i]
-	}
-	return c
-}
-
-// read reads the row at which rows are into a record, which is zero.
-func (l *layout) read(rows *sql.Rows, c cells, record reflect.Value) error {
-	if err := rows.Scan(c.into...); err != nil {
-		return err
-	}
+// read sets the fields of a record, which is zero, to the values of a row.
+func (l *layout) read(values []any, record reflect.Value) error {
 	for i := range l.columns {
-		if set(&l.columns[i], record, c.values[i]) {
+		if set(&l.columns[i], record, values[i]) {
 			continue
 		}
-		if err := l.fields[i].ScanValue(record, c.values[i]); err != nil {
+		if err := l.fields[i].ScanValue(record, values[i]); err != nil {
 			return err
 		}
 	}

@@ -54,26 +54,15 @@ func (t *tx) Select(ctx context.Context, k *store.Kind, s store.Selection, dst a
 	if s.Lock && t.RowLocks {
 		q.WriteString(" FOR UPDATE")
 	}
-	found, err := t.sql.Tx.QueryContext(ctx, q.String(), q.args...)
-	if err != nil {
-		return t.Error(err)
-	}
-	defer found.Close()
-	l := t.layouts.of(t.Reader, k)
-	row, records := l.cells(), reflect.ValueOf(dst).Elem()
-	for found.Next() {
+	l, records := t.layouts.of(t.Reader, k), reflect.ValueOf(dst).Elem()
+	row := make([]any, len(l.columns))
+	return t.Error(t.rows(ctx, Direct{Query: Query{q.String(), q.args}}, row, func() error {
 		n := records.Len()
 		records.Grow(1)
 		records.SetLen(n + 1)
 		records.Index(n).SetZero()
-		if err := l.read(found, row, records.Index(n)); err != nil {
-			return t.Error(err)
-		}
-	}
-	if err := found.Err(); err != nil {
-		return t.Error(err)
-	}
-	return t.Error(found.Close())
+		return l.read(row, records.Index(n))
+	}))
 }
 
 // Count implements store.DriverTx.
@@ -83,7 +72,12 @@ func (t *tx) Count(ctx context.Context, k *store.Kind, where []store.Cond) (n in
 	if err := t.conditions(q, where); err != nil {
 		return 0, err
 	}
-	return n, t.Error(t.sql.Tx.QueryRowContext(ctx, q.String(), q.args...).Scan(&n))
+	row := make([]any, 1)
+	err = t.rows(ctx, Direct{Query: Query{q.String(), q.args}}, row, func() error {
+		n = int(row[0].(int64))
+		return nil
+	})
+	return n, t.Error(err)
 }
 
 // link stands before the condition that n others stand before.
