@@ -114,8 +114,7 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
-	switch v.Value.(type) {
-	case *bunstore.Batch, *bunstore.Direct:
+	if _, is := v.Value.(*bunstore.Direct); is {
 		return nil
 	}
 	return driver.ErrSkip
@@ -123,9 +122,6 @@ func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
 
 // QueryContext implements driver.QueryerContext.
 func (c *connection) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	if b, is := batchIn(args); is {
-		return c.batch(ctx, b)
-	}
 	if len(args) == 0 {
 		return c.fullConn.QueryContext(ctx, text, args)
 	}

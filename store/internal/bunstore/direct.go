@@ -3,6 +3,7 @@ package bunstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 )
 
 // Direct is a query whose rows a connection of a dialect hands over by itself ([Dialect.Direct]): the one argument of an Exec
@@ -26,6 +27,14 @@ func (t *tx) rows(ctx context.Context, q Direct, values []any, take func() error
 		return err
 	}
 	defer found.Close()
+	if err := each(found, values, take); err != nil {
+		return err
+	}
+	return cmp.Or(found.Err(), found.Close())
+}
+
+// each has the rows of a result set taken.
+func each(found *sql.Rows, values []any, take func() error) error {
 	into := make([]any, len(values))
 	for i := range values {
 		into[i] = &values[i]
@@ -38,5 +47,5 @@ func (t *tx) rows(ctx context.Context, q Direct, values []any, take func() error
 			return err
 		}
 	}
-	return cmp.Or(found.Err(), found.Close())
+	return nil
 }

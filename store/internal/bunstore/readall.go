@@ -1,8 +1,8 @@
 package bunstore
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +10,7 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Batch are queries that a connection of a dialect runs one after another, in one round trip: the one argument of a
+// Batch are queries that a connection of a dialect without [Dialect.Direct] runs one after another, in one round trip: the one argument of a
 // query whose text it does not read. Their answers are its result sets.
 type Batch struct{ Queries []Query }
 
@@ -176,20 +176,31 @@ func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answ
 
 // answer runs a batch and reads its answers.
 func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
-	rows, err := t.sql.Tx.QueryContext(ctx, "a batch", b)
+	var r reading
+	if t.Direct {
+		for i, a := range answers { // of a bounded number of rows, by an index
+			values, take := r.taker(a)
+			if err := t.rows(ctx, Direct{Query: b.Queries[i], Short: true}, values, take); err != nil {
+				return err
+			}
+		}
+		return r.spell(ctx, t)
+	}
+	found, err := t.sql.Tx.QueryContext(ctx, "a batch", b)
 	if err != nil {
 		return err
 	}
-	var r reading
+	defer found.Close()
 	for i, a := range answers {
-		if i > 0 && !rows.NextResultSet() {
+		if i > 0 && !found.NextResultSet() {
 			break
 		}
-		if err = r.read(rows, a); err != nil {
-			break
+		values, take := r.taker(a)
+		if err := each(found, values, take); err != nil {
+			return err
 		}
 	}
-	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+	if err := cmp.Or(found.Err(), found.Close()); err != nil {
 		return err
 	}
 	return r.spell(ctx, t)

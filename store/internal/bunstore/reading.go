@@ -2,9 +2,8 @@ package bunstore
 
 import (
 	"context"
-	"database/sql"
+	"fmt"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -14,13 +13,6 @@ import (
 type reading struct {
 	runs  []readRun
 	words []int64 // of the rows, row by row
-
-	of    answer // for which the rest is made
-	row   reflect.Value
-	place int64 // of the span
-	nums  []int64
-	texts [][]byte
-	into  []any
 }
 
 // readRun are rows that were read one after another into one slice.
@@ -31,62 +23,77 @@ type readRun struct {
 	below   int
 }
 
-// prepare makes room for a row of an answer.
-func (r *reading) prepare(a answer) {
-	alike := r.into != nil && r.of.kind == a.kind && r.of.several == a.several && slices.EqualFunc(r.of.columns, a.columns, func(a, b store.Column) bool { return a.Name == b.Name })
-	if r.of = a; alike {
-		return
-	}
-	r.row = reflect.ValueOf(a.kind.New()).Elem()
-	r.nums, r.texts, r.into = make([]int64, len(a.columns)), make([][]byte, len(a.columns)), nil
+// taker takes the rows of an answer, whose values are in the slice then.
+func (r *reading) taker(a answer) (values []any, take func() error) {
+	values = make([]any, len(a.columns))
 	if a.several {
-		r.into = append(r.into, &r.place)
+		values = append(values, nil)
 	}
-	for j, c := range a.columns {
-		switch {
-		case c.Word || c.Class == store.Time:
-			r.into = append(r.into, &r.nums[j])
-		case c.Class == store.JSON || c.Class == store.Bytes:
-			r.into = append(r.into, &r.texts[j])
-		default:
-			r.into = append(r.into, c.Field(r.row).Addr().Interface())
-		}
-	}
-}
-
-// read appends what a result set holds to the slices of its answer.
-func (r *reading) read(rows *sql.Rows, a answer) error {
-	r.prepare(a)
+	row, of := reflect.ValueOf(a.kind.New()).Elem(), values[len(values)-len(a.columns):]
 	var run *readRun
 	at := -1
-	for rows.Next() {
-		r.row.SetZero()
-		if err := rows.Scan(r.into...); err != nil {
-			return err
-		}
+	return values, func() error {
 		i := a.first
 		if a.several {
-			i = int(r.place)
+			i = int(values[0].(int64))
 		}
 		if i != at {
 			out := reflect.ValueOf(a.into(i)).Elem()
 			r.runs = append(r.runs, readRun{a.columns, out, out.Len(), out.Len()})
 			run, at = &r.runs[len(r.runs)-1], i
 		}
-		for j, c := range a.columns {
-			switch {
-			case c.Word:
-				r.words = append(r.words, r.nums[j])
-			case c.Class == store.Time:
-				*c.Field(r.row).Addr().Interface().(*time.Time) = time.UnixMicro(r.nums[j]).UTC()
-			case (c.Class == store.JSON || c.Class == store.Bytes) && len(r.texts[j]) > 0:
-				c.Field(r.row).SetBytes(r.texts[j])
+		row.SetZero()
+		for j := range a.columns {
+			if err := r.set(&a.columns[j], row, of[j]); err != nil {
+				return err
 			}
 		}
-		run.out.Set(reflect.Append(run.out, r.row))
+		run.out.Set(reflect.Append(run.out, row))
 		run.below++
+		return nil
 	}
-	return nil
+}
+
+// set sets the field of a column; words are noted.
+func (r *reading) set(c *store.Column, row reflect.Value, value any) error {
+	switch v := value.(type) {
+	case int64:
+		switch {
+		case c.Word:
+			r.words = append(r.words, v)
+			return nil
+		case c.Class == store.Time:
+			*c.Field(row).Addr().Interface().(*time.Time) = time.UnixMicro(v).UTC()
+			return nil
+		case c.Class == store.Int:
+			c.Field(row).SetInt(v)
+			return nil
+		case c.Class == store.Bool: // as SQLite keeps it
+			c.Field(row).SetBool(v != 0)
+			return nil
+		}
+	case bool:
+		if c.Class == store.Bool {
+			c.Field(row).SetBool(v)
+			return nil
+		}
+	case string:
+		switch {
+		case c.Class == store.Text && !c.Word:
+			c.Field(row).SetString(v)
+			return nil
+		case c.Class == store.JSON:
+			return r.set(c, row, []byte(v))
+		}
+	case []byte:
+		if c.Class == store.JSON || c.Class == store.Bytes {
+			if len(v) > 0 {
+				c.Field(row).SetBytes(v)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("store: the database keeps a %T in %s", value, c.Name)
 }
 
 // spell writes the words of what was read.

@@ -2,7 +2,6 @@ package bunstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -174,13 +173,9 @@ func (t *tx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) er
 	fmt.Fprintf(st, " RETURNING %s) SELECT %s FROM taken", all, all)
 	s.Limit = max(s.Limit, 1)
 	st.order(s)
-	rows, err := t.sql.Tx.QueryContext(ctx, st.String(), st.args...)
-	if err != nil {
-		return t.Error(err)
-	}
 	var r reading
-	err = r.read(rows, answer{kind: k, columns: k.Columns, into: func(int) any { return dst }})
-	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+	values, take := r.taker(answer{kind: k, columns: k.Columns, into: func(int) any { return dst }})
+	if err := t.rows(ctx, Direct{Query: Query{st.String(), st.args}}, values, take); err != nil {
 		return t.Error(err)
 	}
 	return t.Error(r.spell(ctx, t))
