@@ -30,6 +30,10 @@ type casbinView struct {
 	Policy string `json:"policy"` // and of a policy.csv
 }
 
+type exportQuery struct {
+	Format string `query:"format" enum:"casbin" default:"casbin"`
+}
+
 type lintView struct {
 	Findings []findingView `json:"findings"`
 }
@@ -62,7 +66,7 @@ type actionView struct {
 
 // actions serves what one user, or API key, may do.
 func (a *api) actions() {
-	add[actionsQuery, none](a, http.MethodGet, "/v1/users/{user}/actions", "What may the user do?", func(ctx context.Context, q *actionsQuery) (*answer[actionsView], error) {
+	add[actionsQuery, none](a, http.MethodGet, "/v1/users/{user}/can", "What may the user do?", func(ctx context.Context, q *actionsQuery) (*answer[actionsView], error) {
 		is, err := a.Actions(ctx, orgs.PermissionQuery{User: param(ctx, "user"), Team: q.TeamID, Organization: q.OrganizationID, Resource: q.Resource})
 		if err != nil {
 			return nil, err
@@ -78,7 +82,7 @@ func (a *api) actions() {
 // access serves the questions that are asked the other way round.
 func (a *api) access() {
 	for _, place := range []string{"/v1/teams/{team}", "/v1/organizations/{org}"} {
-		add[accessQuery, none](a, http.MethodGet, place+"/access", "Who may do this?", func(ctx context.Context, q *accessQuery) (*answer[accessView], error) {
+		add[accessQuery, none](a, http.MethodGet, place+"/who-can", "Who may do this?", func(ctx context.Context, q *accessQuery) (*answer[accessView], error) {
 			at, err := a.place(ctx)
 			if err != nil {
 				return nil, err
@@ -109,7 +113,7 @@ func (a *api) access() {
 		}
 		return ok(v)
 	})
-	add[none, none](a, http.MethodGet, "/v1/organizations/{org}/casbin", "Export the rules for Casbin", func(ctx context.Context, _ *none) (*answer[casbinView], error) {
+	add[exportQuery, none](a, http.MethodGet, "/v1/organizations/{org}/policies/export", "Export the rules for Casbin", func(ctx context.Context, _ *exportQuery) (*answer[casbinView], error) {
 		at, err := a.place(ctx)
 		if err != nil {
 			return nil, err

@@ -106,14 +106,14 @@ func TestNoSecretComesBack(t *testing.T) {
 	for i := range 3 { // errors repeat none either
 		c.as(secrets[i+1][:len(secrets[i+1])-1]+"x", "").call(401, "GET", "/v1/organizations", "")
 	}
-	paths := []string{at, "/v1/users/existing@acme.com/actions?resource=model:x&organization_id=" + org, "/v1/api-keys?organization_id=" + org, "/v1/api-keys/" + key["id"].(string), "/v1/keys?organization_id=" + org, "/v1/users/" + user + "/tokens",
+	paths := []string{at, "/v1/users/existing@acme.com/can?resource=model:x&organization_id=" + org, "/v1/api-keys?organization_id=" + org, "/v1/api-keys/" + key["id"].(string), "/v1/keys?organization_id=" + org, "/v1/users/" + user + "/tokens",
 		"/v1/teams/" + team + "/invitations/" + inv["id"].(string), "/v1/organizations/" + org + "/audit/logs?limit=200"}
 	for _, op := range operations(t, c) {
 		path := real.Replace(op[1])
 		if query := queryOf(op[1]); !strings.Contains(path, "?") {
 			path += real.Replace(query)
 		}
-		if op[0] == "GET" && !strings.HasSuffix(op[1], "/permissions") && !strings.HasSuffix(op[1], "/actions") {
+		if op[0] == "GET" && !strings.HasSuffix(op[1], "/permissions") && !strings.HasSuffix(op[1], "/can") {
 			paths = append(paths, path)
 		}
 	}

@@ -198,7 +198,7 @@ func TestAnotherTenantDoesNotExist(t *testing.T) { // S1, F009
 		query := ""
 		if strings.HasSuffix(op[1], "/permissions") {
 			query = "?action=use&resource=model:x&organization_id=" + org
-		} else if strings.HasSuffix(op[1], "/actions") {
+		} else if strings.HasSuffix(op[1], "/can") {
 			query = "?resource=model:x&organization_id=" + org
 		} else if strings.HasSuffix(op[1], "/consistency") {
 			query = "?from=1&to=2"

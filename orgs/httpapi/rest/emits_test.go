@@ -241,7 +241,7 @@ func (w *settled) leaves(call func()) (list []audit.Event) {
 
 // queryOf is what a reading operation cannot do without.
 func queryOf(path string) string {
-	for end, query := range map[string]string{"/access": "?action=models.use&resource=model:x", "/actions": "?resource=model:x&organization_id={org}",
+	for end, query := range map[string]string{"/who-can": "?action=models.use&resource=model:x", "/can": "?resource=model:x&organization_id={org}",
 		"/permissions": "?action=use&resource=model:x&organization_id={org}", "/consistency": "?from=1&to=2", "/api-keys": "?organization_id={org}", "/v1/keys": "?organization_id={org}", "/usage/current": "?organization_id={org}", "/credits": "?organization_id={org}", "/analytics": "?period=today"} {
 		if strings.HasSuffix(path, end) {
 			return query

@@ -81,11 +81,11 @@ func TestOddTextsAreRefused(t *testing.T) {
 			require.Equal(t, 400, w.dev.do("POST", path, body).Code, name)
 		}
 		at := "team_id=" + w.team
-		for _, q := range []string{path + "?requester=%00", path + "?after=%00", "/v1/teams/" + w.team + "/access?action=%00&resource=%00",
-			"/v1/users/me/actions?" + at + "&resource=%00", "/v1/users/me/permissions?" + at + "&resource=model:o3%00&action=models.use"} {
+		for _, q := range []string{path + "?requester=%00", path + "?after=%00", "/v1/teams/" + w.team + "/who-can?action=%00&resource=%00",
+			"/v1/users/me/can?" + at + "&resource=%00", "/v1/users/me/permissions?" + at + "&resource=model:o3%00&action=models.use"} {
 			require.Equal(t, 400, w.dev.do("GET", q, "").Code, q)
 		}
-		for _, q := range []string{"/v1/approvals/%00", "/v1/approvals/%ff", "/v1/users/%00/actions?" + at + "&resource=x:y", "/v1/users/key_%00/actions?" + at + "&resource=x:y", "/v1/organizations/%00"} {
+		for _, q := range []string{"/v1/approvals/%00", "/v1/approvals/%ff", "/v1/users/%00/can?" + at + "&resource=x:y", "/v1/users/key_%00/can?" + at + "&resource=x:y", "/v1/organizations/%00"} {
 			require.Equal(t, 404, w.dev.do("GET", q, "").Code, q)
 		}
 		require.Equal(t, 400, w.do("POST", w.at+"/teams", `{"name": "a\u0000"}`).Code)
@@ -170,7 +170,7 @@ func TestAnOutsiderFindsNothing(t *testing.T) {
 		for _, c := range [][3]string{{"GET", "/v1/approvals/" + id, ""}, {"DELETE", "/v1/approvals/" + id, "{"}, {"POST", "/v1/approvals/" + id + "/decision", "{"},
 			{"POST", "/v1/approvals/" + id + "/decision", `{"decision": "approve"}`}, {"GET", "/v1/teams/" + w.team + "/approvals", ""}, {"POST", "/v1/teams/" + w.team + "/approvals", "{"},
 			{"PATCH", "/v1/teams/" + w.team + "?dry_run=true", "{"}, {"PATCH", w.at + "?dry_run=true", `{"name": "x"}`}, {"POST", "/v1/organizations/" + other + "/projects/nope/members?dry_run=true", "{}"},
-			{"GET", w.at + "/lint", ""}, {"GET", "/v1/users/" + w.devID + "/actions?organization_id=" + other + "&resource=model:x", ""}, {"GET", "/v1/teams/" + w.team + "/access?action=models.use&resource=model:x", ""}} {
+			{"GET", w.at + "/lint", ""}, {"GET", "/v1/users/" + w.devID + "/can?organization_id=" + other + "&resource=model:x", ""}, {"GET", "/v1/teams/" + w.team + "/who-can?action=models.use&resource=model:x", ""}} {
 			r := out.do(c[0], c[1], c[2])
 			require.Equal(t, 404, r.Code, "%v %s", c, r.Body)
 		}

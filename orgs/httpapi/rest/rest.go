@@ -12,6 +12,9 @@
 // A POST with an Idempotency-Key is done once: its answer is kept in the unit of its change, by caller and route, for 24 hours
 // (orgs.Manager.Once), and is answered again with Idempotency-Replayed, secrets in it as null. What failed is not kept.
 //
+// What a change would do to everybody's rights is asked of its own call, with dry_run=true: there is no other call for that, which
+// could answer something else.
+//
 // Huma describes and routes. Bodies are validated against their schemas only after the caller has
 // been found to belong to the tenant, so that a stranger learns nothing from the answer.
 package rest

@@ -156,7 +156,7 @@ func existing(c *client, org, team string) *strings.Replacer {
 	invoice := draft(c.t, c.manager.Store(), org)
 	provider := c.post(orgPath+"/provisioning/tokens", `{"name": "existing"}`)["id"].(string)
 	c.call(200, "PUT", orgPath+"/sso", `{"provider": "okta", "enabled": false}`)
-	return strings.NewReplacer("{invoice}", invoice, "{scim_token}", provider, "{approval}", approval, "{limit}", limit, "{budget}", budget, "{raise}", raise, "{webhook}", webhook, "{failure}", "job_1", "/access", "/access?action=models.use&resource=model:x",
+	return strings.NewReplacer("{invoice}", invoice, "{scim_token}", provider, "{approval}", approval, "{limit}", limit, "{budget}", budget, "{raise}", raise, "{webhook}", webhook, "{failure}", "job_1", "/who-can", "/who-can?action=models.use&resource=model:x",
 		"{sequence}", "0", "/consistency", "/consistency?from=1&to=2",
 		"{org}/projects/{project}/invitations/{invitation}", org+"/projects/"+project+"/invitations/"+at[projectPath][0],
 		"{org}/invitations/{invitation}", org+"/invitations/"+at[orgPath][0], "{team}/invitations/{invitation}", team+"/invitations/"+at[teamPath][0],
