@@ -2596,18 +2596,6 @@ func (c *Client) PatchOrganizationsByOrg(ctx context.Context, org string, query 
 	return out, err
 }
 
-// GetOrganizationsByOrgAccessQuery is the query of [Client.GetOrganizationsByOrgAccess]. The zero value of a field is not sent.
-type GetOrganizationsByOrgAccessQuery struct {
-	Action   string `query:"action"`
-	Resource string `query:"resource"`
-}
-
-// GetOrganizationsByOrgAccess is GET /v1/organizations/{org}/access: Who may do this?.
-func (c *Client) GetOrganizationsByOrgAccess(ctx context.Context, org string, query GetOrganizationsByOrgAccessQuery, o *Options) (out AccessView, err error) {
-	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/access", query, nil, o, &out)
-	return out, err
-}
-
 // GetOrganizationsByOrgAccessLogQuery is the query of [Client.GetOrganizationsByOrgAccessLog]. The zero value of a field is not sent.
 type GetOrganizationsByOrgAccessLogQuery struct {
 	StartTime  string   `query:"start_time"`
@@ -2934,12 +2922,6 @@ func (c *Client) PostOrganizationsByOrgBudgetsByBudgetSuspend(ctx context.Contex
 	return out, err
 }
 
-// GetOrganizationsByOrgCasbin is GET /v1/organizations/{org}/casbin: Export the rules for Casbin.
-func (c *Client) GetOrganizationsByOrgCasbin(ctx context.Context, org string, o *Options) (out CasbinView, err error) {
-	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/casbin", nil, nil, o, &out)
-	return out, err
-}
-
 // GetOrganizationsByOrgChildrenQuery is the query of [Client.GetOrganizationsByOrgChildren]. The zero value of a field is not sent.
 type GetOrganizationsByOrgChildrenQuery struct {
 	Slug     string `query:"slug"`
@@ -3235,6 +3217,17 @@ type PostOrganizationsByOrgPoliciesQuery struct {
 // PostOrganizationsByOrgPolicies is POST /v1/organizations/{org}/policies: Attach a policy.
 func (c *Client) PostOrganizationsByOrgPolicies(ctx context.Context, org string, query PostOrganizationsByOrgPoliciesQuery, body PolicyBody, o *Options) (out PolicyView, err error) {
 	err = c.send(ctx, "POST", "/v1/organizations/"+segment(org)+"/policies", query, body, o, &out)
+	return out, err
+}
+
+// GetOrganizationsByOrgPoliciesExportQuery is the query of [Client.GetOrganizationsByOrgPoliciesExport]. The zero value of a field is not sent.
+type GetOrganizationsByOrgPoliciesExportQuery struct {
+	Format string `query:"format"`
+}
+
+// GetOrganizationsByOrgPoliciesExport is GET /v1/organizations/{org}/policies/export: Export the rules for Casbin.
+func (c *Client) GetOrganizationsByOrgPoliciesExport(ctx context.Context, org string, query GetOrganizationsByOrgPoliciesExportQuery, o *Options) (out CasbinView, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/policies/export", query, nil, o, &out)
 	return out, err
 }
 
@@ -3791,6 +3784,18 @@ func (c *Client) PostOrganizationsByOrgWebhooksByWebhookTest(ctx context.Context
 	return out, err
 }
 
+// GetOrganizationsByOrgWhoCanQuery is the query of [Client.GetOrganizationsByOrgWhoCan]. The zero value of a field is not sent.
+type GetOrganizationsByOrgWhoCanQuery struct {
+	Action   string `query:"action"`
+	Resource string `query:"resource"`
+}
+
+// GetOrganizationsByOrgWhoCan is GET /v1/organizations/{org}/who-can: Who may do this?.
+func (c *Client) GetOrganizationsByOrgWhoCan(ctx context.Context, org string, query GetOrganizationsByOrgWhoCanQuery, o *Options) (out AccessView, err error) {
+	err = c.send(ctx, "GET", "/v1/organizations/"+segment(org)+"/who-can", query, nil, o, &out)
+	return out, err
+}
+
 // PostPasswordResets is POST /v1/password-resets: Ask for a link to set a new password by.
 func (c *Client) PostPasswordResets(ctx context.Context, body ResetRequestBody, o *Options) (out RequestedView, err error) {
 	err = c.send(ctx, "POST", "/v1/password-resets", nil, body, o, &out)
@@ -3890,18 +3895,6 @@ type PatchTeamsByTeamQuery struct {
 // PatchTeamsByTeam is PATCH /v1/teams/{team}: Change a team.
 func (c *Client) PatchTeamsByTeam(ctx context.Context, team string, query PatchTeamsByTeamQuery, body Patch, o *Options) (out TeamView, err error) {
 	err = c.send(ctx, "PATCH", "/v1/teams/"+segment(team), query, body, o, &out)
-	return out, err
-}
-
-// GetTeamsByTeamAccessQuery is the query of [Client.GetTeamsByTeamAccess]. The zero value of a field is not sent.
-type GetTeamsByTeamAccessQuery struct {
-	Action   string `query:"action"`
-	Resource string `query:"resource"`
-}
-
-// GetTeamsByTeamAccess is GET /v1/teams/{team}/access: Who may do this?.
-func (c *Client) GetTeamsByTeamAccess(ctx context.Context, team string, query GetTeamsByTeamAccessQuery, o *Options) (out AccessView, err error) {
-	err = c.send(ctx, "GET", "/v1/teams/"+segment(team)+"/access", query, nil, o, &out)
 	return out, err
 }
 
@@ -4226,6 +4219,18 @@ func (c *Client) PostTeamsByTeamUnarchive(ctx context.Context, team string, quer
 	return out, err
 }
 
+// GetTeamsByTeamWhoCanQuery is the query of [Client.GetTeamsByTeamWhoCan]. The zero value of a field is not sent.
+type GetTeamsByTeamWhoCanQuery struct {
+	Action   string `query:"action"`
+	Resource string `query:"resource"`
+}
+
+// GetTeamsByTeamWhoCan is GET /v1/teams/{team}/who-can: Who may do this?.
+func (c *Client) GetTeamsByTeamWhoCan(ctx context.Context, team string, query GetTeamsByTeamWhoCanQuery, o *Options) (out AccessView, err error) {
+	err = c.send(ctx, "GET", "/v1/teams/"+segment(team)+"/who-can", query, nil, o, &out)
+	return out, err
+}
+
 // GetUsageCurrentQuery is the query of [Client.GetUsageCurrent]. The zero value of a field is not sent.
 type GetUsageCurrentQuery struct {
 	OrganizationID   string `query:"organization_id"`   // id or slug; may be left out by a key, and by who is in only one
@@ -4275,16 +4280,16 @@ func (c *Client) PatchUsersByUser(ctx context.Context, user string, body Patch, 
 	return out, err
 }
 
-// GetUsersByUserActionsQuery is the query of [Client.GetUsersByUserActions]. The zero value of a field is not sent.
-type GetUsersByUserActionsQuery struct {
+// GetUsersByUserCanQuery is the query of [Client.GetUsersByUserCan]. The zero value of a field is not sent.
+type GetUsersByUserCanQuery struct {
 	TeamID         string `query:"team_id"` // the context: this, or organization_id
 	OrganizationID string `query:"organization_id"`
 	Resource       string `query:"resource"`
 }
 
-// GetUsersByUserActions is GET /v1/users/{user}/actions: What may the user do?.
-func (c *Client) GetUsersByUserActions(ctx context.Context, user string, query GetUsersByUserActionsQuery, o *Options) (out ActionsView, err error) {
-	err = c.send(ctx, "GET", "/v1/users/"+segment(user)+"/actions", query, nil, o, &out)
+// GetUsersByUserCan is GET /v1/users/{user}/can: What may the user do?.
+func (c *Client) GetUsersByUserCan(ctx context.Context, user string, query GetUsersByUserCanQuery, o *Options) (out ActionsView, err error) {
+	err = c.send(ctx, "GET", "/v1/users/"+segment(user)+"/can", query, nil, o, &out)
 	return out, err
 }
 
@@ -4562,13 +4567,6 @@ var Operations = []Operation{
 		}
 		return c.PatchOrganizationsByOrg(ctx, call.Path["org"], query, body, call.Options)
 	}},
-	{"get-organizations-by-org-access", "GET", "/v1/organizations/{org}/access", false, func(ctx context.Context, c *Client, call Call) (any, error) {
-		var query GetOrganizationsByOrgAccessQuery
-		if err := decode(call.Query, &query); err != nil {
-			return nil, err
-		}
-		return c.GetOrganizationsByOrgAccess(ctx, call.Path["org"], query, call.Options)
-	}},
 	{"get-organizations-by-org-access_log", "GET", "/v1/organizations/{org}/access_log", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetOrganizationsByOrgAccessLogQuery
 		if err := decode(call.Query, &query); err != nil {
@@ -4767,9 +4765,6 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PostOrganizationsByOrgBudgetsByBudgetSuspend(ctx, call.Path["org"], call.Path["budget"], query, call.Options)
-	}},
-	{"get-organizations-by-org-casbin", "GET", "/v1/organizations/{org}/casbin", false, func(ctx context.Context, c *Client, call Call) (any, error) {
-		return c.GetOrganizationsByOrgCasbin(ctx, call.Path["org"], call.Options)
 	}},
 	{"get-organizations-by-org-children", "GET", "/v1/organizations/{org}/children", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetOrganizationsByOrgChildrenQuery
@@ -4984,6 +4979,13 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PostOrganizationsByOrgPolicies(ctx, call.Path["org"], query, body, call.Options)
+	}},
+	{"get-organizations-by-org-policies-export", "GET", "/v1/organizations/{org}/policies/export", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetOrganizationsByOrgPoliciesExportQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetOrganizationsByOrgPoliciesExport(ctx, call.Path["org"], query, call.Options)
 	}},
 	{"delete-organizations-by-org-policies-by-policy", "DELETE", "/v1/organizations/{org}/policies/{policy}", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query DeleteOrganizationsByOrgPoliciesByPolicyQuery
@@ -5399,6 +5401,13 @@ var Operations = []Operation{
 	{"post-organizations-by-org-webhooks-by-webhook-test", "POST", "/v1/organizations/{org}/webhooks/{webhook}/test", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		return c.PostOrganizationsByOrgWebhooksByWebhookTest(ctx, call.Path["org"], call.Path["webhook"], call.Options)
 	}},
+	{"get-organizations-by-org-who-can", "GET", "/v1/organizations/{org}/who-can", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetOrganizationsByOrgWhoCanQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetOrganizationsByOrgWhoCan(ctx, call.Path["org"], query, call.Options)
+	}},
 	{"post-password-resets", "POST", "/v1/password-resets", true, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var body ResetRequestBody
 		if err := call.body(&body); err != nil {
@@ -5473,13 +5482,6 @@ var Operations = []Operation{
 			return nil, err
 		}
 		return c.PatchTeamsByTeam(ctx, call.Path["team"], query, body, call.Options)
-	}},
-	{"get-teams-by-team-access", "GET", "/v1/teams/{team}/access", false, func(ctx context.Context, c *Client, call Call) (any, error) {
-		var query GetTeamsByTeamAccessQuery
-		if err := decode(call.Query, &query); err != nil {
-			return nil, err
-		}
-		return c.GetTeamsByTeamAccess(ctx, call.Path["team"], query, call.Options)
 	}},
 	{"get-teams-by-team-approvals", "GET", "/v1/teams/{team}/approvals", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetTeamsByTeamApprovalsQuery
@@ -5711,6 +5713,13 @@ var Operations = []Operation{
 		}
 		return c.PostTeamsByTeamUnarchive(ctx, call.Path["team"], query, call.Options)
 	}},
+	{"get-teams-by-team-who-can", "GET", "/v1/teams/{team}/who-can", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetTeamsByTeamWhoCanQuery
+		if err := decode(call.Query, &query); err != nil {
+			return nil, err
+		}
+		return c.GetTeamsByTeamWhoCan(ctx, call.Path["team"], query, call.Options)
+	}},
 	{"get-usage-current", "GET", "/v1/usage/current", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		var query GetUsageCurrentQuery
 		if err := decode(call.Query, &query); err != nil {
@@ -5749,12 +5758,12 @@ var Operations = []Operation{
 		}
 		return c.PatchUsersByUser(ctx, call.Path["user"], body, call.Options)
 	}},
-	{"get-users-by-user-actions", "GET", "/v1/users/{user}/actions", false, func(ctx context.Context, c *Client, call Call) (any, error) {
-		var query GetUsersByUserActionsQuery
+	{"get-users-by-user-can", "GET", "/v1/users/{user}/can", false, func(ctx context.Context, c *Client, call Call) (any, error) {
+		var query GetUsersByUserCanQuery
 		if err := decode(call.Query, &query); err != nil {
 			return nil, err
 		}
-		return c.GetUsersByUserActions(ctx, call.Path["user"], query, call.Options)
+		return c.GetUsersByUserCan(ctx, call.Path["user"], query, call.Options)
 	}},
 	{"delete-users-by-user-mfa", "DELETE", "/v1/users/{user}/mfa", false, func(ctx context.Context, c *Client, call Call) (any, error) {
 		return c.DeleteUsersByUserMFA(ctx, call.Path["user"], call.Options)
