@@ -82,8 +82,14 @@ func TestMoreWordsThanCanBeSentAreAGap(t *testing.T) {
 	say(t, one, words...)
 	for !next(t, heard).Gap {
 	}
-	say(t, one, "after")
-	for next(t, heard).Word != "after" {
+	for { // while many wait to be sent, what is said may be a part of the next gap
+		say(t, one, "after")
+		n := next(t, heard)
+		for ; n.Word != "after" && !n.Gap; n = next(t, heard) {
+		}
+		if n.Word == "after" {
+			return
+		}
 	}
 }
 
