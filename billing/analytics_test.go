@@ -139,6 +139,21 @@ func TestAnalyticsAreTheEvents(t *testing.T) { // F234 to F243; billing edges 57
 			}
 			holds(t, s, m, list, q)
 		}
+		for i := range asks { // short times, by the clock
+			zone, err := time.LoadLocation(zones[i%len(zones)])
+			require.NoError(t, err)
+			by, most := billing.ByHour, 8*24*time.Hour
+			if i%2 == 0 {
+				by, most = billing.ByMinute, 2*time.Hour
+			}
+			from := list[r.IntN(len(list))].Time.Add(-time.Duration(r.Int64N(int64(most / 2))))
+			q := billing.AnalyticsQuery{Zone: zone, GroupBy: by, Span: billing.Span{From: from, Below: from.Add(most/2 + time.Duration(r.Int64N(int64(most/2))))}}
+			if r.IntN(3) == 0 {
+				q.Teams = []string{"team_1", ""}
+			}
+			require.NoError(t, q.CheckGroupBy())
+			holds(t, s, m, list, q)
+		}
 	})
 }
 
@@ -182,9 +197,19 @@ func holds(t *testing.T, s *store.Store, m *billing.Metering, list []billing.Usa
 		parts("models", got.Models, func(e billing.UsageEvent) string { return e.Model })
 		parts("teams", got.Teams, func(e billing.UsageEvent) string { return e.TeamID })
 	}
+	clock := func(e billing.UsageEvent, minute int) string { // when the hour began on the clock, or the minute
+		at := e.Time.In(q.Zone)
+		at = at.Add(-time.Duration(minute)*time.Minute - time.Duration(at.Second())*time.Second - time.Duration(at.Nanosecond()))
+		if at.Before(q.From) {
+			at = q.From.In(q.Zone)
+		}
+		return at.Format(time.RFC3339)
+	}
 	of := map[string]func(e billing.UsageEvent) string{
-		"day":  func(e billing.UsageEvent) string { return e.Time.In(q.Zone).Format(time.DateOnly) },
-		"team": func(e billing.UsageEvent) string { return e.TeamID }, "model": func(e billing.UsageEvent) string { return e.Model },
+		"hour":   func(e billing.UsageEvent) string { return clock(e, e.Time.In(q.Zone).Minute()) },
+		"minute": func(e billing.UsageEvent) string { return clock(e, 0) },
+		"day":    func(e billing.UsageEvent) string { return e.Time.In(q.Zone).Format(time.DateOnly) },
+		"team":   func(e billing.UsageEvent) string { return e.TeamID }, "model": func(e billing.UsageEvent) string { return e.Model },
 		"user": func(e billing.UsageEvent) string { return e.UserID }, "key": func(e billing.UsageEvent) string { return e.KeyID },
 		"project": func(e billing.UsageEvent) string { return e.ProjectID }, "endpoint": func(e billing.UsageEvent) string { return e.Endpoint },
 		"tag.env=": func(e billing.UsageEvent) string { return e.Tags["env="] }, "tag.none": func(billing.UsageEvent) string { return "" },

@@ -42,7 +42,7 @@ func nextOf(d time.Duration) func(time.Time, *time.Location) time.Time {
 	}
 }
 
-// CheckGroupBy names what is wrong with the grouping of a query. With teams or models chosen only these, and days of
+// CheckGroupBy names what is wrong with the grouping of a query. With teams or models chosen only these, and times of
 // teams or of models, are told apart.
 func (q AnalyticsQuery) CheckGroupBy() error {
 	narrow := q.Teams != nil || q.Models != nil

@@ -82,8 +82,8 @@ func (m *Manager) CurrentUsage(ctx context.Context, org, by string) (a Analytics
 	if err := m.metering.Flush(ctx); err != nil {
 		return a, err
 	}
-	in := AnalyticsQuery{Period: billing.Period{Name: "today"}}
-	err = m.seesUsage(ctx, p.OrgID, func(ctx context.Context, tx *store.Tx, see sight) error {
+	err = m.seesUsage(ctx, p.OrgID, func(ctx context.Context, tx *store.Tx, see sight) (err error) {
+		in := AnalyticsQuery{Period: billing.Period{Name: "today"}}
 		if see.own == "" && p.TeamID != "" {
 			in.Teams = []string{p.TeamID}
 		}

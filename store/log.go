@@ -147,7 +147,7 @@ func (k *Kind) span(r Range) Span {
 	if s.Limit <= 0 || s.Limit > MaxAppend {
 		s.Limit = MaxLimit
 	}
-	if s.After != nil && len(s.After) != len(s.behind()) {
+	if s.After != nil && len(s.After) != len(s.Behind()) {
 		panic(fmt.Sprintf("store: the position is of another range of %s", k.Name))
 	}
 	for i, name := range order[len(s.Equal):] {
@@ -158,8 +158,8 @@ func (k *Kind) span(r Range) Span {
 	return s.tight()
 }
 
-// behind are the columns that a position has.
-func (s Span) behind() []string {
+// Behind are the columns by which its rows are ordered behind the Equal ones, which a position has.
+func (s Span) Behind() []string {
 	if s.Sum != "" {
 		return []string{s.Sum}
 	}
@@ -232,7 +232,7 @@ func (l Log[T]) Position(r Range, row *T) []any {
 	r.After = nil
 	s := l.kind.span(r)
 	var at []any
-	for _, c := range s.behind() {
+	for _, c := range s.Behind() {
 		at = append(at, l.kind.Value(row, c))
 	}
 	return at
@@ -251,7 +251,7 @@ func (l Log[T]) List(ctx context.Context, tx *Tx, r Range, after string, keep fu
 	}
 	s := l.kind.span(r)
 	if after != "" {
-		if r.After, err = l.kind.openCursor(about, s.behind(), after); err != nil {
+		if r.After, err = l.kind.openCursor(about, s.Behind(), after); err != nil {
 			return page, err
 		}
 	}
@@ -266,7 +266,7 @@ func (l Log[T]) List(ctx context.Context, tx *Tx, r Range, after string, keep fu
 				continue
 			}
 			if len(page.Items) == limit {
-				page.Next = l.kind.closeCursor(about, s.behind(), &page.Items[limit-1])
+				page.Next = l.kind.closeCursor(about, s.Behind(), &page.Items[limit-1])
 				return page, nil
 			}
 			page.Items = append(page.Items, rows[i])

@@ -161,12 +161,15 @@ func benchGateway(ctx context.Context, b *bench) (err error) {
 	var atMost, atHalf shares // at the load that fits, where whoever gives up a core waits for all others, and at half of it
 	whole.Config.Handler = atMost.around(atHalf.around(front))
 	for round := range rounds + 1 {
-		for s, wanted := range map[*shares]float64{&atMost: 0, &atHalf: rates.median() / 2} {
-			s.on.Store(round > 0)
-			if _, err = load.run(ctx, whole.URL, took/2, wanted); err != nil {
+		for _, at := range []struct {
+			*shares
+			wanted float64
+		}{{&atMost, 0}, {&atHalf, rates.median() / 2}} {
+			at.on.Store(round > 0)
+			if _, err = load.run(ctx, whole.URL, took/2, at.wanted); err != nil {
 				return err
 			}
-			s.on.Store(false)
+			at.on.Store(false)
 		}
 	}
 	b.values["gateway.share_p50_us"] = exactly(micros(atHalf.list.median()))

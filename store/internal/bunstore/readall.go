@@ -138,7 +138,7 @@ func (t *tx) together(ctx context.Context, b *Batch, r store.Read, answers []ans
 	if first.Desc {
 		way = " DESC"
 	}
-	for _, c := range positioned(first) {
+	for _, c := range first.Behind() {
 		fmt.Fprintf(st, `, r."%s"%s`, c, way)
 	}
 	b.Queries = append(b.Queries, Query{st.String(), st.args})
@@ -216,7 +216,7 @@ func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span) (row 
 		row = append(row, v)
 	}
 	for i, v := range s.After {
-		v, _, err := t.value(ctx, k, positioned(s)[i], v)
+		v, _, err := t.value(ctx, k, s.Behind()[i], v)
 		if err != nil {
 			return nil, false, err
 		}

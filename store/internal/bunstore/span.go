@@ -42,14 +42,6 @@ func (t *tx) value(ctx context.Context, k *store.Kind, column string, v any) (an
 	return v, true, nil
 }
 
-// positioned are the columns by which the rows of a span are ordered, which a position has.
-func positioned(s store.Span) []string {
-	if s.Sum != "" {
-		return []string{s.Sum}
-	}
-	return s.Order[len(s.Equal):]
-}
-
 // where writes the conditions of a span; none is false where no row can meet them.
 func (t *tx) where(ctx context.Context, st *statement, k *store.Kind, s store.Span) (none bool, err error) {
 	glue := " WHERE "
@@ -63,7 +55,7 @@ func (t *tx) where(ctx context.Context, st *statement, k *store.Kind, s store.Sp
 		st.param(len(t.Logs.Args), encoded)
 		glue = " AND "
 	}
-	rest := positioned(s)
+	rest := s.Behind()
 	if s.After == nil {
 		return none, nil
 	}
@@ -91,7 +83,7 @@ func (st *statement) order(s store.Span) {
 	if s.Sum != "" {
 		fmt.Fprintf(st, " GROUP BY %s", Names(append(s.Order[:len(s.Equal):len(s.Equal)], s.Sum)))
 	}
-	for i, c := range positioned(s) {
+	for i, c := range s.Behind() {
 		glue := ", "
 		if i == 0 {
 			glue = " ORDER BY "
