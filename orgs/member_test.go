@@ -169,15 +169,66 @@ func TestRevokedRoleIsRefusedOnTheNextCheck(t *testing.T) { // C8, F043
 		team := w.Team(org, "engineering", orgs.TeamSettings{})
 		at := orgs.Place{OrgID: org.ID, TeamID: team.ID}
 		dev := w.Join(team, "dev@acme.example", "developer")
+		there, err := orgs.New(w.Store(), nil) // as another process: it shares the store alone
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, there.Close()) })
+		both := func(allowed bool) {
+			t.Helper()
+			for range 2 { // again, from what the first one remembers
+				for _, m := range []*orgs.Manager{w.Manager, there} {
+					_, err := m.Team(w.As(dev), team.ID) // teams.read:own
+					if allowed {
+						require.NoError(t, err)
+					} else {
+						require.Error(t, err)
+					}
+				}
+			}
+		}
 		for range 5 {
-			_, err := w.Manager.Team(w.As(dev), team.ID) // teams.read:own
-			require.NoError(t, err)
+			both(true)
 			_, err = w.UpdateMember(w.Platform(), at, dev.ID, orgs.MemberUpdate{Permissions: &orgs.Grants{Remove: []string{"teams.read"}}})
 			require.NoError(t, err)
 			_, err = w.Manager.Team(w.As(dev), team.ID)
 			refused(t, err, "permission_denied")
+			both(false)
 			_, err = w.UpdateMember(w.Platform(), at, dev.ID, orgs.MemberUpdate{Permissions: &orgs.Grants{}})
 			require.NoError(t, err)
+		}
+		both(true)
+		_, err = w.RemoveMember(w.Platform(), at, dev.ID, orgs.MemberRemoval{})
+		require.NoError(t, err)
+		both(false)
+		w.Add(at, dev, "developer")
+		both(true)
+	})
+}
+
+// TestARoleFromAboveIsRefusedOnTheNextCheck takes an inherited role away in an organization that the read one rests on.
+func TestARoleFromAboveIsRefusedOnTheNextCheck(t *testing.T) {
+	each(t, func(t *testing.T, w *orgstest.World, _ *storetest.Clock) {
+		above, _ := w.Org("holding")
+		org, err := w.CreateOrganization(w.Platform(), orgs.NewOrganization{Name: "acme", Parent: above.ID})
+		require.NoError(t, err)
+		team := w.Team(org, "engineering", orgs.TeamSettings{})
+		_, err = w.CreateRole(w.Platform(), above.ID, rbac.NewRole{Name: "Auditor", Permissions: []string{"teams.read"}, Inherited: true})
+		require.NoError(t, err)
+		dev := w.User("dev@acme.example")
+		there, err := orgs.New(w.Store(), nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, there.Close()) })
+		for range 3 {
+			w.Add(orgs.Place{OrgID: above.ID}, dev, "auditor")
+			for _, m := range []*orgs.Manager{w.Manager, there, w.Manager, there} {
+				_, err := m.Team(w.As(dev), team.ID)
+				require.NoError(t, err)
+			}
+			_, err := w.RemoveMember(w.Platform(), orgs.Place{OrgID: above.ID}, dev.ID, orgs.MemberRemoval{})
+			require.NoError(t, err)
+			for _, m := range []*orgs.Manager{w.Manager, there} {
+				_, err := m.Team(w.As(dev), team.ID)
+				require.ErrorIs(t, err, store.ErrNotFound)
+			}
 		}
 	})
 }

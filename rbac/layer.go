@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -27,12 +28,39 @@ type meaning struct {
 	add, remove []string
 }
 
-// state is what is kept of an organization at one revision. It never changes.
+// state is what is kept of an organization at one revision. It never changes, but for what it has been asked.
 type state struct {
 	scope   Scope
 	layer   *layer
 	members *directory          // nil: only the rules are kept
 	granted map[wish][]Approval // approvals that were given, newest first; with members only
+
+	asked recollection // while there are no members
+}
+
+// recollection is what some subjects hold at the revision of a state, as units have found it. It is for the processes that
+// answer requests about an organization and never decide by all of its members.
+type recollection struct {
+	mu   sync.Mutex
+	held map[string][]seat
+}
+
+const maxRecollection = 1024 // subjects
+
+func (r *recollection) get(subject string) (held []seat, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held, known = r.held[subject]
+	return held, known
+}
+
+func (r *recollection) put(subject string, held []seat) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil || len(r.held) == maxRecollection {
+		r.held = map[string][]seat{}
+	}
+	r.held[subject] = held
 }
 
 // load reads everything.

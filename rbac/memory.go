@@ -225,6 +225,28 @@ func (m *memory) peek(orgID string) (*node, *state) {
 	return nil, nil
 }
 
+// recall returns what a subject holds in an organization at the revision of the scope, if that is known here.
+func (m *memory) recall(scope Scope, subject string) (held []seat, known bool) {
+	switch _, st := m.peek(scope.ID); {
+	case st == nil || st.scope.Revision != scope.Revision:
+		return nil, false
+	case st.members == nil:
+		return st.asked.get(subject)
+	default:
+		if stake := st.members.get(subject); stake != nil {
+			held = stake.held
+		}
+		return held, true
+	}
+}
+
+// remember keeps what a subject holds by a snapshot that has seen this revision.
+func (m *memory) remember(scope Scope, subject string, held []seat) {
+	if _, st := m.peek(scope.ID); st != nil && st.members == nil && st.scope.Revision == scope.Revision {
+		st.asked.put(subject, held)
+	}
+}
+
 // resident are the revisions of the organizations that are kept.
 func (m *memory) resident() Revision {
 	m.mu.Lock()

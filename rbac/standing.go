@@ -20,33 +20,32 @@ type standing struct {
 // more than this. locked says that the organization is locked by the unit.
 func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject string, locked bool) (standing, error) {
 	st := standing{chain: chain}
-	ids := make([]string, len(chain))
-	for i, s := range chain {
-		ids[i] = s.ID
+	held, asked, err := g.held(ctx, tx, chain, subject)
+	if err != nil {
+		return st, err
 	}
 	var above []seat
-	for a, err := range Assignments.All(ctx, tx, store.Query{
-		Where: []store.Cond{store.Eq("subject", subject), store.In("org_id", ids)},
-	}) {
-		if err != nil {
-			return st, err
-		}
-		for _, held := range a.seats() {
-			held.level = int32(slices.Index(ids, a.OrgID))
+	for level, seats := range held {
+		for _, s := range seats {
+			s.level = int32(level)
 			switch {
-			case held.level == 0:
-				st.held = append(st.held, held)
-			case held.flowsDown():
-				above = append(above, held)
+			case level == 0:
+				st.held = append(st.held, s)
+			case s.flowsDown():
+				above = append(above, s)
 			}
 		}
 	}
 	if len(st.held)+len(above) == 0 {
 		return st, store.ErrNotFound
 	}
-	var err error
 	if st.snap, err = g.memory.of(ctx, tx, chain, locked); err != nil {
 		return st, err
+	}
+	if asked && !tx.Writable() {
+		for i, scope := range chain {
+			g.memory.remember(scope, subject, held[i])
+		}
 	}
 	for _, a := range above {
 		if st.snap.role(a.roleID).Inherited {
@@ -58,6 +57,35 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 	}
 	slices.SortStableFunc(st.held, func(a, b seat) int { return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.teamID, b.teamID)) })
 	return st, nil
+}
+
+// held returns what a subject holds in each organization of a chain, and whether the store was asked. A snapshot needs not ask
+// where memory is of the revision that it sees; a unit that writes does, since a commit may have come after it has read that.
+func (g *Guard) held(ctx context.Context, tx *store.Tx, chain []Scope, subject string) (held [][]seat, asked bool, err error) {
+	held = make([][]seat, len(chain))
+	var ids []string
+	for i, scope := range chain {
+		seats, known := []seat(nil), false
+		if !tx.Writable() {
+			seats, known = g.memory.recall(scope, subject)
+		}
+		if held[i] = seats; !known {
+			ids = append(ids, scope.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return held, false, nil
+	}
+	for a, err := range Assignments.All(ctx, tx, store.Query{
+		Where: []store.Cond{store.Eq("subject", subject), store.In("org_id", ids)},
+	}) {
+		if err != nil {
+			return nil, true, err
+		}
+		i := slices.IndexFunc(chain, func(s Scope) bool { return s.ID == a.OrgID })
+		held[i] = append(held[i], a.seats()...)
+	}
+	return held, true, nil
 }
 
 // standingOf is stand for an organization by its id.
