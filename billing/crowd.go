@@ -65,7 +65,7 @@ func (f *fund) tell() {
 	if f.told.Load() || !f.told.CompareAndSwap(false, true) {
 		return
 	}
-	for first := &f.purse.engine.told; ; {
+	for first := &f.engine.told; ; {
 		f.next = first.Load()
 		if first.CompareAndSwap(f.next, f) {
 			return

@@ -257,7 +257,7 @@ func (f *fund) fill(need int64) {
 			least = min(least, *t.free)
 		}
 	}
-	f.rate.add(0, f.purse.engine.look)
+	f.rate.add(0, f.engine.look)
 	more := min((least-need)/2, max(mul(need, 32), mul(f.rate.smooth, 2)))
 	if f.closed {
 		more = 0

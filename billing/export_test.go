@@ -88,8 +88,8 @@ func LeaseRows(ctx context.Context, tx *store.Tx) (map[[2]string]Pico, error) {
 
 // HeldIn are the ids of the accounts in which a hold holds.
 func (h *Hold) HeldIn() (ids []string) {
-	h.fund.purse.engine.mu.Lock()
-	defer h.fund.purse.engine.mu.Unlock()
+	h.fund.engine.mu.Lock()
+	defer h.fund.engine.mu.Unlock()
 	for _, t := range h.fund.tills {
 		ids = append(ids, t.account)
 	}

@@ -163,7 +163,7 @@ func (j *Journal) cell(f *fund) {
 			c := d.fund.cell.Load()
 			c.settled.Add(was.settled.Load())
 			c.free.Add(was.free.Load() - nobody)
-			d.fund.purse.engine.enliven(d.fund)
+			d.fund.engine.enliven(d.fund)
 		}
 	case j.head.cells < journalCells:
 		f.slot = int32(j.head.cells)

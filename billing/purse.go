@@ -95,7 +95,7 @@ func (h *Hold) Increase(ctx context.Context, by Pico) error {
 	case by < 0 || Pico(h.amount) > MaxHold-by:
 		return ErrRange
 	case !f.take(int64(by)):
-		if err := f.purse.engine.more(ctx, f, int64(by)); err != nil {
+		if err := f.engine.more(ctx, f, int64(by)); err != nil {
 			return err
 		}
 	}
@@ -143,14 +143,14 @@ func (h *Hold) Release() {
 // settled there, in the budgets and the period of its time (billing edges 10, 11, 40).
 type fund struct {
 	// What calls look at, in one line of memory:
-	cell  atomic.Pointer[cell]
-	end   time.Time // of the first period on the path that ends; zero: none does
-	purse *Purse
-	next  *fund       // that was told before it
-	told  atomic.Bool // see [fund.tell]
-	hard  bool        // one of the tills is
-	_     [6]byte
-	own   cell // where no journal has it: in the line behind that one
+	cell   atomic.Pointer[cell]
+	end    time.Time // of the first period on the path that ends; zero: none does
+	engine *engine
+	purse  *Purse
+	next   *fund       // that was told before it
+	told   atomic.Bool // see [fund.tell]
+	hard   bool        // one of the tills is
+	own    cell        // where no journal has it: in the line behind that one
 
 	slot    int32   // of the journal, -1 for none
 	tills   []*till // in the order of the path
@@ -201,7 +201,7 @@ func (f *fund) settle(held, actual int64) {
 	}
 	f.tell()
 	if actual > held {
-		f.purse.engine.overrun(f)
+		f.engine.overrun(f)
 	}
 }
 
@@ -218,7 +218,7 @@ func (f *fund) close() {
 	if !f.closed {
 		f.closed = true
 		f.cell.Load().free.Add(nobody)
-		f.purse.engine.off(f)
+		f.engine.off(f)
 		f.tell()
 	}
 	f.purse.fund.CompareAndSwap(f, nil)

@@ -27,7 +27,7 @@ func (e *engine) open(ctx context.Context, p *Purse) (*fund, error) {
 		before := e.changes
 		e.begin() // it hears of changes from now on
 		e.mu.Unlock()
-		f := &fund{purse: p}
+		f := &fund{purse: p, engine: e}
 		var tills []till
 		var missing []Budget
 		err := e.store.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
