@@ -7,5 +7,12 @@ func ManyRanges(n int) int {
 	return was
 }
 
+// MaxPairs sets up to how many pairs of an actor and a type are looked for each, and returns what it was.
+func MaxPairs(n int) int {
+	was := maxPairs
+	maxPairs = n
+	return was
+}
+
 // Pending are the events that wait to be put in order.
 var Pending = pending

@@ -30,12 +30,13 @@ type kept struct {
 }
 
 var (
-	byKind     = []string{"org_id", "kind", "at"}
-	byActor    = []string{"org_id", "actor", "at"}
-	byResource = []string{"org_id", "resource", "at"}
+	byKind      = []string{"org_id", "kind", "at"}
+	byActor     = []string{"org_id", "actor", "at"}
+	byActorKind = []string{"org_id", "actor", "kind", "at"} // what somebody who does much has done of what there is little
+	byResource  = []string{"org_id", "resource", "at"}
 
 	events = store.DefineLog[kept]("audit_events", []string{"org_id", "at"},
-		store.Index(byKind...), store.Index(byActor...), store.Index(byResource...))
+		store.Index(byKind...), store.Index(byActor...), store.Index(byActorKind...), store.Index(byResource...))
 )
 
 // between stands between the parts of a word, in which it is not.

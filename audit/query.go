@@ -257,6 +257,11 @@ func (q *query) ways() (ways [][]store.Range) {
 	if q.resources != nil {
 		ways = append(ways, by(q, byResource, func(orgID string) []int64 { return q.resources.keys[orgID] }))
 	}
+	if q.actors != nil && q.kinds != nil {
+		if pairs := q.pairs(); len(pairs) <= maxPairs { // nothing else is as narrow
+			return append(ways, pairs)
+		}
+	}
 	if q.actors != nil {
 		ways = append(ways, by(q, byActor, func(orgID string) []int64 { return q.actors.keys[orgID] }))
 	}
@@ -273,6 +278,22 @@ func by[V any](q *query, index []string, values func(orgID string) []V) []store.
 	for _, orgID := range q.orgIDs {
 		for _, v := range values(orgID) {
 			ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
+		}
+	}
+	return ranges
+}
+
+// maxPairs is how many pairs of an actor and a type are worth looking for each.
+var maxPairs = 512
+
+// pairs are the ranges of those actors with each of the types that are asked for.
+func (q *query) pairs() []store.Range {
+	all, ranges := slices.Sorted(maps.Keys(q.kinds)), []store.Range{}
+	for _, orgID := range q.orgIDs {
+		for _, actor := range q.actors.keys[orgID] {
+			for _, kind := range all {
+				ranges = append(ranges, q.bounded(store.Range{By: byActorKind, Equal: []any{orgID, actor, kind}}, orgID))
+			}
 		}
 	}
 	return ranges

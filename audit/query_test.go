@@ -100,8 +100,10 @@ func TestListIsANaiveFilter(t *testing.T) {
 			rounds = 3000 / fewer
 		}
 		defer audit.ManyRanges(audit.ManyRanges(0))
+		defer audit.MaxPairs(audit.MaxPairs(0))
 		for range rounds {
 			audit.ManyRanges(rand.N(40)) // so that both ways are gone
+			audit.MaxPairs(rand.N(20))   // likewise
 			in := some(5, func() string { return pick(append(orgs, "org_none")...) })
 			if len(in) == 0 {
 				in = []string{"org_1"}

@@ -950,6 +950,7 @@ CREATE TABLE audit_events (
 );
 CREATE INDEX audit_events_org_id_kind_at_idx ON audit_events (org_id, kind, at);
 CREATE INDEX audit_events_org_id_actor_at_idx ON audit_events (org_id, actor, at);
+CREATE INDEX audit_events_org_id_actor_kind_at_idx ON audit_events (org_id, actor, kind, at);
 CREATE INDEX audit_events_org_id_resource_at_idx ON audit_events (org_id, resource, at);
 
 CREATE TABLE audit_tree (
