@@ -198,7 +198,22 @@ func (r *rig) run(faults int) {
 		}
 	}
 	r.wake(true)
+	r.giveUp()
 	r.finish()
+}
+
+// giveUp has one process be stopped for as long as it takes the others to give it up, where chance has left nobody so long: those
+// that were stopped may have been killed meanwhile, or woken for a new budget.
+func (r *rig) giveUp() {
+	if len(r.fenced) > 0 {
+		return
+	}
+	time.Sleep(time.Until(r.calm))
+	r.stop(r.processes[0], time.Minute)
+	for end := time.Now().Add(30 * time.Second); len(r.fenced) == 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		r.watch()
+	}
+	r.wake(true)
 }
 
 // watch sees to it that nobody has ended by himself.
@@ -308,7 +323,7 @@ func (r *rig) finish() {
 	var calls int
 	r.oracle.each(r, func(*line, int64) { calls++ })
 	r.t.Logf("%d calls by %d processes in %s, %d nodes were fenced", calls, r.made, time.Since(r.began).Round(time.Second), len(r.fenced))
-	r.require(len(r.fenced) > 0 || r.made < 12, "nobody was ever fenced")
+	r.require(len(r.fenced) > 0, "nobody was ever fenced")
 }
 
 func share(n, of decimal.Decimal) string {
