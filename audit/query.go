@@ -257,10 +257,8 @@ func (q *query) ways() (ways [][]store.Range) {
 	if q.resources != nil {
 		ways = append(ways, by(q, byResource, func(orgID string) []int64 { return q.resources.keys[orgID] }))
 	}
-	if q.actors != nil && q.kinds != nil {
-		if pairs := q.pairs(); len(pairs) <= maxPairs { // nothing else is as narrow
-			return append(ways, pairs)
-		}
+	if pairs, few := q.pairs(); few { // of actors or of types alone nothing is as narrow
+		return append(ways, pairs)
 	}
 	if q.actors != nil {
 		ways = append(ways, by(q, byActor, func(orgID string) []int64 { return q.actors.keys[orgID] }))
@@ -286,17 +284,23 @@ func by[V any](q *query, index []string, values func(orgID string) []V) []store.
 // maxPairs is how many pairs of an actor and a type are worth looking for each.
 var maxPairs = 512
 
-// pairs are the ranges of those actors with each of the types that are asked for.
-func (q *query) pairs() []store.Range {
-	all, ranges := slices.Sorted(maps.Keys(q.kinds)), []store.Range{}
+// pairs are the ranges of the actors with each of the types, where both are asked for and these are few.
+func (q *query) pairs() (ranges []store.Range, few bool) {
+	if q.actors == nil || q.kinds == nil {
+		return nil, false
+	}
+	all := slices.Sorted(maps.Keys(q.kinds))
 	for _, orgID := range q.orgIDs {
 		for _, actor := range q.actors.keys[orgID] {
+			if len(ranges)+len(all) > maxPairs {
+				return nil, false
+			}
 			for _, kind := range all {
 				ranges = append(ranges, q.bounded(store.Range{By: byActorKind, Equal: []any{orgID, actor, kind}}, orgID))
 			}
 		}
 	}
-	return ranges
+	return ranges, true
 }
 
 // whole are all events of the organizations.

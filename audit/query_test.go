@@ -103,7 +103,7 @@ func TestListIsANaiveFilter(t *testing.T) {
 		defer audit.MaxPairs(audit.MaxPairs(0))
 		for range rounds {
 			audit.ManyRanges(rand.N(40)) // so that both ways are gone
-			audit.MaxPairs(rand.N(20))   // likewise
+			audit.MaxPairs(rand.N(80))   // likewise
 			in := some(5, func() string { return pick(append(orgs, "org_none")...) })
 			if len(in) == 0 {
 				in = []string{"org_1"}

@@ -4,10 +4,17 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/shopspring/decimal"
 
 	"github.com/orgkit/orgkit/store"
+)
+
+// FundHead is how many bytes of a fund calls look at, and CellSize how many a cell has.
+const (
+	FundHead = unsafe.Offsetof(fund{}.own)
+	CellSize = unsafe.Sizeof(cell{})
 )
 
 // Account is an account as it is kept.

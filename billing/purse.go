@@ -145,7 +145,7 @@ type fund struct {
 	// What calls look at, in one line of memory:
 	cell   atomic.Pointer[cell]
 	end    time.Time // of the first period on the path that ends; zero: none does
-	engine *engine
+	engine *engine   // that of the purse, which is in a line of its own that no call waits for
 	purse  *Purse
 	next   *fund       // that was told before it
 	told   atomic.Bool // see [fund.tell]

@@ -286,3 +286,9 @@ func BenchmarkReserveSettle(b *testing.B) {
 		}
 	}
 }
+
+// TestWhatCallsLookAtIsALine of memory: of 100,000 keys each line more is a wait.
+func TestWhatCallsLookAtIsALine(t *testing.T) {
+	require.EqualValues(t, 64, billing.CellSize)
+	require.LessOrEqual(t, int(billing.FundHead), 64, "the head of a fund, with the cell behind it")
+}

@@ -20,7 +20,7 @@ type standing struct {
 // more than this. locked says that the organization is locked by the unit.
 func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject string, locked bool) (standing, error) {
 	st := standing{chain: chain}
-	held, asked, err := g.held(ctx, tx, chain, subject)
+	held, news, err := g.held(ctx, tx, chain, subject)
 	if err != nil {
 		return st, err
 	}
@@ -42,7 +42,7 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 	if st.snap, err = g.memory.of(ctx, tx, chain, locked); err != nil {
 		return st, err
 	}
-	if asked && !tx.Writable() {
+	if news {
 		for i, scope := range chain {
 			g.memory.remember(scope, subject, held[i])
 		}
@@ -59,17 +59,19 @@ func (g *Guard) stand(ctx context.Context, tx *store.Tx, chain []Scope, subject 
 	return st, nil
 }
 
-// held returns what a subject holds in each organization of a chain, and whether the store was asked. A snapshot needs not ask
-// where memory is of the revision that it sees; a unit that writes does, since a commit may have come after it has read that.
-func (g *Guard) held(ctx context.Context, tx *store.Tx, chain []Scope, subject string) (held [][]seat, asked bool, err error) {
+// held returns what a subject holds in each organization of a chain, and whether some of it is worth to be remembered. A snapshot
+// need not ask the store where memory is of the revision that it sees; a unit that writes must, and nothing is remembered of it:
+// a commit may have come after it has read the revision, and it may have written itself.
+func (g *Guard) held(ctx context.Context, tx *store.Tx, chain []Scope, subject string) (held [][]seat, news bool, err error) {
 	held = make([][]seat, len(chain))
+	snapshot := !tx.Writable()
 	var ids []string
 	for i, scope := range chain {
-		seats, known := []seat(nil), false
-		if !tx.Writable() {
-			seats, known = g.memory.recall(scope, subject)
+		known := false
+		if snapshot {
+			held[i], known = g.memory.recall(scope, subject)
 		}
-		if held[i] = seats; !known {
+		if !known {
 			ids = append(ids, scope.ID)
 		}
 	}
@@ -80,12 +82,12 @@ func (g *Guard) held(ctx context.Context, tx *store.Tx, chain []Scope, subject s
 		Where: []store.Cond{store.Eq("subject", subject), store.In("org_id", ids)},
 	}) {
 		if err != nil {
-			return nil, true, err
+			return nil, false, err
 		}
 		i := slices.IndexFunc(chain, func(s Scope) bool { return s.ID == a.OrgID })
 		held[i] = append(held[i], a.seats()...)
 	}
-	return held, true, nil
+	return held, snapshot, nil
 }
 
 // standingOf is stand for an organization by its id.
