@@ -101,7 +101,9 @@ func TestWhatIfForetellsWhatComes(t *testing.T) {
 			m.change(t)
 		}
 		changed, made := 0, 0
-		for n := range rounds[path.Base(t.Name())] / fewer {
+		kind := path.Base(t.Name())
+		// Chance may have it that a few rounds change nothing: there are more then, where they are cheap.
+		for n := 0; n < rounds[kind]/fewer || kind == "memory" && changed == 0 && n < 10*rounds[kind]; n++ {
 			m.change(t)
 			name, o := choose(m.Rand, names), choose(m.Rand, m.orgs)
 			apply := func(ctx context.Context) error {
@@ -161,7 +163,7 @@ func TestWhatIfForetellsWhatComes(t *testing.T) {
 				}
 			}
 		}
-		if path.Base(t.Name()) == "memory" {
+		if kind == "memory" {
 			require.NotZero(t, changed)
 		}
 		t.Logf("%d changes, %d answers", made, changed)
