@@ -54,19 +54,19 @@ func (g *Gate) permits(ctx context.Context, n *known, ln *lane, c *Call) (bool, 
 }
 
 // reasons decides on a call with its cost, and refuses it with the reasons. It answers the id of a decision that permits it.
-func (g *Gate) reasons(ctx context.Context, n *known, ln *lane, e billing.Estimate, c Call, err error) (id string, _ error) {
+func (g *Gate) reasons(ctx context.Context, n *known, ln *lane, e *billing.Estimate, c *Call, err error) (id string, _ error) {
 	if err != nil {
-		return "", g.unasked(n.by(&c), err)
+		return "", g.unasked(n, c, err)
 	}
-	ask, dec, err := g.decide(ctx, n, ln, &c, e.Amount())
+	ask, dec, err := g.decide(ctx, n, ln, c, e.Amount())
 	if err != nil {
-		return "", g.unasked(n.by(&c), err)
+		return "", g.unasked(n, c, err)
 	}
 	if dec.Allowed {
 		return dec.ID, nil
 	}
-	err = g.refuse(ctx, n, ask, dec, c)
-	g.tellRefusal(n, ask, dec, c, err)
+	err = g.refuse(ctx, n, &ask, &dec, c)
+	g.tellRefusal(n, &ask, &dec, c, err)
 	return "", err
 }
 
@@ -113,22 +113,27 @@ func (g *Gate) restricts(n *known, ln *lane, c *Call) error {
 	if d == nil {
 		return nil
 	}
+	return g.restricted(n, ln, c, d)
+}
+
+func (g *Gate) restricted(n *known, ln *lane, c *Call, d *Denied) error {
 	d.DecisionID = g.m.Store().NewID("dec")
 	d.of(n.by(c))
-	g.tellRefusal(n, n.request(ln, c, nil), rbac.Decision{ID: d.DecisionID, Code: d.Code,
-		Reasons: []rbac.Reason{{Kind: string(rbac.PoolKey), ID: n.caller.Key.ID, Text: d.Message}}}, *c, d)
+	ask := n.request(ln, c, nil)
+	g.tellRefusal(n, &ask, &rbac.Decision{ID: d.DecisionID, Code: d.Code,
+		Reasons: []rbac.Reason{{Kind: string(rbac.PoolKey), ID: n.caller.Key.ID, Text: d.Message}}}, c, d)
 	return d
 }
 
 // refuse turns a decision into a Denied and, where an approval would open the call, asks for it.
-func (g *Gate) refuse(ctx context.Context, n *known, ask rbac.Request, dec rbac.Decision, c Call) error {
+func (g *Gate) refuse(ctx context.Context, n *known, ask *rbac.Request, dec *rbac.Decision, c *Call) error {
 	d := &Denied{Code: dec.Code, DecisionID: dec.ID, Remedy: dec.Remedy, Missing: dec.Missing,
-		Message: dec.Sentence(), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: dec}}
-	d.of(n.by(&c))
+		Message: dec.Sentence(), cause: &rbac.Denied{Code: dec.Code, Action: ask.Action, Resource: ask.Resource, TeamID: ask.TeamID, Decision: *dec}}
+	d.of(n.by(c))
 	if dec.Code != "approval_required" || ask.Person == "" {
 		return d
 	}
-	a, _, err := g.m.RequestApproval(audit.WithActor(ctx, n.by(&c).Actor), ask, c.ApprovalReason)
+	a, _, err := g.m.RequestApproval(audit.WithActor(ctx, n.by(c).Actor), *ask, c.ApprovalReason)
 	var denied *rbac.Denied
 	var field *store.FieldError
 	switch {

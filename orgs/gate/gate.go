@@ -148,7 +148,7 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		err = n.admits(c)
 	}
 	if err != nil {
-		return nil, g.unasked(n.by(c), err)
+		return nil, g.unasked(n, c, err)
 	}
 	if c.Now.IsZero() {
 		c.Now = at
@@ -170,11 +170,11 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		err = g.estimate(&a.estimate, ln.place, c)
 	}
 	if err != nil {
-		return nil, g.unasked(n.by(c), err)
+		return nil, g.unasked(n, c, err)
 	}
 	id := ""
 	if ok, err := g.permits(ctx, n, ln, c); !ok {
-		if id, err = g.reasons(ctx, n, ln, a.estimate, *c, err); err != nil {
+		if id, err = g.reasons(ctx, n, ln, &a.estimate, c, err); err != nil {
 			return nil, err
 		}
 	}
@@ -187,7 +187,7 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		err = a.fit(ctx, at, elapsed, limits, c, err)
 	}
 	if err != nil {
-		return nil, g.exhausted(n, ln, limits, id, *c, err)
+		return nil, g.exhausted(n, ln, limits, id, c, err)
 	}
 	if l := a.rates.Limits(); l != limits {
 		ln.limits.CompareAndSwap(limits, l)
@@ -200,7 +200,7 @@ func (g *Gate) answer(ctx context.Context, c *Call, a *Admission) (*Admission, e
 		a.named.Store(named)
 	}
 	if g.m.Audit().WantsAllowed(n.org.Value()) {
-		g.tell(n, n.request(ln, c, nil), a.DecisionID(), *c)
+		g.tell(n, ln, c, a.DecisionID())
 	}
 	n.note(ctx, g.m, c)
 	return a, nil

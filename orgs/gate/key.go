@@ -35,7 +35,7 @@ func (g *Gate) Key(ctx context.Context, secret string) (*Key, error) {
 	k := g.key(secret)
 	n, err := k.known(ctx, g.m.Store().Now())
 	if err != nil {
-		return nil, g.unasked(*n.caller, err)
+		return nil, g.unasked(n, nil, err)
 	}
 	return k, nil
 }
@@ -271,11 +271,11 @@ func (n *known) path(model string) billing.Path {
 // note notes that the key was used. What fails must not fail the call.
 func (n *known) note(ctx context.Context, m *orgs.Manager, c *Call) {
 	if !n.used.Load() && n.used.CompareAndSwap(false, true) {
-		who := *n.caller
-		who.Actor.IP, who.Actor.RequestID = c.IP, c.RequestID
-		_ = m.Used(ctx, who)
+		n.noteFirst(ctx, m, c)
 	}
 }
+
+func (n *known) noteFirst(ctx context.Context, m *orgs.Manager, c *Call) { _ = m.Used(ctx, n.by(c)) }
 
 // maxKeys is how many keys are kept in memory at most. Of those that are more, some are read again when they are used.
 const maxKeys = 1 << 18

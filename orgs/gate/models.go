@@ -25,7 +25,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 		}
 	}
 	if err != nil {
-		return nil, g.unasked(n.by(&c), err)
+		return nil, g.unasked(n, &c, err)
 	}
 	if c.Now.IsZero() {
 		c.Now = at
@@ -48,7 +48,7 @@ func (g *Gate) Models(ctx context.Context, c Call) ([]billing.Model, error) {
 			may, err = g.mayOf(ctx, n, ln, &c, c.Action)
 		}
 		if err != nil {
-			return nil, g.unasked(n.by(&c), err)
+			return nil, g.unasked(n, &c, err)
 		}
 		if may {
 			list = append(list, *ln.model)

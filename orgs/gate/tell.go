@@ -18,18 +18,19 @@ func (n *known) by(c *Call) orgs.Caller {
 }
 
 // tell tells the log of a call that was admitted.
-func (g *Gate) tell(n *known, ask rbac.Request, id string, c Call) {
-	g.m.Audit().Decided(&audit.Decision{OrgID: ask.OrgID, TeamID: n.caller.Key.TeamID, ID: id, Action: ask.Action, Resource: ask.Resource, Actor: n.by(&c).Actor})
+func (g *Gate) tell(n *known, ln *lane, c *Call, id string) {
+	key := &n.caller.Key
+	g.m.Audit().Decided(&audit.Decision{OrgID: key.OrgID, TeamID: key.TeamID, ID: id, Action: c.Action, Resource: ln.resource, Actor: n.by(c).Actor})
 }
 
 // tellRefusal tells the log how a call ended about which was decided, by a [Denied]. What ended by another error was neither
 // admitted nor refused.
-func (g *Gate) tellRefusal(n *known, ask rbac.Request, dec rbac.Decision, c Call, err error) {
+func (g *Gate) tellRefusal(n *known, ask *rbac.Request, dec *rbac.Decision, c *Call, err error) {
 	var denied *Denied
 	if !errors.As(err, &denied) {
 		return
 	}
-	d := audit.Decision{OrgID: ask.OrgID, TeamID: n.caller.Key.TeamID, ID: dec.ID, Action: ask.Action, Resource: ask.Resource, Actor: n.by(&c).Actor,
+	d := audit.Decision{OrgID: ask.OrgID, TeamID: n.caller.Key.TeamID, ID: dec.ID, Action: ask.Action, Resource: ask.Resource, Actor: n.by(c).Actor,
 		Code: denied.Code}
 	if !dec.Allowed { // else something else refused
 		d.Reasons = dec.Reasons
@@ -41,7 +42,7 @@ func (g *Gate) tellRefusal(n *known, ask rbac.Request, dec rbac.Decision, c Call
 }
 
 // exhausted is the refusal of a call that was decided on by limits or budgets, with where its rate limits stand.
-func (g *Gate) exhausted(n *known, ln *lane, limits *billing.Limits, id string, c Call, err error) error {
+func (g *Gate) exhausted(n *known, ln *lane, limits *billing.Limits, id string, c *Call, err error) error {
 	if id == "" {
 		id = g.m.Store().NewID("dec")
 	}
@@ -50,17 +51,22 @@ func (g *Gate) exhausted(n *known, ln *lane, limits *billing.Limits, id string, 
 	if !errors.As(err, &d) {
 		return err
 	}
-	d.of(n.by(&c))
+	d.of(n.by(c))
 	if rate, some := limits.Nearest(); some {
 		d.Rate = &rate
 	}
-	g.tellRefusal(n, n.request(ln, &c, nil), rbac.Decision{ID: id, Allowed: true}, c, d)
+	ask := n.request(ln, c, nil)
+	g.tellRefusal(n, &ask, &rbac.Decision{ID: id, Allowed: true}, c, d)
 	return d
 }
 
-// unasked is the refusal of a call about which nothing was decided, as a [Denied]; the log is told of a key that may not
-// be used, and of a rule of its team.
-func (g *Gate) unasked(who orgs.Caller, err error) error {
+// unasked is the refusal of a call about which nothing was decided, as a [Denied], c being nil where a key was looked up for
+// none; the log is told of a key that may not be used, and of a rule of its team.
+func (g *Gate) unasked(n *known, c *Call, err error) error {
+	who := *n.caller
+	if c != nil {
+		who = n.by(c)
+	}
 	g.m.Refused(who, err)
 	out := refused(err, "")
 	var denied *Denied
