@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,41 +23,34 @@ func insertion(k *store.Kind, n int, end string) string {
 		strings.TrimSuffix(strings.Repeat(one+", ", n), ", "), end)
 }
 
-// inserter runs INSERTs of one kind; statements of a full chunk are compiled once.
+// inserter runs INSERTs of one kind.
 type inserter struct {
 	tx    *sql.Tx
 	kind  *store.Kind
 	end   string
 	chunk int
-	full  *sql.Stmt
+	full  string // the text of a whole chunk
 }
 
-func newInserter(ctx context.Context, tx *sql.Tx, k *store.Kind, rows int, end string) (*inserter, error) {
+func newInserter(tx *sql.Tx, k *store.Kind, rows int, end string) *inserter {
 	in := &inserter{tx: tx, kind: k, end: end, chunk: max(1, chunkCells/len(k.Columns))}
-	if rows < 2*in.chunk {
-		return in, nil
+	if rows >= in.chunk {
+		in.full = insertion(k, in.chunk, end)
 	}
-	var err error
-	in.full, err = tx.PrepareContext(ctx, insertion(k, in.chunk, end))
-	return in, err
+	return in
 }
 
-func (in *inserter) close() {
-	if in.full != nil {
-		in.full.Close()
-	}
-}
+// cells are the rows of an INSERT: the one argument of an Exec, whose values the connection hands on by itself. What
+// database/sql makes of each value takes about as long as to keep it.
+type cells [][]any
 
 // insert says how many rows were new or changed.
 func (in *inserter) insert(ctx context.Context, rows [][]any) (int, error) {
-	args := slices.Concat(rows...)
-	var res sql.Result
-	var err error
-	if len(rows) == in.chunk && in.full != nil {
-		res, err = in.full.ExecContext(ctx, args...)
-	} else {
-		res, err = in.tx.ExecContext(ctx, insertion(in.kind, len(rows), in.end), args...)
+	text := in.full
+	if len(rows) != in.chunk {
+		text = insertion(in.kind, len(rows), in.end)
 	}
+	res, err := in.tx.ExecContext(ctx, text, cells(rows))
 	if err != nil {
 		return 0, err
 	}
@@ -64,57 +58,37 @@ func (in *inserter) insert(ctx context.Context, rows [][]any) (int, error) {
 	return int(n), err
 }
 
-// appendRows inserts by chunks. Where a chunk was not all new it is taken back and its rows go one by
+// appendRows inserts by chunks. Of a chunk that is not all new SQLite takes everything back, and its rows go one by
 // one, so that each is known: duplicates come with retries, which are rare.
 func appendRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) ([]bool, error) {
-	in, err := newInserter(ctx, tx, k, len(rows), " ON CONFLICT DO NOTHING")
-	if err != nil {
-		return nil, err
-	}
-	defer in.close()
-	fresh := make([]bool, len(rows))
-	for at := 0; at < len(rows); at += in.chunk {
-		chunk := rows[at:min(at+in.chunk, len(rows))]
+	many, one := newInserter(tx, k, len(rows), ""), newInserter(tx, k, 1, " ON CONFLICT DO NOTHING")
+	fresh := make([]bool, 0, len(rows))
+	for chunk := range slices.Chunk(rows, many.chunk) {
 		if len(chunk) > 1 {
-			if _, err := tx.ExecContext(ctx, "SAVEPOINT orgkit_append"); err != nil {
-				return nil, err
-			}
-		}
-		n, err := in.insert(ctx, chunk)
-		if err != nil {
-			return nil, err
-		}
-		if n == len(chunk) {
-			for i := range chunk {
-				fresh[at+i] = true
-			}
-		} else if len(chunk) > 1 {
-			if _, err := tx.ExecContext(ctx, "ROLLBACK TO orgkit_append"); err != nil {
-				return nil, err
-			}
-			for i := range chunk {
-				n, err := in.insert(ctx, chunk[i:i+1])
-				if err != nil {
-					return nil, err
+			_, err := many.insert(ctx, chunk)
+			var taken *store.UniqueError
+			if err == nil {
+				for range chunk {
+					fresh = append(fresh, true)
 				}
-				fresh[at+i] = n == 1
-			}
-		}
-		if len(chunk) > 1 {
-			if _, err := tx.ExecContext(ctx, "RELEASE orgkit_append"); err != nil {
+				continue
+			} else if !errors.As(classify(err), &taken) {
 				return nil, err
 			}
+		}
+		for i := range chunk {
+			n, err := one.insert(ctx, chunk[i:i+1])
+			if err != nil {
+				return nil, err
+			}
+			fresh = append(fresh, n == 1)
 		}
 	}
 	return fresh, nil
 }
 
 func upsertRows(ctx context.Context, tx *sql.Tx, k *store.Kind, rows [][]any) error {
-	in, err := newInserter(ctx, tx, k, len(rows), bunstore.Adding(k))
-	if err != nil {
-		return err
-	}
-	defer in.close()
+	in := newInserter(tx, k, len(rows), bunstore.Adding(k))
 	for chunk := range slices.Chunk(rows, in.chunk) {
 		if _, err := in.insert(ctx, chunk); err != nil {
 			return err

@@ -58,6 +58,7 @@ type fullConn interface {
 type connection struct {
 	fullConn
 	compiled map[string]*compiled
+	cells    []driver.NamedValue // of an INSERT, kept for the next one
 }
 
 type compiled struct {
@@ -99,6 +100,12 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 	if q, is := directIn(args); is {
 		return driver.ResultNoRows, c.direct(ctx, q)
 	}
+	if len(args) == 1 {
+		if rows, is := args[0].Value.(cells); is {
+			args = c.values(rows)
+			defer clear(args)
+		}
+	}
 	if len(args) == 0 { // bun writes values into its texts, so that none comes twice
 		return c.fullConn.ExecContext(ctx, text, args)
 	}
@@ -112,9 +119,21 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 	return s.stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 }
 
+// values are those of all cells, until the next call.
+func (c *connection) values(rows cells) []driver.NamedValue {
+	c.cells = c.cells[:0]
+	for _, row := range rows {
+		for _, v := range row {
+			c.cells = append(c.cells, driver.NamedValue{Ordinal: len(c.cells) + 1, Value: v})
+		}
+	}
+	return c.cells
+}
+
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
-	if _, is := v.Value.(*bunstore.Direct); is {
+	switch v.Value.(type) {
+	case *bunstore.Direct, cells:
 		return nil
 	}
 	return driver.ErrSkip

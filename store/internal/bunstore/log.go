@@ -204,6 +204,8 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 		for j, c := range columns {
 			f := c.Field(v.Index(i))
 			switch {
+			case c.Word && i > 0 && f.String() == c.Field(v.Index(i-1)).String(): // as it mostly is
+				row[j] = out[i-1][j]
 			case c.Word:
 				row[j] = ids[f.String()]
 			case c.Class == store.Text:
@@ -213,7 +215,7 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 			case c.Class == store.Bool:
 				row[j] = f.Bool()
 			case c.Class == store.Time:
-				row[j] = f.Interface().(time.Time).UnixMicro()
+				row[j] = f.Addr().Interface().(*time.Time).UnixMicro()
 			case c.Class == store.JSON:
 				row[j] = string(f.Bytes())
 			default:
