@@ -102,6 +102,10 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 	}
 	if len(args) == 1 {
 		if rows, is := args[0].Value.(cells); is {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			ctx = context.WithoutCancel(ctx) // it is short, and the library would have a goroutine wait for the end of the context
 			args = c.values(rows)
 			defer clear(args)
 		}
