@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Metering struct {
 
 	writing sync.Mutex   // one unit at a time
 	left    []UsageEvent // which could not be written; of whoever writes
+	events  []UsageEvent // all of those of which left are the last, and then the room for the next ones
 
 	mu      sync.Mutex
 	waiting []UsageCall
@@ -249,10 +251,11 @@ func (m *Metering) write(ctx context.Context) error {
 		m.room = nil
 	}
 	m.mu.Unlock()
-	m.left = make([]UsageEvent, 0, len(some))
+	m.left = slices.Grow(m.events[:0], len(some))
 	for i := range some {
 		m.takeOver(&some[i])
 	}
+	m.events = m.left
 	clear(some)
 	m.mu.Lock()
 	m.spare = some[:0]
@@ -298,6 +301,7 @@ func (m *Metering) writeLeft(ctx context.Context) error {
 		m.mu.Unlock()
 	}
 	m.left = nil
+	clear(m.events)
 	return nil
 }
 

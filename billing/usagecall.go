@@ -66,7 +66,7 @@ func (c *UsageCall) complete(s *store.Store) {
 
 // storable is a text without what cannot be kept, and cut where it is too long. It is mostly the same.
 func storable(s string, most int) string {
-	if len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) {
+	if oneLine(s, most) {
 		return s
 	}
 	s = strings.Map(func(r rune) rune {

@@ -109,7 +109,7 @@ func (e *UsageEvent) checkTexts() error {
 		switch {
 		case f.needed && f.text == "":
 			return store.Invalid(f.name, "required", "is required")
-		case !plain(f.text, maxEventText) || strings.ContainsFunc(f.text, unicode.IsControl):
+		case !oneLine(f.text, maxEventText):
 			return store.Invalid(f.name, "pattern", "must be a line of at most %d bytes", maxEventText)
 		}
 	}
@@ -122,6 +122,19 @@ func (e *UsageEvent) checkTexts() error {
 		}
 	}
 	return nil
+}
+
+// oneLine says whether a text is one, of UTF-8 without control characters. It mostly is ASCII, which is seen at once.
+func oneLine(s string, most int) bool {
+	if len(s) > most {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+		}
+	}
+	return true
 }
 
 // plain says whether a text can be kept: what is no UTF-8 or has a NUL cannot.

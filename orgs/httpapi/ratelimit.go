@@ -17,7 +17,7 @@ func RateHeaders(h http.Header, r billing.Rate) {
 	}
 	bucket, after, window := r.LimitID+"."+string(r.Measure), Seconds(r.Reset), strconv.FormatInt(Seconds(r.Window), 10)
 	limit, left, reset := strconv.FormatInt(r.Limit, 10), strconv.FormatInt(r.Remaining, 10), strconv.FormatInt(after, 10)
-	quoted := strconv.Quote(bucket)
+	quoted := `"` + bucket + `"` // nothing in it has to be escaped
 	values := [...]string{limit, left, strconv.FormatInt(r.ResetAt.Unix(), 10), reset, bucket, limit + ";w=" + window,
 		quoted + ";q=" + limit + ";w=" + window, quoted + ";r=" + left + ";t=" + reset}
 	for i, name := range rateHeaders {

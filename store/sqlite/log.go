@@ -12,9 +12,9 @@ import (
 	"github.com/orgkit/orgkit/store/internal/bunstore"
 )
 
-// chunkCells is about how many values one INSERT carries. More make the statement cheaper by the row
-// and dearer to compile.
-const chunkCells = 256
+// chunkCells is about how many values one INSERT carries. More make the statement cheaper by the row, but dearer to compile,
+// and the library looks for each value among all of them.
+const chunkCells = 128
 
 // insertion is the text of an INSERT of n rows.
 func insertion(k *store.Kind, n int, end string) string {

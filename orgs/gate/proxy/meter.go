@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orgkit/orgkit/billing"
@@ -113,13 +114,13 @@ func (m *meter) Write(b []byte) (int, error) {
 	}
 	if int64(len(m.held)+len(b)) > m.h.opt.MaxAnswer {
 		m.release(passing)
-		if _, err := m.to.Write(m.held); err != nil {
+		_, err := m.to.Write(m.held)
+		if m.drop(); err != nil {
 			return 0, err
 		}
-		m.held = nil
 		return m.to.Write(b)
 	}
-	m.held = append(m.held, b...)
+	m.keep(b)
 	return len(b), nil
 }
 
@@ -216,7 +217,32 @@ func (m *meter) send() {
 	if m.mode == whole {
 		m.release(passing)
 		_, _ = m.to.Write(m.held) // a client that is gone hears nothing
+		m.drop()
 	}
+}
+
+// answers are the bytes that answers of calls before were held in: nobody has them any more, as an io.Writer keeps nothing.
+var answers sync.Pool
+
+// maxKept is how large an answer may be whose bytes serve again.
+const maxKept = 64 << 10
+
+// keep holds what came of an answer.
+func (m *meter) keep(b []byte) {
+	if m.held == nil {
+		if before, is := answers.Get().(*[]byte); is {
+			m.held = *before
+		}
+	}
+	m.held = append(m.held, b...)
+}
+
+// drop gives the bytes of an answer to those that come.
+func (m *meter) drop() {
+	if held := m.held[:0]; cap(held) > 0 && cap(held) <= maxKept {
+		answers.Put(&held)
+	}
+	m.held = nil
 }
 
 func (m *meter) settle(u billing.Usage) {
