@@ -252,8 +252,9 @@ func (m *Metering) write(ctx context.Context) error {
 	}
 	m.mu.Unlock()
 	m.left = slices.Grow(m.events[:0], len(some))
+	now := m.store.Now()
 	for i := range some {
-		m.takeOver(&some[i])
+		m.takeOver(&some[i], now)
 	}
 	m.events = m.left
 	clear(some)
@@ -264,11 +265,11 @@ func (m *Metering) write(ctx context.Context) error {
 }
 
 // takeOver makes a call in the queue an event that is to be written. One that cannot be is dropped.
-func (m *Metering) takeOver(c *UsageCall) {
+func (m *Metering) takeOver(c *UsageCall, now time.Time) {
 	if c.Charged != whole {
 		c.complete(m.store)
 	}
-	err := c.validate(m.store.Now())
+	err := c.validate(now)
 	if err == nil {
 		m.left = append(m.left, c.UsageEvent)
 		return

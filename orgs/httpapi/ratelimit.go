@@ -15,11 +15,26 @@ func RateHeaders(h http.Header, r billing.Rate) {
 	if r.Window == 0 {
 		return
 	}
-	bucket, after, window := r.LimitID+"."+string(r.Measure), Seconds(r.Reset), strconv.FormatInt(Seconds(r.Window), 10)
-	limit, left, reset := strconv.FormatInt(r.Limit, 10), strconv.FormatInt(r.Remaining, 10), strconv.FormatInt(after, 10)
-	quoted := `"` + bucket + `"` // nothing in it has to be escaped
-	values := [...]string{limit, left, strconv.FormatInt(r.ResetAt.Unix(), 10), reset, bucket, limit + ";w=" + window,
-		quoted + ";q=" + limit + ";w=" + window, quoted + ";r=" + left + ";t=" + reset}
+	// What the vendors say of it are parts of the two fields of the draft.
+	b := make([]byte, 0, 160)
+	number := func(after string, n int64) (at int) {
+		b = append(b, after...)
+		at = len(b)
+		b = strconv.AppendInt(b, n, 10)
+		return at
+	}
+	b = append(append(append(append(b, '"'), r.LimitID...), '.'), r.Measure...) // in which nothing has to be escaped
+	named := len(b)
+	limit := number(`";q=`, r.Limit)
+	limited := len(b)
+	number(";w=", Seconds(r.Window))
+	policy := string(b)
+	b = b[:named]
+	left := number(`";r=`, r.Remaining)
+	counted := len(b)
+	after := number(";t=", Seconds(r.Reset))
+	state := string(b)
+	values := [...]string{policy[limit:limited], state[left:counted], strconv.FormatInt(r.ResetAt.Unix(), 10), state[after:], policy[1:named], policy[limit:], policy, state}
 	for i, name := range rateHeaders {
 		h[name] = values[i : i+1 : i+1]
 	}

@@ -180,7 +180,13 @@ func compareEncoded(a, b any) int {
 // encode turns rows of a struct into values for the database: words and times are numbers.
 func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, error) {
 	v := reflect.ValueOf(rows)
-	var texts []string
+	words := 0
+	for _, c := range k.Columns {
+		if c.Word {
+			words++
+		}
+	}
+	texts := make([]string, 0, words*v.Len()) // column by column
 	for _, c := range k.Columns {
 		if c.Word {
 			for i := range v.Len() {
@@ -201,13 +207,19 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 	for i := range out {
 		row := cells[:len(columns):len(columns)]
 		cells = cells[len(columns):]
+		of, word := v.Index(i), i
 		for j, c := range columns {
-			f := c.Field(v.Index(i))
+			if c.Word {
+				if i > 0 && texts[word] == texts[word-1] { // as it mostly is
+					row[j] = out[i-1][j]
+				} else {
+					row[j] = ids[texts[word]]
+				}
+				word += v.Len()
+				continue
+			}
+			f := c.Field(of)
 			switch {
-			case c.Word && i > 0 && f.String() == c.Field(v.Index(i-1)).String(): // as it mostly is
-				row[j] = out[i-1][j]
-			case c.Word:
-				row[j] = ids[f.String()]
 			case c.Class == store.Text:
 				row[j] = f.String()
 			case c.Class == store.Int:
@@ -219,7 +231,9 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 			case c.Class == store.JSON:
 				row[j] = string(f.Bytes())
 			default:
-				row[j] = append([]byte{}, f.Bytes()...) // never null
+				if row[j] = f.Bytes(); f.IsNil() {
+					row[j] = []byte{} // never null
+				}
 			}
 		}
 		out[i] = row
