@@ -90,8 +90,9 @@ func (s *shares) around(h http.Handler) http.Handler {
 			return
 		}
 		f := &forwarded{}
+		w, r = timed{w, &f.sent}, r.WithContext(context.WithValue(r.Context(), forwardedKey{}, f))
 		begin := time.Now()
-		h.ServeHTTP(timed{w, &f.sent}, r.WithContext(context.WithValue(r.Context(), forwardedKey{}, f)))
+		h.ServeHTTP(w, r)
 		took := time.Since(begin) - f.all()
 		s.mu.Lock()
 		s.list.add(took, 1)
@@ -101,12 +102,12 @@ func (s *shares) around(h http.Handler) http.Handler {
 
 func within(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
 		f, is := r.Context().Value(forwardedKey{}).(*forwarded)
 		if !is {
 			h.ServeHTTP(w, r)
 			return
 		}
-		begin := time.Now()
 		h.ServeHTTP(timed{w, &f.metered}, r)
 		f.next = time.Since(begin)
 	})

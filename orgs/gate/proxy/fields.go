@@ -37,7 +37,7 @@ func readFields(text string) (list fields, is bool) {
 // there are so many that this could be deeper than is good, it is parsed by what counts levels.
 func valid(text string) bool {
 	const deep = 10_000
-	if strings.Count(text, "[")+strings.Count(text, "{") > deep {
+	if len(text) > deep && strings.Count(text, "[")+strings.Count(text, "{") > deep {
 		return utf8.ValidString(text) && json.Valid([]byte(text))
 	}
 	return utf8.ValidString(text) && gjson.Valid(text)
