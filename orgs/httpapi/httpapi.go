@@ -114,7 +114,7 @@ func RequestID(ctx context.Context) string {
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{8,100}$`)
 
 func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); requestIDForm.MatchString(id) {
+	if id := r.Header.Get("X-Request-Id"); id != "" && requestIDForm.MatchString(id) {
 		return id
 	}
 	var b [15]byte

@@ -165,7 +165,7 @@ func (m *meter) finish() {
 	case m.q.endpoint.free:
 		m.settle(billing.Usage{})
 		m.send()
-	case m.mode == passing, m.head.Get("Content-Encoding") != "" && m.head.Get("Content-Encoding") != "identity":
+	case m.mode == passing, encoded(m.head):
 		m.settle(billing.Usage{Cost: m.adm.Cost()})
 		m.send()
 	default:
@@ -179,6 +179,12 @@ func (m *meter) finish() {
 		m.settle(u)
 		m.send()
 	}
+}
+
+// encoded says whether what was used cannot be read in an answer.
+func encoded(h http.Header) bool {
+	coding := valueOf(h, "Content-Encoding")
+	return coding != "" && coding != "identity"
 }
 
 // withCost is an answer with what it cost in its usage, whose length the client is told then.

@@ -190,7 +190,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		return
 	}
 	h.calling(&q.call, r)
-	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(r.Header.Get("X-Tags")), h.opt.MaxWait, h.opt.Fit, r.Header.Get("X-Approval-Reason")
+	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(valueOf(r.Header, "X-Tags")), h.opt.MaxWait, h.opt.Fit, valueOf(r.Header, "X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
 		h.refuse(w, r, e, err)
@@ -246,11 +246,7 @@ func (h *handler) secret(r *http.Request) string {
 
 // credential is what a header of a canonical name has, with or without the word before it; in Authorization it has to be there.
 func credential(r *http.Request, header string) string {
-	values := r.Header[header]
-	if len(values) == 0 {
-		return ""
-	}
-	value := strings.TrimSpace(values[0])
+	value := strings.TrimSpace(valueOf(r.Header, header))
 	if scheme, rest, two := strings.Cut(value, " "); two && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(rest)
 	}
@@ -258,6 +254,14 @@ func credential(r *http.Request, header string) string {
 		return ""
 	}
 	return value
+}
+
+// valueOf is the first value of a header, as http.Header.Get has it of a name that is canonical already.
+func valueOf(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // tags reads the header X-Tags: project=alpha, environment=prod.
@@ -277,5 +281,5 @@ func tags(header string) map[string]string {
 // calling says who makes a call, and from where.
 func (h *handler) calling(c *gate.Call, r *http.Request) {
 	c.Secret, c.IP, c.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
-	c.Origin, c.Referrer, c.UserAgent = r.Header.Get("Origin"), r.Referer(), r.UserAgent()
+	c.Origin, c.Referrer, c.UserAgent = valueOf(r.Header, "Origin"), valueOf(r.Header, "Referer"), valueOf(r.Header, "User-Agent")
 }
