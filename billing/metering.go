@@ -252,8 +252,11 @@ func (m *Metering) write(ctx context.Context) error {
 	}
 	m.mu.Unlock()
 	m.left = slices.Grow(m.events[:0], len(some))
-	now := m.store.Now()
+	now, lacking := m.store.Now(), &completion{m.store, map[ownTags]map[string]string{}}
 	for i := range some {
+		if some[i].Charged != whole {
+			lacking.complete(&some[i])
+		}
 		m.takeOver(&some[i], now)
 	}
 	m.events = m.left
@@ -264,11 +267,8 @@ func (m *Metering) write(ctx context.Context) error {
 	return m.writeLeft(ctx)
 }
 
-// takeOver makes a call in the queue an event that is to be written. One that cannot be is dropped.
+// takeOver makes a call in the queue that lacks nothing an event that is to be written. One that cannot be is dropped.
 func (m *Metering) takeOver(c *UsageCall, now time.Time) {
-	if c.Charged != whole {
-		c.complete(m.store)
-	}
 	err := c.validate(now)
 	if err == nil {
 		m.left = append(m.left, c.UsageEvent)

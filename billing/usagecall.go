@@ -32,11 +32,19 @@ func (m *Metering) RecordCall(ctx context.Context, c *UsageCall) error {
 // Released says whether the hold was given back, and the call cost nothing.
 func (h *Hold) Released() bool { return h.fund != nil && atomic.LoadInt64(&h.outcome) == freed }
 
-// complete makes what the event lacks.
-func (c *UsageCall) complete(s *store.Store) {
+// ownTags are the tags of a call that come from what it is for.
+type ownTags struct{ team, project, org string }
+
+// completion makes what the events of one batch lack. Those of calls that were for the same have the same map of tags.
+type completion struct {
+	store  *store.Store
+	shared map[ownTags]map[string]string
+}
+
+func (m *completion) complete(c *UsageCall) {
 	e := &c.UsageEvent
 	if e.ID == "" {
-		e.ID = s.NewID("use")
+		e.ID = m.store.NewID("use")
 	}
 	e.Cost = c.Charged.Decimal()
 	e.Endpoint, e.Method = storable(e.Endpoint, maxEventText), storable(e.Method, maxEventText)
@@ -44,24 +52,41 @@ func (c *UsageCall) complete(s *store.Store) {
 		e.Status = 0
 	}
 	e.Latency, e.TTFT = min(max(e.Latency, 0), 24*time.Hour), min(max(e.TTFT, 0), 24*time.Hour)
-	own := [...]struct{ name, value string }{{"team", c.Team}, {"project", c.Project}, {"organization_tags", c.OrgTags}}
-	e.Tags = nil
-	if n := len(c.Sent) + len(c.Defaults); n > 0 || c.Team != "" || c.Project != "" || c.OrgTags != "" {
-		e.Tags = make(map[string]string, n+len(own))
+	own := ownTags{c.Team, c.Project, c.OrgTags}
+	if len(c.Sent)+len(c.Defaults) > 0 {
+		e.Tags = c.tags(own)
+		return
 	}
-	for _, tags := range [...]map[string]string{c.Defaults, c.Sent} {
-		for name, value := range tags {
+	tags, made := m.shared[own]
+	if !made {
+		tags = c.tags(own)
+		m.shared[own] = tags
+	}
+	e.Tags = tags
+}
+
+// tags are those of the call, nil where there are none.
+func (c *UsageCall) tags(own ownTags) map[string]string {
+	n := len(c.Sent) + len(c.Defaults)
+	if n == 0 && own == (ownTags{}) {
+		return nil
+	}
+	named := [...]struct{ name, value string }{{"team", own.team}, {"project", own.project}, {"organization_tags", own.org}}
+	tags := make(map[string]string, n+len(named))
+	for _, some := range [...]map[string]string{c.Defaults, c.Sent} {
+		for name, value := range some {
 			name = storable(name, MaxTagName)
-			if name != "" && (value != "" || name != own[0].name && name != own[1].name && name != own[2].name) {
-				e.Tags[name] = storable(value, MaxTagValue)
+			if name != "" && (value != "" || name != named[0].name && name != named[1].name && name != named[2].name) {
+				tags[name] = storable(value, MaxTagValue)
 			}
 		}
 	}
-	for _, tag := range own {
+	for _, tag := range named {
 		if tag.value != "" {
-			e.Tags[tag.name] = storable(tag.value, MaxTagValue)
+			tags[tag.name] = storable(tag.value, MaxTagValue)
 		}
 	}
+	return tags
 }
 
 // storable is a text without what cannot be kept, and cut where it is too long. It is mostly the same.

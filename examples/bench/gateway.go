@@ -146,7 +146,7 @@ func benchGateway(ctx context.Context, b *bench) (err error) {
 
 	load := newGatewayLoad(secret)
 	defer load.client.CloseIdleConnections()
-	const rounds, took = 6, 2 * time.Second
+	const rounds, took = 12, time.Second
 	var rates, ratios sample
 	for round := range rounds + 1 {
 		var rate [2]float64
