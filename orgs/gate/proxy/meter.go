@@ -87,7 +87,10 @@ func (m *meter) release(mode int) {
 
 // private says of a header of the upstream that it is about the account of the host, or would contradict what is said here.
 func private(name string) bool {
-	for _, prefix := range hostly {
+	if name == "" {
+		return false
+	}
+	for _, prefix := range hostly[name[0]|0x20] {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			return true
 		}
@@ -95,8 +98,15 @@ func private(name string) bool {
 	return false
 }
 
-var hostly = []string{"X-Ratelimit-", "Ratelimit", "Anthropic-Ratelimit-", "Anthropic-Organization-Id", "Openai-Organization", "Openai-Project",
-	"Set-Cookie", "X-Request-Id", "Www-Authenticate", "Retry-After-Ms", "Connection", "Transfer-Encoding", "Strict-Transport-Security", "Alt-Svc"}
+// hostly are prefixes of such headers, by the letters that they begin with.
+var hostly = func(prefixes ...string) (by [256][]string) {
+	for _, prefix := range prefixes {
+		letter := prefix[0] | 0x20
+		by[letter] = append(by[letter], prefix)
+	}
+	return by
+}("X-Ratelimit-", "Ratelimit", "Anthropic-Ratelimit-", "Anthropic-Organization-Id", "Openai-Organization", "Openai-Project",
+	"Set-Cookie", "X-Request-Id", "Www-Authenticate", "Retry-After-Ms", "Connection", "Transfer-Encoding", "Strict-Transport-Security", "Alt-Svc")
 
 // Write implements http.ResponseWriter.
 func (m *meter) Write(b []byte) (int, error) {
