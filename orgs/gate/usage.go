@@ -18,7 +18,8 @@ func (a *Admission) record(ctx context.Context, u billing.Usage, charged billing
 	if u.Status == 0 {
 		u.Status = statusOK
 	}
-	c := a.used(u)
+	var c billing.UsageCall
+	a.used(&c, u)
 	c.Charged = charged
 	_ = a.gate.m.Metering().RecordCall(ctx, &c)
 }
@@ -37,14 +38,15 @@ func (a *Admission) recordReleased(ctx context.Context) {
 	if !a.recorded.CompareAndSwap(false, true) {
 		return
 	}
-	c := a.used(billing.Usage{})
+	var c billing.UsageCall
+	a.used(&c, billing.Usage{})
 	_ = a.gate.m.Metering().RecordCall(context.WithoutCancel(ctx), &c)
 }
 
-// used is what is told of a call. It counts at the time at which it was made.
-func (a *Admission) used(u billing.Usage) billing.UsageCall {
+// used fills in what is told of a call. It counts at the time at which it was made.
+func (a *Admission) used(c *billing.UsageCall, u billing.Usage) {
 	k := &a.Caller.Key
-	c := billing.UsageCall{Sent: a.tags, Defaults: k.DefaultTags, OrgTags: a.known.orgTags(), UsageEvent: billing.UsageEvent{
+	*c = billing.UsageCall{Sent: a.tags, Defaults: k.DefaultTags, OrgTags: a.known.orgTags(), UsageEvent: billing.UsageEvent{
 		Source: UsageSource, Time: a.gate.m.Store().Now().Add(-u.Latency), OrgID: k.OrgID, TeamID: k.TeamID, ProjectID: k.ProjectID, UserID: k.UserID, KeyID: k.ID,
 		Model: a.Model.ID, Endpoint: u.Endpoint, Method: u.Method, Status: u.Status, Latency: u.Latency, TTFT: u.TTFT,
 		InputTokens: u.InputTokens, CachedTokens: u.CachedTokens, OutputTokens: u.OutputTokens}}
@@ -60,7 +62,6 @@ func (a *Admission) used(u billing.Usage) billing.UsageCall {
 	if p := a.estimate.Price; p != nil {
 		c.PriceVersion = p.ID
 	}
-	return c
 }
 
 // statusOK is that of a call that was settled and of which nothing else is known.

@@ -14,7 +14,7 @@ import (
 
 // chunkCells is about how many values one INSERT carries. More make the statement cheaper by the row, but dearer to compile,
 // and the library looks for each value among all of them.
-const chunkCells = 128
+const chunkCells = 64
 
 // insertion is the text of an INSERT of n rows.
 func insertion(k *store.Kind, n int, end string) string {
