@@ -116,6 +116,7 @@ func (g *Gate) restricts(n *known, ln *lane, c *Call) error {
 	return g.restricted(n, ln, c, d)
 }
 
+// restricted is the rest of restricts: what it has on the stack would be on that of every call.
 func (g *Gate) restricted(n *known, ln *lane, c *Call, d *Denied) error {
 	d.DecisionID = g.m.Store().NewID("dec")
 	d.of(n.by(c))

@@ -275,6 +275,7 @@ func (n *known) note(ctx context.Context, m *orgs.Manager, c *Call) {
 	}
 }
 
+// noteFirst is the rest of note, whose copy of the caller would be on the stack of every call.
 func (n *known) noteFirst(ctx context.Context, m *orgs.Manager, c *Call) { _ = m.Used(ctx, n.by(c)) }
 
 // maxKeys is how many keys are kept in memory at most. Of those that are more, some are read again when they are used.
