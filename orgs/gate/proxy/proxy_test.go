@@ -11,11 +11,14 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/billing"
@@ -176,6 +179,29 @@ func TestACallIsForwardedAndPaidForAsItWasUsed(t *testing.T) {
 	require.Equal(t, []any{"/v1/chat/completions", "POST", 200, "gpt-4o"}, []any{e.Endpoint, e.Method, e.Status, e.Model})
 	require.Equal(t, map[string]string{"environment": "test", "team": "lab"}, e.Tags)
 	require.Positive(t, e.Latency)
+}
+
+// The bytes that one answer was held in hold others after it.
+func TestEachClientHasItsOwnAnswer(t *testing.T) {
+	f := newFront(t, everything, nil)
+	f.upstream = func(w http.ResponseWriter, r *http.Request, body map[string]any) {
+		said := body["messages"].([]any)[0].(map[string]any)["content"].(string)
+		n, err := strconv.Atoi(said)
+		require.NoError(t, err)
+		answer(`{"said": "`+strings.Repeat(said+" ", 1+n*n)+`", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}`)(w, r, body)
+	}
+	var wg sync.WaitGroup
+	for client := range 8 {
+		wg.Go(func() {
+			for turn := range 20 {
+				n := (client*20 + turn*37) % 160 // up to 100 KiB
+				status, text := f.ask("/v1/chat/completions", strings.Replace(chat, "How are you?", strconv.Itoa(n), 1))
+				assert.Equal(t, 200, status)
+				assert.Equal(t, `{"said": "`+strings.Repeat(strconv.Itoa(n)+" ", 1+n*n)+`", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}`, text)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestSeveralAnswersAreHeldAndTold(t *testing.T) {
