@@ -229,14 +229,14 @@ func (m *meter) tokens(all, input int64) int64 {
 // Ask.MaxWait. Any other error is one of the database, where a limit would have to be claimed and does not fail open, or of ctx.
 func (p *Limits) Take(ctx context.Context, ask Ask) (Permit, error) {
 	ask.Tokens, ask.Input = max(0, ask.Tokens), max(0, ask.Input)
-	if at, ok := p.try(ask, nil); ok {
+	if at, ok := p.try(ask); ok {
 		return p.permit(at, ask), nil
 	}
 	return p.slow(ctx, ask)
 }
 
-// try takes everything or nothing, for who has waited for some slots or for who has not.
-func (p *Limits) try(ask Ask, waited *slots) (at time.Duration, ok bool) {
+// try takes everything or nothing, for who has not waited.
+func (p *Limits) try(ask Ask) (at time.Duration, ok bool) {
 	if len(p.stripes) == 0 {
 		return 0, true
 	}
@@ -244,13 +244,19 @@ func (p *Limits) try(ask Ask, waited *slots) (at time.Duration, ok bool) {
 		at = p.l.clock.elapsed()
 	}
 	p.lock()
+	ok = p.tryLocked(at, ask, nil)
+	p.unlock()
+	return at, ok
+}
+
+// tryLocked takes everything or nothing, for who has waited for some slots or for who has not.
+func (p *Limits) tryLocked(at time.Duration, ask Ask, waited *slots) bool {
 	for _, m := range p.requests {
 		if at >= m.ends {
 			m.window(p.l, at)
 		}
 		if m.used+1 > m.share || m.dead {
-			p.unlock()
-			return at, false
+			return false
 		}
 	}
 	for _, m := range p.tokens {
@@ -258,19 +264,16 @@ func (p *Limits) try(ask Ask, waited *slots) (at time.Duration, ok bool) {
 			m.window(p.l, at)
 		}
 		if n := m.tokens(ask.Tokens, ask.Input); m.used+n > m.share && n > 0 || m.dead {
-			p.unlock()
-			return at, false
+			return false
 		}
 	}
 	for _, s := range p.slots {
 		if s.dead || !s.free(waited) {
-			p.unlock()
-			return at, false
+			return false
 		}
 	}
 	p.take(ask)
-	p.unlock()
-	return at, true
+	return true
 }
 
 // take takes it all, whatever there is.

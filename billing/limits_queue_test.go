@@ -2,6 +2,7 @@ package billing_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -69,6 +70,22 @@ func TestWhoWaitsIsServedByPriorityAndThenInOrder(t *testing.T) { // F107
 		go served.call(t, limits, "impatient", billing.Ask{Priority: 9})
 		synctest.Wait()
 		require.Equal(t, []string{"running", "no impatient", "urgent", "high", "higher", "a", "b", "c", "low"}, served.of())
+	})
+}
+
+// All who wait look for a slot at the very moment at which one comes free.
+func TestNobodyLosesHisPlaceWhileAllLook(t *testing.T) {
+	queued(t, 1, nil, func(t *testing.T, l rates) {
+		limits, served := l.on(path1), order{}
+		var want []string
+		for i := range 200 {
+			name := fmt.Sprint(i)
+			want = append(want, name)
+			go served.call(t, limits, name, billing.Ask{MaxWait: time.Hour})
+			synctest.Wait()
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, want, served.of())
 	})
 }
 

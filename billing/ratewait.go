@@ -17,7 +17,7 @@ func (p *Limits) slow(ctx context.Context, ask Ask) (Permit, error) {
 			p = p.anew()
 		}
 		w.limits = p
-		at, ok := p.try(ask, nil)
+		at, ok := p.try(ask)
 		if ok {
 			return p.permit(at, ask), nil
 		}
@@ -255,13 +255,13 @@ func (l *Limiter) serve(s *slots) {
 	defer l.queues.Unlock()
 	for len(s.queue) > 0 {
 		w := s.queue[0]
-		at, ok := w.limits.try(w.ask, s)
+		at, ok, other := w.limits.tryWaited(w.ask, s)
 		if ok {
 			l.leave(w)
 			w.ends <- verdict{at: at}
 			continue
 		}
-		switch other := w.limits.waitsFor(w.ask, s); other {
+		switch other {
 		case s:
 			return
 		case nil: // a window is over, or used up: it finds out by itself
@@ -274,12 +274,16 @@ func (l *Limiter) serve(s *slots) {
 	}
 }
 
-// waitsFor are the slots that the first in the queue of some has to wait for, nil if it is for none. Those that another process
-// may have freed are claimed.
-func (p *Limits) waitsFor(ask Ask, first *slots) (other *slots) {
-	at := p.l.clock.elapsed()
+// tryWaited takes everything or nothing for the first in the queue of some slots. Where it is nothing, other are the slots that
+// it has to wait for, nil if it is for none; those that another process may have freed are claimed. It is one look: a slot that
+// came free between two would make the first seem to wait for none, and go to who is behind.
+func (p *Limits) tryWaited(ask Ask, first *slots) (at time.Duration, ok bool, other *slots) {
+	at = p.l.clock.elapsed()
 	p.lock()
 	defer p.unlock()
+	if p.tryLocked(at, ask, first) {
+		return at, true, nil
+	}
 	for _, s := range p.slots {
 		if s.free(first) {
 			continue
@@ -291,5 +295,5 @@ func (p *Limits) waitsFor(ask Ask, first *slots) (other *slots) {
 			other = s
 		}
 	}
-	return other
+	return at, false, other
 }

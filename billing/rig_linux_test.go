@@ -202,18 +202,21 @@ func (r *rig) run(faults int) {
 	r.finish()
 }
 
-// giveUp has one process be stopped for as long as it takes the others to give it up, where chance has left nobody so long: those
-// that were stopped may have been killed meanwhile, or woken for a new budget.
+// giveUp has processes be stopped, one after another, for as long as it takes the others to give one up, where chance has left
+// nobody so long: those that were stopped may have been killed meanwhile, or woken for a new budget. One that is not up yet has
+// nothing to be given up for, and one that has the lock of SQLite keeps the others from it.
 func (r *rig) giveUp() {
-	if len(r.fenced) > 0 {
-		return
-	}
 	time.Sleep(time.Until(r.calm))
-	r.stop(r.processes[0], time.Minute)
-	for end := time.Now().Add(30 * time.Second); len(r.fenced) == 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		r.watch()
+	for _, p := range r.processes {
+		if len(r.fenced) > 0 {
+			return
+		}
+		r.stop(p, time.Minute)
+		for end := time.Now().Add(6 * time.Second); len(r.fenced) == 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			r.watch()
+		}
+		r.wake(true)
 	}
-	r.wake(true)
 }
 
 // watch sees to it that nobody has ended by himself.
