@@ -2,6 +2,7 @@ package billing_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -41,6 +42,32 @@ func traffic(r *rand.Rand, now time.Time, n int) (list []billing.UsageEvent) {
 			}
 		case k == 2 && i > 0:
 			e = list[r.IntN(len(list))]
+		case k < 6 && i > 0 && list[i-1].Corrects == "": // like the one before, but for one thing
+			id, tags, other := e.ID, maps.Clone(list[i-1].Tags), e
+			e = list[i-1]
+			e.ID, e.Tags = id, tags
+			switch r.IntN(10) {
+			case 0:
+				e.OrgID = other.OrgID
+			case 1:
+				e.TeamID = other.TeamID
+			case 2:
+				e.ProjectID = other.ProjectID
+			case 3:
+				e.UserID = other.UserID
+			case 4:
+				e.KeyID = other.KeyID
+			case 5:
+				e.Model = other.Model
+			case 6:
+				e.Endpoint = other.Endpoint
+			case 7:
+				e.Status = other.Status
+			case 8:
+				e.Tags = other.Tags
+			case 9:
+				e.Time = e.Time.Add(5 * time.Minute)
+			}
 		}
 		list = append(list, e)
 	}

@@ -208,9 +208,12 @@ func (m *Metering) sumUp(ctx context.Context, tx *store.Tx, events []UsageEvent,
 	t := newTally()
 	for i := range events {
 		if fresh[i] {
-			if err := t.add(&events[i], &n); err != nil {
+			cost, err := events[i].pico()
+			if err != nil {
 				return err
 			}
+			s := events[i].sums(cost)
+			t.add(&events[i], &s, byAll, &n)
 		}
 	}
 	t.close()

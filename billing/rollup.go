@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -174,10 +175,18 @@ type tally struct {
 	sums  map[spanKey]*usageSums
 	users map[spanKey]userSet
 	spans map[spanKey]*spread
+	last  countedAt
+}
+
+// countedAt is where an event was counted. The next one is mostly of the same caller, and is counted there too.
+type countedAt struct {
+	event *UsageEvent
+	five  spanKey      // team and model
+	sums  []*usageSums // all
 }
 
 func newTally() *tally {
-	return &tally{map[spanKey]*usageSums{}, map[spanKey]userSet{}, map[spanKey]*spread{}}
+	return &tally{sums: map[spanKey]*usageSums{}, users: map[spanKey]userSet{}, spans: map[spanKey]*spread{}}
 }
 
 func (t *tally) at(k spanKey) *usageSums {
@@ -189,47 +198,57 @@ func (t *tally) at(k spanKey) *usageSums {
 	return s
 }
 
-// add counts an event by everything that is kept.
-func (t *tally) add(e *UsageEvent, names *named) error {
-	cost, err := e.pico()
-	if err != nil {
-		return err
+// add counts an event that adds so much.
+func (t *tally) add(e *UsageEvent, s *usageSums, by recounted, names *named) {
+	if five := e.Time.UTC().Truncate(lengths[fives]); t.last.event == nil || !five.Equal(t.last.five.start) || !countedAlike(e, t.last.event) {
+		t.last = countedAt{event: e, sums: t.last.sums[:0], five: spanKey{e.OrgID, byTeamModel, fives, five, pair(e.TeamID, e.Model)}}
+		if by != byHours {
+			t.findFive(e, names)
+		}
+		if by != byFives {
+			t.findHours(e, names)
+		}
 	}
-	s := e.sums(cost)
-	t.addFives(e, &s, names)
-	t.addHours(e, &s, names)
-	return nil
+	for _, sum := range t.last.sums {
+		sum.add(s)
+	}
+	if s.Timed > 0 && by != byHours {
+		t.spread(t.last.five).add(s.Latency)
+	}
 }
 
-// addFives counts an event by what is kept by five minutes.
-func (t *tally) addFives(e *UsageEvent, s *usageSums, names *named) {
-	k := spanKey{e.OrgID, byTeamModel, fives, e.Time.UTC().Truncate(lengths[fives]), pair(e.TeamID, e.Model)}
-	t.at(k).add(s)
+// countedAlike says of events of the same five minutes whether they are counted by the same values.
+func countedAlike(a, b *UsageEvent) bool {
+	return a.OrgID == b.OrgID && a.TeamID == b.TeamID && a.ProjectID == b.ProjectID && a.UserID == b.UserID && a.KeyID == b.KeyID &&
+		a.Model == b.Model && a.Endpoint == b.Endpoint && a.call() == b.call() && a.Status/100 == b.Status/100 && maps.Equal(a.Tags, b.Tags)
+}
+
+// findFive finds where an event is counted of what is kept by five minutes.
+func (t *tally) findFive(e *UsageEvent, names *named) {
+	k := t.last.five
+	t.last.sums = append(t.last.sums, t.at(k))
 	if e.UserID != "" && e.call() {
 		if user := names.users[[2]string{e.OrgID, e.UserID}]; user >= 0 {
 			t.userSet(k).add(user)
 		}
 	}
-	if s.Timed > 0 {
-		t.spread(k).add(s.Latency)
-	}
 }
 
-// addHours counts an event by all the rest, with its tags.
-func (t *tally) addHours(e *UsageEvent, s *usageSums, names *named) {
+// findHours finds where an event is counted by all the rest, with its tags.
+func (t *tally) findHours(e *UsageEvent, names *named) {
 	hour := spanKey{org: e.OrgID, grain: hours, start: e.Time.UTC().Truncate(lengths[hours])}
-	count := func(d Dimension, value string) {
+	find := func(d Dimension, value string) {
 		hour.dim, hour.value = d, value
-		t.at(hour).add(s)
+		t.last.sums = append(t.last.sums, t.at(hour))
 	}
-	count(ByProject, e.ProjectID)
-	count(byUserKey, pair(e.UserID, e.KeyID))
-	count(ByEndpoint, e.Endpoint)
+	find(ByProject, e.ProjectID)
+	find(byUserKey, pair(e.UserID, e.KeyID))
+	find(ByEndpoint, e.Endpoint)
 	if e.call() {
-		count(ByStatus, e.statusClass())
+		find(ByStatus, e.statusClass())
 	}
 	for name, value := range e.Tags {
-		count(ByTag, names.tags[[3]string{e.OrgID, name, value}])
+		find(ByTag, names.tags[[3]string{e.OrgID, name, value}])
 	}
 }
 

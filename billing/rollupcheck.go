@@ -148,12 +148,7 @@ func (m *Metering) recountRows(ctx context.Context, tx *store.Tx, t *tally, by r
 	m.names.learn(found) // what a snapshot has is committed
 	n.learn(numbers)
 	for i := range events {
-		if by != byHours {
-			t.addFives(&events[i], &sums[i], &n)
-		}
-		if by != byFives {
-			t.addHours(&events[i], &sums[i], &n)
-		}
+		t.add(&events[i], &sums[i], by, &n)
 	}
 	return nil
 }
