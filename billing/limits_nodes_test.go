@@ -88,6 +88,30 @@ func TestProcessesShareALimitExactly(t *testing.T) { // F096, S10.1
 	})
 }
 
+// TestNobodyIsRefusedWhileThereIsEnough: what one claim has brought is taken while the next is under way already, which has counted
+// on it. The database has more.
+func TestNobodyIsRefusedWhileThereIsEnough(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, _ *storetest.Clock) {
+		nodes, live := several(t, s, 1)
+		live.Store(2)
+		nodes[0].limit(billing.RateLimit{Scope: billing.ScopeTeam, ScopeID: "team_1", TokensPerDay: n(1 << 40)})
+		for round := range 300 { // little is claimed in the beginning
+			node := newRates(t, s, &billing.LimiterOptions{Nodes: newFleet(fmt.Sprint("fresh_", round), live)})
+			limits := node.on(path1)
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					if _, err := limits.Take(t.Context(), billing.Ask{Tokens: 300}); err != nil {
+						t.Error(round, err)
+					}
+				})
+			}
+			all.Wait()
+			node.Close()
+		}
+	})
+}
+
 // TestNothingIsAdmittedBeyondALimit runs limiters of several processes through random steps, and holds what they admit
 // in each window, and what they claim, against the limits.
 func TestNothingIsAdmittedBeyondALimit(t *testing.T) { // billing edges 27, 33, 35

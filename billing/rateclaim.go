@@ -322,7 +322,8 @@ func (l *Limiter) settle(meters []*meterClaim, held []*slotClaim, node string, f
 			m.low = m.used + max(1, m.unit) // the next call tries again
 		default:
 			m.granted(c.granted, c.total, at, alone)
-			if m.used+c.waits > m.share && c.waits > 0 {
+			// Where others have taken of it meanwhile and there is more, who waits claims again.
+			if m.used+c.waits > m.share && c.waits > 0 && c.total >= c.limit {
 				m.deny(c.waits, at)
 			}
 		}
