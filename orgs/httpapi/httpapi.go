@@ -100,12 +100,22 @@ type requestKey struct{}
 // Identify gives the request its id, which is that of its X-Request-Id where that can be one, and says it in the answer.
 // [Actor] does so; it is for handlers that authenticate in another way.
 func Identify(w http.ResponseWriter, r *http.Request) *http.Request {
-	id := requestID(r)
-	w.Header().Set("X-Request-Id", id)
-	return r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+	return r.WithContext(WithRequestID(r.Context(), AnswerID(w, r)))
 }
 
-// RequestID returns the id that [Identify] or [Actor] gave the request.
+// AnswerID is the part of [Identify] that says the id in the answer, for who makes a request with a context of his own.
+func AnswerID(w http.ResponseWriter, r *http.Request) string {
+	id := requestID(r)
+	w.Header()["X-Request-Id"] = []string{id}
+	return id
+}
+
+// WithRequestID is a context from which [RequestID] has the id.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
+// RequestID returns the id that [Identify], [Actor] or [WithRequestID] gave the request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id

@@ -16,8 +16,8 @@ type fields []field
 
 type field struct{ name, raw string }
 
-// readFields reads an object. It keeps the text.
-func readFields(text string) (list fields, is bool) {
+// readFields reads an object into a list, whose room it takes. It keeps the text.
+func readFields(text string, list fields) (fields, bool) {
 	if !valid(text) {
 		return nil, false
 	}
@@ -25,7 +25,6 @@ func readFields(text string) (list fields, is bool) {
 	if !object.IsObject() {
 		return nil, false
 	}
-	list = make(fields, 0, 8)
 	object.ForEach(func(name, value gjson.Result) bool {
 		list.set(name.Str, value.Raw)
 		return true

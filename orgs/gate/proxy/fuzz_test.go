@@ -27,8 +27,8 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		for name, e := range endpoints {
 			r := httptest.NewRequest(http.MethodPost, "/v1/"+name, strings.NewReader(body))
-			q, err := h.read(httptest.NewRecorder(), r, e)
-			if err != nil {
+			q, again := &question{endpoint: e}, &question{endpoint: e}
+			if h.read(q, httptest.NewRecorder(), r) != nil {
 				continue
 			}
 			out := q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "resolved"}, MaxOutputTokens: 7})
@@ -38,8 +38,7 @@ func FuzzRead(f *testing.F) {
 			var fields map[string]json.RawMessage
 			require.NoError(t, json.Unmarshal(sent, &fields))
 			require.JSONEq(t, `"resolved"`, string(fields["model"]))
-			again, err := h.read(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/"+name, bytes.NewReader(sent)), e)
-			require.NoError(t, err)
+			require.NoError(t, h.read(again, httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/"+name, bytes.NewReader(sent))))
 			require.Equal(t, q.call.Features, again.call.Features)
 			require.Equal(t, q.call.Objects, again.call.Objects, "what is forwarded uses what was asked for, and nothing else")
 			require.Equal(t, []any{q.stream, q.call.Answers, q.call.Images}, []any{again.stream, again.call.Answers, again.call.Images})
@@ -53,10 +52,10 @@ func FuzzRead(f *testing.F) {
 // TestADeepBodyIsRefused has what goes down a level for each bracket not go down for ever.
 func TestADeepBodyIsRefused(t *testing.T) {
 	for _, body := range []string{strings.Repeat(`{"a":`, 10_001) + "1" + strings.Repeat("}", 10_001), strings.Repeat("[", 32<<20), `{"a":"` + strings.Repeat("[", 20_000)} {
-		_, is := readFields(body)
+		_, is := readFields(body, nil)
 		require.False(t, is)
 	}
-	list, is := readFields(`{"a":"` + strings.Repeat("[{", 20_000) + `","b":[]}`)
+	list, is := readFields(`{"a":"`+strings.Repeat("[{", 20_000)+`","b":[]}`, nil)
 	require.True(t, is, "of brackets in a text there may be any number")
 	require.Equal(t, "[]", list.get("b"))
 }
@@ -69,7 +68,7 @@ func FuzzFields(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var want map[string]json.RawMessage
 		err := json.Unmarshal([]byte(text), &want)
-		got, is := readFields(text)
+		got, is := readFields(text, nil)
 		require.Equal(t, err == nil && want != nil && utf8.ValidString(text), is, text)
 		if !is {
 			return

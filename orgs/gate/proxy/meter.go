@@ -18,8 +18,10 @@ type meter struct {
 	h     *handler
 	to    http.ResponseWriter
 	r     *http.Request
-	q     *question
+	id    string // of the request
+	q     question
 	adm   *gate.Admission
+	call  Call
 	began time.Time
 	costs bool        // the answer says what it cost
 	watch *time.Timer // ends a stream that says nothing
@@ -168,7 +170,7 @@ func (m *meter) finish() {
 	case m.status == 0, m.mode == whole && (!m.ended || m.status >= 500 && len(m.held) == 0): // nobody has answered, or it broke off
 		m.free()
 		m.patience()
-		m.h.refuse(m.to, m.r, m.q.endpoint, errUpstream)
+		m.h.refuse(m.to, identified(m.r, m.id), m.q.endpoint, errUpstream)
 	case m.status >= 300:
 		m.free()
 		m.send()
@@ -271,7 +273,7 @@ func (m *meter) free() { m.tell(m.adm.Release(m.r.Context())) }
 // tell tells the host what could not be settled: the call was made, and the client gets its answer.
 func (m *meter) tell(err error) {
 	if err != nil && m.h.opt.Fail != nil {
-		m.h.opt.Fail(m.r, err)
+		m.h.opt.Fail(identified(m.r, m.id), err)
 	}
 }
 

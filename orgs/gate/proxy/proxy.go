@@ -155,13 +155,18 @@ func New(g *gate.Gate, next http.Handler, o *Options) (http.Handler, error) {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = httpapi.Identify(w, r)
+	id := httpapi.AnswerID(w, r)
 	name, below := strings.CutPrefix(r.URL.Path, h.opt.Prefix+"/")
 	e := endpoints[name]
 	model, one := strings.CutPrefix(name, "models/")
 	if !one {
 		model = ""
 	}
+	if below && e != nil && r.Method == http.MethodPost {
+		h.serve(w, r, id, name, e)
+		return
+	}
+	r = identified(r, id)
 	switch {
 	case !below:
 		h.refuse(w, r, nil, errNotServed)
@@ -174,29 +179,34 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.models(w, r, model)
 	case e == nil:
 		h.refuse(w, r, nil, errNotServed)
-	case r.Method != http.MethodPost:
+	default:
 		w.Header().Set("Allow", http.MethodPost)
 		h.refuse(w, r, e, errMethod)
-	default:
-		h.serve(w, r, name, e)
 	}
 }
 
+// identified is a request with its id in its context.
+func identified(r *http.Request, id string) *http.Request {
+	return r.WithContext(httpapi.WithRequestID(r.Context(), id))
+}
+
 // serve has a call admitted, passes it on and settles it.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *endpoint) {
-	q, err := h.read(w, r, e)
-	if err != nil {
-		h.refuse(w, r, e, err)
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, id, name string, e *endpoint) {
+	m := &meter{h: h, to: w, r: r, id: id, q: question{endpoint: e}}
+	q := &m.q
+	if err := h.read(q, w, r); err != nil {
+		h.refuse(w, identified(r, id), e, err)
 		return
 	}
-	h.calling(&q.call, r)
+	h.calling(&q.call, r, id)
 	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(valueOf(r.Header, "X-Tags")), h.opt.MaxWait, h.opt.Fit, valueOf(r.Header, "X-Approval-Reason")
 	adm, err := h.gate.Admit(r.Context(), q.call)
 	if err != nil {
-		h.refuse(w, r, e, err)
+		h.refuse(w, identified(r, id), e, err)
 		return
 	}
-	m := &meter{h: h, to: w, r: r, q: q, adm: adm, began: time.Now(), costs: e.costs && slices.Contains(h.opt.Costs, adm.Caller.Key.Dialect)}
+	m.adm, m.began, m.costs = adm, time.Now(), e.costs && slices.Contains(h.opt.Costs, adm.Caller.Key.Dialect)
+	m.call = Call{adm, name, q.stream}
 	defer func() { // whatever becomes of the next handler
 		p, sent := recover(), m.mode != whole
 		m.finish()
@@ -213,7 +223,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, name string, e *
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), h.opt.Timeout)
 	}
 	defer cancel()
-	h.next.ServeHTTP(m, q.forward(context.WithValue(ctx, callKey{}, &Call{adm, name, q.stream}), r, adm))
+	ctx = context.WithValue(httpapi.WithRequestID(ctx, id), callKey{}, &m.call)
+	h.next.ServeHTTP(m, q.forward(ctx, r, adm))
 	m.ended = true
 }
 
@@ -279,7 +290,7 @@ func tags(header string) map[string]string {
 }
 
 // calling says who makes a call, and from where.
-func (h *handler) calling(c *gate.Call, r *http.Request) {
-	c.Secret, c.IP, c.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(r.Context())
+func (h *handler) calling(c *gate.Call, r *http.Request, requestID string) {
+	c.Secret, c.IP, c.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), requestID
 	c.Origin, c.Referrer, c.UserAgent = valueOf(r.Header, "Origin"), valueOf(r.Header, "Referer"), valueOf(r.Header, "User-Agent")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,11 @@ type question struct {
 	asked    bool   // the client wants to be told what its stream has used
 	longest  string // the field that says how long an answer may be
 	about    int64  // how many tokens the input has about
+
+	room [8]field // for the first of the fields
+	url  url.URL  // of what is passed on, with these headers and this body
+	set  [3]string
+	sent sent
 }
 
 // meant are the fields that say what a call is: nothing that only looks like one may reach the upstream.
@@ -31,35 +37,35 @@ var meant = []string{"model", "messages", "system", "stream", "stream_options", 
 	"file_search"}
 
 // read reads the body of a request.
-func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*question, error) {
+func (h *handler) read(q *question, w http.ResponseWriter, r *http.Request) error {
+	e := q.endpoint
 	body, err := readAll(http.MaxBytesReader(w, r.Body, h.opt.MaxBody), r.ContentLength)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	q := &question{endpoint: e}
 	var is bool
-	if q.fields, is = readFields(body); !is {
-		return nil, store.Invalid("body", "syntax", "must be a JSON object")
+	if q.fields, is = readFields(body, q.room[:0]); !is {
+		return store.Invalid("body", "syntax", "must be a JSON object")
 	}
 	for i := range q.fields {
 		name := q.fields[i].name
 		if lower := strings.ToLower(name); lower != name && slices.Contains(meant, lower) {
-			return nil, store.Invalid(lower, "pattern", "must be written in lower case")
+			return store.Invalid(lower, "pattern", "must be written in lower case")
 		}
 	}
 	if q.call.Model = q.fields.text("model"); q.call.Model == "" {
-		return nil, store.Invalid("model", "required", "must be the name of a model")
+		return store.Invalid("model", "required", "must be the name of a model")
 	}
 	if q.stream, err = q.flag("stream"); err != nil {
-		return nil, err
+		return err
 	}
 	if q.stream && !e.stream {
-		return nil, store.Invalid("stream", "range", "is not served here")
+		return store.Invalid("stream", "range", "is not served here")
 	}
 	for _, field := range e.longest {
 		n, err := q.number(field)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if n > q.call.MaxOutputTokens {
 			q.call.MaxOutputTokens, q.longest = n, field
@@ -71,10 +77,10 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 	n := int64(1)
 	if e.answers || e.images {
 		if n, err = q.number("n"); err != nil {
-			return nil, err
+			return err
 		}
 		if n = max(n, 1); n > gate.MaxAnswers {
-			return nil, store.Invalid("n", "range", "must be at most %d", gate.MaxAnswers)
+			return store.Invalid("n", "range", "must be at most %d", gate.MaxAnswers)
 		}
 	}
 	if e.images {
@@ -92,7 +98,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, e *endpoint) (*qu
 	if len(e.longest) == 0 && !e.images {
 		q.call.MaxOutputTokens = gate.NoOutput
 	}
-	return q, nil
+	return nil
 }
 
 // readAll reads a body that says of itself how long it is, -1 where it does not.
@@ -137,31 +143,31 @@ func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admis
 		q.fields.put("stream_options", options)
 	}
 	body := q.fields.object()
-	out, url := r.WithContext(ctx), *r.URL
-	url.RawQuery = "" // it says nothing that was looked at
-	out.URL, out.Header = &url, make(http.Header, len(r.Header)+1)
+	out := r.WithContext(ctx)
+	q.url = *r.URL
+	q.url.RawQuery = "" // it says nothing that was looked at
+	out.URL, out.Header = &q.url, make(http.Header, len(r.Header)+1)
 	for name, values := range r.Header {
 		if !slices.Contains(withheld, name) {
 			out.Header[name] = values[:len(values):len(values)]
 		}
 	}
-	set := [...]string{"identity", "application/json", strconv.Itoa(len(body))}
-	out.Header["Accept-Encoding"] = set[0:1:1] // what was used is read in the answer
-	out.Header["Content-Type"], out.Header["Content-Length"] = set[1:2:2], set[2:3:3]
+	q.set = [...]string{"identity", "application/json", strconv.Itoa(len(body))}
+	out.Header["Accept-Encoding"] = q.set[0:1:1] // what was used is read in the answer
+	out.Header["Content-Type"], out.Header["Content-Length"] = q.set[1:2:2], q.set[2:3:3]
 	out.ContentLength, out.TransferEncoding, out.Trailer = int64(len(body)), nil, nil
-	out.GetBody = func() (io.ReadCloser, error) { return newSent(body), nil }
-	out.Body = newSent(body)
+	out.GetBody = func() (io.ReadCloser, error) {
+		again := &sent{}
+		again.Reset(body)
+		return again, nil
+	}
+	q.sent.Reset(body)
+	out.Body = &q.sent
 	return out
 }
 
 // sent is a body of which all is there.
 type sent struct{ strings.Reader }
-
-func newSent(body string) io.ReadCloser {
-	s := &sent{}
-	s.Reset(body)
-	return s
-}
 
 // Close implements io.Closer.
 func (*sent) Close() error { return nil }

@@ -63,7 +63,7 @@ func costed(answer []byte, cost string) []byte {
 		return answer
 	}
 	member := parsed(answer).Get("usage")
-	usage, is := readFields(member.Raw)
+	usage, is := readFields(member.Raw, nil)
 	if !is || member.Index == 0 {
 		return answer
 	}
