@@ -96,6 +96,7 @@ func (e *engine) startAnew(b *batch) {
 	clear(e.wants)
 	late := e.node.ID
 	e.rename()
+	e.limiter.Fenced() // before anybody hears of the name, and claims by it
 	e.reports = append(e.reports, report{late, e.inherit(had, b.left)})
 	e.round.end(nil) // whoever waits looks again
 	e.round = newRound()

@@ -120,7 +120,6 @@ func (e *engine) work(ctx context.Context) error {
 	e.mu.Unlock()
 	if b != nil {
 		err := e.commit(ctx, b)
-		var renamed *Limiter
 		e.mu.Lock()
 		switch {
 		case err == nil:
@@ -130,7 +129,6 @@ func (e *engine) work(ctx context.Context) error {
 			e.sent = nil
 			e.startAnew(b)
 			e.hurry()
-			renamed = e.limiter
 		}
 		err = unavailable(err)
 		b.round.end(err)
@@ -138,7 +136,6 @@ func (e *engine) work(ctx context.Context) error {
 			e.finish(err)
 		}
 		e.mu.Unlock()
-		renamed.Fenced()
 		if err != nil {
 			return err
 		}
