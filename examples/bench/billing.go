@@ -303,7 +303,7 @@ func benchFlush(ctx context.Context, b *bench) error {
 	if err := count.alone(ctx); err != nil {
 		return err
 	}
-	time.Sleep(3 * time.Second) // what is left goes back
+	time.Sleep(11 * time.Second) // what is left goes back, and PostgreSQL hears of it from sessions that are idle for ten
 	if before, err = count.now(ctx); err != nil {
 		return err
 	}
