@@ -247,7 +247,8 @@ func (l *Limiter) Recount() {
 }
 
 // Fenced is called by who keeps the [Nodes] when this process was fenced, and has a new name: the slots that it had are not
-// its own any more, and those that are in use it claims anew. What it has claimed of windows it keeps.
+// its own any more, and those that are in use it claims anew. What it has claimed of windows it keeps. It may be called
+// under a lock of theirs.
 func (l *Limiter) Fenced() {
 	if l == nil {
 		return

@@ -206,11 +206,11 @@ func (r *rig) run(faults int) {
 // nobody so long: those that were stopped may have been killed meanwhile, or woken for a new budget. One that is not up yet has
 // nothing to be given up for, and one that has the lock of SQLite keeps the others from it.
 func (r *rig) giveUp() {
-	time.Sleep(time.Until(r.calm))
 	for _, p := range r.processes {
 		if len(r.fenced) > 0 {
 			return
 		}
+		time.Sleep(time.Until(r.calm))
 		r.stop(p, time.Minute)
 		for end := time.Now().Add(6 * time.Second); len(r.fenced) == 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			r.watch()

@@ -100,22 +100,17 @@ type requestKey struct{}
 // Identify gives the request its id, which is that of its X-Request-Id where that can be one, and says it in the answer.
 // [Actor] does so; it is for handlers that authenticate in another way.
 func Identify(w http.ResponseWriter, r *http.Request) *http.Request {
-	return r.WithContext(WithRequestID(r.Context(), AnswerID(w, r)))
+	return r.WithContext(Identified(w, r))
 }
 
-// AnswerID is the part of [Identify] that says the id in the answer, for who makes a request with a context of his own.
-func AnswerID(w http.ResponseWriter, r *http.Request) string {
+// Identified is the context of the request that [Identify] returns, for who copies the request later on.
+func Identified(w http.ResponseWriter, r *http.Request) context.Context {
 	id := requestID(r)
 	w.Header()["X-Request-Id"] = []string{id}
-	return id
+	return context.WithValue(r.Context(), requestKey{}, id)
 }
 
-// WithRequestID is a context from which [RequestID] has the id.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestKey{}, id)
-}
-
-// RequestID returns the id that [Identify], [Actor] or [WithRequestID] gave the request.
+// RequestID returns the id that [Identify], [Identified] or [Actor] gave the request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,8 +18,8 @@ import (
 type meter struct {
 	h     *handler
 	to    http.ResponseWriter
+	ctx   context.Context
 	r     *http.Request
-	id    string // of the request
 	q     question
 	adm   *gate.Admission
 	call  Call
@@ -170,7 +171,7 @@ func (m *meter) finish() {
 	case m.status == 0, m.mode == whole && (!m.ended || m.status >= 500 && len(m.held) == 0): // nobody has answered, or it broke off
 		m.free()
 		m.patience()
-		m.h.refuse(m.to, identified(m.r, m.id), m.q.endpoint, errUpstream)
+		m.h.refuse(m.to, m.r.WithContext(m.ctx), m.q.endpoint, errUpstream)
 	case m.status >= 300:
 		m.free()
 		m.send()
@@ -265,15 +266,15 @@ func (m *meter) drop() {
 
 func (m *meter) settle(u billing.Usage) {
 	u.Endpoint, u.Method, u.Status, u.Latency, u.TTFT = m.r.URL.Path, m.r.Method, m.status, time.Since(m.began), m.first
-	m.tell(m.adm.Settle(m.r.Context(), u))
+	m.tell(m.adm.Settle(m.ctx, u))
 }
 
-func (m *meter) free() { m.tell(m.adm.Release(m.r.Context())) }
+func (m *meter) free() { m.tell(m.adm.Release(m.ctx)) }
 
 // tell tells the host what could not be settled: the call was made, and the client gets its answer.
 func (m *meter) tell(err error) {
 	if err != nil && m.h.opt.Fail != nil {
-		m.h.opt.Fail(identified(m.r, m.id), err)
+		m.h.opt.Fail(m.r.WithContext(m.ctx), err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs/gate"
-	"github.com/orgkit/orgkit/orgs/httpapi"
 )
 
 // listed is a model as OpenAI's API shows it.
@@ -28,7 +27,7 @@ func listedOf(m *billing.Model) listed {
 // models lists what the key may use, or shows one of them by its id or alias.
 func (h *handler) models(w http.ResponseWriter, r *http.Request, one string) {
 	var call gate.Call
-	h.calling(&call, r, httpapi.RequestID(r.Context()))
+	h.calling(r.Context(), &call, r)
 	all, err := h.gate.Models(r.Context(), call)
 	if err != nil {
 		h.refuse(w, r, nil, err)

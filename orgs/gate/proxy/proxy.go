@@ -155,7 +155,7 @@ func New(g *gate.Gate, next http.Handler, o *Options) (http.Handler, error) {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := httpapi.AnswerID(w, r)
+	ctx := httpapi.Identified(w, r)
 	name, below := strings.CutPrefix(r.URL.Path, h.opt.Prefix+"/")
 	e := endpoints[name]
 	model, one := strings.CutPrefix(name, "models/")
@@ -163,10 +163,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		model = ""
 	}
 	if below && e != nil && r.Method == http.MethodPost {
-		h.serve(w, r, id, name, e)
+		h.serve(ctx, w, r, name, e)
 		return
 	}
-	r = identified(r, id)
+	r = r.WithContext(ctx)
 	switch {
 	case !below:
 		h.refuse(w, r, nil, errNotServed)
@@ -185,24 +185,20 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// identified is a request with its id in its context.
-func identified(r *http.Request, id string) *http.Request {
-	return r.WithContext(httpapi.WithRequestID(r.Context(), id))
-}
-
-// serve has a call admitted, passes it on and settles it.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request, id, name string, e *endpoint) {
-	m := &meter{h: h, to: w, r: r, id: id, q: question{endpoint: e}}
+// serve has a call admitted, passes it on and settles it. The request is copied once, with all that its context is to have: that
+// of the call is beside it until then.
+func (h *handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, name string, e *endpoint) {
+	m := &meter{h: h, to: w, ctx: ctx, r: r, q: question{endpoint: e}}
 	q := &m.q
 	if err := h.read(q, w, r); err != nil {
-		h.refuse(w, identified(r, id), e, err)
+		h.refuse(w, r.WithContext(ctx), e, err)
 		return
 	}
-	h.calling(&q.call, r, id)
+	h.calling(ctx, &q.call, r)
 	q.call.Tags, q.call.MaxWait, q.call.Fit, q.call.ApprovalReason = tags(valueOf(r.Header, "X-Tags")), h.opt.MaxWait, h.opt.Fit, valueOf(r.Header, "X-Approval-Reason")
-	adm, err := h.gate.Admit(r.Context(), q.call)
+	adm, err := h.gate.Admit(ctx, q.call)
 	if err != nil {
-		h.refuse(w, identified(r, id), e, err)
+		h.refuse(w, r.WithContext(ctx), e, err)
 		return
 	}
 	m.adm, m.began, m.costs = adm, time.Now(), e.costs && slices.Contains(h.opt.Costs, adm.Caller.Key.Dialect)
@@ -215,7 +211,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, id, name string,
 		}
 	}()
 	// A call of which all is known in the end goes on without its client.
-	ctx, cancel := r.Context(), context.CancelFunc(nil)
+	var cancel context.CancelFunc
 	if q.stream {
 		ctx, cancel = context.WithCancel(ctx)
 		m.watch = time.AfterFunc(h.opt.Timeout, cancel)
@@ -223,8 +219,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, id, name string,
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), h.opt.Timeout)
 	}
 	defer cancel()
-	ctx = context.WithValue(httpapi.WithRequestID(ctx, id), callKey{}, &m.call)
-	h.next.ServeHTTP(m, q.forward(ctx, r, adm))
+	h.next.ServeHTTP(m, q.forward(context.WithValue(ctx, callKey{}, &m.call), r, adm))
 	m.ended = true
 }
 
@@ -290,7 +285,7 @@ func tags(header string) map[string]string {
 }
 
 // calling says who makes a call, and from where.
-func (h *handler) calling(c *gate.Call, r *http.Request, requestID string) {
-	c.Secret, c.IP, c.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), requestID
+func (h *handler) calling(ctx context.Context, c *gate.Call, r *http.Request) {
+	c.Secret, c.IP, c.RequestID = h.secret(r), httpapi.ClientIP(r, h.opt.TrustedProxies), httpapi.RequestID(ctx)
 	c.Origin, c.Referrer, c.UserAgent = valueOf(r.Header, "Origin"), valueOf(r.Header, "Referer"), valueOf(r.Header, "User-Agent")
 }
