@@ -173,7 +173,7 @@ func Unpacked(call string, detail []byte) (UsageEvent, error) {
 
 // Packed is what of an event has no column of its own.
 func Packed(e UsageEvent) (call string, detail []byte, err error) {
-	r, err := rowOf(&e)
+	r, err := rowOf(&e, callWord(&e))
 	return r.Call, r.Detail, err
 }
 

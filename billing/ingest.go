@@ -65,9 +65,12 @@ func (m *Metering) ingest(ctx context.Context, tx *store.Tx, events []UsageEvent
 	if events, err = attribute(ctx, tx, events); err != nil {
 		return done, err
 	}
-	rows := make([]usageRow, len(events))
+	rows, call := make([]usageRow, len(events)), ""
 	for i := range events {
-		if rows[i], err = rowOf(&events[i]); err != nil {
+		if i == 0 || !events[i].calledAs(&events[i-1]) {
+			call = callWord(&events[i])
+		}
+		if rows[i], err = rowOf(&events[i], call); err != nil {
 			return done, ofEvent(i, err)
 		}
 	}

@@ -64,6 +64,27 @@ func checked(t testing.TB, m *billing.Metering, clock *storetest.Clock) {
 	}
 }
 
+func TestEventsOfOneBatchKeepWhatTheyDifferIn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
+		m := metering(t, s, nil)
+		var list []billing.UsageEvent
+		for i, change := range []func(*billing.UsageEvent){func(*billing.UsageEvent) {}, func(e *billing.UsageEvent) { e.Method = "GET" }, func(e *billing.UsageEvent) { e.Status = 429 },
+			func(e *billing.UsageEvent) { e.PriceVersion = "gpt-4@2" }, func(e *billing.UsageEvent) { e.Endpoint = "/v1/embeddings" }, func(*billing.UsageEvent) {},
+			func(e *billing.UsageEvent) { e.Source = "import" }, func(e *billing.UsageEvent) { e.Model = "" }} {
+			for j := range 2 { // each between some that are the same
+				e := callAt(fmt.Sprint("evt_", 2*i+j), clock.Now().Add(time.Duration(2*i+j)*time.Second))
+				if j == 1 {
+					change(&e)
+				}
+				list = append(list, e)
+			}
+		}
+		_, err := m.Ingest(t.Context(), list)
+		require.NoError(t, err)
+		require.Equal(t, list, events(t, s, m, "org_1"))
+	})
+}
+
 func TestEventsThatCannotBeAreRefusedWhole(t *testing.T) { // billing edges 19, 20, 58 and 59
 	storetest.Each(t, func(t *testing.T, s *store.Store, clock *storetest.Clock) {
 		m := metering(t, s, nil)

@@ -214,12 +214,8 @@ func (e *UsageEvent) statusClass() string {
 	return string(rune('0'+e.Status/100)) + "xx"
 }
 
-// tagNames are the names of the tags in their order.
-func (e *UsageEvent) tagNames() []string {
-	if len(e.Tags) == 0 {
-		return nil
-	}
-	names := make([]string, 0, len(e.Tags))
+// tagNames adds the names of the tags to a list, in their order.
+func (e *UsageEvent) tagNames(names []string) []string {
 	for name := range e.Tags {
 		names = append(names, name)
 	}

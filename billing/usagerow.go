@@ -34,8 +34,8 @@ type usageRow struct {
 
 var usageEvents = store.DefineLog[usageRow]("usage_events", []string{"org_id", "source", "id"}, store.Index("org_id", "at"))
 
-// rowOf is the row of an event that is valid.
-func rowOf(e *UsageEvent) (r usageRow, err error) {
+// rowOf is the row of an event that is valid, with its callWord.
+func rowOf(e *UsageEvent, call string) (r usageRow, err error) {
 	cost, err := e.pico()
 	if err != nil {
 		return r, err
@@ -45,13 +45,18 @@ func rowOf(e *UsageEvent) (r usageRow, err error) {
 		return r, err
 	}
 	r = usageRow{OrgID: e.OrgID, Source: e.Source, ID: e.ID, At: e.Time.UTC().Truncate(time.Microsecond), UserID: e.UserID, KeyID: e.KeyID, TeamID: e.TeamID,
-		ProjectID: e.ProjectID, Model: e.Model, Call: callWord(e)}
+		ProjectID: e.ProjectID, Model: e.Model, Call: call}
 	r.Detail = pack(e, cost, quantity)
 	return r, nil
 }
 
 func callWord(e *UsageEvent) string {
 	return strings.Join([]string{e.Method, strconv.Itoa(e.Status), e.PriceVersion, e.Endpoint}, "\n")
+}
+
+// calledAs says whether the words for the calls of two events are the same.
+func (e *UsageEvent) calledAs(o *UsageEvent) bool {
+	return e.Method == o.Method && e.Status == o.Status && e.PriceVersion == o.PriceVersion && e.Endpoint == o.Endpoint
 }
 
 const detailVersion = 1
@@ -71,7 +76,8 @@ func pack(e *UsageEvent, cost Pico, quantity int64) []byte {
 		b = appendText(b, s)
 	}
 	b = binary.AppendUvarint(b, uint64(len(e.Tags)))
-	for _, name := range e.tagNames() {
+	var room [8]string
+	for _, name := range e.tagNames(room[:0]) {
 		b = appendText(appendText(b, name), e.Tags[name])
 	}
 	return b

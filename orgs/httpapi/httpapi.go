@@ -124,7 +124,9 @@ func requestID(r *http.Request) string {
 	}
 	var b [15]byte
 	rand.Read(b[:])
-	return string(lowerBase32.AppendEncode([]byte("req_"), b[:]))
+	id := [28]byte{'r', 'e', 'q', '_'}
+	lowerBase32.Encode(id[4:], b[:])
+	return string(id[:])
 }
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")

@@ -15,26 +15,29 @@ func RateHeaders(h http.Header, r billing.Rate) {
 	if r.Window == 0 {
 		return
 	}
-	// What the vendors say of it are parts of the two fields of the draft.
-	b := make([]byte, 0, 160)
+	// What the vendors say of it are parts of the two fields of the draft, and all are of one text.
+	b := make([]byte, 0, 256)
 	number := func(after string, n int64) (at int) {
 		b = append(b, after...)
 		at = len(b)
 		b = strconv.AppendInt(b, n, 10)
 		return at
 	}
-	b = append(append(append(append(b, '"'), r.LimitID...), '.'), r.Measure...) // in which nothing has to be escaped
+	name := func() { b = append(append(append(append(b, '"'), r.LimitID...), '.'), r.Measure...) } // in which nothing has to be escaped
+	name()
 	named := len(b)
 	limit := number(`";q=`, r.Limit)
 	limited := len(b)
 	number(";w=", Seconds(r.Window))
-	policy := string(b)
-	b = b[:named]
+	policy := len(b)
+	name()
 	left := number(`";r=`, r.Remaining)
 	counted := len(b)
 	after := number(";t=", Seconds(r.Reset))
-	state := string(b)
-	values := [...]string{policy[limit:limited], state[left:counted], strconv.FormatInt(r.ResetAt.Unix(), 10), state[after:], policy[1:named], policy[limit:], policy, state}
+	state := len(b)
+	number("", r.ResetAt.Unix())
+	all := string(b)
+	values := [...]string{all[limit:limited], all[left:counted], all[state:], all[after:state], all[1:named], all[limit:policy], all[:policy], all[policy:state]}
 	for i, name := range rateHeaders {
 		h[name] = values[i : i+1 : i+1]
 	}

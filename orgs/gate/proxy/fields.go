@@ -3,7 +3,6 @@ package proxy
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -12,24 +11,35 @@ import (
 
 // fields are those of a JSON object in the order in which they were sent: of two of one name the last one, and so is the
 // upstream told.
-type fields []field
+type fields struct {
+	list []field
+	text string // the object as it was sent, "" once that does not say the same to whoever reads it
+}
 
 type field struct{ name, raw string }
 
 // readFields reads an object into a list, whose room it takes. It keeps the text.
-func readFields(text string, list fields) (fields, bool) {
+func readFields(text string, room []field) (f fields, is bool) {
 	if !valid(text) {
-		return nil, false
+		return f, false
 	}
 	object := gjson.Parse(text)
 	if !object.IsObject() {
-		return nil, false
+		return f, false
 	}
+	f = fields{room, text}
 	object.ForEach(func(name, value gjson.Result) bool {
-		list.set(name.Str, value.Raw)
+		if at := f.find(name.Str); at < 0 {
+			f.list = append(f.list, field{name.Str, value.Raw})
+		} else { // there are readers that take the first
+			f.list[at].raw, f.text = value.Raw, ""
+		}
+		if strings.Contains(name.Raw, `\`) { // and some that do not know what it stands for
+			f.text = ""
+		}
 		return true
 	})
-	return list, true
+	return f, true
 }
 
 // valid says whether a text is JSON (RFC 8259), which is UTF-8. What parses it goes down a level for each bracket: where
@@ -42,68 +52,78 @@ func valid(text string) bool {
 	return utf8.ValidString(text) && gjson.Valid(text)
 }
 
+func (f *fields) find(name string) int {
+	return slices.IndexFunc(f.list, func(one field) bool { return one.name == name })
+}
+
 // get returns the value as it was sent, "" where there is none.
-func (f fields) get(name string) string {
-	for i := range f {
-		if f[i].name == name {
-			return f[i].raw
-		}
+func (f *fields) get(name string) string {
+	if at := f.find(name); at >= 0 {
+		return f.list[at].raw
 	}
 	return ""
 }
 
-// text is the value that is a text, "" where it is none.
-func (f fields) text(name string) string {
+// str is the value that is a text, "" where it is none.
+func (f *fields) str(name string) string {
 	if raw := f.get(name); strings.HasPrefix(raw, `"`) {
 		return gjson.Parse(raw).Str
 	}
 	return ""
 }
 
+// set leaves a value that is there already as it is.
 func (f *fields) set(name, raw string) {
-	for i := range *f {
-		if (*f)[i].name == name {
-			(*f)[i].raw = raw
-			return
-		}
+	at := f.find(name)
+	switch {
+	case at < 0:
+		f.list = append(f.list, field{name, raw})
+	case f.list[at].raw == raw:
+		return
+	default:
+		f.list[at].raw = raw
 	}
-	*f = append(*f, field{name, raw})
+	f.text = ""
 }
 
-// put sets a text, a number, or what was read as JSON.
+// put sets a number, or what was read as JSON.
 func (f *fields) put(name string, value any) {
-	switch v := value.(type) {
-	case int64:
-		f.set(name, strconv.FormatInt(v, 10))
-		return
-	case string:
-		if utf8.ValidString(v) && !strings.ContainsFunc(v, quotes) {
-			f.set(name, `"`+v+`"`)
-			return
-		}
-	}
 	raw, _ := json.Marshal(value)
 	f.set(name, string(raw))
 }
 
+// putText is put for a text, which mostly is there already.
+func (f *fields) putText(name, value string) {
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, quotes) {
+		f.put(name, value)
+	} else if raw := f.get(name); len(raw) != len(value)+2 || raw[0] != '"' || raw[1:len(raw)-1] != value {
+		f.set(name, `"`+value+`"`)
+	}
+}
+
 func (f *fields) remove(name string) {
-	*f = slices.DeleteFunc(*f, func(one field) bool { return one.name == name })
+	if at := f.find(name); at >= 0 {
+		f.list, f.text = slices.Delete(f.list, at, at+1), ""
+	}
 }
 
 // object is the object of the fields, each once, whose values are as they were sent.
-func (f fields) object() string {
+func (f *fields) object() string {
+	if f.text != "" {
+		return f.text
+	}
 	size := 2
-	for i := range f {
-		size += len(f[i].name) + len(f[i].raw) + 4
+	for i := range f.list {
+		size += len(f.list[i].name) + len(f.list[i].raw) + 4
 	}
 	var b strings.Builder
 	b.Grow(size)
 	b.WriteByte('{')
-	for i := range f {
+	for i := range f.list {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if name := f[i].name; strings.ContainsFunc(name, quotes) {
+		if name := f.list[i].name; strings.ContainsFunc(name, quotes) {
 			quoted, _ := json.Marshal(name)
 			b.Write(quoted)
 		} else {
@@ -112,7 +132,7 @@ func (f fields) object() string {
 			b.WriteByte('"')
 		}
 		b.WriteByte(':')
-		b.WriteString(f[i].raw)
+		b.WriteString(f.list[i].raw)
 	}
 	b.WriteByte('}')
 	return b.String()

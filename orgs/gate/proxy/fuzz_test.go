@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"github.com/orgkit/orgkit/billing"
 	"github.com/orgkit/orgkit/orgs/gate"
@@ -23,6 +24,9 @@ func FuzzRead(f *testing.F) {
 		`{"model":"m","tools":[{"type":"mcp","server_url":"u","allowed_tools":{"tool_names":["a",1,null]}},{"function":{"name":"f"}},[],null],"vector_store_ids":"v","container":{"skills":[{"skill_id":"s"}]}}`} {
 		f.Add(seed)
 	}
+	f.Add(`{"model": "resolved", "max_tokens": 7}`)
+	f.Add(`{"model": "resolved", "model": "resolved", "max_tokens": 7}`)
+	f.Add(`{"mod\u0065l": "resolved", "max_tokens": 7, "a\"": 1}`)
 	h := &handler{opt: Options{MaxBody: 1 << 20, ImageTokens: 10}}
 	f.Fuzz(func(t *testing.T, body string) {
 		for name, e := range endpoints {
@@ -38,6 +42,12 @@ func FuzzRead(f *testing.F) {
 			var fields map[string]json.RawMessage
 			require.NoError(t, json.Unmarshal(sent, &fields))
 			require.JSONEq(t, `"resolved"`, string(fields["model"]))
+			gjson.ParseBytes(sent).ForEach(func(name, _ gjson.Result) bool {
+				require.Contains(t, fields, name.Str)
+				delete(fields, name.Str) // each comes once, and is written in the one way in which anybody reads it
+				require.True(t, name.Raw == `"`+name.Str+`"` || strings.ContainsFunc(name.Str, quotes), name.Raw)
+				return true
+			})
 			require.NoError(t, h.read(again, httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/"+name, bytes.NewReader(sent))))
 			require.Equal(t, q.call.Features, again.call.Features)
 			require.Equal(t, q.call.Objects, again.call.Objects, "what is forwarded uses what was asked for, and nothing else")
@@ -73,14 +83,14 @@ func FuzzFields(f *testing.F) {
 		if !is {
 			return
 		}
-		require.Len(t, got, len(want))
+		require.Len(t, got.list, len(want))
 		for name, raw := range want {
 			require.Equal(t, string(raw), got.get(name))
 			var word string
 			if raw[0] == '"' {
 				require.NoError(t, json.Unmarshal(raw, &word))
 			}
-			require.Equal(t, word, got.text(name))
+			require.Equal(t, word, got.str(name))
 		}
 	})
 }
@@ -115,4 +125,25 @@ func FuzzStream(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatNeedsNoChangeIsForwardedAsItCame(t *testing.T) {
+	h := &handler{opt: Options{MaxBody: 1 << 20}}
+	for body, want := range map[string]string{
+		` {"model": "m", "max_tokens" : 7, "x":  [1, 1]}` + "\n":      ` {"model": "m", "max_tokens" : 7, "x":  [1, 1]}` + "\n",
+		`{"model": "alias", "max_tokens": 7}`:                         `{"model":"m","max_tokens":7}`,
+		`{"model": "m", "max_tokens": 8}`:                             `{"model":"m","max_tokens":7}`,
+		`{"model": "m"}`:                                              `{"model":"m","max_completion_tokens":7}`,
+		`{"model": "m", "max_completion_tokens": 3, "max_tokens": 7}`: `{"model":"m","max_tokens":7}`,
+		`{"model": "m", "max_tokens": 7, "model": "m"}`:               `{"model":"m","max_tokens":7}`,
+		`{"mod\u0065l": "m", "max_tokens": 7}`:                        `{"model":"m","max_tokens":7}`,
+		`{"model": "\u006d", "max_tokens": 7}`:                        `{"model":"m","max_tokens":7}`,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+		q := &question{endpoint: endpoints["chat/completions"]}
+		require.NoError(t, h.read(q, httptest.NewRecorder(), r))
+		sent, err := io.ReadAll(q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "m"}, MaxOutputTokens: 7}).Body)
+		require.NoError(t, err)
+		require.Equal(t, want, string(sent))
+	}
 }

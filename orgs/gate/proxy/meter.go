@@ -30,7 +30,8 @@ type meter struct {
 	head   http.Header // of an answer that waits
 	status int
 	mode   int
-	held   []byte // of an answer that is read when it is whole
+	held   []byte  // of an answer that is read when it is whole
+	room   *[]byte // that it has from an answer before
 	stream metered
 	first  time.Duration // until the first chunk
 	ended  bool          // the next handler has returned
@@ -74,8 +75,9 @@ func (m *meter) WriteHeader(status int) {
 // release sends the head on its way.
 func (m *meter) release(mode int) {
 	head := m.Header()
-	m.mode = mode
-	m.patience()
+	if m.mode = mode; !m.fits() {
+		m.patience()
+	}
 	to := m.to.Header()
 	for name, values := range head {
 		if !private(name) {
@@ -149,6 +151,14 @@ func (m *meter) FlushError() error {
 // time-out for shorter answers. A client that reads nothing must not hold money for ever. What comes next may take as long to come.
 func (m *meter) patience() {
 	_ = http.NewResponseController(m.to).SetWriteDeadline(time.Now().Add(2 * m.h.opt.Timeout)) // where there is one
+}
+
+// fits says whether an answer lies in the buffers of the connection as soon as it is sent, whoever reads it, and no time-out of
+// the server may have meant it: it needs no patience.
+func (m *meter) fits() bool {
+	const buffered = 16 << 10
+	s, _ := m.ctx.Value(http.ServerContextKey).(*http.Server)
+	return m.ended && len(m.held) <= buffered && s != nil && s.WriteTimeout == 0
 }
 
 // chunk is told of each event of a stream, and says whether the client is not to see it.
@@ -249,19 +259,21 @@ const maxKept = 64 << 10
 // keep holds what came of an answer.
 func (m *meter) keep(b []byte) {
 	if m.held == nil {
-		if before, is := answers.Get().(*[]byte); is {
-			m.held = *before
+		if m.room, _ = answers.Get().(*[]byte); m.room == nil {
+			m.room = new([]byte)
 		}
+		m.held = *m.room
 	}
 	m.held = append(m.held, b...)
 }
 
 // drop gives the bytes of an answer to those that come.
 func (m *meter) drop() {
-	if held := m.held[:0]; cap(held) > 0 && cap(held) <= maxKept {
-		answers.Put(&held)
+	if m.room != nil && cap(m.held) <= maxKept {
+		*m.room = m.held[:0]
+		answers.Put(m.room)
 	}
-	m.held = nil
+	m.held, m.room = nil, nil
 }
 
 func (m *meter) settle(u billing.Usage) {

@@ -47,13 +47,13 @@ func (h *handler) read(q *question, w http.ResponseWriter, r *http.Request) erro
 	if q.fields, is = readFields(body, q.room[:0]); !is {
 		return store.Invalid("body", "syntax", "must be a JSON object")
 	}
-	for i := range q.fields {
-		name := q.fields[i].name
+	for i := range q.fields.list {
+		name := q.fields.list[i].name
 		if lower := strings.ToLower(name); lower != name && slices.Contains(meant, lower) {
 			return store.Invalid(lower, "pattern", "must be written in lower case")
 		}
 	}
-	if q.call.Model = q.fields.text("model"); q.call.Model == "" {
+	if q.call.Model = q.fields.str("model"); q.call.Model == "" {
 		return store.Invalid("model", "required", "must be the name of a model")
 	}
 	if q.stream, err = q.flag("stream"); err != nil {
@@ -123,13 +123,12 @@ func readAll(from io.Reader, length int64) (string, error) {
 
 // forward is the request that the next handler gets.
 func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admission) *http.Request {
-	q.fields.put("model", adm.Model.ID)
-	if q.longest != "" {
-		for _, field := range q.endpoint.longest {
+	q.fields.putText("model", adm.Model.ID)
+	for _, field := range q.endpoint.longest {
+		if most := adm.MaxOutputTokens; field != q.longest || most <= 0 {
 			q.fields.remove(field)
-		}
-		if adm.MaxOutputTokens > 0 {
-			q.fields.put(q.longest, adm.MaxOutputTokens)
+		} else if n, err := q.number(field); err != nil || n != most {
+			q.fields.put(field, most)
 		}
 	}
 	if q.stream && q.endpoint.ask {

@@ -11,6 +11,24 @@ import (
 	"github.com/orgkit/orgkit/billing"
 )
 
+// number is one that an answer tells.
+type number struct {
+	n                 int64
+	came, told, wrong bool // told: it is not null; wrong: it is none
+}
+
+// read reads it, once.
+func (n *number) read(v gjson.Result) {
+	if n.came {
+		return
+	}
+	if n.came, n.told = true, v.Type != gjson.Null; n.told {
+		var err error
+		n.n, err = strconv.ParseInt(v.Raw, 10, 64)
+		n.wrong = err != nil
+	}
+}
+
 // counts reads numbers of an object.
 type counts struct {
 	of    gjson.Result
@@ -18,26 +36,32 @@ type counts struct {
 }
 
 // get returns the number of a member, which may be a path; there is none where it is null.
-func (c *counts) get(member string) (n int64, there bool) {
-	v := c.of.Get(member)
-	if v.Type == gjson.Null {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(v.Raw, 10, 64)
-	c.wrong = c.wrong || err != nil
-	return n, true
+func (c *counts) get(member string) (int64, bool) {
+	var n number
+	n.read(c.of.Get(member))
+	c.wrong = c.wrong || n.wrong
+	return n.n, n.told
 }
 
-// openAI is what OpenAI's API says that was used.
+// openAI is what OpenAI's API says that was used. Most answers say so, so that it is read in one go: of two members of one name
+// the first counts, as where they are asked for one by one.
 func openAI(usage gjson.Result) (billing.Usage, bool) {
-	c := counts{of: usage}
-	prompt, told := c.get("prompt_tokens")
-	completion, _ := c.get("completion_tokens")
-	cached, _ := c.get("prompt_tokens_details.cached_tokens")
-	if !told || c.wrong {
+	var prompt, completion, cached number
+	usage.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "prompt_tokens":
+			prompt.read(value)
+		case "completion_tokens":
+			completion.read(value)
+		case "prompt_tokens_details":
+			cached.read(value.Get("cached_tokens"))
+		}
+		return true
+	})
+	if !prompt.told || prompt.wrong || completion.wrong || cached.wrong {
 		return billing.Usage{}, false
 	}
-	return sane(billing.Usage{InputTokens: prompt, OutputTokens: completion, CachedTokens: cached})
+	return sane(billing.Usage{InputTokens: prompt.n, OutputTokens: completion.n, CachedTokens: cached.n})
 }
 
 // sane is what can be: numbers that cannot are as none.

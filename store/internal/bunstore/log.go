@@ -221,7 +221,11 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 			f := c.Field(of)
 			switch {
 			case c.Class == store.Text:
-				row[j] = f.String()
+				if text := f.String(); i > 0 && out[i-1][j] == text { // the source of an event, mostly
+					row[j] = out[i-1][j]
+				} else {
+					row[j] = text
+				}
 			case c.Class == store.Int:
 				row[j] = f.Int()
 			case c.Class == store.Bool:
