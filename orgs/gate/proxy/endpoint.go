@@ -151,8 +151,8 @@ func texts(raw string, names ...string) (found []string) {
 }
 
 // number reads a whole number that may be missing.
-func (q *question) number(field string) (int64, error) {
-	raw := q.fields.get(field)
+func (f fields) number(field string) (int64, error) {
+	raw := f.get(field)
 	if raw == "" || raw == "null" {
 		return 0, nil
 	}
@@ -164,8 +164,8 @@ func (q *question) number(field string) (int64, error) {
 }
 
 // flag reads a truth that may be missing.
-func (q *question) flag(field string) (bool, error) {
-	raw := q.fields.get(field)
+func (f fields) flag(field string) (bool, error) {
+	raw := f.get(field)
 	switch raw {
 	case "", "null", "false":
 		return false, nil

@@ -18,8 +18,8 @@ type fields struct {
 
 type field struct{ name, raw string }
 
-// readFields reads an object into a list, whose room it takes. It keeps the text.
-func readFields(text string, room []field) (f fields, is bool) {
+// readFields reads an object. It keeps the text.
+func readFields(text string) (f fields, is bool) {
 	if !valid(text) {
 		return f, false
 	}
@@ -27,7 +27,7 @@ func readFields(text string, room []field) (f fields, is bool) {
 	if !object.IsObject() {
 		return f, false
 	}
-	f = fields{room, text}
+	f = fields{make([]field, 0, 8), text} // as many as most have at most
 	object.ForEach(func(name, value gjson.Result) bool {
 		if at := f.find(name.Str); at < 0 {
 			f.list = append(f.list, field{name.Str, value.Raw})
@@ -52,12 +52,12 @@ func valid(text string) bool {
 	return utf8.ValidString(text) && gjson.Valid(text)
 }
 
-func (f *fields) find(name string) int {
+func (f fields) find(name string) int {
 	return slices.IndexFunc(f.list, func(one field) bool { return one.name == name })
 }
 
 // get returns the value as it was sent, "" where there is none.
-func (f *fields) get(name string) string {
+func (f fields) get(name string) string {
 	if at := f.find(name); at >= 0 {
 		return f.list[at].raw
 	}
@@ -65,50 +65,56 @@ func (f *fields) get(name string) string {
 }
 
 // str is the value that is a text, "" where it is none.
-func (f *fields) str(name string) string {
+func (f fields) str(name string) string {
 	if raw := f.get(name); strings.HasPrefix(raw, `"`) {
 		return gjson.Parse(raw).Str
 	}
 	return ""
 }
 
-// set leaves a value that is there already as it is.
-func (f *fields) set(name, raw string) {
+// with are the fields with one more, or with another value of one. Like append, it may take the room of those that were. A value
+// that is there already stays as it is.
+func (f fields) with(name, raw string) fields {
 	at := f.find(name)
 	switch {
 	case at < 0:
 		f.list = append(f.list, field{name, raw})
 	case f.list[at].raw == raw:
-		return
+		return f
 	default:
 		f.list[at].raw = raw
 	}
 	f.text = ""
+	return f
 }
 
-// put sets a number, or what was read as JSON.
-func (f *fields) put(name string, value any) {
+// withValue is with for a number, or what was read as JSON.
+func (f fields) withValue(name string, value any) fields {
 	raw, _ := json.Marshal(value)
-	f.set(name, string(raw))
+	return f.with(name, string(raw))
 }
 
-// putText is put for a text, which mostly is there already.
-func (f *fields) putText(name, value string) {
+// withText is with for a text, which mostly is there already.
+func (f fields) withText(name, value string) fields {
 	if !utf8.ValidString(value) || strings.ContainsFunc(value, quotes) {
-		f.put(name, value)
-	} else if raw := f.get(name); len(raw) != len(value)+2 || raw[0] != '"' || raw[1:len(raw)-1] != value {
-		f.set(name, `"`+value+`"`)
+		return f.withValue(name, value)
 	}
+	if raw := f.get(name); len(raw) != len(value)+2 || raw[0] != '"' || raw[1:len(raw)-1] != value {
+		return f.with(name, `"`+value+`"`)
+	}
+	return f
 }
 
-func (f *fields) remove(name string) {
+// without are the fields without one.
+func (f fields) without(name string) fields {
 	if at := f.find(name); at >= 0 {
 		f.list, f.text = slices.Delete(f.list, at, at+1), ""
 	}
+	return f
 }
 
 // object is the object of the fields, each once, whose values are as they were sent.
-func (f *fields) object() string {
+func (f fields) object() string {
 	if f.text != "" {
 		return f.text
 	}

@@ -31,11 +31,11 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		for name, e := range endpoints {
 			r := httptest.NewRequest(http.MethodPost, "/v1/"+name, strings.NewReader(body))
-			q, again := &question{endpoint: e}, &question{endpoint: e}
-			if h.read(q, httptest.NewRecorder(), r) != nil {
+			q, err := h.read(e, httptest.NewRecorder(), r)
+			if err != nil {
 				continue
 			}
-			out := q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "resolved"}, MaxOutputTokens: 7})
+			out, _ := q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "resolved"}, MaxOutputTokens: 7}, &forwarded{})
 			sent, err := io.ReadAll(out.Body)
 			require.NoError(t, err)
 			require.EqualValues(t, len(sent), out.ContentLength)
@@ -48,7 +48,8 @@ func FuzzRead(f *testing.F) {
 				require.True(t, name.Raw == `"`+name.Str+`"` || strings.ContainsFunc(name.Str, quotes), name.Raw)
 				return true
 			})
-			require.NoError(t, h.read(again, httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/"+name, bytes.NewReader(sent))))
+			again, err := h.read(e, httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/"+name, bytes.NewReader(sent)))
+			require.NoError(t, err)
 			require.Equal(t, q.call.Features, again.call.Features)
 			require.Equal(t, q.call.Objects, again.call.Objects, "what is forwarded uses what was asked for, and nothing else")
 			require.Equal(t, []any{q.stream, q.call.Answers, q.call.Images}, []any{again.stream, again.call.Answers, again.call.Images})
@@ -62,10 +63,10 @@ func FuzzRead(f *testing.F) {
 // TestADeepBodyIsRefused has what goes down a level for each bracket not go down for ever.
 func TestADeepBodyIsRefused(t *testing.T) {
 	for _, body := range []string{strings.Repeat(`{"a":`, 10_001) + "1" + strings.Repeat("}", 10_001), strings.Repeat("[", 32<<20), `{"a":"` + strings.Repeat("[", 20_000)} {
-		_, is := readFields(body, nil)
+		_, is := readFields(body)
 		require.False(t, is)
 	}
-	list, is := readFields(`{"a":"`+strings.Repeat("[{", 20_000)+`","b":[]}`, nil)
+	list, is := readFields(`{"a":"` + strings.Repeat("[{", 20_000) + `","b":[]}`)
 	require.True(t, is, "of brackets in a text there may be any number")
 	require.Equal(t, "[]", list.get("b"))
 }
@@ -78,7 +79,7 @@ func FuzzFields(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var want map[string]json.RawMessage
 		err := json.Unmarshal([]byte(text), &want)
-		got, is := readFields(text, nil)
+		got, is := readFields(text)
 		require.Equal(t, err == nil && want != nil && utf8.ValidString(text), is, text)
 		if !is {
 			return
@@ -140,9 +141,10 @@ func TestWhatNeedsNoChangeIsForwardedAsItCame(t *testing.T) {
 		`{"model": "\u006d", "max_tokens": 7}`:                        `{"model":"m","max_tokens":7}`,
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
-		q := &question{endpoint: endpoints["chat/completions"]}
-		require.NoError(t, h.read(q, httptest.NewRecorder(), r))
-		sent, err := io.ReadAll(q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "m"}, MaxOutputTokens: 7}).Body)
+		q, err := h.read(endpoints["chat/completions"], httptest.NewRecorder(), r)
+		require.NoError(t, err)
+		out, _ := q.forward(r.Context(), r, &gate.Admission{Model: &billing.Model{ID: "m"}, MaxOutputTokens: 7}, &forwarded{})
+		sent, err := io.ReadAll(out.Body)
 		require.NoError(t, err)
 		require.Equal(t, want, string(sent))
 	}

@@ -20,21 +20,25 @@ type meter struct {
 	to    http.ResponseWriter
 	ctx   context.Context
 	r     *http.Request
-	q     question
+	e     *endpoint
 	adm   *gate.Admission
 	call  Call
 	began time.Time
 	costs bool        // the answer says what it cost
+	asked bool        // the client wants to be told what its stream has used
 	watch *time.Timer // ends a stream that says nothing
 
 	head   http.Header // of an answer that waits
 	status int
 	mode   int
 	held   []byte  // of an answer that is read when it is whole
-	room   *[]byte // that it has from an answer before
-	stream metered
+	before *[]byte // the answer before that has left it its bytes
+	stream *metered
 	first  time.Duration // until the first chunk
 	ended  bool          // the next handler has returned
+
+	about, input, answers int64 // tokens that the input has about and at most, and how many answers were asked for
+	room                  forwarded
 }
 
 // What is done with an answer.
@@ -62,10 +66,10 @@ func (m *meter) WriteHeader(status int) {
 	}
 	m.status = status
 	h := m.Header()
-	if m.q.stream && status < 300 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
+	if m.call.Stream && status < 300 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
 		h.Del("Content-Length") // a chunk may be taken out
 		m.release(streamed)
-		m.stream.to, m.stream.chunk, m.stream.hides = m.to, m.chunk, !m.q.asked && !m.costs
+		m.stream = &metered{to: m.to, chunk: m.chunk, hides: !m.asked && !m.costs}
 		if m.costs {
 			m.stream.cost = m.cost
 		}
@@ -166,7 +170,7 @@ func (m *meter) chunk(data []byte) bool {
 	if m.first == 0 {
 		m.first = time.Since(m.began)
 	}
-	return m.q.endpoint.chunk(&m.stream, data)
+	return m.e.chunk(m.stream, data)
 }
 
 // finish settles the call, and sends an answer that has waited.
@@ -181,18 +185,18 @@ func (m *meter) finish() {
 	case m.status == 0, m.mode == whole && (!m.ended || m.status >= 500 && len(m.held) == 0): // nobody has answered, or it broke off
 		m.free()
 		m.patience()
-		m.h.refuse(m.to, m.r.WithContext(m.ctx), m.q.endpoint, errUpstream)
+		m.h.refuse(m.to, m.r.WithContext(m.ctx), m.e, errUpstream)
 	case m.status >= 300:
 		m.free()
 		m.send()
-	case m.q.endpoint.free:
+	case m.e.free:
 		m.settle(billing.Usage{})
 		m.send()
 	case m.mode == passing, encoded(m.head):
 		m.settle(billing.Usage{Cost: m.adm.Cost()})
 		m.send()
 	default:
-		u, told := m.q.endpoint.used(m.held)
+		u, told := m.e.used(m.held)
 		switch {
 		case !told:
 			u = billing.Usage{Cost: m.adm.Cost()}
@@ -230,14 +234,14 @@ func (m *meter) cost(u billing.Usage) string {
 
 // used is what a stream has used: what it has told, or else about what has come.
 func (m *meter) used() billing.Usage {
-	s := &m.stream
+	s := m.stream
 	if s.told {
 		return s.usage
 	}
 	u := s.usage
 	u.OutputTokens = max(u.OutputTokens, min(max(s.chunks, (s.text+3)/4), m.most()))
 	if !s.input {
-		u.InputTokens = min(m.q.about, m.q.call.InputTokens)
+		u.InputTokens = min(m.about, m.input)
 	}
 	return u
 }
@@ -259,21 +263,21 @@ const maxKept = 64 << 10
 // keep holds what came of an answer.
 func (m *meter) keep(b []byte) {
 	if m.held == nil {
-		if m.room, _ = answers.Get().(*[]byte); m.room == nil {
-			m.room = new([]byte)
+		if m.before, _ = answers.Get().(*[]byte); m.before == nil {
+			m.before = new([]byte)
 		}
-		m.held = *m.room
+		m.held = *m.before
 	}
 	m.held = append(m.held, b...)
 }
 
 // drop gives the bytes of an answer to those that come.
 func (m *meter) drop() {
-	if m.room != nil && cap(m.held) <= maxKept {
-		*m.room = m.held[:0]
-		answers.Put(m.room)
+	if m.before != nil && cap(m.held) <= maxKept {
+		*m.before = m.held[:0]
+		answers.Put(m.before)
 	}
-	m.held, m.room = nil, nil
+	m.held, m.before = nil, nil
 }
 
 func (m *meter) settle(u billing.Usage) {
@@ -291,4 +295,4 @@ func (m *meter) tell(err error) {
 }
 
 // most is how many tokens of all answers together are paid for.
-func (m *meter) most() int64 { return m.adm.MaxOutputTokens * max(m.q.call.Answers, 1) }
+func (m *meter) most() int64 { return m.adm.MaxOutputTokens * max(m.answers, 1) }

@@ -188,9 +188,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve has a call admitted, passes it on and settles it. The request is copied once, with all that its context is to have: that
 // of the call is beside it until then.
 func (h *handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, name string, e *endpoint) {
-	m := &meter{h: h, to: w, ctx: ctx, r: r, q: question{endpoint: e}}
-	q := &m.q
-	if err := h.read(q, w, r); err != nil {
+	q, err := h.read(e, w, r)
+	if err != nil {
 		h.refuse(w, r.WithContext(ctx), e, err)
 		return
 	}
@@ -201,8 +200,8 @@ func (h *handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		h.refuse(w, r.WithContext(ctx), e, err)
 		return
 	}
-	m.adm, m.began, m.costs = adm, time.Now(), e.costs && slices.Contains(h.opt.Costs, adm.Caller.Key.Dialect)
-	m.call = Call{adm, name, q.stream}
+	m := &meter{h: h, to: w, ctx: ctx, r: r, e: e, adm: adm, call: Call{adm, name, q.stream}, began: time.Now(), costs: e.costs && slices.Contains(h.opt.Costs, adm.Caller.Key.Dialect),
+		about: q.about, input: q.call.InputTokens, answers: q.call.Answers}
 	defer func() { // whatever becomes of the next handler
 		p, sent := recover(), m.mode != whole
 		m.finish()
@@ -219,7 +218,9 @@ func (h *handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), h.opt.Timeout)
 	}
 	defer cancel()
-	h.next.ServeHTTP(m, q.forward(context.WithValue(ctx, callKey{}, &m.call), r, adm))
+	passed, asked := q.forward(context.WithValue(ctx, callKey{}, &m.call), r, adm, &m.room)
+	m.asked = asked
+	h.next.ServeHTTP(m, passed)
 	m.ended = true
 }
 

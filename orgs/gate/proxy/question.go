@@ -15,20 +15,14 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// question is what a request asks for.
+// question is what a request asks for. Once it is passed on, little of that is needed any more.
 type question struct {
 	endpoint *endpoint
 	call     gate.Call
 	fields   fields // of the body
 	stream   bool
-	asked    bool   // the client wants to be told what its stream has used
 	longest  string // the field that says how long an answer may be
 	about    int64  // how many tokens the input has about
-
-	room [8]field // for the first of the fields
-	url  url.URL  // of what is passed on, with these headers and this body
-	set  [3]string
-	sent sent
 }
 
 // meant are the fields that say what a call is: nothing that only looks like one may reach the upstream.
@@ -37,35 +31,35 @@ var meant = []string{"model", "messages", "system", "stream", "stream_options", 
 	"file_search"}
 
 // read reads the body of a request.
-func (h *handler) read(q *question, w http.ResponseWriter, r *http.Request) error {
-	e := q.endpoint
+func (h *handler) read(e *endpoint, w http.ResponseWriter, r *http.Request) (q question, err error) {
+	q.endpoint = e
 	body, err := readAll(http.MaxBytesReader(w, r.Body, h.opt.MaxBody), r.ContentLength)
 	if err != nil {
-		return err
+		return q, err
 	}
 	var is bool
-	if q.fields, is = readFields(body, q.room[:0]); !is {
-		return store.Invalid("body", "syntax", "must be a JSON object")
+	if q.fields, is = readFields(body); !is {
+		return q, store.Invalid("body", "syntax", "must be a JSON object")
 	}
 	for i := range q.fields.list {
 		name := q.fields.list[i].name
 		if lower := strings.ToLower(name); lower != name && slices.Contains(meant, lower) {
-			return store.Invalid(lower, "pattern", "must be written in lower case")
+			return q, store.Invalid(lower, "pattern", "must be written in lower case")
 		}
 	}
 	if q.call.Model = q.fields.str("model"); q.call.Model == "" {
-		return store.Invalid("model", "required", "must be the name of a model")
+		return q, store.Invalid("model", "required", "must be the name of a model")
 	}
-	if q.stream, err = q.flag("stream"); err != nil {
-		return err
+	if q.stream, err = q.fields.flag("stream"); err != nil {
+		return q, err
 	}
 	if q.stream && !e.stream {
-		return store.Invalid("stream", "range", "is not served here")
+		return q, store.Invalid("stream", "range", "is not served here")
 	}
 	for _, field := range e.longest {
-		n, err := q.number(field)
+		n, err := q.fields.number(field)
 		if err != nil {
-			return err
+			return q, err
 		}
 		if n > q.call.MaxOutputTokens {
 			q.call.MaxOutputTokens, q.longest = n, field
@@ -76,11 +70,11 @@ func (h *handler) read(q *question, w http.ResponseWriter, r *http.Request) erro
 	}
 	n := int64(1)
 	if e.answers || e.images {
-		if n, err = q.number("n"); err != nil {
-			return err
+		if n, err = q.fields.number("n"); err != nil {
+			return q, err
 		}
 		if n = max(n, 1); n > gate.MaxAnswers {
-			return store.Invalid("n", "range", "must be at most %d", gate.MaxAnswers)
+			return q, store.Invalid("n", "range", "must be at most %d", gate.MaxAnswers)
 		}
 	}
 	if e.images {
@@ -98,7 +92,7 @@ func (h *handler) read(q *question, w http.ResponseWriter, r *http.Request) erro
 	if len(e.longest) == 0 && !e.images {
 		q.call.MaxOutputTokens = gate.NoOutput
 	}
-	return nil
+	return q, nil
 }
 
 // readAll reads a body that says of itself how long it is, -1 where it does not.
@@ -121,48 +115,55 @@ func readAll(from io.Reader, length int64) (string, error) {
 	}
 }
 
-// forward is the request that the next handler gets.
-func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admission) *http.Request {
-	q.fields.putText("model", adm.Model.ID)
+// forwarded is the room of what is passed on.
+type forwarded struct {
+	url  url.URL
+	set  [3]string // headers
+	body sent
+}
+
+// forward is the request that the next handler gets. asked is whether the client wants to be told what its stream has used.
+func (q *question) forward(ctx context.Context, r *http.Request, adm *gate.Admission, room *forwarded) (out *http.Request, asked bool) {
+	f := q.fields.withText("model", adm.Model.ID)
 	for _, field := range q.endpoint.longest {
 		if most := adm.MaxOutputTokens; field != q.longest || most <= 0 {
-			q.fields.remove(field)
-		} else if n, err := q.number(field); err != nil || n != most {
-			q.fields.put(field, most)
+			f = f.without(field)
+		} else if n, err := f.number(field); err != nil || n != most {
+			f = f.withValue(field, most)
 		}
 	}
 	if q.stream && q.endpoint.ask {
 		var options map[string]json.RawMessage
-		_ = json.Unmarshal([]byte(q.fields.get("stream_options")), &options) // what is none is replaced
-		q.asked = string(options["include_usage"]) == "true"
+		_ = json.Unmarshal([]byte(f.get("stream_options")), &options) // what is none is replaced
+		asked = string(options["include_usage"]) == "true"
 		if options == nil {
 			options = map[string]json.RawMessage{}
 		}
 		options["include_usage"] = json.RawMessage("true")
-		q.fields.put("stream_options", options)
+		f = f.withValue("stream_options", options)
 	}
-	body := q.fields.object()
-	out := r.WithContext(ctx)
-	q.url = *r.URL
-	q.url.RawQuery = "" // it says nothing that was looked at
-	out.URL, out.Header = &q.url, make(http.Header, len(r.Header)+1)
+	body := f.object()
+	out = r.WithContext(ctx)
+	room.url = *r.URL
+	room.url.RawQuery = "" // it says nothing that was looked at
+	out.URL, out.Header = &room.url, make(http.Header, len(r.Header)+1)
 	for name, values := range r.Header {
 		if !slices.Contains(withheld, name) {
 			out.Header[name] = values[:len(values):len(values)]
 		}
 	}
-	q.set = [...]string{"identity", "application/json", strconv.Itoa(len(body))}
-	out.Header["Accept-Encoding"] = q.set[0:1:1] // what was used is read in the answer
-	out.Header["Content-Type"], out.Header["Content-Length"] = q.set[1:2:2], q.set[2:3:3]
+	room.set = [...]string{"identity", "application/json", strconv.Itoa(len(body))}
+	out.Header["Accept-Encoding"] = room.set[0:1:1] // what was used is read in the answer
+	out.Header["Content-Type"], out.Header["Content-Length"] = room.set[1:2:2], room.set[2:3:3]
 	out.ContentLength, out.TransferEncoding, out.Trailer = int64(len(body)), nil, nil
 	out.GetBody = func() (io.ReadCloser, error) {
 		again := &sent{}
 		again.Reset(body)
 		return again, nil
 	}
-	q.sent.Reset(body)
-	out.Body = &q.sent
-	return out
+	room.body.Reset(body)
+	out.Body = &room.body
+	return out, asked
 }
 
 // sent is a body of which all is there.

@@ -87,12 +87,11 @@ func costed(answer []byte, cost string) []byte {
 		return answer
 	}
 	member := parsed(answer).Get("usage")
-	usage, is := readFields(member.Raw, nil)
+	usage, is := readFields(member.Raw)
 	if !is || member.Index == 0 {
 		return answer
 	}
-	usage.set("cost", cost)
-	return slices.Concat(answer[:member.Index], []byte(usage.object()), answer[member.Index+len(member.Raw):])
+	return slices.Concat(answer[:member.Index], []byte(usage.with("cost", cost).object()), answer[member.Index+len(member.Raw):])
 }
 
 // usedImages counts the images that came, and the tokens of models that are paid by those.
