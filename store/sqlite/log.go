@@ -40,17 +40,13 @@ func newInserter(tx *sql.Tx, k *store.Kind, rows int, end string) *inserter {
 	return in
 }
 
-// cells are the rows of an INSERT: the one argument of an Exec, whose values the connection hands on by itself. What
-// database/sql makes of each value takes about as long as to keep it.
-type cells [][]any
-
 // insert says how many rows were new or changed.
 func (in *inserter) insert(ctx context.Context, rows [][]any) (int, error) {
 	text := in.full
 	if len(rows) != in.chunk {
 		text = insertion(in.kind, len(rows), in.end)
 	}
-	res, err := in.tx.ExecContext(ctx, text, cells(rows))
+	res, err := in.tx.ExecContext(ctx, text, bunstore.Cells(rows))
 	if err != nil {
 		return 0, err
 	}

@@ -67,7 +67,7 @@ type compiled struct {
 }
 
 // maxCompiled is how many statements a connection keeps.
-const maxCompiled = 200
+const maxCompiled = 400
 
 // get returns the statement of a text, nil where it is in use.
 func (c *connection) get(ctx context.Context, text string) (*compiled, error) {
@@ -101,7 +101,7 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 		return driver.ResultNoRows, c.direct(ctx, q)
 	}
 	if len(args) == 1 {
-		if rows, is := args[0].Value.(cells); is {
+		if rows, is := args[0].Value.(bunstore.Cells); is {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -124,7 +124,7 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 }
 
 // values are those of all cells, until the next call.
-func (c *connection) values(rows cells) []driver.NamedValue {
+func (c *connection) values(rows bunstore.Cells) []driver.NamedValue {
 	c.cells = c.cells[:0]
 	for _, row := range rows {
 		for _, v := range row {
@@ -137,7 +137,7 @@ func (c *connection) values(rows cells) []driver.NamedValue {
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
 	switch v.Value.(type) {
-	case *bunstore.Direct, cells:
+	case *bunstore.Direct, bunstore.Cells:
 		return nil
 	}
 	return driver.ErrSkip

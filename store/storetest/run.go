@@ -121,7 +121,30 @@ func roundTrip(t *testing.T, s *store.Store) {
 		Tags:   []string{"one", "two"}, Extra: map[string]string{"k": "v?"}, Raw: json.RawMessage(`{"n": 1.50}`)}
 	empty := widget{OrgID: "o", Size: 1<<63 - 1, Tags: []string{}, Extra: map[string]string{}}
 	insert(t, s, &full, &empty)
-	for _, want := range []widget{full, empty} {
+	comesBack(t, s, full, empty)
+	full.Name, empty.Name = `it's`, `''`+"\n\t"
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		return errors.Join(widgets.Update(ctx, tx, &full), widgets.Update(ctx, tx, &empty))
+	})
+	comesBack(t, s, full, empty)
+	full.On, empty.On = empty.On, full.On
+	for _, beside := range []int{0, 100} { // what is put together may be written in another way
+		list := []*widget{&full, &empty}
+		for i := range beside {
+			list = append(list, &widget{Meta: store.Meta{ID: s.NewID("wid")}, OrgID: "p", Name: fmt.Sprint("beside ", i)})
+		}
+		update(t, s, func(ctx context.Context, tx *store.Tx) error { return widgets.Put(ctx, tx, list) })
+		for _, w := range list {
+			comesBack(t, s, *w)
+		}
+	}
+	require.Nil(t, get(t, s, empty.ID).Gone)
+	require.NotNil(t, get(t, s, full.ID).Detail.Depth.List, "an empty list inside a JSON column stays one")
+}
+
+func comesBack(t *testing.T, s *store.Store, all ...widget) {
+	t.Helper()
+	for _, want := range all {
 		got := get(t, s, want.ID)
 		require.True(t, want.Price.Equal(got.Price), got.Price)
 		require.Equal(t, want.Limit == nil, got.Limit == nil)
@@ -137,8 +160,6 @@ func roundTrip(t *testing.T, s *store.Store) {
 		require.Equal(t, want, got)
 		require.Equal(t, time.UTC, got.Seen.Location())
 	}
-	require.Nil(t, get(t, s, empty.ID).Gone)
-	require.NotNil(t, get(t, s, full.ID).Detail.Depth.List, "an empty list inside a JSON column stays one")
 }
 
 func ptr[T any](v T) *T { return &v }

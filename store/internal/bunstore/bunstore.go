@@ -47,6 +47,7 @@ type driver struct {
 	Dialect
 	words   words
 	gets    gets
+	writes  writes
 	heads   heads
 	layouts layouts
 }
@@ -106,11 +107,18 @@ func (t *tx) unlock() {
 }
 
 func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (bool, error) {
-	q := t.sql.NewInsert().Model(rec).ModelTableExpr("?", bun.Ident(k.Name))
+	how := insert
 	if skip {
-		q = q.On("CONFLICT DO NOTHING")
+		how = insertNew
 	}
-	res, err := q.Exec(ctx)
+	res, kept, err := t.write(ctx, k, how, one(rec))
+	if !kept {
+		q := t.sql.NewInsert().Model(rec).ModelTableExpr("?", bun.Ident(k.Name))
+		if skip {
+			q = q.On("CONFLICT DO NOTHING")
+		}
+		res, err = q.Exec(ctx)
+	}
 	if err != nil {
 		return false, t.unique(k, err)
 	}
@@ -120,8 +128,11 @@ func (t *tx) Insert(ctx context.Context, k *store.Kind, rec any, skip bool) (boo
 
 func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
 	m := k.Meta(rec)
-	res, err := t.sql.NewUpdate().Model(rec).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).
-		Where("?TableAlias.id = ?", m.ID).Where("?TableAlias.version = ?", m.Version-1).Exec(ctx)
+	res, kept, err := t.write(ctx, k, update, one(rec), m.ID, m.Version-1)
+	if !kept {
+		res, err = t.sql.NewUpdate().Model(rec).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).
+			Where("?TableAlias.id = ?", m.ID).Where("?TableAlias.version = ?", m.Version-1).Exec(ctx)
+	}
 	if err != nil {
 		return t.unique(k, err)
 	}
@@ -140,24 +151,35 @@ func (t *tx) Update(ctx context.Context, k *store.Kind, rec any) error {
 }
 
 func (t *tx) Put(ctx context.Context, k *store.Kind, recs any) error {
-	list := reflect.New(reflect.TypeOf(recs))
-	list.Elem().Set(reflect.ValueOf(recs))
+	list := reflect.ValueOf(recs)
+	res, kept, err := t.write(ctx, k, put, list)
+	if !kept {
+		res, err = t.putMany(ctx, k, list)
+	}
+	if err != nil {
+		return t.unique(k, err)
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n != int64(list.Len()) {
+		return store.ErrConflict
+	}
+	return t.Error(err)
+}
+
+func (t *tx) putMany(ctx context.Context, k *store.Kind, recs reflect.Value) (sql.Result, error) {
+	list := reflect.New(recs.Type())
+	list.Elem().Set(recs)
 	q := t.sql.NewInsert().Model(list.Interface()).ModelTableExpr("? AS ?TableAlias", bun.Ident(k.Name)).On("CONFLICT (id) DO UPDATE")
 	for _, c := range k.Columns {
 		if c.Name != "id" {
 			q = q.Set("? = EXCLUDED.?", bun.Ident(c.Name), bun.Ident(c.Name))
 		}
 	}
-	res, err := q.Where("?TableAlias.version = EXCLUDED.version - 1").Returning("NULL").Exec(ctx)
-	if err != nil {
-		return t.unique(k, err)
-	}
-	n, err := res.RowsAffected()
-	if err == nil && n != int64(list.Elem().Len()) {
-		return store.ErrConflict
-	}
-	return t.Error(err)
+	return q.Where("?TableAlias.version = EXCLUDED.version - 1").Returning("NULL").Exec(ctx)
 }
+
+// one is a list of one record.
+func one(rec any) reflect.Value { return reflect.ValueOf([]any{rec}) }
 
 func (t *tx) Delete(ctx context.Context, k *store.Kind, ids []string) error {
 	res, err := t.sql.NewDelete().TableExpr("?", bun.Ident(k.Name)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
