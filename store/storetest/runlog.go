@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -86,6 +87,19 @@ func logDuplicates(t *testing.T, s *store.Store) {
 		return nil
 	})
 	require.Equal(t, 3000, rest)
+
+	// And with some here and there that are there already, or come twice.
+	r, there := rand.New(rand.NewPCG(1, 2)), map[int64]bool{}
+	for range 20 {
+		var some []tick
+		for range 1 + r.IntN(60) {
+			some = append(some, row(10_000+r.Int64N(500), ""))
+		}
+		for i, is := range appendTicks(t, s, some...) {
+			require.Equal(t, !there[some[i].Seq], is, i)
+			there[some[i].Seq] = true
+		}
+	}
 }
 
 func logUnique(t *testing.T, s *store.Store) {
