@@ -146,7 +146,7 @@ func benchGateway(ctx context.Context, b *bench) (err error) {
 
 	load := newGatewayLoad(secret)
 	defer load.client.CloseIdleConnections()
-	const rounds, took = 12, time.Second
+	const rounds, took = 24, time.Second / 2 // many short ones: what else the machine does comes and goes within seconds
 	var rates, ratios sample
 	for round := range rounds + 1 {
 		var rate [2]float64
@@ -162,13 +162,13 @@ func benchGateway(ctx context.Context, b *bench) (err error) {
 	}
 	var atMost, atHalf shares // at the load that fits, where whoever gives up a core waits for all others, and at half of it
 	whole.Config.Handler = atMost.around(atHalf.around(front))
-	for round := range rounds + 1 {
+	for round := range rounds/2 + 1 {
 		for _, at := range []struct {
 			*shares
 			wanted float64
 		}{{&atMost, 0}, {&atHalf, rates.median() / 2}} {
 			at.on.Store(round > 0)
-			if _, err = load.run(ctx, whole.URL, took/2, at.wanted); err != nil {
+			if _, err = load.run(ctx, whole.URL, took, at.wanted); err != nil {
 				return err
 			}
 			at.on.Store(false)

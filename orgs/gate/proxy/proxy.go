@@ -29,8 +29,8 @@
 // # What the upstream is told
 //
 // The model by its id, how long an answer is paid for, and, of a stream, to say at its end what it has used; a chunk that the
-// client has not asked for is taken out again. The credentials of the client are not passed on, nor is what the vendor says of
-// the account of the host.
+// client has not asked for is taken out again. A body that says all that as it came is passed on byte for byte. The credentials
+// of the client are not passed on, nor is what the vendor says of the account of the host.
 //
 // # What is charged
 //
