@@ -32,7 +32,7 @@ type meter struct {
 	status int
 	mode   int
 	held   []byte  // of an answer that is read when it is whole
-	before *[]byte // the answer before that has left it its bytes
+	before *[]byte // out of answers: what held began with
 	stream *metered
 	first  time.Duration // until the first chunk
 	ended  bool          // the next handler has returned

@@ -25,7 +25,7 @@ type Dialect struct {
 	WriteOptions, ReadOptions *sql.TxOptions
 	// Lock, when it is set, lets one writer in at a time.
 	Lock *store.WriterLock
-	// Direct says that connections run what is a [Direct].
+	// Direct says that connections run what is a [Direct] and take [Cells], and write values as SQLite does.
 	Direct bool
 	// RowLocks says that SELECT ... FOR UPDATE exists.
 	RowLocks bool
