@@ -27,7 +27,7 @@ func readFields(text string) (f fields, is bool) {
 	if !object.IsObject() {
 		return f, false
 	}
-	f = fields{make([]field, 0, 8), text} // as many as most have at most
+	f = fields{make([]field, 0, 6), text} // as many as most have at most
 	object.ForEach(func(name, value gjson.Result) bool {
 		if at := f.find(name.Str); at < 0 {
 			f.list = append(f.list, field{name.Str, value.Raw})

@@ -96,6 +96,33 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
+// FuzzUsed holds that what an answer says is read as of the whole of it, where all of it is JSON, and that nothing else does harm.
+func FuzzUsed(f *testing.F) {
+	for _, seed := range []string{`{"usage":{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":3}}}`, `{"a":"\"usage\":{","usage":{"prompt_tokens":1}}`,
+		`{"usage":{"prompt_tokens":1},"usage":{"prompt_tokens":2}}`, `{"usage":{"prompt_tokens":1,"prompt_tokens":2,"prompt_tokens":null}}`, `{"usage":{"prompt_tokens":"1"}}`, `{"usage":null}`,
+		`{"usage":{"prompt_tokens":5`, `[{"usage":{"prompt_tokens":5}}]`, `{"data":[[1.5,2]],"usage":{"prompt_tokens":5,"completion_tokens":-1}}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, answer string) {
+		got, told := usedOpenAI([]byte(answer))
+		if told {
+			require.NoError(t, got.Validate())
+		}
+		if !valid(answer) {
+			return
+		}
+		c := counts{of: gjson.Get(answer, "usage")}
+		prompt, there := c.get("prompt_tokens")
+		completion, _ := c.get("completion_tokens")
+		cached, _ := c.get("prompt_tokens_details.cached_tokens")
+		want, can := sane(billing.Usage{InputTokens: prompt, OutputTokens: completion, CachedTokens: cached})
+		require.Equal(t, there && !c.wrong && can, told)
+		if told {
+			require.Equal(t, want, got)
+		}
+	})
+}
+
 // FuzzStream holds that how a stream is cut into pieces makes no difference.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n"), uint8(3))

@@ -70,16 +70,26 @@ func sane(u billing.Usage) (billing.Usage, bool) {
 	return u, u.Validate() == nil
 }
 
-func usedOpenAI(answer []byte) (billing.Usage, bool) { return openAI(parsed(answer).Get("usage")) }
+// usedOpenAI looks at nothing but the usage: of embeddings the rest is long, and whether that is JSON is for the client to find out.
+func usedOpenAI(answer []byte) (billing.Usage, bool) {
+	usage := gjson.Get(textOfAnswer(answer), "usage")
+	if !valid(usage.Raw) {
+		return billing.Usage{}, false
+	}
+	return openAI(usage)
+}
 
 // parsed is an answer to get members of, of which what is no JSON has none.
 func parsed(answer []byte) gjson.Result {
-	text := unsafe.String(unsafe.SliceData(answer), len(answer)) // which nobody changes or keeps
+	text := textOfAnswer(answer)
 	if !valid(text) {
 		return gjson.Result{}
 	}
 	return gjson.Parse(text)
 }
+
+// textOfAnswer is an answer as a text, which nobody changes or keeps.
+func textOfAnswer(answer []byte) string { return unsafe.String(unsafe.SliceData(answer), len(answer)) }
 
 // costed is an answer whose usage says what was charged: where there is none, or nothing is known, it is as it was.
 func costed(answer []byte, cost string) []byte {
