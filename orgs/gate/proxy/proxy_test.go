@@ -34,6 +34,7 @@ import (
 type front struct {
 	*orgstest.World
 	t      *testing.T
+	h      http.Handler
 	url    string
 	org    orgs.Organization
 	secret string
@@ -91,8 +92,41 @@ func newFront(t *testing.T, settings string, o *proxy.Options) *front {
 	require.NoError(t, err)
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	f.url = server.URL
+	f.h, f.url = h, server.URL
 	return f
+}
+
+// TestATimeOutOfTheServerIsNotForModels has an answer come, whole or streamed, that takes longer than the server gives each, and one
+// after it over the same connection.
+func TestATimeOutOfTheServerIsNotForModels(t *testing.T) {
+	f := newFront(t, everything, nil)
+	f.upstream = func(w http.ResponseWriter, _ *http.Request, body map[string]any) {
+		if body["stream"] == true {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for range 3 {
+				time.Sleep(150 * time.Millisecond)
+				fmt.Fprint(w, "data: {}\n\n")
+				_ = http.NewResponseController(w).Flush()
+			}
+			return
+		}
+		time.Sleep(400 * time.Millisecond)
+		fmt.Fprintf(w, `{"text": %q, "usage": {"prompt_tokens": 1, "completion_tokens": 1}}`, strings.Repeat("x", int(body["seed"].(float64))))
+	}
+	for name, timeout := range map[string]time.Duration{"short": 200 * time.Millisecond, "none": 0} {
+		server := httptest.NewUnstartedServer(f.h)
+		server.Config.WriteTimeout = timeout
+		server.Start()
+		t.Cleanup(server.Close)
+		f.url = server.URL
+		for _, more := range []string{`"seed": 10`, `"seed": 100000`, `"stream": true, "seed": 10`, `"seed": 10`} {
+			res := f.post(t.Context(), "/v1/chat/completions", `{"model": "gpt-4o", "max_tokens": 5, "messages": [], `+more+`}`)
+			text, err := io.ReadAll(res.Body)
+			require.NoError(t, err, "%s time-out, %s", name, more)
+			require.Equal(t, http.StatusOK, res.StatusCode, "%s time-out, %s: %s", name, more, text)
+			require.NoError(t, res.Body.Close())
+		}
+	}
 }
 
 // post asks for something as the client of a vendor does.
