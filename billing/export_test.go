@@ -166,15 +166,15 @@ func (l *Limiter) Settled() {
 func (l *Limiter) Sweep() { l.sweep() }
 
 // Unpacked is the event of a row that has these bytes.
-func Unpacked(call string, detail []byte) (UsageEvent, error) {
-	r := usageRow{Call: call, Detail: detail}
+func Unpacked(caller, call string, detail []byte) (UsageEvent, error) {
+	r := usageRow{Caller: caller, Call: call, Detail: detail}
 	return r.event()
 }
 
 // Packed is what of an event has no column of its own.
-func Packed(e UsageEvent) (call string, detail []byte, err error) {
-	r, err := rowOf(&e, callWord(&e))
-	return r.Call, r.Detail, err
+func Packed(e UsageEvent) (caller, call string, detail []byte, err error) {
+	r, err := rowOf(&e, wordsOf(&e, nil, eventWords{}))
+	return r.Caller, r.Call, r.Detail, err
 }
 
 // Shares are the parts in their sum.

@@ -65,12 +65,12 @@ func (m *Metering) ingest(ctx context.Context, tx *store.Tx, events []UsageEvent
 	if events, err = attribute(ctx, tx, events); err != nil {
 		return done, err
 	}
-	rows, call := make([]usageRow, len(events)), ""
+	rows := make([]usageRow, len(events))
+	var before *UsageEvent
+	var words eventWords
 	for i := range events {
-		if i == 0 || !events[i].calledAs(&events[i-1]) {
-			call = callWord(&events[i])
-		}
-		if rows[i], err = rowOf(&events[i], call); err != nil {
+		words, before = wordsOf(&events[i], before, words), &events[i]
+		if rows[i], err = rowOf(&events[i], words); err != nil {
 			return done, ofEvent(i, err)
 		}
 	}
@@ -122,8 +122,7 @@ func (r *usageRow) identity(id string) store.Range {
 
 // equal says whether two events say the same.
 func (r *usageRow) equal(o *usageRow) bool {
-	return r.At.Equal(o.At) && r.UserID == o.UserID && r.KeyID == o.KeyID && r.TeamID == o.TeamID && r.ProjectID == o.ProjectID &&
-		r.Model == o.Model && r.Call == o.Call && bytes.Equal(r.Detail, o.Detail)
+	return r.At.Equal(o.At) && r.Caller == o.Caller && r.Call == o.Call && bytes.Equal(r.Detail, o.Detail)
 }
 
 // attribute gives corrections what they have from the events that they correct, which are in the log or before them in

@@ -70,7 +70,8 @@ func TestEventsOfOneBatchKeepWhatTheyDifferIn(t *testing.T) {
 		var list []billing.UsageEvent
 		for i, change := range []func(*billing.UsageEvent){func(*billing.UsageEvent) {}, func(e *billing.UsageEvent) { e.Method = "GET" }, func(e *billing.UsageEvent) { e.Status = 429 },
 			func(e *billing.UsageEvent) { e.PriceVersion = "gpt-4@2" }, func(e *billing.UsageEvent) { e.Endpoint = "/v1/embeddings" }, func(*billing.UsageEvent) {},
-			func(e *billing.UsageEvent) { e.Source = "import" }, func(e *billing.UsageEvent) { e.Model = "" }} {
+			func(e *billing.UsageEvent) { e.Source = "import" }, func(e *billing.UsageEvent) { e.Model = "" }, func(e *billing.UsageEvent) { e.UserID = "usr_2" },
+			func(e *billing.UsageEvent) { e.KeyID = "" }, func(e *billing.UsageEvent) { e.TeamID = "team_2" }, func(e *billing.UsageEvent) { e.ProjectID = "" }} {
 			for j := range 2 { // each between some that are the same
 				e := callAt(fmt.Sprint("evt_", 2*i+j), clock.Now().Add(time.Duration(2*i+j)*time.Second))
 				if j == 1 {

@@ -19,23 +19,19 @@ import (
 // dictionary, and the rest is packed: an event takes two thirds less than with a column for each field, and is written
 // in half the time.
 type usageRow struct {
-	OrgID     string `store:"word"`
-	Source    string
-	ID        string
-	At        time.Time
-	UserID    string `store:"word"`
-	KeyID     string `store:"word"`
-	TeamID    string `store:"word"`
-	ProjectID string `store:"word"`
-	Model     string `store:"word"`
-	Call      string `store:"word"` // method, status, version of the price and endpoint, by lines
-	Detail    []byte // see usageRow.pack
+	OrgID  string `store:"word"`
+	Source string
+	ID     string
+	At     time.Time
+	Caller string `store:"word"` // user, key, team and project, by lines: few calls of a key differ in any
+	Call   string `store:"word"` // model, method, status, version of the price and endpoint, by lines
+	Detail []byte // see usageRow.pack
 }
 
 var usageEvents = store.DefineLog[usageRow]("usage_events", []string{"org_id", "source", "id"}, store.Index("org_id", "at"))
 
-// rowOf is the row of an event that is valid, with its callWord.
-func rowOf(e *UsageEvent, call string) (r usageRow, err error) {
+// rowOf is the row of an event that is valid, with the words for it.
+func rowOf(e *UsageEvent, w eventWords) (r usageRow, err error) {
 	cost, err := e.pico()
 	if err != nil {
 		return r, err
@@ -44,19 +40,38 @@ func rowOf(e *UsageEvent, call string) (r usageRow, err error) {
 	if err != nil {
 		return r, err
 	}
-	r = usageRow{OrgID: e.OrgID, Source: e.Source, ID: e.ID, At: e.Time.UTC().Truncate(time.Microsecond), UserID: e.UserID, KeyID: e.KeyID, TeamID: e.TeamID,
-		ProjectID: e.ProjectID, Model: e.Model, Call: call}
+	r = usageRow{OrgID: e.OrgID, Source: e.Source, ID: e.ID, At: e.Time.UTC().Truncate(time.Microsecond), Caller: w.caller, Call: w.call}
 	r.Detail = pack(e, cost, quantity)
 	return r, nil
 }
 
-func callWord(e *UsageEvent) string {
-	return strings.Join([]string{e.Method, strconv.Itoa(e.Status), e.PriceVersion, e.Endpoint}, "\n")
+// eventWords are the words of an event but for its organization.
+type eventWords struct{ caller, call string }
+
+// wordsOf are the words of an event. Those of before, which is the event before it or nil, are w, and mostly the same.
+func wordsOf(e, before *UsageEvent, w eventWords) eventWords {
+	if before == nil || e.UserID != before.UserID || e.KeyID != before.KeyID || e.TeamID != before.TeamID || e.ProjectID != before.ProjectID {
+		w.caller = lines(e.UserID, e.KeyID, e.TeamID, e.ProjectID)
+	}
+	if before == nil || e.Model != before.Model || e.Method != before.Method || e.Status != before.Status || e.PriceVersion != before.PriceVersion || e.Endpoint != before.Endpoint {
+		w.call = lines(e.Model, e.Method, strconv.Itoa(e.Status), e.PriceVersion, e.Endpoint)
+	}
+	return w
 }
 
-// calledAs says whether the words for the calls of two events are the same.
-func (e *UsageEvent) calledAs(o *UsageEvent) bool {
-	return e.Method == o.Method && e.Status == o.Status && e.PriceVersion == o.PriceVersion && e.Endpoint == o.Endpoint
+// lines are texts, each of which is a line.
+func lines(texts ...string) string { return strings.Join(texts, "\n") }
+
+// split reads so many lines.
+func split(s string, into ...*string) bool {
+	for i, to := range into {
+		line, rest, more := strings.Cut(s, "\n")
+		if more != (i < len(into)-1) {
+			return false
+		}
+		*to, s = line, rest
+	}
+	return true
 }
 
 const detailVersion = 1
@@ -100,11 +115,9 @@ func (r *usageRow) event() (e UsageEvent, err error) {
 
 // read fills in the event of the row but for what it has cost, and its tags where they are wanted.
 func (r *usageRow) read(e *UsageEvent, tagged bool) (cost Pico, err error) {
-	*e = UsageEvent{Source: r.Source, ID: r.ID, Time: r.At, OrgID: r.OrgID, TeamID: r.TeamID, ProjectID: r.ProjectID, UserID: r.UserID, KeyID: r.KeyID, Model: r.Model}
-	method, rest, _ := strings.Cut(r.Call, "\n")
-	status, rest, _ := strings.Cut(rest, "\n")
-	version, endpoint, whole := strings.Cut(rest, "\n")
-	e.Method, e.PriceVersion, e.Endpoint = method, version, endpoint
+	*e = UsageEvent{Source: r.Source, ID: r.ID, Time: r.At, OrgID: r.OrgID}
+	var status string
+	whole := split(r.Caller, &e.UserID, &e.KeyID, &e.TeamID, &e.ProjectID) && split(r.Call, &e.Model, &e.Method, &status, &e.PriceVersion, &e.Endpoint)
 	if e.Status, err = strconv.Atoi(status); err != nil || !whole {
 		return 0, fmt.Errorf("%w: %q", errPacked, r.ID)
 	}
@@ -194,11 +207,17 @@ func (u *unpacker) text() string {
 	return s
 }
 
+// of says whether the event is of a person.
+func (r *usageRow) of(userID string) bool {
+	rest, begins := strings.CutPrefix(r.Caller, userID)
+	return begins && strings.HasPrefix(rest, "\n")
+}
+
 // Latest walks the events of a person in an organization that lie within a time, newest first, as [Metering.Events] does.
 func (m *Metering) Latest(ctx context.Context, tx *store.Tx, orgID, userID string, from, below time.Time) iter.Seq2[UsageEvent, error] {
 	return func(yield func(UsageEvent, error) bool) {
 		for r, err := range usageEvents.All(ctx, tx, store.Range{By: []string{"org_id", "at"}, Equal: []any{orgID}, From: from, Below: below, Desc: true}) {
-			if err == nil && r.UserID != userID {
+			if err == nil && !r.of(userID) {
 				continue
 			}
 			var e UsageEvent

@@ -1207,11 +1207,7 @@ CREATE TABLE usage_events (
 	source TEXT NOT NULL,
 	id TEXT NOT NULL,
 	at BIGINT NOT NULL,
-	user_id BIGINT NOT NULL,
-	key_id BIGINT NOT NULL,
-	team_id BIGINT NOT NULL,
-	project_id BIGINT NOT NULL,
-	model BIGINT NOT NULL,
+	caller BIGINT NOT NULL,
 	"call" BIGINT NOT NULL,
 	detail BYTEA NOT NULL,
 	PRIMARY KEY (org_id, source, id)

@@ -1216,11 +1216,7 @@ CREATE TABLE usage_events (
 	source TEXT NOT NULL,
 	id TEXT NOT NULL,
 	at INTEGER NOT NULL,
-	user_id INTEGER NOT NULL,
-	key_id INTEGER NOT NULL,
-	team_id INTEGER NOT NULL,
-	project_id INTEGER NOT NULL,
-	model INTEGER NOT NULL,
+	caller INTEGER NOT NULL,
 	"call" INTEGER NOT NULL,
 	detail BLOB NOT NULL,
 	PRIMARY KEY (org_id, source, id)
