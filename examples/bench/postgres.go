@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // makes and drops the databases
@@ -22,7 +23,8 @@ type server struct {
 	asked     bool
 	dsn       string // "" when there is none
 	dir       string // of the server that was started here, "" when it was not
-	databases []string
+	made      int
+	databases []string // of those, what is still there
 }
 
 // database makes an empty database and returns its DSN, "" where there is no server.
@@ -36,7 +38,8 @@ func (s *server) database(ctx context.Context) (string, error) {
 	if s.dsn == "" {
 		return "", nil
 	}
-	name := fmt.Sprintf("orgkit_bench_%d_%d", os.Getpid(), len(s.databases)+1)
+	s.made++
+	name := fmt.Sprintf("orgkit_bench_%d_%d", os.Getpid(), s.made)
 	if err := s.exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
 	}
@@ -83,20 +86,40 @@ func (s *server) exec(ctx context.Context, statement string) error {
 	return err
 }
 
+// drop drops the databases that were made.
+func (s *server) drop(ctx context.Context) error {
+	for _, name := range s.databases {
+		if err := s.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			return err
+		}
+	}
+	s.databases = nil
+	return nil
+}
+
 // stop drops the databases, or ends the server that was started for them.
 func (s *server) stop(ctx context.Context) error {
 	if s.dir == "" {
-		for _, name := range s.databases {
-			if err := s.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.drop(ctx)
 	}
 	if out, err := exec.CommandContext(ctx, script, "stop", s.dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("stop PostgreSQL: %w: %s", err, out)
 	}
 	return os.RemoveAll(s.dir)
+}
+
+// last is what the server that was started here said last, nil where there is none: why a connection was lost, as on a
+// full disk, it says there alone.
+func (s *server) last() error {
+	if s.dir == "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return errors.New("the server said last:\n" + strings.Join(lines[max(0, len(lines)-20):], "\n"))
 }
 
 // settle has PostgreSQL do what autovacuum does after a while, and write what it has to.
