@@ -2,8 +2,12 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/orgkit/orgkit/store/internal/bunstore"
 )
@@ -27,16 +31,22 @@ func (t *transaction) Commit() error {
 	if t.queue == nil || len(t.queue.Runs) == 0 {
 		return t.inner.Commit()
 	}
-	batch := &pgconn.Batch{}
-	for _, run := range t.queue.Runs {
-		if err := t.conn.add(t.ctx, batch, insertion(run.Kind, len(run.Rows), ""), columns(run.Kind, run.Rows)); err != nil {
+	binds := t.conn.binds[:0]
+	for i := range t.queue.Runs {
+		b, err := t.bind(&t.queue.Runs[i])
+		if err != nil {
 			return t.fail(err)
 		}
+		binds = append(binds, b)
 	}
-	if err := t.conn.add(t.ctx, batch, "COMMIT", nil); err != nil {
+	st, err := t.conn.statement(t.ctx, "COMMIT")
+	if err != nil {
 		return t.fail(err)
 	}
-	if err := t.conn.Conn.Conn().PgConn().ExecBatch(t.ctx, batch).Close(); err != nil {
+	binds = append(binds, pgproto3.Bind{PreparedStatement: st.Name})
+	err = t.conn.execute(t.ctx, binds)
+	clear(binds)
+	if t.conn.binds = binds; err != nil {
 		return t.fail(err)
 	}
 	return nil
@@ -48,4 +58,103 @@ func (t *transaction) fail(err error) error {
 		t.inner.Rollback()
 	}
 	return err
+}
+
+var inBinary = []int16{pgx.BinaryFormatCode} // of all parameters
+
+// bind has the insertion of rows executed with their values.
+func (t *transaction) bind(run *bunstore.Run) (b pgproto3.Bind, err error) {
+	st, err := t.conn.statement(t.ctx, insertion(run.Kind, len(run.Rows), ""))
+	if err != nil {
+		return b, err
+	}
+	b.PreparedStatement = st.Name
+	if len(run.Rows) == 1 {
+		b.ParameterFormatCodes, b.Parameters = inBinary, parameters(run.Rows[0])
+		return b, nil
+	}
+	var params pgx.ExtendedQueryBuilder
+	err = params.Build(t.conn.Conn.Conn().TypeMap(), st, columns(run.Kind, run.Rows))
+	b.ParameterFormatCodes, b.Parameters = params.ParamFormats, params.ParamValues
+	return b, err
+}
+
+// parameters are the values of a row as the server takes them: the types of [logType], which are few.
+func parameters(row []any) [][]byte {
+	all := make([][]byte, len(row))
+	for i, v := range row {
+		switch v := v.(type) {
+		case int64:
+			all[i] = binary.BigEndian.AppendUint64(nil, uint64(v))
+		case bool:
+			all[i] = []byte{0}
+			if v {
+				all[i][0] = 1
+			}
+		case []byte:
+			all[i] = v
+		case string:
+			all[i] = []byte(v)
+		}
+	}
+	return all
+}
+
+var execution pgproto3.Execute // of what was bound last, to its end
+
+// execute has prepared statements executed that give no rows, in one round trip. It is what a batch of pgx does, without
+// having each described, which takes the server about as long as to bind it. Where ctx ends meanwhile, the server is asked
+// to stop and the connection ends; whether it had committed, nobody knows then.
+func (c *connection) execute(ctx context.Context, binds []pgproto3.Bind) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	conn := c.Conn.Conn().PgConn()
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { conn.Conn().Close() }) // pgx asks the server then
+		defer func() {
+			if !stop() {
+				c.Conn.Close()
+			}
+		}()
+	}
+	err := executed(conn, binds)
+	var answer *pgconn.PgError
+	if err == nil || errors.As(err, &answer) {
+		return err
+	}
+	c.Conn.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// executed sends what was bound and reads the answer: nil, an error of the server, or whatever went wrong with the connection.
+func executed(conn *pgconn.PgConn, binds []pgproto3.Bind) error {
+	f := conn.Frontend()
+	for i := range binds {
+		f.SendBind(&binds[i])
+		f.SendExecute(&execution)
+	}
+	f.SendSync(&pgproto3.Sync{})
+	if err := f.Flush(); err != nil {
+		return err
+	}
+	var failed error
+	for {
+		m, err := conn.ReceiveMessage(context.Background())
+		if err != nil && failed != nil { // the server said why it ended
+			return failed
+		}
+		if err != nil {
+			return err
+		}
+		switch m := m.(type) {
+		case *pgproto3.ErrorResponse:
+			failed = pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.ReadyForQuery:
+			return failed
+		}
+	}
 }

@@ -30,8 +30,9 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 type connection struct {
 	*stdlib.Conn
 	prepared map[string]*pgconn.StatementDescription
-	begins   bool // a transaction that reads has begun, and the server does not know yet
-	owes     bool // the answer to ROLLBACK is still to be read
+	binds    []pgproto3.Bind // room for those of a commit
+	begins   bool            // a transaction that reads has begun, and the server does not know yet
+	owes     bool            // the answer to ROLLBACK is still to be read
 }
 
 const (
@@ -161,28 +162,36 @@ func (c *connection) QueryContext(ctx context.Context, text string, args []drive
 // maxPrepared is how many statements a connection keeps.
 const maxPrepared = 300
 
-// add puts a statement into a batch, prepared once.
-func (c *connection) add(ctx context.Context, to *pgconn.Batch, text string, args []any) error {
+// statement prepares a statement, once.
+func (c *connection) statement(ctx context.Context, text string) (*pgconn.StatementDescription, error) {
+	if st := c.prepared[text]; st != nil {
+		return st, nil
+	}
 	conn := c.Conn.Conn()
-	st := c.prepared[text]
-	if st == nil {
-		if len(c.prepared) >= maxPrepared {
-			for other := range c.prepared { // any
-				if err := conn.Deallocate(ctx, other); err != nil {
-					return err
-				}
-				delete(c.prepared, other)
-				break
+	if len(c.prepared) >= maxPrepared {
+		for other := range c.prepared { // any
+			if err := conn.Deallocate(ctx, other); err != nil {
+				return nil, err
 			}
+			delete(c.prepared, other)
+			break
 		}
-		var err error
-		if st, err = conn.Prepare(ctx, text, text); err != nil {
-			return err
-		}
+	}
+	st, err := conn.Prepare(ctx, text, text)
+	if err == nil {
 		c.prepared[text] = st
 	}
+	return st, err
+}
+
+// add puts a statement into a batch.
+func (c *connection) add(ctx context.Context, to *pgconn.Batch, text string, args []any) error {
+	st, err := c.statement(ctx, text)
+	if err != nil {
+		return err
+	}
 	var params pgx.ExtendedQueryBuilder
-	if err := params.Build(conn.TypeMap(), st, args); err != nil {
+	if err := params.Build(c.Conn.Conn().TypeMap(), st, args); err != nil {
 		return err
 	}
 	to.ExecPrepared(st.Name, params.ParamValues, params.ParamFormats, params.ResultFormats)

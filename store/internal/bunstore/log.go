@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -56,8 +57,18 @@ func names(columns []store.Column) []string {
 
 // Inserted are the columns of a log that an INSERT names: all but what the database numbers.
 func Inserted(k *store.Kind) []store.Column {
-	return slices.DeleteFunc(slices.Clone(k.Columns), func(c store.Column) bool { return c.Serial })
+	if !k.Serial() {
+		return k.Columns
+	}
+	if known, is := inserted.Load(k); is {
+		return known.([]store.Column)
+	}
+	columns := slices.DeleteFunc(slices.Clone(k.Columns), func(c store.Column) bool { return c.Serial })
+	inserted.Store(k, columns)
+	return columns
 }
+
+var inserted sync.Map // by kind, of those that are serial
 
 // InsertedNames are the names of the columns that an INSERT names, as SQL.
 func InsertedNames(k *store.Kind) string { return Names(names(Inserted(k))) }
@@ -198,10 +209,7 @@ func (t *tx) encode(ctx context.Context, k *store.Kind, rows any) ([][]any, erro
 	if err != nil {
 		return nil, err
 	}
-	columns := k.Columns
-	if k.Serial() {
-		columns = Inserted(k)
-	}
+	columns := Inserted(k)
 	out := make([][]any, v.Len())
 	cells := make([]any, v.Len()*len(columns))
 	for i := range out {

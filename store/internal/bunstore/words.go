@@ -35,6 +35,9 @@ func (w *words) learn(found map[string]int64) {
 
 // wordIDs returns the numbers of words. Those that are not there are added, or, without add, left out.
 func (t *tx) wordIDs(ctx context.Context, texts []string, add bool) (map[string]int64, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
 	ids := make(map[string]int64, 8)
 	var missing []string
 	t.words.mu.RLock()
