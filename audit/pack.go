@@ -9,14 +9,17 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
+// form is how a text is packed.
+type form byte
+
 // A text is packed behind a byte: its form in the three bits above, and below what it begins with, as a place in
 // prefixes. Ids are half as long that way. A text of no form is plain: below is its length.
 const (
-	plainForm  = iota // as it is
-	idForm            // an id of the store, 16 bytes
-	hexForm           // 32 digits, 16 bytes
-	uuidForm          // 36 characters, 16 bytes
-	base32Form        // 24 characters, 15 bytes, as the ids of requests are made
+	plainForm  form = iota // as it is
+	idForm                 // an id of the store, 16 bytes
+	hexForm                // 32 digits, 16 bytes
+	uuidForm               // 36 characters, 16 bytes
+	base32Form             // 24 characters, 15 bytes, as the ids of requests are made
 )
 
 const (
@@ -31,38 +34,54 @@ var prefixes = []string{"", "evt_", "usr_", "key_", "org_", "team_", "proj_", "r
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// forms are the endings of texts that are kept as bytes, the longest first. An ending that spells bytes in any other way
-// than write does is none.
+// forms are the endings of texts that are kept as bytes, the longest first.
 var forms = []struct {
-	form   byte
+	form
 	length int // in characters
 	bytes  int
-	read   func(b []byte, s string) bool
-	write  func(b []byte) string
-}{
-	{uuidForm, 36, 16, func(b []byte, s string) bool {
+}{{uuidForm, 36, 16}, {hexForm, 32, 16}, {idForm, 26, 16}, {base32Form, 24, 15}}
+
+// read is the bytes that an ending spells. One that spells them in any other way than write does is none.
+func (f form) read(b []byte, s string) bool {
+	var again [36]byte
+	switch f {
+	case uuidForm:
 		if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 			return false
 		}
-		_, err := hex.Decode(b, []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:]))
-		return err == nil
-	}, func(b []byte) string {
-		s := hex.EncodeToString(b)
-		return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-	}},
-	{hexForm, 32, 16, func(b []byte, s string) bool {
-		_, err := hex.Decode(b, []byte(s))
-		return err == nil
-	}, hex.EncodeToString},
-	{idForm, 26, 16, func(b []byte, s string) bool {
-		_, id, ok := store.ParseID(s)
+		if _, err := hex.Decode(b, []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err != nil {
+			return false
+		}
+	case hexForm:
+		if _, err := hex.Decode(b, []byte(s)); err != nil {
+			return false
+		}
+	case idForm:
+		_, id, ok := store.ParseID(s) // which is of one spelling
 		copy(b, id[:])
 		return ok
-	}, func(b []byte) string { return store.FormatID("", [16]byte(b)) }},
-	{base32Form, 24, 15, func(b []byte, s string) bool {
-		_, err := lowerBase32.Decode(b, []byte(s))
-		return err == nil
-	}, lowerBase32.EncodeToString},
+	case base32Form:
+		if _, err := lowerBase32.Decode(b, []byte(s)); err != nil {
+			return false
+		}
+	}
+	return string(f.write(again[:0], b)) == s
+}
+
+// write appends the ending that spells the bytes.
+func (f form) write(to, b []byte) []byte {
+	switch f {
+	case uuidForm:
+		for _, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10]} {
+			to = append(hex.AppendEncode(to, part), '-')
+		}
+		return hex.AppendEncode(to, b[10:])
+	case hexForm:
+		return hex.AppendEncode(to, b)
+	case idForm:
+		return append(to, store.FormatID("", [16]byte(b))...)
+	}
+	return lowerBase32.AppendEncode(to, b)
 }
 
 // pack appends a text.
@@ -74,13 +93,13 @@ func pack(b []byte, s string) []byte {
 			continue
 		}
 		var raw [16]byte
-		if !f.read(raw[:], s[at:]) || f.write(raw[:f.bytes]) != s[at:] {
+		if !f.read(raw[:f.bytes], s[at:]) {
 			continue
 		}
 		if p := slices.Index(prefixes, s[:at]); p >= 0 {
-			b = append(b, f.form<<belowBits|byte(p))
+			b = append(b, byte(f.form)<<belowBits|byte(p))
 		} else {
-			b = appendText(append(b, f.form<<belowBits|spelled), s[:at])
+			b = appendText(append(b, byte(f.form)<<belowBits|spelled), s[:at])
 		}
 		return append(b, raw[:f.bytes]...)
 	}
@@ -97,7 +116,7 @@ func (d *decoder) packed() string {
 		return ""
 	}
 	below := int(tag[0] & spelled)
-	if tag[0]>>belowBits == plainForm {
+	if form(tag[0]>>belowBits) == plainForm {
 		if below == spelled {
 			return d.text()
 		}
@@ -113,9 +132,9 @@ func (d *decoder) packed() string {
 		d.failed = true
 	}
 	for i := range forms {
-		if f := &forms[i]; f.form == tag[0]>>belowBits {
+		if f := &forms[i]; f.form == form(tag[0]>>belowBits) {
 			if raw := d.take(uint64(f.bytes)); raw != nil {
-				return prefix + f.write(raw)
+				return prefix + string(f.write(nil, raw))
 			}
 			return ""
 		}

@@ -132,7 +132,7 @@ func (r *row) texts() []*string {
 }
 
 func personal(e *Event) []byte {
-	b := []byte{personalVersion}
+	b := append(make([]byte, 0, 256), personalVersion)
 	for _, s := range []string{e.ActorLabel, e.IP, e.UserAgent, e.Reason} {
 		b = appendText(b, s)
 	}
