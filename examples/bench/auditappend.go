@@ -14,10 +14,10 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// update writes a record and, in the same unit, what also does.
+// update has somebody write a record and, in the same unit, do what also does.
 func update(ctx context.Context, s *store.Store, t *team, i int, also func(ctx context.Context, tx *store.Tx, before, after *team) error) error {
 	before, after := *t, *t
-	err := s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err := s.Update(asActor(ctx, i), func(ctx context.Context, tx *store.Tx) error {
 		after = before
 		after.Description = fmt.Sprintf("A team as most are, after change %d.", i)
 		if err := teams.Update(ctx, tx, &after); err != nil || also == nil {
@@ -32,9 +32,9 @@ func update(ctx context.Context, s *store.Store, t *team, i int, also func(ctx c
 }
 
 // event appends the event of an update of a team.
-func event(l *audit.Log, i int) func(ctx context.Context, tx *store.Tx, before, after *team) error {
+func event(l *audit.Log) func(ctx context.Context, tx *store.Tx, before, after *team) error {
 	return func(ctx context.Context, tx *store.Tx, before, after *team) error {
-		_, err := l.Append(asActor(ctx, i), tx, after.OrgID, "teams.update", audit.Updated(before, after).In(after.ID))
+		_, err := l.Append(ctx, tx, after.OrgID, "teams.update", audit.Updated(before, after).In(after.ID))
 		return err
 	}
 }
@@ -80,7 +80,7 @@ func benchAppendSQLite(ctx context.Context, b *bench, l *loadedLogs) error {
 				t := &lists[j][among(round*turns+i, 40+j, len(lists[j]))]
 				var also func(ctx context.Context, tx *store.Tx, before, after *team) error
 				if log != nil {
-					also = event(log, round*turns+i)
+					also = event(log)
 				}
 				begin := time.Now()
 				if err := update(ctx, s, t, (round*turns+i)*len(logs)+j, also); err != nil {
@@ -139,7 +139,7 @@ func (l *loadedLogs) updates(ctx context.Context, s *store.Store, log *audit.Log
 	for i := range n {
 		var also func(ctx context.Context, tx *store.Tx, before, after *team) error
 		if log != nil {
-			also = event(log, i)
+			also = event(log)
 		}
 		if err := update(ctx, s, &list[among(i, 46, len(list))], i, also); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 		if i == warm {
 			r.took = map[string]sample{}
 		}
-		if err := update(ctx, s, &list[among(i, 45, len(list))], i, event(log, i)); err != nil {
+		if err := update(ctx, s, &list[among(i, 45, len(list))], i, event(log)); err != nil {
 			return err
 		}
 	}
@@ -215,9 +215,9 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 		also func(i int) func(ctx context.Context, tx *store.Tx, before, after *team) error
 	}{
 		{"without events", nil, func(int) func(context.Context, *store.Tx, *team, *team) error { return nil }},
-		{"with events", production, func(i int) func(context.Context, *store.Tx, *team, *team) error { return event(production, i) }},
-		{"without checkpoints", unsigned, func(i int) func(context.Context, *store.Tx, *team, *team) error { return event(unsigned, i) }},
-		{"put in order later", nil, func(i int) func(context.Context, *store.Tx, *team, *team) error { return event(still, i) }},
+		{"with events", production, func(int) func(context.Context, *store.Tx, *team, *team) error { return event(production) }},
+		{"without checkpoints", unsigned, func(int) func(context.Context, *store.Tx, *team, *team) error { return event(unsigned) }},
+		{"put in order later", nil, func(int) func(context.Context, *store.Tx, *team, *team) error { return event(still) }},
 		{"a second statement instead", nil, func(i int) func(context.Context, *store.Tx, *team, *team) error {
 			return func(ctx context.Context, tx *store.Tx, _, _ *team) error {
 				row := rows[0]

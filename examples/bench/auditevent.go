@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/orgkit/orgkit/audit"
 )
@@ -146,5 +147,17 @@ func newAuditEvent(i int) (audit.Actor, string, audit.Change) {
 	return actorOf(i), noun + "s." + verb, c
 }
 
+// acting are some of the actors, made once: a host has made its own before it changes anything.
+var acting = sync.OnceValue(func() []audit.Actor {
+	all := make([]audit.Actor, 512)
+	for i := range all {
+		all[i] = actorOf(i)
+	}
+	return all
+})
+
 // asActor is ctx in which the actor of event i acts.
-func asActor(ctx context.Context, i int) context.Context { return audit.WithActor(ctx, actorOf(i)) }
+func asActor(ctx context.Context, i int) context.Context {
+	all := acting()
+	return audit.WithActor(ctx, all[i%len(all)])
+}
