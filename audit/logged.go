@@ -129,9 +129,12 @@ func (l *Log) refilter(ctx context.Context, tx *store.Tx, rows []row) error {
 
 // only are the items that are wanted.
 func only[T any](items []T, wanted []bool) (out []T) {
-	for i, item := range items {
+	if !slices.Contains(wanted, false) { // as mostly
+		return items
+	}
+	for i := range items {
 		if wanted[i] {
-			out = append(out, item)
+			out = append(out, items[i])
 		}
 	}
 	return out
