@@ -22,6 +22,7 @@ func (c *connection) batch(ctx context.Context, b *bunstore.Batch) (driver.Rows,
 	if err := c.settle(ctx); err != nil {
 		return nil, err
 	}
+	c.turn++
 	batch := &pgconn.Batch{}
 	if c.begins {
 		batch.ExecParams(beginRead, nil, nil, nil, nil)

@@ -31,6 +31,7 @@ func (t *transaction) Commit() error {
 	if t.queue == nil || len(t.queue.Runs) == 0 {
 		return t.inner.Commit()
 	}
+	t.conn.turn++
 	binds := t.conn.binds[:0]
 	for i := range t.queue.Runs {
 		b, err := t.bind(&t.queue.Runs[i])

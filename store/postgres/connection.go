@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -21,7 +19,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Conn: conn.(*stdlib.Conn), prepared: map[string]*pgconn.StatementDescription{}}, nil
+	return &connection{Conn: conn.(*stdlib.Conn), prepared: prepared{}}, nil
 }
 
 // connection is a connection of pgx in all but how transactions begin and end. BEGIN of one that only reads goes with
@@ -29,7 +27,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 // COMMIT. database/sql gives it to one goroutine at a time.
 type connection struct {
 	*stdlib.Conn
-	prepared map[string]*pgconn.StatementDescription
+	prepared prepared
+	turn     int             // counts what was sent at once
 	binds    []pgproto3.Bind // room for those of a commit
 	begins   bool            // a transaction that reads has begun, and the server does not know yet
 	owes     bool            // the answer to ROLLBACK is still to be read
@@ -157,43 +156,4 @@ func (c *connection) QueryContext(ctx context.Context, text string, args []drive
 		return nil, err
 	}
 	return c.Conn.QueryContext(ctx, text, args)
-}
-
-// maxPrepared is how many statements a connection keeps.
-const maxPrepared = 300
-
-// statement prepares a statement, once.
-func (c *connection) statement(ctx context.Context, text string) (*pgconn.StatementDescription, error) {
-	if st := c.prepared[text]; st != nil {
-		return st, nil
-	}
-	conn := c.Conn.Conn()
-	if len(c.prepared) >= maxPrepared {
-		for other := range c.prepared { // any
-			if err := conn.Deallocate(ctx, other); err != nil {
-				return nil, err
-			}
-			delete(c.prepared, other)
-			break
-		}
-	}
-	st, err := conn.Prepare(ctx, text, text)
-	if err == nil {
-		c.prepared[text] = st
-	}
-	return st, err
-}
-
-// add puts a statement into a batch.
-func (c *connection) add(ctx context.Context, to *pgconn.Batch, text string, args []any) error {
-	st, err := c.statement(ctx, text)
-	if err != nil {
-		return err
-	}
-	var params pgx.ExtendedQueryBuilder
-	if err := params.Build(c.Conn.Conn().TypeMap(), st, args); err != nil {
-		return err
-	}
-	to.ExecPrepared(st.Name, params.ParamValues, params.ParamFormats, params.ResultFormats)
-	return nil
 }
