@@ -23,8 +23,9 @@ var (
 	// again: a deadlock, a serialization failure, a busy file. Drivers wrap it; [Store.Update]
 	// and [Store.View] retry on it and on nothing else.
 	ErrTransient = errors.New("transient database failure")
-	// ErrUnreachable: the database does not answer, or has gone while it was asked. Of a unit that was
-	// being committed it is not known whether it is stored.
+	// ErrUnreachable: the database does not answer, has gone while it was asked, or has no room: on its
+	// disk, in its memory, for one more connection. Of a unit that was being committed it is not known
+	// whether it is stored.
 	ErrUnreachable = errors.New("the database cannot be reached")
 	// ErrReadOnly: a write, or an Update, inside a View.
 	ErrReadOnly = errors.New("read-only transaction")

@@ -1,11 +1,16 @@
 package postgres_test
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 	"io/fs"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -88,4 +93,46 @@ func TestCommitsLastWhateverTheDatabaseSays(t *testing.T) { // billing edge 31
 		require.NoError(t, db.QueryRow("SELECT note.is FROM note").Scan(&got))
 		require.Equal(t, want, got, is)
 	}
+}
+
+// Where the server has no room for one more connection it is as if it were away, for as long as that lasts.
+func TestAServerWithoutRoomForAConnection(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	db, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	role := fmt.Sprintf("orgkit_room_%d", time.Now().UnixNano())
+	_, err = db.Exec("CREATE ROLE " + role + " LOGIN PASSWORD 'room' CONNECTION LIMIT 1; GRANT ALL ON SCHEMA public TO " + role)
+	if err != nil && strings.Contains(err.Error(), "42501") {
+		t.Skip("the user may not create roles")
+	}
+	require.NoError(t, err)
+	defer func() {
+		_, err := db.Exec("DROP OWNED BY " + role + "; DROP ROLE " + role)
+		require.NoError(t, err)
+	}()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	u.User = url.UserPassword(role, "room")
+	s, err := postgres.Open(t.Context(), u.String(), &postgres.Options{Connections: 2, NoFeed: true, Migrations: map[string]fs.FS{
+		"room": fstest.MapFS{"0001_room.sql": {Data: []byte("CREATE TABLE trips_marks (n BIGINT NOT NULL PRIMARY KEY)")}}}})
+	require.NoError(t, err)
+	defer s.Close()
+	view := func(within func() error) error {
+		return s.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			if _, err := marks.Scan(ctx, tx, store.Range{}); err != nil {
+				return err
+			}
+			return within()
+		})
+	}
+	nothing := func() error { return nil }
+	var inner error
+	require.NoError(t, view(func() error {
+		inner = view(nothing)
+		return nil
+	}))
+	require.ErrorIs(t, inner, store.ErrUnreachable)
+	require.ErrorContains(t, inner, "53300")
+	require.NoError(t, view(nothing))
 }

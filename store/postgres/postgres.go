@@ -158,6 +158,9 @@ const (
 	adminShutdown        = "57P01"
 	crashShutdown        = "57P02"
 	cannotConnectNow     = "57P03"
+	diskFull             = "53100"
+	outOfMemory          = "53200"
+	tooManyConnections   = "53300"
 )
 
 // lost says whether there is no connection, or none any more.
@@ -182,7 +185,7 @@ func classify(err error) error {
 		return err
 	}
 	switch e.Code {
-	case adminShutdown, crashShutdown, cannotConnectNow:
+	case adminShutdown, crashShutdown, cannotConnectNow, diskFull, outOfMemory, tooManyConnections:
 		return fmt.Errorf("%w: %s (SQLSTATE %s)", store.ErrUnreachable, e.Message, e.Code)
 	case uniqueViolation:
 		return &store.UniqueError{Columns: []string{e.ConstraintName}}

@@ -111,6 +111,11 @@ var uniqueForm = regexp.MustCompile(`UNIQUE constraint failed: ([a-z0-9_., ]+)`)
 const (
 	codeBusy       = 5
 	codeLocked     = 6
+	codeNoMemory   = 7
+	codeReadOnly   = 8
+	codeIO         = 10
+	codeFull       = 13
+	codeCannotOpen = 14
 	codeConstraint = 19
 )
 
@@ -127,6 +132,8 @@ func classify(err error) error {
 	switch e.Code() & 0xff {
 	case codeBusy, codeLocked:
 		return fmt.Errorf("%w: %w", store.ErrTransient, err)
+	case codeNoMemory, codeReadOnly, codeIO, codeFull, codeCannotOpen:
+		return fmt.Errorf("%w: %w", store.ErrUnreachable, err)
 	case codeConstraint:
 		if m := uniqueForm.FindStringSubmatch(e.Error()); m != nil {
 			var columns []string
