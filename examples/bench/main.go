@@ -228,7 +228,7 @@ func (b bar) sign() string {
 // bench is one run of the program.
 type bench struct {
 	full   bool
-	dir    string // for files, removed at the end
+	dir    string // for files of the group that runs, removed with it
 	server server
 	values map[string]figure
 	notes  []string

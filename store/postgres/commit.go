@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -71,8 +72,9 @@ func (t *transaction) bind(run *bunstore.Run) (b pgproto3.Bind, err error) {
 	}
 	b.PreparedStatement = st.Name
 	if len(run.Rows) == 1 {
-		b.ParameterFormatCodes, b.Parameters = inBinary, parameters(run.Rows[0])
-		return b, nil
+		b.ParameterFormatCodes = inBinary
+		b.Parameters, err = parameters(run.Rows[0])
+		return b, err
 	}
 	var params pgx.ExtendedQueryBuilder
 	err = params.Build(t.conn.Conn.Conn().TypeMap(), st, columns(run.Kind, run.Rows))
@@ -81,7 +83,7 @@ func (t *transaction) bind(run *bunstore.Run) (b pgproto3.Bind, err error) {
 }
 
 // parameters are the values of a row as the server takes them: the types of [logType], which are few.
-func parameters(row []any) [][]byte {
+func parameters(row []any) ([][]byte, error) {
 	all := make([][]byte, len(row))
 	for i, v := range row {
 		switch v := v.(type) {
@@ -96,9 +98,11 @@ func parameters(row []any) [][]byte {
 			all[i] = v
 		case string:
 			all[i] = []byte(v)
+		default: // which would be null
+			return nil, fmt.Errorf("a log has no values of type %T", v)
 		}
 	}
-	return all
+	return all, nil
 }
 
 var execution pgproto3.Execute // of what was bound last, to its end

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -103,8 +104,8 @@ func TestAServerWithoutRoomForAConnection(t *testing.T) {
 	defer db.Close()
 	role := fmt.Sprintf("orgkit_room_%d", time.Now().UnixNano())
 	_, err = db.Exec("CREATE ROLE " + role + " LOGIN PASSWORD 'room' CONNECTION LIMIT 1; GRANT ALL ON SCHEMA public TO " + role)
-	if err != nil && strings.Contains(err.Error(), "42501") {
-		t.Skip("the user may not create roles")
+	if err != nil && strings.Contains(err.Error(), "42501") && os.Getenv("ORGKIT_REQUIRE_POSTGRES") == "" {
+		t.Skip("the user of this server may not create roles")
 	}
 	require.NoError(t, err)
 	defer func() {

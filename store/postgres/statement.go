@@ -24,13 +24,15 @@ func (c *connection) statement(ctx context.Context, text string) (*pgconn.Statem
 	st := c.prepared[text]
 	if st == nil {
 		conn := c.Conn.Conn()
-		if len(c.prepared) >= maxPrepared {
-			if oldest := c.prepared.oldest(c.turn); oldest != "" {
-				if err := conn.Deallocate(ctx, oldest); err != nil {
-					return nil, err
-				}
-				delete(c.prepared, oldest)
+		for len(c.prepared) >= maxPrepared {
+			oldest := c.prepared.oldest(c.turn)
+			if oldest == "" {
+				break
 			}
+			if err := conn.Deallocate(ctx, oldest); err != nil {
+				return nil, err
+			}
+			delete(c.prepared, oldest)
 		}
 		described, err := conn.Prepare(ctx, text, text)
 		if err != nil {
