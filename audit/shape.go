@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 )
 
 // shape is how encoding/json writes a type of records, field by field, so that of an update only what differs has to be
@@ -20,8 +21,11 @@ type shape struct{ fields []shaped }
 type shaped struct {
 	name   []byte // as it is written
 	index  []int
+	at     uintptr // of its first byte in the record
+	bytes  uintptr
 	always bool // the field is never left out
 	moves  bool // with every change
+	text   bool // the field is a string that is written as one
 }
 
 var shapes sync.Map // of *shape, nil for a type that is written whole, by reflect.Type
@@ -37,7 +41,7 @@ func shapeOf(before, after any) (s *shape, was, is reflect.Value) {
 		return known.(*shape), was, is
 	}
 	s = &shape{}
-	if writesItself(reflect.PointerTo(t)) || !s.add(t, nil) || s.ambiguous() {
+	if writesItself(reflect.PointerTo(t)) || !s.add(t, nil, 0) || s.ambiguous() {
 		s = nil
 	}
 	shapes.Store(t, s)
@@ -84,18 +88,18 @@ func pointed(t reflect.Type) bool {
 	return false
 }
 
-// add adds the fields of a struct; false: they are written in a way that is not known here.
-func (s *shape) add(t reflect.Type, at []int) bool {
+// add adds the fields of a struct that begins there in the record; false: they are written in a way that is not known here.
+func (s *shape) add(t reflect.Type, of []int, at uintptr) bool {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag := f.Tag.Get("json")
 		name, options, _ := strings.Cut(tag, ",")
-		index := append(slices.Clone(at), i)
+		index := append(slices.Clone(of), i)
 		switch {
 		case tag == "-":
 			continue
 		case f.Anonymous && name == "":
-			if f.Type.Kind() != reflect.Struct || !f.IsExported() || writesItself(reflect.PointerTo(f.Type)) || !s.add(f.Type, index) {
+			if f.Type.Kind() != reflect.Struct || !f.IsExported() || writesItself(reflect.PointerTo(f.Type)) || !s.add(f.Type, index, at+f.Offset) {
 				return false
 			}
 			continue
@@ -108,7 +112,8 @@ func (s *shape) add(t reflect.Type, at []int) bool {
 		if err != nil {
 			return false
 		}
-		s.fields = append(s.fields, shaped{quoted, index, options == "", moves(quoted)})
+		s.fields = append(s.fields, shaped{quoted, index, at + f.Offset, f.Type.Size(), options == "", moves(quoted),
+			f.Type.Kind() == reflect.String && !writesItself(f.Type)})
 	}
 	slices.SortStableFunc(s.fields, func(a, b shaped) int { return bytes.Compare(a.name, b.name) })
 	return true
@@ -123,30 +128,62 @@ func (s *shape) ambiguous() bool {
 // difference is that of two records of the shape.
 func (s *shape) difference(was, is reflect.Value) (b, a json.RawMessage, err error) {
 	b, a = append(make([]byte, 0, 128), '{'), append(make([]byte, 0, 128), '{')
+	one, other := was.Addr().UnsafePointer(), is.Addr().UnsafePointer()
 	for i := range s.fields {
 		f := &s.fields[i]
+		if bytes.Equal(f.memory(one), f.memory(other)) { // so most of them are: one record is a copy of the other
+			continue
+		}
 		old, new := was.FieldByIndex(f.index), is.FieldByIndex(f.index)
 		hasOld, hasNew := f.always || !empty(old), f.always || !empty(new)
 		if hasOld == hasNew && (!hasOld || f.moves || equal(old, new)) {
 			continue
 		}
-		var one, other []byte
+		var first, second []byte
 		if hasOld {
-			if one, err = json.Marshal(old.Addr().Interface()); err != nil {
-				return nil, nil, fmt.Errorf("audit record: %w", err)
+			if first, err = f.value(old); err != nil {
+				return nil, nil, err
 			}
 		}
 		if hasNew {
-			if other, err = json.Marshal(new.Addr().Interface()); err != nil {
-				return nil, nil, fmt.Errorf("audit record: %w", err)
+			if second, err = f.value(new); err != nil {
+				return nil, nil, err
 			}
 		}
-		if hasOld && hasNew && bytes.Equal(one, other) {
+		if hasOld && hasNew && bytes.Equal(first, second) {
 			continue
 		}
-		b, a = f.put(b, one), f.put(a, other)
+		b, a = f.put(b, first), f.put(a, second)
 	}
 	return append(b, '}'), append(a, '}'), nil
+}
+
+// memory is the field itself in the record that begins there, without what it points to. Where it is the same in two records, so
+// is what is written; where it is not, that may still be.
+func (f *shaped) memory(record unsafe.Pointer) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(record, f.at)), f.bytes)
+}
+
+// value is how a value of the field is written.
+func (f *shaped) value(v reflect.Value) ([]byte, error) {
+	if f.text && asItIs(v.String()) {
+		return append(append(append(make([]byte, 0, v.Len()+2), '"'), v.String()...), '"'), nil
+	}
+	b, err := json.Marshal(v.Addr().Interface())
+	if err != nil {
+		return nil, fmt.Errorf("audit record: %w", err)
+	}
+	return b, nil
+}
+
+// asItIs says whether encoding/json writes a text without a change, but for the quotes.
+func asItIs(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // put appends the field to an object, where it has a value.

@@ -39,13 +39,6 @@ func (t *tx) Queue(ctx context.Context, k *store.Kind, rows any) error {
 	if err != nil {
 		return t.Error(err)
 	}
-	for _, row := range encoded { // the caller's bytes are the caller's again
-		for i, v := range row {
-			if b, is := v.([]byte); is {
-				row[i] = slices.Clone(b)
-			}
-		}
-	}
 	for i := range t.queue.Runs {
 		if run := &t.queue.Runs[i]; run.Kind == k {
 			run.Rows = append(run.Rows, encoded...)
