@@ -97,14 +97,15 @@ func (l *Log) Prove(ctx context.Context, orgID string, seq int64) (p Proof, err 
 
 // eventAt returns the event at a place, store.ErrNotFound where it is not there or not any more.
 func eventAt(ctx context.Context, tx *store.Tx, orgID string, seq int64) (kept, error) {
-	found, err := inBlocks(ctx, tx, orgID, seq>>blockLevel)
+	found, err := inBlocks(ctx, tx, place{orgID, seq >> blockLevel})
 	if err != nil {
 		return kept{}, err
 	}
-	if found[seq] == nil {
+	k := found[place{orgID, seq}]
+	if k == nil {
 		return kept{}, store.ErrNotFound
 	}
-	return *found[seq], nil
+	return *k, nil
 }
 
 // Root returns the root of the tree that the first events of an organization are, as many as the size says. A size that

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"math/bits"
-	"slices"
 	"sync"
 	"time"
 
@@ -75,25 +74,21 @@ func eventsOf(ctx context.Context, tx *store.Tx, wanted []place) ([][]kept, erro
 	return events.ScanEach(ctx, tx, ranges)
 }
 
-// inBlocks returns the events of some blocks of an organization, as far as they are there, by their sequence.
-func inBlocks(ctx context.Context, tx *store.Tx, orgID string, numbers ...int64) (map[int64]*kept, error) {
-	wanted := make([]place, len(numbers))
-	for i, n := range numbers {
-		wanted[i] = place{orgID, n}
-	}
+// inBlocks returns the events of some blocks, as far as they are there, by their organization and sequence.
+func inBlocks(ctx context.Context, tx *store.Tx, wanted ...place) (map[place]*kept, error) {
 	found, err := eventsOf(ctx, tx, wanted)
 	if err != nil {
 		return nil, err
 	}
-	bySeq := map[int64]*kept{}
-	for i, n := range numbers {
+	at := map[place]*kept{}
+	for i, p := range wanted {
 		for j := range found[i] {
-			if k := &found[i][j]; k.Seq>>blockLevel == n {
-				bySeq[k.Seq] = k
+			if k := &found[i][j]; k.Seq>>blockLevel == p.n {
+				at[place{p.orgID, k.Seq}] = k
 			}
 		}
 	}
-	return bySeq, nil
+	return at, nil
 }
 
 // edge is the right edge of a tree: the roots of the largest complete subtrees that it is made of, the largest
@@ -195,53 +190,69 @@ func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 }
 
 func (t *tree) read(list []part) ([]tlog.Hash, error) {
-	var ranges []store.Range // of the blocks that have hashes, and
-	var numbers []int64      // of those that have events
-	for _, p := range list {
-		n := p.last() >> blockLevel
-		if p.level >= blockLevel {
-			ranges = append(ranges, store.Range{Equal: []any{t.orgID, n}, Limit: 1})
-		} else if !slices.Contains(numbers, n) {
-			numbers = append(numbers, n)
-		}
-	}
-	found, err := blocks.ScanEach(t.ctx, t.tx, ranges)
+	hashes, err := readEach(t.ctx, t.tx, []*tree{t}, [][]part{list})
 	if err != nil {
 		return nil, err
 	}
-	var low map[int64]*kept
-	if len(numbers) > 0 {
-		if low, err = inBlocks(t.ctx, t.tx, t.orgID, numbers...); err != nil {
-			return nil, err
-		}
-	}
-	hashes := make([]tlog.Hash, len(list))
-	for i, p := range list {
-		ok := false
-		if p.level >= blockLevel {
-			if len(found[0]) > 0 {
-				hashes[i], ok = found[0][0].hash(p.level)
-			} else {
-				hashes[i], ok, err = t.prunedHash(p)
+	return hashes[0], nil
+}
+
+// readEach reads hashes of several trees, in as many round trips as those of one.
+func readEach(ctx context.Context, tx *store.Tx, trees []*tree, lists [][]part) ([][]tlog.Hash, error) {
+	var ranges []store.Range // of the blocks that have hashes, and
+	var wanted []place       // of those that have events
+	for i, t := range trees {
+		seen := map[int64]bool{}
+		for _, p := range lists[i] {
+			n := p.last() >> blockLevel
+			if p.level >= blockLevel {
+				ranges = append(ranges, store.Range{Equal: []any{t.orgID, n}, Limit: 1})
+			} else if !seen[n] {
+				seen[n] = true
+				wanted = append(wanted, place{t.orgID, n})
 			}
-			found = found[1:]
-		} else {
-			hashes[i], ok, err = t.fold(p, low)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, ErrPruned
 		}
 	}
-	return hashes, nil
+	found, err := blocks.ScanEach(ctx, tx, ranges)
+	if err != nil {
+		return nil, err
+	}
+	var low map[place]*kept
+	if len(wanted) > 0 {
+		if low, err = inBlocks(ctx, tx, wanted...); err != nil {
+			return nil, err
+		}
+	}
+	all := make([][]tlog.Hash, len(trees))
+	for i, t := range trees {
+		all[i] = make([]tlog.Hash, len(lists[i]))
+		for j, p := range lists[i] {
+			h, ok := &all[i][j], false
+			if p.level < blockLevel {
+				*h, ok, err = t.fold(p, low)
+			} else {
+				if len(found[0]) > 0 {
+					*h, ok = found[0][0].hash(p.level)
+				} else {
+					*h, ok, err = t.prunedHash(p)
+				}
+				found = found[1:]
+			}
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				return nil, ErrPruned
+			}
+		}
+	}
+	return all, nil
 }
 
 // fold is the hash of a subtree of one block, made of its events and of what stands for those that are pruned.
-func (t *tree) fold(p part, of map[int64]*kept) (tlog.Hash, bool, error) {
+func (t *tree) fold(p part, of map[place]*kept) (tlog.Hash, bool, error) {
 	if p.level == 0 {
-		if k := of[p.n]; k != nil {
+		if k := of[place{t.orgID, p.n}]; k != nil {
 			return k.leaf(), true, nil
 		}
 		return t.prunedHash(p)
@@ -339,14 +350,16 @@ func newestOf[T any](ctx context.Context, tx *store.Tx, l store.Log[T], orgID st
 	return last, err
 }
 
-// heads returns the right edges of trees as the unit sees them, in one round trip for those that are remembered and
-// what else is to be read.
+// heads returns the right edges of trees as the unit sees them. Those that are remembered take one round trip, with what else
+// is to be read; where another process has put in order the last event, its checkpoint holds the edge, which takes one more. The
+// rest are made of blocks and events, in some more for all of them together.
 func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string, also ...store.Read) ([]edge, error) {
 	var newest [][]kept
 	if err := tx.ReadAll(ctx, append(also, events.Read(&newest, last(orgIDs)...))...); err != nil {
 		return nil, err
 	}
 	heads := make([]edge, len(orgIDs))
+	var unknown []int
 	for i, id := range orgIDs {
 		if len(newest[i]) == 0 {
 			continue
@@ -354,17 +367,53 @@ func (l *Log) heads(ctx context.Context, tx *store.Tx, orgIDs []string, also ...
 		k := &newest[i][0]
 		e, known := l.edges.get(id, k.Seq+1, k.leaf())
 		if !known {
-			t := tree{ctx: ctx, tx: tx, orgID: id}
 			e.size = k.Seq + 1
-			var err error
-			if e.hashes, err = t.read(parts(e.size)); err != nil {
-				return nil, err
-			}
+			unknown = append(unknown, i)
 		}
 		e.at = k.At
 		heads[i] = e
 	}
+	unknown, err := signedHeads(ctx, tx, orgIDs, heads, unknown)
+	if err != nil || len(unknown) == 0 {
+		return heads, err
+	}
+	trees, lists := make([]*tree, len(unknown)), make([][]part, len(unknown))
+	for j, i := range unknown {
+		trees[j], lists[j] = &tree{ctx: ctx, tx: tx, orgID: orgIDs[i]}, parts(heads[i].size)
+	}
+	hashes, err := readEach(ctx, tx, trees, lists)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range unknown {
+		heads[i].hashes = hashes[j]
+	}
 	return heads, nil
+}
+
+// signedHeads fills in the hashes of edges of which there is a checkpoint, and says of which there is none.
+func signedHeads(ctx context.Context, tx *store.Tx, orgIDs []string, heads []edge, unknown []int) (unsigned []int, err error) {
+	if len(unknown) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(unknown))
+	for j, i := range unknown {
+		ids[j] = orgIDs[i]
+	}
+	found, err := newest(ctx, tx, checkpoints, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range unknown {
+		if len(found[j]) > 0 && found[j][0].Size == heads[i].size {
+			if e, ok := edgeOf(found[j][0].Size, found[j][0].Edge); ok {
+				heads[i].hashes = e.hashes
+				continue
+			}
+		}
+		unsigned = append(unsigned, i)
+	}
+	return unsigned, nil
 }
 
 func (l *Log) head(ctx context.Context, tx *store.Tx, orgID string) (edge, error) {
