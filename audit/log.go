@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -24,6 +25,7 @@ type Log struct {
 	names known[name]
 	kinds known[typed]
 	group group
+	own   atomic.Int64 // the version of the sequencer as this log has left it last
 
 	buffer buffer // of decisions
 
@@ -192,8 +194,15 @@ func (l *Log) work(idle chan struct{}) {
 		}
 		l.mu.Unlock()
 		var err error
+		wait := gathering
 		if woken {
-			err = l.order(ctx, true)
+			var rest time.Duration
+			if rest, err = l.order(ctx, inBackground); rest > 0 {
+				wait = rest
+				l.mu.Lock()
+				l.woken = true
+				l.mu.Unlock()
+			}
 		}
 		if err == nil {
 			err = l.sign(ctx)
@@ -219,7 +228,6 @@ func (l *Log) work(idle chan struct{}) {
 			l.woken = true
 			l.mu.Unlock()
 		}
-		wait := gathering
 		if failures > 0 {
 			wait = retrying << min(failures-1, 6)
 		}
@@ -243,7 +251,7 @@ func (l *Log) Flush(ctx context.Context) error {
 	if err := l.writeAll(ctx); err != nil {
 		return err
 	}
-	if err := l.order(ctx, true); err != nil {
+	if _, err := l.order(ctx, forAll); err != nil {
 		return err
 	}
 	return l.sign(ctx)
@@ -277,7 +285,8 @@ func (l *Log) catchUp(ctx context.Context) error {
 		return nil
 	}
 	_ = l.write(ctx)
-	return l.order(ctx, false)
+	_, err := l.order(ctx, forReaders)
+	return err
 }
 
 // errWaits ends a view that does not see everything.
@@ -318,7 +327,7 @@ func (l *Log) seeing(ctx context.Context, fn func(ctx context.Context, tx *store
 	if !errors.Is(err, errWaits) {
 		return err
 	}
-	if err := l.order(ctx, false); err != nil {
+	if _, err := l.order(ctx, forReaders); err != nil {
 		return err
 	}
 	return view(&sight{whole: true})

@@ -44,7 +44,7 @@ type Cut struct {
 // itself, and which destinations will not get them. They are deleted by [Log.Shrink]. The newest event always stays.
 // Where nothing is to be pruned, count is 0 and nothing is marked.
 func (l *Log) Prune(ctx context.Context, tx *store.Tx, orgID string, cut Cut) (c Change, count int64, err error) {
-	if err := l.alone(ctx, tx); err != nil {
+	if _, err := l.alone(ctx, tx); err != nil {
 		return c, 0, err
 	}
 	head, err := l.head(ctx, tx, orgID)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -47,13 +48,27 @@ func (l *Log) batchSize() int {
 	return maxBatch
 }
 
-// order puts in order what was committed before it. Where it signs, checkpoints of what it puts in order are kept in the
-// same unit; but where all other units wait meanwhile, those are for [Log.sign], as what others put in order.
-func (l *Log) order(ctx context.Context, signs bool) error {
+// haste is for whom events are put in order.
+type haste int
+
+const (
+	// forReaders: at once, and without checkpoints.
+	forReaders haste = iota
+	// forAll: at once.
+	forAll
+	// inBackground: unless another process has just done so. However many there are, all together do it as often as one alone: the
+	// more events there are of an organization, the less each costs.
+	inBackground
+)
+
+// order puts in order what was committed before it, and says how long to wait where another process has just done so. Unless it
+// is for readers, checkpoints of what it puts in order are kept in the same unit; but where all other units wait meanwhile, those
+// are for [Log.sign], as what others put in order.
+func (l *Log) order(ctx context.Context, h haste) (rest time.Duration, err error) {
 	for {
-		n, err := l.batch(ctx, signs)
+		n, rest, err := l.batch(ctx, h)
 		if err != nil || n < l.batchSize() {
-			return err
+			return rest, err
 		}
 	}
 }
@@ -61,20 +76,33 @@ func (l *Log) order(ctx context.Context, signs bool) error {
 // batch puts some events in order, the oldest first, and says how many. They are those of the numbers that the
 // database gave at the commits, among those that are visible: number order is not commit order, but of two units
 // that one waited for the other it is.
-func (l *Log) batch(ctx context.Context, signs bool) (n int, err error) {
+func (l *Log) batch(ctx context.Context, h haste) (n int, rest time.Duration, err error) {
 	waits := false
 	err = l.store.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		some, err := pending.Scan(ctx, tx, store.Range{Limit: 1})
-		waits = len(some) > 0
+		if waits, rest = len(some) > 0, 0; err != nil || !waits || h != inBackground || l.store.Sequential() {
+			return err
+		}
+		last, err := sequencers.Get(ctx, tx, theSequencer)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		rest = l.rest(&last, tx.Now())
 		return err
 	})
-	if err != nil || !waits {
-		return 0, err
+	if err != nil || !waits || rest > 0 {
+		return 0, rest, err
 	}
 	err = l.store.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n = 0
-		if err := l.alone(ctx, tx); err != nil {
+		n, rest = 0, 0
+		last, err := l.alone(ctx, tx)
+		if err != nil {
 			return err
+		}
+		if h == inBackground {
+			if rest = l.rest(&last, tx.Now()); rest > 0 {
+				return nil
+			}
 		}
 		claimed, err := pending.Claim(ctx, tx, store.Range{Limit: l.batchSize()})
 		if err != nil || len(claimed) == 0 {
@@ -92,9 +120,12 @@ func (l *Log) batch(ctx context.Context, signs bool) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		return l.sequence(ctx, tx, only(rows, write), signs && !l.store.Sequential())
+		if err := l.sequence(ctx, tx, only(rows, write), h != forReaders && !l.store.Sequential()); err != nil {
+			return err
+		}
+		return l.leave(ctx, tx, &last)
 	})
-	return n, err
+	return n, rest, err
 }
 
 // unreadable is the event of one that waited and cannot be read: it must not keep all others from their places.
@@ -106,19 +137,42 @@ func unreadable(b []byte, now time.Time) row {
 	return rowOf(&e)
 }
 
-// alone waits until nobody else puts events in order.
-func (l *Log) alone(ctx context.Context, tx *store.Tx) error {
+// alone waits until nobody else puts events in order, and says who has done so last. Where all units are one after another,
+// nobody else does, and nobody notes it.
+func (l *Log) alone(ctx context.Context, tx *store.Tx) (last sequencer, err error) {
 	if l.store.Sequential() {
-		return nil
+		return last, nil
 	}
-	_, err := sequencers.Lock(ctx, tx, theSequencer)
+	last, err = sequencers.Lock(ctx, tx, theSequencer)
 	if errors.Is(err, store.ErrNotFound) {
 		first := sequencer{store.Meta{ID: theSequencer}}
 		if _, err = sequencers.InsertNew(ctx, tx, &first); err == nil {
-			_, err = sequencers.Lock(ctx, tx, theSequencer)
+			last, err = sequencers.Lock(ctx, tx, theSequencer)
 		}
 	}
-	return err
+	return last, err
+}
+
+// leave notes that events were put in order now.
+func (l *Log) leave(ctx context.Context, tx *store.Tx, last *sequencer) error {
+	if l.store.Sequential() {
+		return nil
+	}
+	if err := sequencers.Update(ctx, tx, last); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { l.own.Store(last.Version) })
+	return nil
+}
+
+// rest is how long it is until the background does again what another process has done last: a little longer or less, so that
+// not all want to at the same moment. Where clocks differ, it is less.
+func (l *Log) rest(last *sequencer, now time.Time) time.Duration {
+	since := now.Sub(last.UpdatedAt)
+	if last.Version <= 1 || last.Version == l.own.Load() || since < 0 || since >= gathering { // the first version was left by nobody
+		return 0
+	}
+	return gathering - since + rand.N(gathering/16)
 }
 
 // organizations are those that the rows are of, each once, and where it stands among them.

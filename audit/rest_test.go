@@ -1,0 +1,71 @@
+package audit
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/postgres"
+	"github.com/orgkit/orgkit/store/storetest"
+)
+
+// However many processes write, all together put events in order as often as one alone, and each event has its place and a
+// checkpoint in time.
+func TestProcessesPutInOrderByTurns(t *testing.T) {
+	const processes, long = 4, 4 * time.Second
+	dsn := storetest.Postgres(t)
+	secret, _, err := NewKey("gateway.example")
+	require.NoError(t, err)
+	key, err := note.NewSigner(secret)
+	require.NoError(t, err)
+	var stores []*store.Store
+	var logs []*Log
+	for range processes {
+		s, err := postgres.Open(t.Context(), dsn, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { s.Close() })
+		l := New(s, &Options{Signers: []note.Signer{key}, Alarm: func(err error) { t.Error(err) }})
+		t.Cleanup(l.Close)
+		stores, logs = append(stores, s), append(logs, l)
+	}
+	ctx := WithActor(t.Context(), System("test"))
+	var wg sync.WaitGroup
+	written := make([]int64, processes)
+	for i, l := range logs {
+		wg.Go(func() {
+			for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				if err := l.Record(ctx, "org_1", "x.do", Change{Type: "x.done"}); err != nil {
+					t.Error(err)
+					return
+				}
+				written[i]++
+			}
+		})
+	}
+	wg.Wait()
+	total := int64(0)
+	for _, n := range written {
+		total += n
+	}
+	var signed int64
+	require.Eventually(t, func() bool {
+		require.NoError(t, stores[0].View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			c, err := lastCheckpoint(ctx, tx, "org_1")
+			signed = c.Size
+			return err
+		}))
+		return signed == total
+	}, 10*time.Second, 20*time.Millisecond, "%d of %d", signed, total)
+	var last sequencer
+	require.NoError(t, stores[0].View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		last, err = sequencers.Get(ctx, tx, theSequencer)
+		return err
+	}))
+	turns := last.Version - 1
+	require.LessOrEqual(t, turns, int64(long/gathering)+3)
+}
