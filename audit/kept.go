@@ -79,20 +79,29 @@ func (r *row) kept() kept {
 }
 
 // row is the event that is kept. One that is damaged is an error.
-func (k *kept) row() (r row, err error) {
-	r = row{OrgID: k.OrgID, At: k.At, Seq: k.Seq, Lag: k.Lag, TeamID: k.TeamID}
-	kind, manner := strings.Split(k.Kind, between), strings.Split(k.Manner, between)
-	if len(kind) != 2 || len(manner) != 4 {
-		return r, errEncoding
-	}
-	r.Type, r.Outcome = kind[0], kind[1]
-	r.Category, r.Action, r.ActorType, r.ResourceType = manner[0], manner[1], manner[2], manner[3]
-	d := decoder{rest: k.Body}
-	for _, s := range r.ids() {
-		*s = d.packed()
+func (k *kept) row() (row, error) {
+	r, d, err := k.public()
+	if err != nil {
+		return r, err
 	}
 	r.takePersonal(&d)
 	return r, d.end()
+}
+
+// public is the row without its salt and what is personal, which are left in the decoder.
+func (k *kept) public() (r row, d decoder, err error) {
+	r = row{OrgID: k.OrgID, At: k.At, Seq: k.Seq, Lag: k.Lag, TeamID: k.TeamID}
+	kind, manner := strings.Split(k.Kind, between), strings.Split(k.Manner, between)
+	if len(kind) != 2 || len(manner) != 4 {
+		return r, d, errEncoding
+	}
+	r.Type, r.Outcome = kind[0], kind[1]
+	r.Category, r.Action, r.ActorType, r.ResourceType = manner[0], manner[1], manner[2], manner[3]
+	d.rest = k.Body
+	for _, s := range r.ids() {
+		*s = d.packed()
+	}
+	return r, d, nil
 }
 
 // appendPersonal appends the salt and what is personal: sealed, or squeezed.

@@ -245,7 +245,7 @@ func (q *query) matches(k *kept) bool {
 	if q.actors == nil && q.resources == nil {
 		return true
 	}
-	r, _ := k.row() // what is damaged is no match, or shown as far as it can be read
+	r, _, _ := k.public() // what is damaged is no match, or shown as far as it can be read
 	return (q.actors == nil || q.actors.has(k.OrgID, r.ActorType, k.Actor, r.ActorID)) &&
 		(q.resources == nil || q.resources.has(k.OrgID, r.ResourceType, k.Resource, r.ResourceID))
 }

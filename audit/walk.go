@@ -65,6 +65,9 @@ func (w *walk) expect(wanted int) {
 	if len(sources) > 1 { // as many as one of them hardly ever has among those that are wanted
 		each := float64(wanted) / float64(len(sources))
 		chunk = min(maxChunk, round(min(wanted, int(each+2*math.Sqrt(each))+2)))
+		if 2*chunk >= wanted { // mostly one of them has all that is wanted, as of a name that is no id
+			chunk = min(maxChunk, wanted)
+		}
 	}
 	w.page = min(maxChunk, wanted)
 	for _, s := range sources {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/orgkit/orgkit/audit"
@@ -186,12 +187,14 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 const (
 	appendOrgs        = 1024 // a multiple of the connections, so that a record is always of the same one
 	appendConnections = 16
-	appendWrites      = 8192 // of a window, about a second: eight of each organization, as it has them then
-	appendFirst       = 2048 // of the first one, which does not count
+	appendWrites      = 2048 // of a window, less than a second
+	appendRounds      = 9    // and one that does not count
+	appendOrdered     = 3    // of them, the events are put in order meanwhile
 )
 
-// benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that,
-// window by window. A window ends when all of its events are in order and signed for.
+// benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that, by
+// turns. What is lost by the statement that goes with COMMIT is measured while nobody puts events in order; and besides, what
+// is lost where somebody does and signs for them.
 func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 	if l.postgres == nil {
 		return nil
@@ -206,20 +209,17 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 		return err
 	}
 	defer s.Close()
-	production, unsigned, still := l.newLog(s, false), audit.New(s, nil), l.newLog(s, true)
+	still, production := l.newLog(s, true), l.newLog(s, false)
 	defer production.Close()
-	defer unsigned.Close()
 	rows := newCalls(0, 1)
+	type also = func(ctx context.Context, tx *store.Tx, before, after *team) error
 	ways := []struct {
 		name string
-		log  *audit.Log // which puts its events in order
-		also func(i int) func(ctx context.Context, tx *store.Tx, before, after *team) error
+		also func(i int) also
 	}{
-		{"without events", nil, func(int) func(context.Context, *store.Tx, *team, *team) error { return nil }},
-		{"with events", production, func(int) func(context.Context, *store.Tx, *team, *team) error { return event(production) }},
-		{"without checkpoints", unsigned, func(int) func(context.Context, *store.Tx, *team, *team) error { return event(unsigned) }},
-		{"put in order later", nil, func(int) func(context.Context, *store.Tx, *team, *team) error { return event(still) }},
-		{"a second statement instead", nil, func(i int) func(context.Context, *store.Tx, *team, *team) error {
+		{"without events", func(int) also { return nil }},
+		{"with events", func(int) also { return event(still) }},
+		{"a second statement instead", func(i int) also {
 			return func(ctx context.Context, tx *store.Tx, _, _ *team) error {
 				row := rows[0]
 				row.ID = fmt.Sprintf("use_%026d", i)
@@ -227,60 +227,107 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 				return err
 			}
 		}},
+		{"with events, put in order meanwhile", func(int) also { return event(production) }},
 	}
+	inOrder := len(ways) - 1
 	lists := make([][]team, len(ways)) // organizations of its own for each, as on SQLite
 	for j := range lists {
 		if lists[j], err = auditTeams(ctx, s, j, appendOrgs, func(i int) string { return idOf("org", 10_000+j*appendOrgs+i) }); err != nil {
 			return err
 		}
 	}
-	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
 	n := 0
-	const rounds, explained = 3, 1 // the ways that only explain the figure are fewer
-	for round := range rounds + 1 {
-		writes := appendWrites
-		if round == 0 {
-			writes = appendFirst
-		}
-		var window []float64
-		for j, way := range ways {
-			if j > 1 && round > explained {
-				break
-			}
-			list := lists[j]
+	write := func(j int) func(i int) error {
+		from := n
+		return func(i int) error { return update(ctx, s, &lists[j][i%appendOrgs], from+i, ways[j].also(from+i)) }
+	}
+	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
+	count := func(j int, rate, base float64) {
+		rates[j], lost[j] = append(rates[j], rate), append(lost[j], 100*(1-rate/base))
+	}
+	for round := range 1 + appendRounds {
+		var base float64
+		for j := range ways[:inOrder] {
 			begin := time.Now()
-			if err := atOnce(appendConnections, writes, func(i int) error {
-				return update(ctx, s, &list[i%appendOrgs], n+i, way.also(n+i))
-			}); err != nil {
-				return fmt.Errorf("%s: %w", way.name, err)
+			if err := atOnce(appendConnections, appendWrites, write(j)); err != nil {
+				return fmt.Errorf("%s: %w", ways[j].name, err)
 			}
-			n += writes
-			if way.log != nil {
-				if err := way.log.Flush(ctx); err != nil {
-					return err
-				}
+			rate := appendWrites / time.Since(begin).Seconds()
+			n += appendWrites
+			if j == 0 {
+				base = rate
 			}
-			window = append(window, float64(writes)/time.Since(begin).Seconds())
+			if round > 0 {
+				count(j, rate, base)
+			}
 			if err := still.Flush(ctx); err != nil { // what was left for later
 				return err
 			}
-			if way.log != nil && round <= explained {
-				time.Sleep(time.Second) // until it works in the background no more: it would put in order what the next way writes
-			}
 		}
-		for j := range window {
-			if round > 0 {
-				rates[j] = append(rates[j], window[j])
-				lost[j] = append(lost[j], 100*(1-window[j]/window[0]))
+	}
+	for range appendOrdered {
+		var base float64
+		for _, j := range []int{0, inOrder} {
+			mark := func() error { return nil }
+			if j == inOrder {
+				mark = func() error { return production.Flush(ctx) }
+			}
+			rate, below, err := steady(appendConnections, appendWrites, 2*appendWrites, mark, write(j))
+			if err != nil {
+				return fmt.Errorf("%s: %w", ways[j].name, err)
+			}
+			n += below
+			if j == 0 {
+				base = rate
+			} else {
+				count(j, rate, base)
+			}
+			if err := mark(); err != nil { // what was written behind the window
+				return err
 			}
 		}
 	}
 	b.set("audit.append_postgres_pct", lost[1], func(pct float64) float64 { return pct })
 	b.note("PostgreSQL, updates a second over %d connections, %d organizations, and what is lost of them, best round:", appendConnections, appendOrgs)
 	for j, way := range ways {
-		b.note("  %-28s %7.0f %6.1f %% %6.1f %%", way.name, rates[j].median(), lost[j].median(), lost[j].best())
+		b.note("  %-36s %7.0f %6.1f %% %6.1f %%", way.name, rates[j].median(), lost[j].median(), lost[j].best())
 	}
 	return nil
+}
+
+// steady runs fn by some workers, for ever greater numbers; each number modulo their count is of one worker. It measures how
+// many are done a second from the return of one call of mark to that of another: the first call is made when that many are done,
+// the second so many later, and the workers do not wait for either. It returns below which number all were.
+func steady(workers, first, then int, mark func() error, fn func(i int) error) (rate float64, below int, err error) {
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	var stop atomic.Bool
+	errs, ends := make([]error, workers+1), make([]int, workers)
+	for w := range workers {
+		wg.Go(func() {
+			i := w
+			for ; errs[w] == nil && !stop.Load(); i += workers {
+				errs[w] = fn(i)
+				done.Add(1)
+			}
+			ends[w] = i
+			stop.Store(stop.Load() || errs[w] != nil)
+		})
+	}
+	after := func(n int64) (time.Time, int64) {
+		for done.Load() < n && !stop.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		if errs[workers] == nil {
+			errs[workers] = mark()
+		}
+		return time.Now(), done.Load()
+	}
+	begin, from := after(int64(first))
+	end, until := after(from + int64(then))
+	stop.Store(true)
+	wg.Wait()
+	return float64(until-from) / end.Sub(begin).Seconds(), slices.Max(ends), errors.Join(errs...)
 }
 
 // atOnce runs fn for each number below n, by some workers; each number modulo their count is of one worker.
