@@ -91,12 +91,13 @@ func (k *kept) row() (row, error) {
 // public is the row without its salt and what is personal, which are left in the decoder.
 func (k *kept) public() (r row, d decoder, err error) {
 	r = row{OrgID: k.OrgID, At: k.At, Seq: k.Seq, Lag: k.Lag, TeamID: k.TeamID}
-	kind, manner := strings.Split(k.Kind, between), strings.Split(k.Manner, between)
-	if len(kind) != 2 || len(manner) != 4 {
+	if strings.Count(k.Kind, between) != 1 || strings.Count(k.Manner, between) != 3 {
 		return r, d, errEncoding
 	}
-	r.Type, r.Outcome = kind[0], kind[1]
-	r.Category, r.Action, r.ActorType, r.ResourceType = manner[0], manner[1], manner[2], manner[3]
+	r.Type, r.Outcome, _ = strings.Cut(k.Kind, between)
+	r.Category, r.ResourceType, _ = strings.Cut(k.Manner, between)
+	r.Action, r.ResourceType, _ = strings.Cut(r.ResourceType, between)
+	r.ActorType, r.ResourceType, _ = strings.Cut(r.ResourceType, between)
 	d.rest = k.Body
 	for _, s := range r.ids() {
 		*s = d.packed()
