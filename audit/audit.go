@@ -22,7 +22,8 @@
 //
 // The event goes with the commit of its unit into a list of those that wait: one row, and on PostgreSQL no round trip of
 // its own. Nobody waits for a place in the tree: one process at a time puts in order what is visible, many events
-// together, within about a second, in the background of whichever has written. The database numbers what
+// together, within about a second, in the background of whichever has written; however many these are, together they do so
+// as often as one alone. The database numbers what
 // waits at the commit, so that of two units of which one waited for the other's lock the later one has the later place.
 // Who reads puts in order first what was committed until then: it is never missing. The time of an event is when its unit
 // began, but always later than that of the event before it: it is unique in its organization, and lists, bounds and

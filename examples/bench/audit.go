@@ -7,7 +7,7 @@ import (
 
 var auditBars = []bar{
 	{name: "audit.append_sqlite_us", what: "SQLite: what an event adds to an update of a record, p50", limit: 100},
-	{name: "audit.append_postgres_pct", what: "PostgreSQL: tx/s that events cost, %, 16 connections, 1,024 orgs", limit: 15},
+	{name: "audit.append_postgres_pct", what: "PostgreSQL: tx/s lost by the event in the unit, %, 16 connections, 1,024 orgs", limit: 15},
 	{name: "audit.hot_org_s", what: "PostgreSQL: events a second of one org, 256 callers, until all are in order", limit: 10_000, least: true},
 	{name: "audit.query_p99_ms", what: "both: a page of 100 events by any filter, the slowest, p99", limit: 5},
 	{name: "audit.children_p99_ms", what: "both: a page of 100 events of 100 orgs, the slowest, p99", limit: 20},

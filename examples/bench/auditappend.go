@@ -189,7 +189,7 @@ const (
 	appendConnections = 16
 	appendWrites      = 2048 // of a window, less than a second
 	appendRounds      = 9    // and one that does not count
-	appendOrdered     = 3    // of them, the events are put in order meanwhile
+	appendOrdered     = 3    // besides, in which events are put in order meanwhile
 )
 
 // benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that, by
