@@ -165,14 +165,15 @@ func (l *Log) leave(ctx context.Context, tx *store.Tx, last *sequencer) error {
 	return nil
 }
 
-// rest is how long it is until the background does again what another process has done last: a little longer or less, so that
-// not all want to at the same moment. Where clocks differ, it is less.
+// rest is how long it is until the background does again what another process has done last: a little more or less, so that not
+// all want to at the same moment. Of two units the one that began later may have been the first; where a clock goes before the
+// own by more than that, it is at once.
 func (l *Log) rest(last *sequencer, now time.Time) time.Duration {
 	since := now.Sub(last.UpdatedAt)
-	if last.Version <= 1 || last.Version == l.own.Load() || since < 0 || since >= gathering { // the first version was left by nobody
+	if last.Version <= 1 || last.Version == l.own.Load() || since < -gathering/8 || since >= gathering { // the first version was left by nobody
 		return 0
 	}
-	return gathering - since + rand.N(gathering/16)
+	return gathering - max(since, 0) + rand.N(gathering/16)
 }
 
 // organizations are those that the rows are of, each once, and where it stands among them.

@@ -57,9 +57,9 @@ func (l Log[T]) AppendMany(ctx context.Context, tx *Tx, rows []T) ([]bool, error
 }
 
 // Queue keeps new rows with the commit of the unit: on a database server they cost no round trip of their own.
-// Until then the unit itself does not see them, and bytes in them stay as they are. One whose key is there already fails the unit. Rows of a serial
-// log are numbered at the commit, so that of units that waited for each other's locks those of the later one
-// have the higher numbers.
+// Until then the unit itself does not see them, and the caller leaves the bytes in them as they are. One whose key is
+// there already fails the unit. Rows of a serial log are numbered at the commit, so that of units that waited for each
+// other's locks those of the later one have the higher numbers.
 func (l Log[T]) Queue(ctx context.Context, tx *Tx, rows ...T) error {
 	if err := l.writable(tx, rows); err != nil || len(rows) == 0 {
 		return err
