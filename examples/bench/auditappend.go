@@ -311,7 +311,7 @@ func steady(workers, first, then int, mark func() error, fn func(i int) error) (
 				done.Add(1)
 			}
 			ends[w] = i
-			stop.Store(stop.Load() || errs[w] != nil)
+			stop.Store(true) // one that fails ends all
 		})
 	}
 	after := func(n int64) (time.Time, int64) {
