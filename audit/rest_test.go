@@ -52,15 +52,14 @@ func TestProcessesPutInOrderByTurns(t *testing.T) {
 	for _, n := range written {
 		total += n
 	}
-	var signed int64
 	require.Eventually(t, func() bool {
-		require.NoError(t, stores[0].View(ctx, func(ctx context.Context, tx *store.Tx) error {
-			c, err := lastCheckpoint(ctx, tx, "org_1")
-			signed = c.Size
+		var c checkpoint
+		err := stores[0].View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			c, err = lastCheckpoint(ctx, tx, "org_1")
 			return err
-		}))
-		return signed == total
-	}, 10*time.Second, 20*time.Millisecond, "%d of %d", signed, total)
+		})
+		return err == nil && c.Size == total
+	}, 10*time.Second, 20*time.Millisecond)
 	var last sequencer
 	require.NoError(t, stores[0].View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		last, err = sequencers.Get(ctx, tx, theSequencer)

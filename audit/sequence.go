@@ -64,7 +64,7 @@ const (
 // order puts in order what was committed before it, and says how long to wait where another process has just done so. Unless it
 // is for readers, checkpoints of what it puts in order are kept in the same unit; but where all other units wait meanwhile, those
 // are for [Log.sign], as what others put in order.
-func (l *Log) order(ctx context.Context, h haste) (rest time.Duration, err error) {
+func (l *Log) order(ctx context.Context, h haste) (time.Duration, error) {
 	for {
 		n, rest, err := l.batch(ctx, h)
 		if err != nil || n < l.batchSize() {
@@ -73,7 +73,7 @@ func (l *Log) order(ctx context.Context, h haste) (rest time.Duration, err error
 	}
 }
 
-// batch puts some events in order, the oldest first, and says how many. They are those of the numbers that the
+// batch puts some events in order, the oldest first, and says how many, or how long to rest. They are those of the numbers that the
 // database gave at the commits, among those that are visible: number order is not commit order, but of two units
 // that one waited for the other it is.
 func (l *Log) batch(ctx context.Context, h haste) (n int, rest time.Duration, err error) {
