@@ -134,7 +134,8 @@ func (d *decoder) packed() string {
 	for i := range forms {
 		if f := &forms[i]; f.form == form(tag[0]>>belowBits) {
 			if raw := d.take(uint64(f.bytes)); raw != nil {
-				return prefix + string(f.write(nil, raw))
+				var b [maxPrefix + 36]byte
+				return string(f.write(append(b[:0], prefix...), raw))
 			}
 			return ""
 		}

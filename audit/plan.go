@@ -31,7 +31,9 @@ func (q *query) ways() (ways [][]store.Range) {
 func by[V any](q *query, index []string, values func(orgID string) []V) []store.Range {
 	ranges := []store.Range{}
 	for _, orgID := range q.orgIDs {
-		for _, v := range values(orgID) {
+		list := values(orgID)
+		ranges = slices.Grow(ranges, len(list))
+		for _, v := range list {
 			ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 type walk struct {
 	desc  bool
 	bare  bool
+	left  int       // how many rows more are wanted, as far as is known
 	page  int       // of how many events the rest is read next, where the ranges are bare
 	heap  []*source // those with rows, the next one first
 	empty []*source // those that have to be read on
@@ -37,22 +38,23 @@ type source struct {
 	store.Range
 	rows  []kept // read and not yet taken
 	done  bool   // nothing is left but those
-	chunk int    // how many are read next
+	chunk int    // how many are read next at most
 }
 
 const (
-	// maxChunk is how many rows of a range are read at once.
-	maxChunk = 512
+	// maxChunk is how many rows of a range are read at once at most, leastChunk how many at least.
+	maxChunk, leastChunk = 512, 8
 	// manySources is of how many ranges at least each is read bare first.
 	manySources = 16
 )
 
 // newWalk walks ranges of which about so many rows are wanted together.
 func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
-	w := &walk{desc: desc, bare: len(ranges) > manySources}
-	for _, r := range ranges {
+	w := &walk{desc: desc, bare: len(ranges) > manySources, empty: make([]*source, len(ranges))}
+	sources := make([]source, len(ranges))
+	for i, r := range ranges {
 		r.Bare = w.bare
-		w.empty = append(w.empty, &source{Range: r})
+		sources[i].Range, w.empty[i] = r, &sources[i]
 	}
 	w.expect(wanted)
 	return w
@@ -69,7 +71,7 @@ func (w *walk) expect(wanted int) {
 			chunk = min(maxChunk, wanted)
 		}
 	}
-	w.page = min(maxChunk, wanted)
+	w.left, w.page = wanted, min(maxChunk, wanted)
 	for _, s := range sources {
 		s.chunk = max(s.chunk, chunk)
 	}
@@ -108,9 +110,15 @@ func (w *walk) next(ctx context.Context, tx *store.Tx) (*kept, error) {
 
 // merged returns the next row and of which source it is, nil at the end.
 func (w *walk) merged(ctx context.Context, tx *store.Tx) (*kept, *source, error) {
-	if err := fill(ctx, tx, nil, w); err != nil || len(w.heap) == 0 {
-		return nil, nil, err
+	if len(w.empty) > 0 {
+		if err := fill(ctx, tx, nil, w); err != nil {
+			return nil, nil, err
+		}
 	}
+	if len(w.heap) == 0 {
+		return nil, nil, nil
+	}
+	w.left--
 	s := w.heap[0]
 	r := &s.rows[0]
 	switch s.rows = s.rows[1:]; {
@@ -188,10 +196,13 @@ func fill(ctx context.Context, tx *store.Tx, reads []store.Read, walks ...*walk)
 		for _, s := range w.empty {
 			chunk = max(chunk, s.chunk)
 		}
-		var ranges []store.Range
-		for _, s := range w.empty {
+		if w.left > 0 { // the last rows of a page need no more than they are
+			chunk = min(chunk, max(round(w.left), leastChunk))
+		}
+		ranges := make([]store.Range, len(w.empty))
+		for i, s := range w.empty {
 			s.Limit = chunk
-			ranges = append(ranges, s.Range)
+			ranges[i] = s.Range
 		}
 		if len(ranges) > 0 {
 			reads = append(reads, events.Read(&found[i], ranges...))
@@ -212,7 +223,7 @@ func (w *walk) take(found [][]kept) {
 	w.empty = nil
 	for i, s := range empty {
 		s.rows, s.done = found[i], len(found[i]) < s.Limit
-		s.chunk = min(maxChunk, 2*s.Limit)
+		s.chunk = min(maxChunk, 2*s.chunk)
 		if len(s.rows) == 0 {
 			continue
 		}

@@ -18,7 +18,9 @@ func directIn(args []driver.NamedValue) (*bunstore.Direct, bool) {
 
 // direct runs a query and hands its rows over.
 func (c *connection) direct(ctx context.Context, q *bunstore.Direct) (err error) {
-	args := make([]driver.NamedValue, len(q.Args))
+	args, values := c.room(len(q.Args), len(q.Values))
+	defer clear(args)
+	defer clear(values)
 	for i, v := range q.Args {
 		args[i].Ordinal = i + 1
 		if args[i].Value, err = driver.DefaultParameterConverter.ConvertValue(v); err != nil {
@@ -35,7 +37,6 @@ func (c *connection) direct(ctx context.Context, q *bunstore.Direct) (err error)
 	if err != nil {
 		return err
 	}
-	values := make([]driver.Value, len(q.Values))
 	for err == nil {
 		if err = found.Next(values); err != nil {
 			break

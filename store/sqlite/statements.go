@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 
 	"github.com/orgkit/orgkit/store/internal/bunstore"
 )
@@ -58,7 +59,8 @@ type fullConn interface {
 type connection struct {
 	fullConn
 	compiled map[string]*compiled
-	cells    []driver.NamedValue // of an INSERT, kept for the next one
+	cells    []driver.NamedValue // the values of a statement, kept for the next one
+	row      []driver.Value      // of its answer
 }
 
 type compiled struct {
@@ -132,6 +134,12 @@ func (c *connection) values(rows bunstore.Cells) []driver.NamedValue {
 		}
 	}
 	return c.cells
+}
+
+// room is for the arguments of a statement and a row of its answer, until the next call.
+func (c *connection) room(args, columns int) ([]driver.NamedValue, []driver.Value) {
+	c.cells, c.row = slices.Grow(c.cells[:0], args), slices.Grow(c.row[:0], columns)
+	return c.cells[:args], c.row[:columns]
 }
 
 // CheckNamedValue implements driver.NamedValueChecker.

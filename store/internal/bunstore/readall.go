@@ -44,13 +44,13 @@ func (t *tx) ReadAll(ctx context.Context, reads []store.Read) error {
 	return t.Error(t.answer(ctx, &b, answers))
 }
 
-// answer is what one query of a batch is read into.
+// answer is what one query of a batch, or one after another, are read into.
 type answer struct {
-	kind    *store.Kind
 	columns []store.Column
 	into    func(i int) any
-	first   int  // of the spans
-	several bool // the rows begin with the number of their span
+	limit   int   // of the rows of a span, 0 for none
+	spans   []int // the span of each query
+	several bool  // it is one query of all spans: its rows begin with the number of theirs
 }
 
 // reads are the columns that a span reads, and how SQL says that.
@@ -142,13 +142,13 @@ func (t *tx) together(ctx context.Context, b *Batch, r store.Read, answers []ans
 		fmt.Fprintf(st, `, r."%s"%s`, c, way)
 	}
 	b.Queries = append(b.Queries, Query{st.String(), st.args})
-	return append(answers, answer{k, columns, r.Into, 0, true}), nil
+	return append(answers, answer{columns: columns, into: r.Into, limit: first.Limit, spans: []int{0}, several: true}), nil
 }
 
 // byTurns asks for span after span.
 func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answer) ([]answer, error) {
 	var text string
-	var columns []store.Column
+	a := answer{into: r.Into, limit: r.Spans[0].Limit}
 	for i, s := range r.Spans {
 		args, possible, err := t.boundValues(ctx, r.Kind, s)
 		if err != nil {
@@ -159,7 +159,7 @@ func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answ
 		}
 		if text == "" {
 			var list string
-			columns, list = reads(r.Kind, s)
+			a.columns, list = reads(r.Kind, s)
 			st := t.statement()
 			fmt.Fprintf(st, "SELECT %s FROM %s%s", list, r.Kind.Name, t.by(r.Kind, s))
 			if _, err := t.where(ctx, st, r.Kind, s); err != nil {
@@ -167,21 +167,30 @@ func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answ
 			}
 			st.order(s)
 			text = st.String()
+			b.Queries, a.spans = slices.Grow(b.Queries, len(r.Spans)), make([]int, 0, len(r.Spans))
 		}
-		b.Queries = append(b.Queries, Query{text, args})
-		answers = append(answers, answer{r.Kind, columns, r.Into, i, false})
+		b.Queries, a.spans = append(b.Queries, Query{text, args}), append(a.spans, i)
 	}
-	return answers, nil
+	if len(a.spans) == 0 {
+		return answers, nil
+	}
+	return append(answers, a), nil
 }
 
 // answer runs a batch and reads its answers.
 func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
 	var r reading
 	if t.Direct {
-		for i, a := range answers { // of a bounded number of rows, by an index
-			values, take := r.taker(a)
-			if err := t.rows(ctx, Direct{Query: b.Queries[i], Short: true}, values, take); err != nil {
-				return err
+		queries := b.Queries
+		for _, a := range answers { // of a bounded number of rows, by an index
+			to := r.taker(a)
+			take := to.take
+			for _, span := range a.spans {
+				to.begin(span)
+				if err := t.rows(ctx, Direct{Query: queries[0], Short: true}, to.values, take); err != nil {
+					return err
+				}
+				queries = queries[1:]
 			}
 		}
 		return r.spell(ctx, t)
@@ -192,12 +201,16 @@ func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
 	}
 	defer found.Close()
 	for i, a := range answers {
-		if i > 0 && !found.NextResultSet() {
-			break
-		}
-		values, take := r.taker(a)
-		if err := each(found, values, take); err != nil {
-			return err
+		to := r.taker(a)
+		take := to.take
+		for j, span := range a.spans {
+			if (i > 0 || j > 0) && !found.NextResultSet() {
+				break
+			}
+			to.begin(span)
+			if err := each(found, to.values, take); err != nil {
+				return err
+			}
 		}
 	}
 	if err := cmp.Or(found.Err(), found.Close()); err != nil {
@@ -208,6 +221,7 @@ func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
 
 // boundValues are those of the span for the database; not possible where nothing can equal one.
 func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span) (row []any, possible bool, err error) {
+	row = make([]any, 0, len(s.Equal)+2+len(s.After))
 	for _, b := range bounds(s) {
 		v, ok, err := t.value(ctx, k, b.column, b.value)
 		if err != nil || !ok {

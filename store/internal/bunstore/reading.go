@@ -23,35 +23,69 @@ type readRun struct {
 	below   int
 }
 
-// taker takes the rows of an answer, whose values are in the slice then.
-func (r *reading) taker(a answer) (values []any, take func() error) {
-	values = make([]any, len(a.columns))
+// taker takes the rows of an answer: each when its values are in values.
+type taker struct {
+	answer
+	reading *reading
+	values  []any
+	at      int // the span whose rows come
+	run     *readRun
+}
+
+func (r *reading) taker(a answer) *taker {
+	t := &taker{answer: a, reading: r, values: make([]any, len(a.columns))}
 	if a.several {
-		values = append(values, nil)
+		t.values = append(t.values, nil)
 	}
-	row, of := reflect.ValueOf(a.kind.New()).Elem(), values[len(values)-len(a.columns):]
-	var run *readRun
-	at := -1
-	return values, func() error {
-		i := a.first
-		if a.several {
-			i = int(values[0].(int64))
+	return t
+}
+
+// begin says of which span the next rows are, where they do not say so themselves.
+func (t *taker) begin(span int) { t.at, t.run = span, nil }
+
+// take takes a row.
+func (t *taker) take() error {
+	values := t.values
+	if t.several {
+		if i := int(values[0].(int64)); i != t.at {
+			t.begin(i)
 		}
-		if i != at {
-			out := reflect.ValueOf(a.into(i)).Elem()
-			r.runs = append(r.runs, readRun{a.columns, out, out.Len(), out.Len()})
-			run, at = &r.runs[len(r.runs)-1], i
-		}
-		row.SetZero()
-		for j := range a.columns {
-			if err := r.set(&a.columns[j], row, of[j]); err != nil {
-				return err
-			}
-		}
-		run.out.Set(reflect.Append(run.out, row))
-		run.below++
-		return nil
+		values = values[1:]
 	}
+	r := t.reading
+	if t.run == nil {
+		out := reflect.ValueOf(t.into(t.at)).Elem()
+		r.runs = append(r.runs, readRun{t.columns, out, out.Len(), out.Len()})
+		t.run = &r.runs[len(r.runs)-1]
+	}
+	out, n := t.run.out, t.run.below
+	if n == out.Cap() {
+		out.Grow(t.room(n))
+	}
+	out.SetLen(n + 1)
+	row := out.Index(n)
+	row.SetZero()
+	for j := range t.columns {
+		if err := r.set(&t.columns[j], row, values[j]); err != nil {
+			return err
+		}
+	}
+	t.run.below++
+	return nil
+}
+
+// room is for how many rows more there is to be space behind n: of many ranges each has few, and where there are more than a
+// few there is mostly a page.
+func (t *taker) room(n int) int {
+	const few, page = 8, 128
+	room := few
+	if n >= few {
+		room = max(n, page-n)
+	}
+	if t.limit > n {
+		room = min(room, t.limit-n)
+	}
+	return room
 }
 
 // set sets the field of a column; words are noted.

@@ -16,7 +16,8 @@ type bound struct {
 	value      any
 }
 
-func bounds(s store.Span) (list []bound) {
+func bounds(s store.Span) []bound {
+	list := make([]bound, 0, len(s.Equal)+2)
 	for i, v := range s.Equal {
 		list = append(list, bound{s.Order[i], "=", v})
 	}
@@ -32,9 +33,7 @@ func bounds(s store.Span) (list []bound) {
 // value is one value of a span for the database; ok is false where nothing can equal it.
 func (t *tx) value(ctx context.Context, k *store.Kind, column string, v any) (any, bool, error) {
 	if c, _ := k.Column(column); c.Word {
-		ids, err := t.wordIDs(ctx, []string{v.(string)}, false)
-		id, ok := ids[v.(string)]
-		return id, ok, err
+		return t.wordID(ctx, v.(string))
 	}
 	if at, is := v.(time.Time); is {
 		return at.UnixMicro(), true, nil
@@ -166,8 +165,8 @@ func (t *tx) Claim(ctx context.Context, k *store.Kind, s store.Span, dst any) er
 	s.Limit = max(s.Limit, 1)
 	st.order(s)
 	var r reading
-	values, take := r.taker(answer{kind: k, columns: k.Columns, into: func(int) any { return dst }})
-	if err := t.rows(ctx, Direct{Query: Query{st.String(), st.args}}, values, take); err != nil {
+	to := r.taker(answer{columns: k.Columns, into: func(int) any { return dst }, limit: s.Limit})
+	if err := t.rows(ctx, Direct{Query: Query{st.String(), st.args}}, to.values, to.take); err != nil {
 		return t.Error(err)
 	}
 	return t.Error(r.spell(ctx, t))

@@ -33,6 +33,27 @@ func (w *words) learn(found map[string]int64) {
 	}
 }
 
+// wordID returns the number of a word, if it has one.
+func (t *tx) wordID(ctx context.Context, text string) (id int64, is bool, err error) {
+	t.words.mu.RLock()
+	id, is = t.known(text)
+	t.words.mu.RUnlock()
+	if !is {
+		var ids map[string]int64
+		ids, err = t.wordIDs(ctx, []string{text}, false)
+		id, is = ids[text]
+	}
+	return id, is, err
+}
+
+// known is the number of a word that is remembered. The caller holds the lock of the words.
+func (t *tx) known(text string) (id int64, is bool) {
+	if id, is = t.fresh[text]; !is {
+		id, is = t.words.ids[text]
+	}
+	return id, is
+}
+
 // wordIDs returns the numbers of words. Those that are not there are added, or, without add, left out.
 func (t *tx) wordIDs(ctx context.Context, texts []string, add bool) (map[string]int64, error) {
 	if len(texts) == 0 {
@@ -45,9 +66,7 @@ func (t *tx) wordIDs(ctx context.Context, texts []string, add bool) (map[string]
 		if _, known := ids[text]; known {
 			continue
 		}
-		if id, known := t.fresh[text]; known {
-			ids[text] = id
-		} else if id, known := t.words.ids[text]; known {
+		if id, known := t.known(text); known {
 			ids[text] = id
 		} else {
 			missing = append(missing, text)
