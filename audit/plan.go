@@ -29,11 +29,13 @@ func (q *query) ways() (ways [][]store.Range) {
 
 // by are the ranges of an index, by the values that each organization has.
 func by[V any](q *query, index []string, values func(orgID string) []V) []store.Range {
-	ranges := []store.Range{}
+	n := 0
 	for _, orgID := range q.orgIDs {
-		list := values(orgID)
-		ranges = slices.Grow(ranges, len(list))
-		for _, v := range list {
+		n += len(values(orgID))
+	}
+	ranges := make([]store.Range, 0, n)
+	for _, orgID := range q.orgIDs {
+		for _, v := range values(orgID) {
 			ranges = append(ranges, q.bounded(store.Range{By: index, Equal: []any{orgID, v}}, orgID))
 		}
 	}
@@ -63,7 +65,8 @@ func (q *query) pairs() (ranges []store.Range, few bool) {
 }
 
 // whole are all events of the organizations.
-func (q *query) whole() (ranges []store.Range) {
+func (q *query) whole() []store.Range {
+	ranges := make([]store.Range, 0, len(q.orgIDs))
 	for _, orgID := range q.orgIDs {
 		ranges = append(ranges, q.bounded(store.Range{Equal: []any{orgID}}, orgID))
 	}

@@ -16,7 +16,8 @@ import (
 type walk struct {
 	desc  bool
 	bare  bool
-	left  int       // how many rows more are wanted, as far as is known
+	given int       // how many rows were merged
+	left  int       // how many more are wanted, as far as is known
 	page  int       // of how many events the rest is read next, where the ranges are bare
 	heap  []*source // those with rows, the next one first
 	empty []*source // those that have to be read on
@@ -36,13 +37,14 @@ func (w *walk) Pop() any {
 
 type source struct {
 	store.Range
-	rows  []kept // read and not yet taken
+	rows  []kept // read and not yet merged
 	done  bool   // nothing is left but those
-	chunk int    // how many are read next at most
+	chunk int    // how many are read next, where nothing says how many are wanted
+	given int    // how many were merged
 }
 
 const (
-	// maxChunk is how many rows of a range are read at once at most, leastChunk how many at least.
+	// maxChunk is how many rows of a range are read at once at most, leastChunk how many at least once it has given some.
 	maxChunk, leastChunk = 512, 8
 	// manySources is of how many ranges at least each is read bare first.
 	manySources = 16
@@ -118,9 +120,9 @@ func (w *walk) merged(ctx context.Context, tx *store.Tx) (*kept, *source, error)
 	if len(w.heap) == 0 {
 		return nil, nil, nil
 	}
-	w.left--
 	s := w.heap[0]
 	r := &s.rows[0]
+	w.given, s.given, w.left = w.given+1, s.given+1, w.left-1
 	switch s.rows = s.rows[1:]; {
 	case len(s.rows) > 0:
 		heap.Fix(w, 0)
@@ -144,6 +146,7 @@ func (w *walk) complete(ctx context.Context, tx *store.Tx) error {
 	var ranges []store.Range
 	place := map[*source]int{}
 	most := map[*source]int{}
+	w.left = max(w.left, w.page)
 	for len(order) < w.page {
 		r, s, err := w.merged(ctx, tx)
 		if err != nil {
@@ -191,47 +194,79 @@ func (w *walk) complete(ctx context.Context, tx *store.Tx) error {
 // fill reads on where nothing is left, and besides what else is to be read, in one round trip.
 func fill(ctx context.Context, tx *store.Tx, reads []store.Read, walks ...*walk) error {
 	found := make([][][]kept, len(walks))
+	sources := make([][]*source, len(walks))
 	for i, w := range walks {
-		chunk := 0
-		for _, s := range w.empty {
-			chunk = max(chunk, s.chunk)
+		if sources[i] = w.wanting(); len(sources[i]) == 0 {
+			continue
 		}
-		if w.left > 0 { // the last rows of a page need no more than they are
-			chunk = min(chunk, max(round(w.left), leastChunk))
+		ranges := make([]store.Range, len(sources[i]))
+		for j, s := range sources[i] {
+			ranges[j] = s.Range
 		}
-		ranges := make([]store.Range, len(w.empty))
-		for i, s := range w.empty {
-			s.Limit = chunk
-			ranges[i] = s.Range
-		}
-		if len(ranges) > 0 {
-			reads = append(reads, events.Read(&found[i], ranges...))
-		}
+		reads = append(reads, events.Read(&found[i], ranges...))
 	}
 	if err := tx.ReadAll(ctx, reads...); err != nil {
 		return err
 	}
 	for i, w := range walks {
-		w.take(found[i])
+		w.take(sources[i], found[i])
 	}
 	return nil
 }
 
-// take puts what was read into those that had nothing left.
-func (w *walk) take(found [][]kept) {
-	empty := w.empty
+// wanting are the sources that are read on now: those with nothing left, and those that will soon have nothing left if they
+// go on as they began. Of a hundred organizations often twenty have most of a page: that is one round trip, not twenty.
+func (w *walk) wanting() []*source {
+	list, limit := w.empty, 0
+	if len(list) == 0 {
+		return nil
+	}
 	w.empty = nil
-	for i, s := range empty {
-		s.rows, s.done = found[i], len(found[i]) < s.Limit
-		s.chunk = min(maxChunk, 2*s.chunk)
-		if len(s.rows) == 0 {
+	for _, s := range list {
+		limit = max(limit, w.more(s))
+	}
+	if w.given > 0 {
+		for _, s := range w.heap {
+			if more := w.more(s); !s.done && s.given > 0 && more > len(s.rows) {
+				list, limit = append(list, s), max(limit, more-len(s.rows))
+			}
+		}
+		limit = min(round(max(limit, leastChunk)), maxChunk)
+	}
+	for _, s := range list {
+		s.Limit = limit
+	}
+	return list
+}
+
+// more is how many rows of a source are wanted: a few more than it has among those that are still wanted if it goes on as it
+// began, and where these were too few twice as many as before.
+func (w *walk) more(s *source) int {
+	if w.left <= 0 || w.given == 0 {
+		return s.chunk
+	}
+	each := float64(s.given) * float64(w.left) / float64(w.given)
+	return min(w.left, int(each+math.Sqrt(each))+1)
+}
+
+// take puts what was read into the sources.
+func (w *walk) take(sources []*source, found [][]kept) {
+	for i, s := range sources {
+		rows := found[i]
+		s.done, s.chunk = len(rows) < s.Limit, min(maxChunk, 2*s.chunk)
+		if len(rows) == 0 {
 			continue
 		}
-		heap.Push(w, s)
-		if last := s.rows[len(s.rows)-1].At; w.desc {
+		if last := rows[len(rows)-1].At; w.desc {
 			s.Below = last
 		} else {
 			s.From = last.Add(time.Microsecond)
 		}
+		if len(s.rows) > 0 { // it is in its place already
+			s.rows = append(s.rows, rows...)
+			continue
+		}
+		s.rows = rows
+		heap.Push(w, s)
 	}
 }

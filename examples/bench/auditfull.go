@@ -4,9 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 	"time"
 )
 
@@ -29,7 +26,7 @@ func (l *loadedLogs) multiply(ctx context.Context, b *bench, one *loadedLog) err
 		"WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < %d) SELECT i FROM c"
 	settings := []string{"PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000"}
 	if one.path == "" {
-		listed, numbers = postgresIndexes, "SELECT generate_series(0::bigint, %d) AS i"
+		listed, numbers = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit_events' AND indexname NOT LIKE '%_pkey'", "SELECT generate_series(0::bigint, %d) AS i"
 		settings = []string{"SET work_mem = '1GB'", "SET maintenance_work_mem = '1GB'", "SET synchronous_commit = off"}
 	}
 	indexes, err := pairsOf(ctx, own, listed)
@@ -54,46 +51,6 @@ func (l *loadedLogs) multiply(ctx context.Context, b *bench, one *loadedLog) err
 	b.note("%s: multiplied to %d events in %.0f s", one.name, auditEventsFull, time.Since(begin).Seconds())
 	return one.settle(ctx)
 }
-
-// warm reads all events and their indexes once, so that they are in memory: a page that comes from a disk takes as long
-// as that disk.
-func (one *loadedLog) warm(ctx context.Context) error {
-	if one.path != "" {
-		f, err := os.OpenFile(one.path, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := f.Sync(); err != nil { // what is still being written delays what is read
-			return err
-		}
-		_, err = io.Copy(io.Discard, f)
-		return err
-	}
-	own, err := one.sql.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer own.Close()
-	indexes, err := pairsOf(ctx, own, postgresIndexes)
-	if err != nil {
-		return err
-	}
-	statements := []string{"BEGIN", "SELECT SUM(LENGTH(body)) FROM audit_events", "SET LOCAL enable_seqscan = off", "SET LOCAL enable_sort = off"}
-	for _, ix := range append(indexes, [2]string{"", "(org_id, at)"}) {
-		columns := ix[1][strings.Index(ix[1], "(")+1 : len(ix[1])-1]
-		statements = append(statements, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT FROM audit_events ORDER BY %s OFFSET 0) AS one_by_one", columns))
-	}
-	for _, text := range append(statements, "COMMIT") {
-		if _, err := own.ExecContext(ctx, text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// postgresIndexes lists all but the key.
-const postgresIndexes = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit_events' AND indexname NOT LIKE '%_pkey'"
 
 // pairsOf are the rows of a query of two texts.
 func pairsOf(ctx context.Context, c *sql.Conn, query string) (list [][2]string, err error) {

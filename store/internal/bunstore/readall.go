@@ -96,11 +96,17 @@ func (t *tx) learnWords(ctx context.Context, reads []store.Read) error {
 // together asks for all spans of a read by one query.
 func (t *tx) together(ctx context.Context, b *Batch, r store.Read, answers []answer) ([]answer, error) {
 	k, first := r.Kind, r.Spans[0]
-	shape := bounds(first)
-	var which []int64 // of the spans that may have rows
+	shape := slices.Collect(bounds(first))
+	which := make([]int64, 0, len(r.Spans)) // of the spans that may have rows
 	values := make([][]any, len(shape))
+	for j := range values {
+		values[j] = make([]any, 0, len(r.Spans))
+	}
+	var row []any
 	for i, s := range r.Spans {
-		row, possible, err := t.boundValues(ctx, k, s)
+		var possible bool
+		var err error
+		row, possible, err = t.boundValues(ctx, k, s, row[:0])
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +156,7 @@ func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answ
 	var text string
 	a := answer{into: r.Into, limit: r.Spans[0].Limit}
 	for i, s := range r.Spans {
-		args, possible, err := t.boundValues(ctx, r.Kind, s)
+		args, possible, err := t.boundValues(ctx, r.Kind, s, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -219,20 +225,20 @@ func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
 	return r.spell(ctx, t)
 }
 
-// boundValues are those of the span for the database; not possible where nothing can equal one.
-func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span) (row []any, possible bool, err error) {
-	row = make([]any, 0, len(s.Equal)+2+len(s.After))
-	for _, b := range bounds(s) {
+// boundValues appends those of the span for the database to the row; not possible where nothing can equal one.
+func (t *tx) boundValues(ctx context.Context, k *store.Kind, s store.Span, row []any) (_ []any, possible bool, err error) {
+	row = slices.Grow(row, len(s.Equal)+2+len(s.After))
+	for b := range bounds(s) {
 		v, ok, err := t.value(ctx, k, b.column, b.value)
 		if err != nil || !ok {
-			return nil, false, err
+			return row, false, err
 		}
 		row = append(row, v)
 	}
 	for i, v := range s.After {
 		v, _, err := t.value(ctx, k, s.Behind()[i], v)
 		if err != nil {
-			return nil, false, err
+			return row, false, err
 		}
 		row = append(row, v)
 	}

@@ -3,6 +3,7 @@ package bunstore
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -16,18 +17,20 @@ type bound struct {
 	value      any
 }
 
-func bounds(s store.Span) []bound {
-	list := make([]bound, 0, len(s.Equal)+2)
-	for i, v := range s.Equal {
-		list = append(list, bound{s.Order[i], "=", v})
+func bounds(s store.Span) iter.Seq[bound] {
+	return func(yield func(bound) bool) {
+		for i, v := range s.Equal {
+			if !yield(bound{s.Order[i], "=", v}) {
+				return
+			}
+		}
+		if s.From != nil && !yield(bound{s.Order[len(s.Equal)], ">=", s.From}) {
+			return
+		}
+		if s.Below != nil {
+			yield(bound{s.Order[len(s.Equal)], "<", s.Below})
+		}
 	}
-	if s.From != nil {
-		list = append(list, bound{s.Order[len(s.Equal)], ">=", s.From})
-	}
-	if s.Below != nil {
-		list = append(list, bound{s.Order[len(s.Equal)], "<", s.Below})
-	}
-	return list
 }
 
 // value is one value of a span for the database; ok is false where nothing can equal it.
@@ -44,7 +47,7 @@ func (t *tx) value(ctx context.Context, k *store.Kind, column string, v any) (an
 // where writes the conditions of a span; none is false where no row can meet them.
 func (t *tx) where(ctx context.Context, st *statement, k *store.Kind, s store.Span) (none bool, err error) {
 	glue := " WHERE "
-	for _, b := range bounds(s) {
+	for b := range bounds(s) {
 		encoded, ok, err := t.value(ctx, k, b.column, b.value)
 		if err != nil {
 			return none, err
