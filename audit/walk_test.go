@@ -13,7 +13,7 @@ import (
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
-// Of a hundred organizations a fifth have done all that is on the first pages, each much. They are read on together, so that a
+// Of a hundred organizations eight have done all that is on the first pages. They are read on together, so that a
 // page takes a few round trips and not one for each of them.
 func TestRoundTripsOfAPageOfManyOrganizations(t *testing.T) {
 	for _, name := range []string{"memory", "sqlite", "postgres"} {
@@ -37,7 +37,7 @@ func TestRoundTripsOfAPageOfManyOrganizations(t *testing.T) {
 				}
 			}
 			write(100, 1)
-			write(20, 20)
+			write(8, 50)
 			require.NoError(t, l.Flush(t.Context()))
 			var orgIDs []string
 			for i := range 100 {
