@@ -239,8 +239,8 @@ func (w *walk) wanting() []*source {
 	return list
 }
 
-// more is how many rows of a source are wanted: a few more than it has among those that are still wanted if it goes on as it
-// began, and where these were too few twice as many as before.
+// more is how many rows of a source are wanted: a few more than it has among those that are left if it goes on as it began, and
+// its chunk, which doubles, where it has not begun or more are wanted than was known.
 func (w *walk) more(s *source) int {
 	if w.left <= 0 || w.given == 0 {
 		return s.chunk

@@ -161,9 +161,11 @@ func (l *loadedLogs) ask(ctx context.Context, b *bench, one *loadedLog, orgIDs [
 		f := q.filter(i)
 		f.Limit = auditPage
 		if q.deep {
-			if f.After, err = l.middle(ctx, one.log, orgIDs, f, i); err != nil {
+			after, err := l.middle(ctx, one.log, orgIDs, f, i)
+			if err != nil {
 				return 0, err
 			}
+			f.After = after
 		}
 		begin := time.Now()
 		page, err := one.log.ListOf(ctx, orgIDs, f)
