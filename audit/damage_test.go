@@ -1,16 +1,19 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/orgkit/orgkit/audit"
 	"github.com/orgkit/orgkit/store"
+	"github.com/orgkit/orgkit/store/seal"
 	"github.com/orgkit/orgkit/store/storetest"
 )
 
@@ -45,6 +48,39 @@ func TestDamagedDatabaseIsFound(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, audit.Intact, r.Verdict)
 	}
+}
+
+// Who changes an event so that it seems to be sealed, by a key that nobody has, hides nothing by it.
+func TestWhatSeemsToBeSealedIsFoundToBeTamperedWith(t *testing.T) {
+	var driver store.Driver
+	s := storetest.Open(t, "memory", store.Options{Wrap: func(d store.Driver) store.Driver { driver = d; return d }})
+	l := newSigned(t, s)
+	l.write(t, "org_1", 3)
+	_, err := l.Checkpoint(t.Context(), "org_1")
+	require.NoError(t, err)
+	p, err := l.Prove(t.Context(), "org_1", 1)
+	require.NoError(t, err)
+
+	k := audit.Kinds()[slices.IndexFunc(audit.Kinds(), func(k *store.Kind) bool { return k.Name == "audit_events" })]
+	body, _ := k.Column("body")
+	rows := reflect.New(reflect.SliceOf(reflect.TypeOf(k.New()).Elem()))
+	tx, err := driver.Begin(t.Context(), true)
+	require.NoError(t, err)
+	require.NoError(t, tx.Claim(t.Context(), k, store.Span{Order: k.Key, Equal: []any{"org_1"}, Limit: 1000}, rows.Interface()))
+	f := body.Field(rows.Elem().Index(1))
+	changed := bytes.Clone(f.Bytes())
+	at := bytes.Index(changed, p.Entry.Salt) - 1
+	require.EqualValues(t, len(p.Entry.Salt), changed[at])
+	changed[at] ^= 32 // that much longer is what stands beside a sealed one
+	f.SetBytes(changed)
+	_, err = tx.Append(t.Context(), k, rows.Elem().Interface())
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+
+	_, err = l.Prove(t.Context(), "org_1", 1)
+	require.ErrorIs(t, err, seal.ErrNoKey)
+	r := l.verdict(t, "org_1")
+	require.Equal(t, audit.Tampered, r.Verdict, r)
 }
 
 // damage changes something of the organization, and says what.

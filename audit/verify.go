@@ -107,6 +107,11 @@ func (v *Verifier) Add(e Entry) {
 		v.tampered(v.edge.size, err.Error())
 		return
 	}
+	v.take(leaf, &e.Event)
+}
+
+// take checks the event of a leaf.
+func (v *Verifier) take(leaf tlog.Hash, e *Event) {
 	v.add(leaf, e.Seq, e.Time, e.Erased)
 	switch {
 	case e.Erased:
@@ -248,6 +253,7 @@ func (l *Log) verify(ctx context.Context, tx *store.Tx, orgID string, verifiers 
 	places, stop := iter.Pull2(blocks.All(ctx, tx, store.Range{Equal: []any{orgID}, From: cut.First >> blockLevel}))
 	defer stop()
 	begun := false
+	var shut error // why what is personal somewhere could not be looked at
 	for k, err := range events.All(ctx, tx, store.Range{Equal: []any{orgID}}) {
 		if err != nil {
 			return r, err
@@ -260,19 +266,19 @@ func (l *Log) verify(ctx context.Context, tx *store.Tx, orgID string, verifiers 
 		if err == nil {
 			err = e.open(l.opt.Seal)
 		}
-		if errors.Is(err, seal.ErrNoKey) || errors.Is(err, seal.ErrUnknownKey) {
-			return Report{Verdict: Unchecked, Reason: err.Error(), Seq: -1, First: cut.First}, nil
+		if errors.Is(err, seal.ErrNoKey) || errors.Is(err, seal.ErrUnknownKey) { // what of it is in the tree can be checked
+			shut, err = cmp.Or(shut, err), nil
+			public := e.public()
+			v.take(e.leaf(), &public)
+		} else if err == nil {
+			var entry Entry
+			if entry, err = e.entry(); err == nil {
+				v.Add(entry)
+			}
 		}
 		if err != nil {
 			v.tampered(v.edge.size, err.Error())
-			break
 		}
-		entry, err := e.entry()
-		if err != nil {
-			v.tampered(v.edge.size, err.Error())
-			break
-		}
-		v.Add(entry)
 		if v.report.Verdict == Tampered {
 			break
 		}
@@ -292,7 +298,10 @@ func (l *Log) verify(ctx context.Context, tx *store.Tx, orgID string, verifiers 
 	} else if more {
 		v.tampered(v.edge.size, "of the tree more is kept than there are events")
 	}
-	return passed(v.End(true), brought), nil
+	if r = passed(v.End(true), brought); r.Verdict == Intact && shut != nil {
+		r.Verdict, r.Reason = Unchecked, shut.Error()
+	}
+	return r, nil
 }
 
 // passed is the report where all checkpoints that somebody kept are of what is pruned: they say nothing about the rest.
