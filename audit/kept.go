@@ -99,9 +99,7 @@ func (k *kept) public() (r row, d decoder, err error) {
 	r.Action, r.ResourceType, _ = strings.Cut(r.ResourceType, between)
 	r.ActorType, r.ResourceType, _ = strings.Cut(r.ResourceType, between)
 	d.rest = k.Body
-	for _, s := range r.ids() {
-		*s = d.packed()
-	}
+	d.packed(r.ids()...)
 	return r, d, nil
 }
 
@@ -125,7 +123,17 @@ func (r *row) takePersonal(d *decoder) {
 
 // event is the event of what is kept. Of one that is damaged, or cannot be opened, it is what can be read, and an error.
 func (k *kept) event(s *seal.Sealer) (Event, error) {
-	r, err := k.row()
+	r, personal, err := k.public()
+	if err != nil {
+		return r.public(), err
+	}
+	return r.complete(personal, s)
+}
+
+// complete is the event of a row that is public, and what is personal in it, see [kept.public].
+func (r *row) complete(personal decoder, s *seal.Sealer) (Event, error) {
+	r.takePersonal(&personal)
+	err := personal.end()
 	if err == nil {
 		err = r.open(s)
 	}

@@ -109,37 +109,50 @@ func pack(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(append(b, spelled), uint64(len(s))), s...)
 }
 
-// packed reads a text that was packed.
-func (d *decoder) packed() string {
+// packed reads texts that were packed one behind another, into one piece of memory.
+func (d *decoder) packed(into ...*string) {
+	var room [256]byte
+	var ends [16]int // more than there are
+	all := room[:0]
+	for i := range into {
+		all = d.appendPacked(all)
+		ends[i] = len(all)
+	}
+	text, from := string(all), 0
+	for i, s := range into {
+		*s, from = text[from:ends[i]], ends[i]
+	}
+}
+
+// appendPacked appends a text that was packed.
+func (d *decoder) appendPacked(to []byte) []byte {
 	tag := d.take(1)
 	if tag == nil {
-		return ""
+		return to
 	}
-	below := int(tag[0] & spelled)
-	if form(tag[0]>>belowBits) == plainForm {
+	f, below := form(tag[0]>>belowBits), int(tag[0]&spelled)
+	if f == plainForm {
 		if below == spelled {
-			return d.text()
+			return append(to, d.bytes()...)
 		}
-		return string(d.take(uint64(below)))
+		return append(to, d.take(uint64(below))...)
 	}
-	var prefix string
 	switch {
 	case below == spelled:
-		prefix = d.text()
+		to = append(to, d.bytes()...)
 	case below < len(prefixes):
-		prefix = prefixes[below]
+		to = append(to, prefixes[below]...)
 	default:
 		d.failed = true
 	}
 	for i := range forms {
-		if f := &forms[i]; f.form == form(tag[0]>>belowBits) {
-			if raw := d.take(uint64(f.bytes)); raw != nil {
-				var b [maxPrefix + 36]byte
-				return string(f.write(append(b[:0], prefix...), raw))
+		if forms[i].form == f {
+			if raw := d.take(uint64(forms[i].bytes)); raw != nil {
+				to = f.write(to, raw)
 			}
-			return ""
+			return to
 		}
 	}
 	d.failed = true
-	return ""
+	return to
 }

@@ -174,7 +174,8 @@ func (q *query) dense(ctx context.Context, tx *store.Tx) (*walk, error) {
 		if r == nil {
 			return &walk{rest: sample, desc: w.desc}, nil
 		}
-		if sample = append(sample, r); q.matches(r) {
+		sample = append(sample, r)
+		if _, _, ok := q.public(r); ok {
 			met++
 		}
 	}

@@ -50,14 +50,16 @@ func (l *Log) list(ctx context.Context, tx *store.Tx, s *sight, orgIDs []string,
 	if err != nil {
 		return page, err
 	}
-	page.Items = []Event{}
+	const few = 8 // events, and where there are more, there is mostly a page
+	page.Items = make([]Event, 0, min(few, q.limit))
 	var last *kept
 	for tested := 0; ; tested++ {
 		r, err := w.next(ctx, tx)
 		if err != nil || r == nil {
 			return page, err
 		}
-		if !q.matches(r) {
+		found, personal, ok := q.public(r)
+		if !ok {
 			if tested < maxWalk {
 				continue
 			}
@@ -68,10 +70,10 @@ func (l *Log) list(ctx context.Context, tx *store.Tx, s *sight, orgIDs []string,
 			page.Next = q.close(last)
 			return page, nil
 		}
-		if len(page.Items) == 8 { // so there are more, mostly a page
+		if len(page.Items) == few {
 			page.Items = slices.Grow(page.Items, q.limit-len(page.Items))
 		}
-		e, _ := r.event(l.opt.Seal) // what is personal in it may be damaged: a list shows the rest, a verification says so
+		e, _ := found.complete(personal, l.opt.Seal) // what is personal in it may be damaged: a list shows the rest, a verification says so
 		page.Items, last = append(page.Items, e), r
 	}
 }
@@ -171,7 +173,7 @@ const maxTypes = 5000
 type meant struct {
 	keys  map[string][]int64           // by organization, see keyOf
 	types map[[2]string]map[int64]bool // by organization and type: those keys that were found by a name
-	ids   map[string]bool              // type:id
+	ids   map[[2]string]bool           // by type and id
 }
 
 // meaning is what is read to find out who is meant.
@@ -208,11 +210,11 @@ func (m *meaning) learn(q *query) *meant {
 	if m == nil {
 		return nil
 	}
-	all := &meant{map[string][]int64{}, map[[2]string]map[int64]bool{}, map[string]bool{}}
+	all := &meant{map[string][]int64{}, map[[2]string]map[int64]bool{}, map[[2]string]bool{}}
 	found, many := m.found, m.many
 	for _, v := range m.values {
-		all.ids[v] = true
 		typ, value, _ := strings.Cut(v, ":")
+		all.ids[[2]string{typ, value}] = true
 		key := keyOf(value)
 		for _, orgID := range q.orgIDs {
 			all.add(orgID, key)
@@ -238,18 +240,16 @@ func (m *meant) add(orgID string, key int64) {
 
 // has says whether somebody is meant, by name or by id.
 func (m *meant) has(orgID, typ string, key int64, id string) bool {
-	return m.types[[2]string{orgID, typ}][key] || m.ids[typ+":"+id]
+	return m.types[[2]string{orgID, typ}][key] || m.ids[[2]string{typ, id}]
 }
 
-func (q *query) matches(k *kept) bool {
+// public is what [kept.public] is of an event that is asked for; not ok of any other.
+func (q *query) public(k *kept) (r row, d decoder, ok bool) {
 	if q.kinds != nil && !q.kinds[k.Kind] {
-		return false
+		return r, d, false
 	}
-	if q.actors == nil && q.resources == nil {
-		return true
-	}
-	r, _, _ := k.public() // what is damaged is no match, or shown as far as it can be read
-	return (q.actors == nil || q.actors.has(k.OrgID, r.ActorType, k.Actor, r.ActorID)) &&
+	r, d, _ = k.public() // what is damaged is no match, or shown as far as it can be read
+	return r, d, (q.actors == nil || q.actors.has(k.OrgID, r.ActorType, k.Actor, r.ActorID)) &&
 		(q.resources == nil || q.resources.has(k.OrgID, r.ResourceType, k.Resource, r.ResourceID))
 }
 

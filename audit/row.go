@@ -69,7 +69,7 @@ func (r *row) event() (Event, error) {
 	if d.version() != personalVersion {
 		return e, errEncoding
 	}
-	e.ActorLabel, e.IP, e.UserAgent, e.Reason = d.text(), d.text(), d.text(), d.text()
+	d.texts(&e.ActorLabel, &e.IP, &e.UserAgent, &e.Reason)
 	e.Before, e.After, e.Data = d.bytes(), d.bytes(), d.bytes()
 	return e, d.end()
 }
@@ -184,10 +184,8 @@ func (r *row) decode(b []byte) error {
 		return errEncoding
 	}
 	r.At = time.UnixMicro(d.number()).UTC()
-	r.OrgID = d.packed()
-	for _, s := range r.texts() {
-		*s = d.packed()
-	}
+	d.packed(&r.OrgID)
+	d.packed(r.texts()...)
 	r.takePersonal(&d)
 	if len(r.Salt) != 0 && !r.sealed() || r.words() != nil {
 		return errEncoding
@@ -250,7 +248,19 @@ func (d *decoder) squeezed() []byte {
 	return b
 }
 
-func (d *decoder) text() string { return string(d.bytes()) }
+// texts reads texts that stand one behind another, into one piece of memory.
+func (d *decoder) texts(into ...*string) {
+	ahead := *d
+	for range into {
+		ahead.bytes()
+	}
+	text := string(d.rest[:len(d.rest)-len(ahead.rest)])
+	for _, s := range into {
+		n := len(d.bytes())
+		end := len(text) - (len(d.rest) - len(ahead.rest))
+		*s = text[end-n : end]
+	}
+}
 
 func (d *decoder) end() error {
 	if d.failed || len(d.rest) > 0 {

@@ -3,6 +3,7 @@ package audit
 import (
 	_ "embed"
 	"encoding/binary"
+	"math"
 )
 
 // What is personal in an event is mostly the names of fields and of programs. It is kept squeezed: runs of it that stand
@@ -87,34 +88,55 @@ func common[A, B string | []byte](a A, b B) (n int) {
 
 // expand returns what was squeezed, at most limit bytes of it; not ok where it was not.
 func expand(b []byte, limit int) (out []byte, ok bool) {
-	out = make([]byte, 0, 3*len(b))
-	for len(b) > 0 {
-		n := int(b[0])
-		b = b[1:]
-		if n < 128 {
-			if n++; n > len(b) {
-				return nil, false
-			}
-			out, b = append(out, b[:n]...), b[n:]
-		} else {
-			n -= 128 - minMatch
-			back, size := binary.Uvarint(b)
-			if size <= 0 || back == 0 || back > uint64(len(out)+len(phrases)) {
-				return nil, false
-			}
-			b = b[size:]
-			for at := len(out) - int(back); n > 0; at, n = at+1, n-1 {
-				switch {
-				case at >= 0:
-					out = append(out, out[at])
-				default:
-					out = append(out, phrases[len(phrases)+at])
-				}
-			}
+	size := 0
+	for rest := b; len(rest) > 0; {
+		var t token
+		if t, rest, ok = tokenOf(rest); !ok || t.back > size+len(phrases) {
+			return nil, false
 		}
-		if len(out) > limit {
+		if size += t.length; size > limit {
 			return nil, false
 		}
 	}
+	out = make([]byte, 0, size)
+	for len(b) > 0 {
+		var t token
+		if t, b, _ = tokenOf(b); t.back == 0 {
+			out = append(out, t.run...)
+			continue
+		}
+		at := len(out) - t.back
+		if at < 0 {
+			n := min(t.length, -at)
+			out = append(out, phrases[len(phrases)+at:][:n]...)
+			at, t.length = at+n, t.length-n
+		}
+		for t.length > 0 { // a match may go on in what it wrote itself
+			n := min(t.length, len(out)-at)
+			out = append(out, out[at:at+n]...)
+			at, t.length = at+n, t.length-n
+		}
+	}
 	return out, true
+}
+
+// token is a run of bytes as they are, or a match that begins so far back.
+type token struct {
+	length, back int
+	run          []byte
+}
+
+func tokenOf(b []byte) (t token, rest []byte, ok bool) {
+	n, b := int(b[0]), b[1:]
+	if n < 128 {
+		if n++; n > len(b) {
+			return t, nil, false
+		}
+		return token{length: n, run: b[:n]}, b[n:], true
+	}
+	back, size := binary.Uvarint(b)
+	if size <= 0 || back == 0 || back > math.MaxInt32 {
+		return t, nil, false
+	}
+	return token{length: n - 128 + minMatch, back: int(back)}, b[size:], true
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql/driver"
@@ -14,13 +15,13 @@ import (
 	"github.com/orgkit/orgkit/store/internal/bunstore"
 )
 
-// batch sends queries in one round trip, and BEGIN before them where that was put off.
-func (c *connection) batch(ctx context.Context, b *bunstore.Batch) (driver.Rows, error) {
+// batch sends queries in one round trip, and BEGIN before them where that was put off, and hands over the rows.
+func (c *connection) batch(ctx context.Context, b *bunstore.Batch) error {
 	if c.Conn.Conn().IsClosed() {
-		return nil, driver.ErrBadConn
+		return driver.ErrBadConn
 	}
 	if err := c.settle(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	c.turn++
 	batch := &pgconn.Batch{}
@@ -29,88 +30,60 @@ func (c *connection) batch(ctx context.Context, b *bunstore.Batch) (driver.Rows,
 	}
 	for _, q := range b.Queries {
 		if err := c.add(ctx, batch, q.Text, q.Args); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	r := &batchRows{results: c.Conn.Conn().PgConn().ExecBatch(ctx, batch), left: len(b.Queries)}
+	results := c.Conn.Conn().PgConn().ExecBatch(ctx, batch)
+	err := c.answered(results, b)
+	return cmp.Or(err, results.Close())
+}
+
+// answered hands over the rows of a batch. The first error of the server is that of closing the results, too.
+func (c *connection) answered(results *pgconn.MultiResultReader, b *bunstore.Batch) error {
 	if c.begins {
-		if !r.results.NextResult() {
-			return nil, cmp.Or(r.results.Close(), io.ErrUnexpectedEOF)
+		if !results.NextResult() {
+			return cmp.Or(results.Close(), io.ErrUnexpectedEOF)
 		}
 		c.begins = false
 	}
-	if err := r.NextResultSet(); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// batchRows are the answers to a batch.
-type batchRows struct {
-	results *pgconn.MultiResultReader
-	left    int
-	rows    *pgconn.ResultReader
-	names   []string
-	types   []uint32
-}
-
-// HasNextResultSet implements driver.RowsNextResultSet.
-func (r *batchRows) HasNextResultSet() bool { return r.left > 0 }
-
-// NextResultSet implements driver.RowsNextResultSet.
-func (r *batchRows) NextResultSet() error {
-	if r.left == 0 {
-		return io.EOF
-	}
-	r.left--
-	if r.rows != nil {
-		if _, err := r.rows.Close(); err != nil {
+	for i := range b.Queries {
+		if !results.NextResult() {
+			return cmp.Or(results.Close(), io.ErrUnexpectedEOF)
+		}
+		rows := results.ResultReader()
+		fields := rows.FieldDescriptions()
+		for rows.NextRow() {
+			if err := values(fields, rows.Values(), b.Values[i]); err != nil {
+				return err
+			}
+			if err := b.Row(i); err != nil {
+				return err
+			}
+		}
+		if _, err := rows.Close(); err != nil {
 			return err
 		}
-	}
-	if !r.results.NextResult() {
-		if err := r.results.Close(); err != nil {
-			return err
-		}
-		return io.ErrUnexpectedEOF
-	}
-	r.rows = r.results.ResultReader()
-	r.names, r.types = r.names[:0], r.types[:0]
-	for _, f := range r.rows.FieldDescriptions() {
-		r.names, r.types = append(r.names, f.Name), append(r.types, f.DataTypeOID)
 	}
 	return nil
 }
 
-// Columns implements driver.Rows.
-func (r *batchRows) Columns() []string { return r.names }
-
-// Next implements driver.Rows.
-func (r *batchRows) Next(row []driver.Value) error {
-	if !r.rows.NextRow() {
-		if _, err := r.rows.Close(); err != nil {
-			return err
-		}
-		return io.EOF
-	}
-	for i, b := range r.rows.Values() {
-		switch {
+// values are those of a row of a log.
+func values(fields []pgconn.FieldDescription, row [][]byte, to []any) error {
+	for i, b := range row {
+		switch of := fields[i].DataTypeOID; {
 		case b == nil:
-			row[i] = nil
-		case r.types[i] == pgtype.Int8OID && len(b) == 8:
-			row[i] = int64(binary.BigEndian.Uint64(b))
-		case r.types[i] == pgtype.BoolOID && len(b) == 1:
-			row[i] = b[0] != 0
-		case r.types[i] == pgtype.TextOID:
-			row[i] = string(b)
-		case r.types[i] == pgtype.ByteaOID:
-			row[i] = b
+			to[i] = nil
+		case of == pgtype.Int8OID && len(b) == 8:
+			to[i] = int64(binary.BigEndian.Uint64(b))
+		case of == pgtype.BoolOID && len(b) == 1:
+			to[i] = b[0] != 0
+		case of == pgtype.TextOID:
+			to[i] = string(b)
+		case of == pgtype.ByteaOID:
+			to[i] = bytes.Clone(b)
 		default:
-			return fmt.Errorf("a log has no columns of type %d", r.types[i])
+			return fmt.Errorf("a log has no columns of type %d", of)
 		}
 	}
 	return nil
 }
-
-// Close implements driver.Rows.
-func (r *batchRows) Close() error { return r.results.Close() }

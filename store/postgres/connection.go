@@ -139,6 +139,11 @@ func (c *connection) PrepareContext(ctx context.Context, text string) (driver.St
 
 // ExecContext implements driver.ExecerContext.
 func (c *connection) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	if len(args) == 1 {
+		if b, is := args[0].Value.(*bunstore.Batch); is {
+			return driver.ResultNoRows, c.batch(ctx, b)
+		}
+	}
 	if err := c.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -147,11 +152,6 @@ func (c *connection) ExecContext(ctx context.Context, text string, args []driver
 
 // QueryContext implements driver.QueryerContext.
 func (c *connection) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	if len(args) == 1 {
-		if b, is := args[0].Value.(*bunstore.Batch); is {
-			return c.batch(ctx, b)
-		}
-	}
 	if err := c.ready(ctx); err != nil {
 		return nil, err
 	}

@@ -65,6 +65,6 @@ func (c *connection) add(ctx context.Context, to *pgconn.Batch, text string, arg
 	if err := params.Build(c.Conn.Conn().TypeMap(), st, args); err != nil {
 		return err
 	}
-	to.ExecPrepared(st.Name, params.ParamValues, params.ParamFormats, params.ResultFormats)
+	to.ExecStatement(st, params.ParamValues, params.ParamFormats, params.ResultFormats)
 	return nil
 }

@@ -8,12 +8,31 @@ import (
 	"github.com/orgkit/orgkit/store/internal/bunstore"
 )
 
-func directIn(args []driver.NamedValue) (*bunstore.Direct, bool) {
+// own runs what is a query or a batch of package bunstore.
+func (c *connection) own(ctx context.Context, args []driver.NamedValue) (is bool, err error) {
 	if len(args) != 1 {
-		return nil, false
+		return false, nil
 	}
-	q, is := args[0].Value.(*bunstore.Direct)
-	return q, is
+	switch q := args[0].Value.(type) {
+	case *bunstore.Direct:
+		return true, c.direct(ctx, q)
+	case *bunstore.Batch:
+		return true, c.batch(ctx, q)
+	}
+	return false, nil
+}
+
+// batch runs queries one after another.
+func (c *connection) batch(ctx context.Context, b *bunstore.Batch) error {
+	at := 0
+	one := bunstore.Direct{Short: true, Row: func() error { return b.Row(at) }}
+	for at = range b.Queries {
+		one.Query, one.Values = b.Queries[at], b.Values[at]
+		if err := c.direct(ctx, &one); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // direct runs a query and hands its rows over.

@@ -99,8 +99,8 @@ func (c *connection) get(ctx context.Context, text string) (*compiled, error) {
 
 // ExecContext implements driver.ExecerContext.
 func (c *connection) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	if q, is := directIn(args); is {
-		return driver.ResultNoRows, c.direct(ctx, q)
+	if is, err := c.own(ctx, args); is {
+		return driver.ResultNoRows, err
 	}
 	if len(args) == 1 {
 		if rows, is := args[0].Value.(bunstore.Cells); is {
@@ -145,7 +145,7 @@ func (c *connection) room(args, columns int) ([]driver.NamedValue, []driver.Valu
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
 	switch v.Value.(type) {
-	case *bunstore.Direct, bunstore.Cells:
+	case *bunstore.Direct, *bunstore.Batch, bunstore.Cells:
 		return nil
 	}
 	return driver.ErrSkip

@@ -1,7 +1,6 @@
 package bunstore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,9 +9,13 @@ import (
 	"github.com/orgkit/orgkit/store"
 )
 
-// Batch are queries that a connection of a dialect without [Dialect.Direct] runs one after another, in one round trip: the one argument of a
-// query whose text it does not read. Their answers are its result sets.
-type Batch struct{ Queries []Query }
+// Batch are queries of a bounded number of rows each, by an index, which a connection runs one after another, in one round trip: the one
+// argument of an Exec whose text it does not read. It hands the rows over by itself, as those of a [Direct].
+type Batch struct {
+	Queries []Query
+	Values  [][]any           // of a row of each
+	Row     func(i int) error // takes those of a query; its error ends the batch. It must not use the transaction
+}
 
 // Query is one of a [Batch].
 type Query struct {
@@ -186,40 +189,24 @@ func (t *tx) byTurns(ctx context.Context, b *Batch, r store.Read, answers []answ
 // answer runs a batch and reads its answers.
 func (t *tx) answer(ctx context.Context, b *Batch, answers []answer) error {
 	var r reading
-	if t.Direct {
-		queries := b.Queries
-		for _, a := range answers { // of a bounded number of rows, by an index
-			to := r.taker(a)
-			take := to.take
-			for _, span := range a.spans {
-				to.begin(span)
-				if err := t.rows(ctx, Direct{Query: queries[0], Short: true}, to.values, take); err != nil {
-					return err
-				}
-				queries = queries[1:]
-			}
-		}
-		return r.spell(ctx, t)
-	}
-	found, err := t.sql.Tx.QueryContext(ctx, "a batch", b)
-	if err != nil {
-		return err
-	}
-	defer found.Close()
-	for i, a := range answers {
+	takers := make([]*taker, 0, len(b.Queries))
+	spans := make([]int, 0, len(b.Queries))
+	b.Values = make([][]any, 0, len(b.Queries))
+	for _, a := range answers {
 		to := r.taker(a)
-		take := to.take
-		for j, span := range a.spans {
-			if (i > 0 || j > 0) && !found.NextResultSet() {
-				break
-			}
-			to.begin(span)
-			if err := each(found, to.values, take); err != nil {
-				return err
-			}
+		for _, span := range a.spans {
+			takers, spans, b.Values = append(takers, to), append(spans, span), append(b.Values, to.values)
 		}
 	}
-	if err := cmp.Or(found.Err(), found.Close()); err != nil {
+	last := -1
+	b.Row = func(i int) error {
+		if i != last {
+			takers[i].begin(spans[i])
+			last = i
+		}
+		return takers[i].take()
+	}
+	if _, err := t.sql.Tx.ExecContext(ctx, "a batch", b); err != nil {
 		return err
 	}
 	return r.spell(ctx, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -28,6 +29,7 @@ type taker struct {
 	answer
 	reading *reading
 	values  []any
+	words   int // columns of words
 	at      int // the span whose rows come
 	run     *readRun
 }
@@ -36,6 +38,11 @@ func (r *reading) taker(a answer) *taker {
 	t := &taker{answer: a, reading: r, values: make([]any, len(a.columns))}
 	if a.several {
 		t.values = append(t.values, nil)
+	}
+	for _, c := range a.columns {
+		if c.Word {
+			t.words++
+		}
 	}
 	return t
 }
@@ -60,7 +67,9 @@ func (t *taker) take() error {
 	}
 	out, n := t.run.out, t.run.below
 	if n == out.Cap() {
-		out.Grow(t.room(n))
+		room := t.room(n)
+		out.Grow(room)
+		r.words = slices.Grow(r.words, room*t.words)
 	}
 	out.SetLen(n + 1)
 	row := out.Index(n)
