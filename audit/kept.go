@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -84,7 +85,7 @@ func (k *kept) row() (row, error) {
 	if err != nil {
 		return r, err
 	}
-	r.takePersonal(&d)
+	r.takePersonal(&d, nil)
 	return r, d.end()
 }
 
@@ -112,12 +113,12 @@ func (r *row) appendPersonal(b []byte) []byte {
 	return squeeze(b, r.Personal)
 }
 
-func (r *row) takePersonal(d *decoder) {
+func (r *row) takePersonal(d *decoder, room *[]byte) {
 	r.Salt = d.bytes()
 	if r.sealed() {
 		r.Personal = d.take(uint64(len(d.rest)))
 	} else {
-		r.Personal = d.squeezed()
+		r.Personal = d.squeezed(room)
 	}
 }
 
@@ -127,20 +128,34 @@ func (k *kept) event(s *seal.Sealer) (Event, error) {
 	if err != nil {
 		return r.public(), err
 	}
-	return r.complete(personal, s)
+	return r.complete(personal, s, nil)
 }
 
-// complete is the event of a row that is public, and what is personal in it, see [kept.public].
-func (r *row) complete(personal decoder, s *seal.Sealer) (Event, error) {
-	r.takePersonal(&personal)
-	err := personal.end()
-	if err == nil {
+// complete is the event of a row that is public, and what is personal in it, see [kept.public]. It is read in the room, if any,
+// and the event does not refer to that.
+func (r *row) complete(personal decoder, s *seal.Sealer, room *[]byte) (e Event, err error) {
+	r.takePersonal(&personal, room)
+	if err = personal.end(); err == nil {
 		err = r.open(s)
 	}
 	if err != nil {
 		return r.public(), err
 	}
-	return r.event()
+	if e, err = r.event(); room != nil {
+		e.own()
+	}
+	return e, err
+}
+
+// own has the event refer to memory of its own.
+func (e *Event) own() {
+	b := make([]byte, 0, len(e.Before)+len(e.After)+len(e.Data))
+	for _, j := range []*json.RawMessage{&e.Before, &e.After, &e.Data} {
+		if n := len(*j); n > 0 {
+			b = append(b, *j...)
+			*j = json.RawMessage(b[len(b)-n : len(b) : len(b)])
+		}
+	}
 }
 
 // entry is the event with what proves it.

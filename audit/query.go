@@ -53,6 +53,7 @@ func (l *Log) list(ctx context.Context, tx *store.Tx, s *sight, orgIDs []string,
 	const few = 8 // events, and where there are more, there is mostly a page
 	page.Items = make([]Event, 0, min(few, q.limit))
 	var last *kept
+	var room []byte
 	for tested := 0; ; tested++ {
 		r, err := w.next(ctx, tx)
 		if err != nil || r == nil {
@@ -73,7 +74,7 @@ func (l *Log) list(ctx context.Context, tx *store.Tx, s *sight, orgIDs []string,
 		if len(page.Items) == few {
 			page.Items = slices.Grow(page.Items, q.limit-len(page.Items))
 		}
-		e, _ := found.complete(personal, l.opt.Seal) // what is personal in it may be damaged: a list shows the rest, a verification says so
+		e, _ := found.complete(personal, l.opt.Seal, &room) // what is personal in it may be damaged: a list shows the rest, a verification says so
 		page.Items, last = append(page.Items, e), r
 	}
 }

@@ -186,7 +186,7 @@ func (r *row) decode(b []byte) error {
 	r.At = time.UnixMicro(d.number()).UTC()
 	d.packed(&r.OrgID)
 	d.packed(r.texts()...)
-	r.takePersonal(&d)
+	r.takePersonal(&d, nil)
 	if len(r.Salt) != 0 && !r.sealed() || r.words() != nil {
 		return errEncoding
 	}
@@ -238,9 +238,13 @@ func (d *decoder) bytes() []byte {
 	return nil
 }
 
-// squeezed is all that is left, as it was before it was squeezed.
-func (d *decoder) squeezed() []byte {
-	b, ok := expand(d.rest, maxPersonal)
+// squeezed is all that is left, as it was before it was squeezed: in the room, if any.
+func (d *decoder) squeezed(room *[]byte) []byte {
+	if room == nil {
+		room = new([]byte)
+	}
+	b, ok := expand((*room)[:0], d.rest, maxPersonal)
+	*room = b
 	d.rest, d.failed = nil, d.failed || !ok
 	if len(b) == 0 {
 		return nil

@@ -59,7 +59,7 @@ func (r *row) open(s *seal.Sealer) error {
 		return fmt.Errorf("audit: what is personal in event %d: %w", r.Seq, err)
 	}
 	d := decoder{rest: b}
-	personal := d.squeezed()
+	personal := d.squeezed(nil)
 	salt, cover := r.Salt[:saltBytes:saltBytes], r.Salt[saltBytes:]
 	if d.end() != nil || !bytes.Equal(covered(salt, personal), cover) {
 		return errEncoding

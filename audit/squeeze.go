@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // What is personal in an event is mostly the names of fields and of programs. It is kept squeezed: runs of it that stand
@@ -86,19 +87,20 @@ func common[A, B string | []byte](a A, b B) (n int) {
 	return n
 }
 
-// expand returns what was squeezed, at most limit bytes of it; not ok where it was not.
-func expand(b []byte, limit int) (out []byte, ok bool) {
+// expand appends what was squeezed, at most limit bytes of it; not ok where it was not.
+func expand(to, b []byte, limit int) (_ []byte, ok bool) {
 	size := 0
 	for rest := b; len(rest) > 0; {
 		var t token
 		if t, rest, ok = tokenOf(rest); !ok || t.back > size+len(phrases) {
-			return nil, false
+			return to, false
 		}
 		if size += t.length; size > limit {
-			return nil, false
+			return to, false
 		}
 	}
-	out = make([]byte, 0, size)
+	begin := len(to)
+	out := slices.Grow(to, size)
 	for len(b) > 0 {
 		var t token
 		if t, b, _ = tokenOf(b); t.back == 0 {
@@ -106,9 +108,9 @@ func expand(b []byte, limit int) (out []byte, ok bool) {
 			continue
 		}
 		at := len(out) - t.back
-		if at < 0 {
-			n := min(t.length, -at)
-			out = append(out, phrases[len(phrases)+at:][:n]...)
+		if before := begin - at; before > 0 {
+			n := min(t.length, before)
+			out = append(out, phrases[len(phrases)-before:][:n]...)
 			at, t.length = at+n, t.length-n
 		}
 		for t.length > 0 { // a match may go on in what it wrote itself
