@@ -50,6 +50,7 @@ func (l *Log) list(ctx context.Context, tx *store.Tx, s *sight, orgIDs []string,
 	if err != nil {
 		return page, err
 	}
+	defer w.release()
 	const few = 8 // events, and where there are more, there is mostly a page
 	page.Items = make([]Event, 0, min(few, q.limit))
 	var last *kept

@@ -5,7 +5,9 @@ import (
 	"container/heap"
 	"context"
 	"math"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orgkit/orgkit/store"
@@ -22,6 +24,7 @@ type walk struct {
 	heap  []*source // those with rows, the next one first
 	empty []*source // those that have to be read on
 	rest  []*kept   // comes first
+	lent  []*[]kept // what all rows were read into
 }
 
 // Len, Less, Swap, Push and Pop are those of container/heap.
@@ -65,14 +68,14 @@ func newWalk(ranges []store.Range, desc bool, wanted int) *walk {
 // expect says how many rows are wanted from now on.
 func (w *walk) expect(wanted int) {
 	sources := append(w.heap[:len(w.heap):len(w.heap)], w.empty...)
-	chunk := min(maxChunk, wanted)
-	if len(sources) > 1 { // as many as one of them hardly ever has among those that are wanted
-		each := float64(wanted) / float64(len(sources))
-		chunk = min(maxChunk, round(min(wanted, int(each+2*math.Sqrt(each))+2)))
-		if 2*chunk >= wanted { // mostly one of them has all that is wanted, as of a name that is no id
-			chunk = min(maxChunk, wanted)
-		}
+	chunk := wanted // of two mostly one has them all, as of a name that is no id
+	switch each := float64(wanted) / float64(len(sources)); {
+	case w.bare: // as many as one of them hardly ever has
+		chunk = round(min(wanted, int(each+2*math.Sqrt(each))+2))
+	case len(sources) > 2: // enough to see which of them have most: each row lies somewhere else on the disk
+		chunk = round(int(each/2) + 1)
 	}
+	chunk = min(chunk, maxChunk)
 	w.left, w.page = wanted, min(maxChunk, wanted)
 	for _, s := range sources {
 		s.chunk = max(s.chunk, chunk)
@@ -177,8 +180,8 @@ func (w *walk) complete(ctx context.Context, tx *store.Tx) error {
 	for i := range ranges {
 		ranges[i].Limit = limit
 	}
-	found, err := events.ScanEach(ctx, tx, ranges)
-	if err != nil {
+	found := w.room(len(ranges), limit)
+	if err := tx.ReadAll(ctx, events.ReadInto(found, ranges...)); err != nil {
 		return err
 	}
 	w.page = min(maxChunk, 2*w.page)
@@ -191,52 +194,101 @@ func (w *walk) complete(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
+// due are sources that are read on, as many rows of each.
+type due struct {
+	walk    *walk
+	sources []*source
+	found   [][]kept
+}
+
 // fill reads on where nothing is left, and besides what else is to be read, in one round trip.
 func fill(ctx context.Context, tx *store.Tx, reads []store.Read, walks ...*walk) error {
-	found := make([][][]kept, len(walks))
-	sources := make([][]*source, len(walks))
-	for i, w := range walks {
-		if sources[i] = w.wanting(); len(sources[i]) == 0 {
-			continue
+	var all []*due
+	for _, w := range walks {
+		for _, d := range w.due() {
+			ranges := make([]store.Range, len(d.sources))
+			for i, s := range d.sources {
+				ranges[i] = s.Range
+			}
+			d.found = w.room(len(ranges), ranges[0].Limit)
+			reads, all = append(reads, events.ReadInto(d.found, ranges...)), append(all, d)
 		}
-		ranges := make([]store.Range, len(sources[i]))
-		for j, s := range sources[i] {
-			ranges[j] = s.Range
-		}
-		reads = append(reads, events.Read(&found[i], ranges...))
 	}
 	if err := tx.ReadAll(ctx, reads...); err != nil {
 		return err
 	}
-	for i, w := range walks {
-		w.take(sources[i], found[i])
+	for _, d := range all {
+		d.walk.take(d.sources, d.found)
 	}
 	return nil
 }
 
-// wanting are the sources that are read on now: those with nothing left, and those that will soon have nothing left if they
+// spare is where rows of pages were read into, for the next ones.
+var spare sync.Pool // of *[]kept
+
+// maxRoom is for how many rows there is room at most.
+const maxRoom = 4096
+
+// room is where to read rows of so many ranges, until the walk is released.
+func (w *walk) room(ranges, limit int) [][]kept {
+	each := make([][]kept, ranges)
+	n := ranges * limit
+	if n > maxRoom {
+		return each
+	}
+	all, _ := spare.Get().(*[]kept)
+	if all == nil || len(*all) < n {
+		all = new([]kept)
+		*all = make([]kept, round(n))
+	}
+	w.lent = append(w.lent, all)
+	for i := range each {
+		each[i] = (*all)[i*limit : i*limit : (i+1)*limit]
+	}
+	return each
+}
+
+// release gives back what rows were read into. No row is used any more.
+func (w *walk) release() {
+	for _, all := range w.lent {
+		clear(*all)
+		spare.Put(all)
+	}
+	w.lent = nil
+}
+
+// due are the sources that are read on now: those with nothing left, and those that will soon have nothing left if they
 // go on as they began. Of a hundred organizations often twenty have most of a page: that is one round trip, not twenty.
-func (w *walk) wanting() []*source {
-	list, limit := w.empty, 0
-	if len(list) == 0 {
+func (w *walk) due() (all []*due) {
+	if len(w.empty) == 0 {
 		return nil
 	}
+	list := w.empty
 	w.empty = nil
 	for _, s := range list {
-		limit = max(limit, w.more(s))
+		s.Limit = w.more(s)
 	}
 	if w.given > 0 {
 		for _, s := range w.heap {
 			if more := w.more(s); !s.done && s.given > 0 && more > len(s.rows) {
-				list, limit = append(list, s), max(limit, more-len(s.rows))
+				s.Limit = more - len(s.rows)
+				list = append(list, s)
 			}
 		}
-		limit = min(round(max(limit, leastChunk)), maxChunk)
+		for _, s := range list {
+			s.Limit = min(round(max(s.Limit, leastChunk)), maxChunk)
+		}
 	}
-	for _, s := range list {
-		s.Limit = limit
+	slices.SortStableFunc(list, func(a, b *source) int { return a.Limit - b.Limit })
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].Limit == list[0].Limit {
+			n++
+		}
+		all = append(all, &due{walk: w, sources: list[:n]})
+		list = list[n:]
 	}
-	return list
+	return all
 }
 
 // more is how many rows of a source are wanted: a few more than it has among those that are left if it goes on as it began, and

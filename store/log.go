@@ -203,6 +203,12 @@ func (l Log[T]) ScanEach(ctx context.Context, tx *Tx, ranges []Range) (each [][]
 
 // Read is the ScanEach that [Tx.ReadAll] does beside others: the rows of each range are in each then.
 func (l Log[T]) Read(each *[][]T, ranges ...Range) Read {
+	*each = make([][]T, len(ranges))
+	return l.ReadInto(*each, ranges...)
+}
+
+// ReadInto is Read into what the caller has room in: the rows of each range are appended to what stands at its place.
+func (l Log[T]) ReadInto(each [][]T, ranges ...Range) Read {
 	spans := make([]Span, len(ranges))
 	for i, r := range ranges {
 		spans[i] = l.kind.span(r)
@@ -211,8 +217,7 @@ func (l Log[T]) Read(each *[][]T, ranges ...Range) Read {
 			panic("store: ranges of several shapes of " + l.kind.Name)
 		}
 	}
-	*each = make([][]T, len(ranges))
-	return Read{l.kind, spans, func(i int) any { return &(*each)[i] }}
+	return Read{l.kind, spans, func(i int) any { return &each[i] }}
 }
 
 // ReadAll reads of several logs at once: on a database server in one round trip.

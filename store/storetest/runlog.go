@@ -208,6 +208,16 @@ func logReadAll(t *testing.T, s *store.Store) {
 		require.Equal(t, scanTicks(t, s, r), of[i])
 	}
 
+	// Into room that there is, behind what is in it.
+	room := []tick{{Note: "first"}, {OrgID: "left", Note: "left", Raw: []byte{7}}, {Seq: 7}}
+	into := [][]tick{room[:1:2], nil}
+	view(t, s, func(ctx context.Context, tx *store.Tx) error {
+		return tx.ReadAll(ctx, ticks.ReadInto(into, store.Range{Equal: []any{"o"}, From: 3, Bare: true}, store.Range{Equal: []any{"o"}, From: 2, Bare: true}))
+	})
+	require.Equal(t, [][]tick{{room[0], {OrgID: "o", Seq: 3}}, {{OrgID: "o", Seq: 2}, {OrgID: "o", Seq: 3}}}, into)
+	require.Equal(t, into[0][1], room[1], "there was room for it")
+	require.Equal(t, tick{Seq: 7}, room[2])
+
 	// A unit sees its own writes, and reads on behind them.
 	update(t, s, func(ctx context.Context, tx *store.Tx) error {
 		_, err := ticks.AppendMany(ctx, tx, []tick{{OrgID: "p", Seq: 9, At: noon}})

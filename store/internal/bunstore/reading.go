@@ -67,9 +67,10 @@ func (t *taker) take() error {
 	}
 	out, n := t.run.out, t.run.below
 	if n == out.Cap() {
-		room := t.room(n)
-		out.Grow(room)
-		r.words = slices.Grow(r.words, room*t.words)
+		out.Grow(t.room(n))
+	}
+	if cap(r.words)-len(r.words) < t.words {
+		r.words = slices.Grow(r.words, t.words*min(max(t.limit, few), page))
 	}
 	out.SetLen(n + 1)
 	row := out.Index(n)
@@ -83,10 +84,12 @@ func (t *taker) take() error {
 	return nil
 }
 
+// few rows are what there is space for in any case, a page of them what there is where there are more.
+const few, page = 8, 128
+
 // room is for how many rows more there is to be space behind n: of many ranges each has few, and where there are more than a
 // few there is mostly a page.
 func (t *taker) room(n int) int {
-	const few, page = 8, 128
 	room := few
 	if n >= few {
 		room = max(n, page-n)
