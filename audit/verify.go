@@ -210,7 +210,8 @@ func (v *Verifier) unexplained() int64 {
 
 // Verify checks the whole log of an organization as it is in the database, against the checkpoints that are kept
 // there and those that the caller brings. Only the latter show that not all of it was written anew by somebody who
-// has the key; the newest should be of what is not pruned. It reads everything, and is not called inside of a unit.
+// has the key; the newest should be of what is not pruned. Of what is sealed by a key that the log has not, it checks what the
+// tree covers, and never says that all is well. It reads everything, and is not called inside of a unit.
 func (l *Log) Verify(ctx context.Context, orgID string, verifiers note.Verifiers, texts ...string) (r Report, err error) {
 	brought, err := readCheckpoints(texts, verifiers)
 	if err != nil {
