@@ -189,7 +189,7 @@ const (
 	appendConnections = 16
 	appendWrites      = 2048 // of a window, less than a second
 	appendRounds      = 9    // and one that does not count
-	appendCompared    = 4    // with -full: in one of so many rounds the other statement is measured too
+	appendCompared    = 3    // with -full: in one of so many rounds the other statement is measured too
 )
 
 // benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that, by
