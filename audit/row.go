@@ -132,11 +132,20 @@ func (r *row) texts() []*string {
 }
 
 func personal(e *Event) []byte {
-	b := append(make([]byte, 0, 256), personalVersion)
-	for _, s := range []string{e.ActorLabel, e.IP, e.UserAgent, e.Reason} {
+	texts := [...]string{e.ActorLabel, e.IP, e.UserAgent, e.Reason}
+	records := [...]json.RawMessage{e.Before, e.After, e.Data}
+	size := 1 + (len(texts)+len(records))*binary.MaxVarintLen32
+	for _, s := range texts {
+		size += len(s)
+	}
+	for _, j := range records {
+		size += len(j)
+	}
+	b := append(make([]byte, 0, size), personalVersion)
+	for _, s := range texts {
 		b = appendText(b, s)
 	}
-	for _, j := range []json.RawMessage{e.Before, e.After, e.Data} {
+	for _, j := range records {
 		b = appendText(b, j)
 	}
 	return b
