@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -187,9 +188,11 @@ func (l *loadedLogs) partsOfAppend(ctx context.Context, b *bench, list []team) e
 const (
 	appendOrgs        = 1024 // a multiple of the connections, so that a record is always of the same one
 	appendConnections = 16
-	appendWrites      = 2048 // of a window, less than a second
-	appendRounds      = 9    // and one that does not count
-	appendCompared    = 3    // with -full: in one of so many rounds the other statement is measured too
+	appendWrites      = 256  // of a window, a tenth of a second: what disturbs the machine for longer disturbs the next one too
+	appendRounds      = 40   // three times as many with -full; those before the first flush do not count
+	appendFlushed     = 4    // so many rounds later what was appended is put in order
+	appendCompared    = 12   // with -full: in one of so many rounds the other statement is measured too
+	orderedWrites     = 2048 // of a window in which somebody puts events in order
 )
 
 // benchAppendPostgres updates records of 1,024 organizations over 16 connections, with and without the event of that, by
@@ -209,7 +212,12 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 		return err
 	}
 	defer s.Close()
-	still, production := l.newLog(s, true), l.newLog(s, false)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	still, production := audit.New(s, &audit.Options{NoBackground: true}), l.newLog(s, false)
 	defer production.Close()
 	rows := newCalls(0, 1)
 	type also = func(ctx context.Context, tx *store.Tx, before, after *team) error
@@ -230,6 +238,9 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 		{"with events, put in order meanwhile", func(int) also { return event(production) }},
 	}
 	inOrder := len(ways) - 1
+	if !b.full { // what is only compared with takes long
+		ways = ways[:2]
+	}
 	lists := make([][]team, len(ways)) // organizations of its own for each, as on SQLite
 	for j := range lists {
 		if lists[j], err = auditTeams(ctx, s, j, appendOrgs, func(i int) string { return idOf("org", 10_000+j*appendOrgs+i) }); err != nil {
@@ -239,38 +250,45 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 	n := 0
 	write := func(j int) func(i int) error {
 		from := n
-		return func(i int) error { return update(ctx, s, &lists[j][i%appendOrgs], from+i, ways[j].also(from+i)) }
+		return func(i int) error { return update(ctx, s, &lists[j][(from+i)%appendOrgs], from+i, ways[j].also(from+i)) }
 	}
 	rates, lost := make([]sample, len(ways)), make([]sample, len(ways))
 	count := func(j int, rate, base float64) {
 		rates[j], lost[j] = append(rates[j], rate), append(lost[j], 100*(1-rate/base))
 	}
-	for round := range 1 + appendRounds {
-		var base float64
-		for j := range ways[:inOrder] {
-			if j > 1 && (!b.full || round%appendCompared != 0) {
-				continue
-			}
+	rounds, ordered := appendRounds, 0
+	if b.full {
+		rounds, ordered = 3*appendRounds, 3
+	}
+	for round := range appendFlushed + rounds {
+		turns := []int{0, 1, 1, 0} // there and back: what changes in the course of a round is the same for each
+		if b.full && round%appendCompared == 0 {
+			turns = []int{0, 1, 2, 2, 1, 0}
+		}
+		took := make([]time.Duration, len(ways))
+		for _, j := range turns {
 			begin := time.Now()
 			if err := atOnce(appendConnections, appendWrites, write(j)); err != nil {
 				return fmt.Errorf("%s: %w", ways[j].name, err)
 			}
-			rate := appendWrites / time.Since(begin).Seconds()
-			n += appendWrites
-			if j == 0 {
-				base = rate
-			}
-			if round > 0 {
-				count(j, rate, base)
-			}
-			if err := still.Flush(ctx); err != nil { // what was left for later
-				return err
+			took[j] += time.Since(begin)
+			n += 3 * appendWrites // more than any worker does
+		}
+		rate := func(j int) float64 { return 2 * appendWrites / took[j].Seconds() }
+		for j := range took {
+			if round >= appendFlushed && took[j] > 0 {
+				count(j, rate(j), rate(0))
 			}
 		}
-	}
-	ordered := 3
-	if !b.full { // which takes long
-		ordered = 0
+		if round%appendFlushed < appendFlushed-1 {
+			continue
+		}
+		if err := still.Flush(ctx); err != nil {
+			return err
+		}
+		if _, err := db.ExecContext(ctx, "VACUUM audit_pending"); err != nil { // as autovacuum does every minute
+			return err
+		}
 	}
 	for range ordered {
 		var base float64
@@ -279,7 +297,7 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 			if j == inOrder {
 				mark = func() error { return production.Flush(ctx) }
 			}
-			rate, below, err := steady(appendConnections, appendWrites, 2*appendWrites, mark, write(j))
+			rate, below, err := steady(appendConnections, orderedWrites, 2*orderedWrites, mark, write(j))
 			if err != nil {
 				return fmt.Errorf("%s: %w", ways[j].name, err)
 			}
@@ -294,13 +312,13 @@ func benchAppendPostgres(ctx context.Context, b *bench, l *loadedLogs) error {
 			}
 		}
 	}
-	b.set("audit.append_postgres_pct", lost[1], func(pct float64) float64 { return pct })
+	b.values["audit.append_postgres_pct"] = figure{lost[1].middle(), lost[1].best()}
 	b.note("PostgreSQL, updates a second over %d connections, %d organizations, and what is lost of them, best round:", appendConnections, appendOrgs)
 	for j, way := range ways {
 		if len(rates[j]) == 0 {
 			continue
 		}
-		b.note("  %-36s %7.0f %6.1f %% %6.1f %%", way.name, rates[j].median(), lost[j].median(), lost[j].best())
+		b.note("  %-36s %7.0f %6.1f %% %6.1f %%", way.name, rates[j].middle(), lost[j].middle(), lost[j].best())
 	}
 	return nil
 }
@@ -340,13 +358,15 @@ func steady(workers, first, then int, mark func() error, fn func(i int) error) (
 	return float64(until-from) / end.Sub(begin).Seconds(), slices.Max(ends), errors.Join(errs...)
 }
 
-// atOnce runs fn for each number below n, by some workers; each number modulo their count is of one worker.
+// atOnce runs fn n times by some workers, until all are done: whoever is ready does the next one. Each has its own numbers, those
+// that modulo their count are the same, so that fn knows by which one it is called.
 func atOnce(workers, n int, fn func(i int) error) error {
 	var wg sync.WaitGroup
+	var taken atomic.Int64
 	errs := make([]error, workers)
 	for w := range workers {
 		wg.Go(func() {
-			for i := w; i < n && errs[w] == nil; i += workers {
+			for i := w; errs[w] == nil && taken.Add(1) <= int64(n); i += workers {
 				errs[w] = fn(i)
 			}
 		})

@@ -72,9 +72,11 @@
 //   - audit.append_sqlite_us: what the event adds to the median of an update of a record, in the same unit; both by
 //     turns, as in production with checkpoints. The pages that are written are counted, the calls of the driver timed.
 //   - audit.append_postgres_pct: how many updates a second of records of 1,024 organizations, by 16 connections, are
-//     lost when each has its event, in percent: what the statement costs that goes with COMMIT, as the median of windows by
-//     turns, in which nobody puts events in order. What any other second statement costs stands above, and what is lost in all
-//     where this process puts them in order and signs for them meanwhile, with client and server on one machine.
+//     lost when each has its event, in percent: what the statement costs that goes with COMMIT. Windows of 256 updates take
+//     turns, there and back; in them nobody puts events in order, and their space is free again as autovacuum leaves it. The
+//     figure is the mean of the middle half of the rounds. With -full there are three times as many, and beside them stands
+//     what any other second statement costs, and what is lost in all where this process puts events in order and signs for
+//     them meanwhile, with client and server on one machine.
 //   - audit.hot_org_s: 256 callers record events of one organization that belong to no change, until all are in order.
 //   - audit.query_p99_ms, audit.children_p99_ms: pages of 100 events of the largest organization, by 16 filters whose
 //     values vary, and of all 100 others together, by seven; the 99th of a hundred of the slowest filter on the slower
