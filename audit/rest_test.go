@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"database/sql"
 	"sync"
 	"testing"
 	"time"
@@ -67,4 +68,37 @@ func TestProcessesPutInOrderByTurns(t *testing.T) {
 	}))
 	turns := last.Version - 1
 	require.LessOrEqual(t, turns, int64(long/gathering)+3)
+}
+
+// Events that wait are written where others waited before: the file neither grows with what has its place nor is given back, to
+// grow again within units.
+func TestWaitingEventsUseTheSameSpaceAgain(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	s, err := postgres.Open(t.Context(), dsn, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	db, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	l := New(s, &Options{NoBackground: true})
+	ctx := WithActor(t.Context(), System("test"))
+	var sizes []int64
+	for range 3 {
+		require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			for range 500 {
+				if _, err := l.Append(ctx, tx, "org_1", "x.do", Change{Type: "x.done"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		require.NoError(t, l.Flush(ctx))
+		_, err := db.ExecContext(ctx, "VACUUM audit_pending") // as autovacuum does
+		require.NoError(t, err)
+		var size int64
+		require.NoError(t, db.QueryRowContext(ctx, "SELECT pg_relation_size('audit_pending')").Scan(&size))
+		sizes = append(sizes, size)
+	}
+	require.Positive(t, sizes[0])
+	require.Equal(t, sizes[:1], sizes[2:], sizes)
 }
