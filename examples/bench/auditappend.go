@@ -189,7 +189,7 @@ const (
 	appendOrgs        = 1024 // a multiple of the connections, so that a record is always of the same one
 	appendConnections = 16
 	appendWrites      = 256  // of a window, a tenth of a second: what disturbs the machine for longer disturbs the next one too
-	appendRounds      = 36   // three times as many with -full; those before the first flush do not count
+	appendRounds      = 32   // three times as many with -full; those before the first flush do not count
 	appendFlushed     = 4    // so many rounds later what was appended is put in order
 	appendCompared    = 12   // with -full: in one of so many rounds the other statement is measured too
 	orderedWrites     = 2048 // of a window in which somebody puts events in order
