@@ -83,7 +83,7 @@ func TestWaitingEventsUseTheSameSpaceAgain(t *testing.T) {
 	l := New(s, &Options{NoBackground: true})
 	ctx := WithActor(t.Context(), System("test"))
 	var sizes []int64
-	for range 3 {
+	for range 5 {
 		require.NoError(t, s.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 			for range 500 {
 				if _, err := l.Append(ctx, tx, "org_1", "x.do", Change{Type: "x.done"}); err != nil {
@@ -97,8 +97,9 @@ func TestWaitingEventsUseTheSameSpaceAgain(t *testing.T) {
 		require.NoError(t, err)
 		var size int64
 		require.NoError(t, db.QueryRowContext(ctx, "SELECT pg_relation_size('audit_pending')").Scan(&size))
+		require.Positive(t, size)
 		sizes = append(sizes, size)
 	}
-	require.Positive(t, sizes[0])
-	require.Equal(t, sizes[:1], sizes[2:], sizes)
+	// Without, it would be five times as large. VACUUM may leave out what somebody looks at just then.
+	require.LessOrEqual(t, sizes[4], 3*sizes[0], sizes)
 }

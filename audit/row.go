@@ -132,20 +132,11 @@ func (r *row) texts() []*string {
 }
 
 func personal(e *Event) []byte {
-	texts := [...]string{e.ActorLabel, e.IP, e.UserAgent, e.Reason}
-	records := [...]json.RawMessage{e.Before, e.After, e.Data}
-	size := 1 + (len(texts)+len(records))*binary.MaxVarintLen32
-	for _, s := range texts {
-		size += len(s)
-	}
-	for _, j := range records {
-		size += len(j)
-	}
-	b := append(make([]byte, 0, size), personalVersion)
-	for _, s := range texts {
+	b := append(make([]byte, 0, 256), personalVersion)
+	for _, s := range []string{e.ActorLabel, e.IP, e.UserAgent, e.Reason} {
 		b = appendText(b, s)
 	}
-	for _, j := range records {
+	for _, j := range []json.RawMessage{e.Before, e.After, e.Data} {
 		b = appendText(b, j)
 	}
 	return b

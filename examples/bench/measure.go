@@ -15,15 +15,20 @@ func (s sample) median() float64 {
 	return sorted[len(sorted)/2]
 }
 
-// middle is the mean of the middle half of many rounds: as the median it stands as long as others disturb fewer than a quarter
-// of them to either side, and it varies less.
-func (s sample) middle() float64 {
+// middle is the middle half of the rounds, in their order of size. As the median, its mean stands as long as others disturb fewer
+// than a quarter of them to either side, and of many rounds it varies less.
+func (s sample) middle() sample {
 	sorted := slices.Sorted(slices.Values(s))
-	sum, cut := 0.0, len(sorted)/4
-	for _, v := range sorted[cut : len(sorted)-cut] {
+	cut := len(sorted) / 4
+	return sorted[cut : len(sorted)-cut]
+}
+
+func (s sample) mean() float64 {
+	sum := 0.0
+	for _, v := range s {
 		sum += v
 	}
-	return sum / float64(len(sorted)-2*cut)
+	return sum / float64(len(s))
 }
 
 // best is the round that was disturbed least. Far below the median it says that the machine was busy.
